@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help
+help: ## print this help
+	@awk 'BEGIN {FS = ":.*## "; print "make …"} /^[a-z\/-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"runledger needs Python 3.11 or newer, found {v[0]}.{v[1]}: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . --group test --group check
+	@touch $(STAMP)
+
+.PHONY: install
+install: $(STAMP) ## make a virtual environment in .venv with everything that is needed
+
+.PHONY: run
+run: $(STAMP) ## demo: an agent loop emits runs, the terminal shows what was projected from them
+	@$(BIN)/runledger demo
+
+.PHONY: test
+test: $(STAMP) ## all tests, on SQLite and on a PostgreSQL server that they start themselves
+	$(BIN)/python -m pytest
+
+.PHONY: check
+check: $(STAMP) ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: bench
+bench: $(STAMP) ## measure beside the peers, in one run (SIZE=full for 10 M events)
+	$(BIN)/python -m scripts.bench $(if $(SIZE),--size $(SIZE)) $(if $(JSON),--json $(JSON))
+
+.PHONY: clean
+clean: ## remove the virtual environment, caches and demo files
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo

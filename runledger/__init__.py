@@ -1,0 +1,1 @@
+"""An event-sourced run ledger for AI agents."""

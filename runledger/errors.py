@@ -1,0 +1,134 @@
+"""Every error that the ledger raises on purpose: what happened, where, what was expected, what was found."""
+
+from typing import Any
+
+
+class LedgerError(Exception):
+    """Something that the ledger refuses or cannot do; the base of all of its errors."""
+
+
+class InvalidArgument(LedgerError, ValueError):
+    """An argument has a value that no ledger could take; nothing was written."""
+
+
+class InvalidId(InvalidArgument):
+    """An identifier is malformed."""
+
+    def __init__(self, kind: str, value: object, expected: str) -> None:
+        self.kind, self.value = kind, value
+        super().__init__(f"Invalid {kind} ID format: {value}. Expected format: '{expected}'")
+
+
+class NotFound(LedgerError, LookupError):
+    """What was asked for is not there, or belongs to another organization."""
+
+    def __init__(self, kind: str, id: str, hint: str = "") -> None:
+        self.kind, self.id = kind, id
+        super().__init__(f"{kind} with id {id} not found" + (f": {hint}" if hint else ""))
+
+
+class Conflict(LedgerError):
+    """The command contradicts what is recorded already."""
+
+
+class ContentConflict(Conflict):
+    """The same id was recorded before with other content."""
+
+    def __init__(self, kind: str, id: str, where: str = "") -> None:
+        self.kind, self.id = kind, id
+        at = f" in {where}" if where else ""
+        super().__init__(
+            f"{kind} {id!r}{at}: recorded before with other content; "
+            f"expected the same content again or a fresh id"
+        )
+
+
+class IllegalTransition(Conflict):
+    """The run's status does not allow the event."""
+
+    def __init__(self, run_id: str, event: str, found: str, allowed: tuple[str, ...]) -> None:
+        self.run_id, self.event, self.found, self.allowed = run_id, event, found, allowed
+        super().__init__(
+            f"run {run_id!r}: {event} is allowed when {' or '.join(allowed)}, found {found}"
+        )
+
+
+class AlreadyEnded(IllegalTransition):
+    """The run has ended; the first end wins."""
+
+    def __init__(
+        self, run_id: str, event: str, found: str, allowed: tuple[str, ...], stop_reason: str | None
+    ) -> None:
+        super().__init__(run_id, event, found, allowed)
+        self.status, self.stop_reason = found, stop_reason
+
+
+class ConversationBusy(Conflict):
+    """Another run holds the conversation."""
+
+    def __init__(self, conversation_id: str, holder: str) -> None:
+        self.conversation_id, self.holder = conversation_id, holder
+        super().__init__(
+            f"conversation {conversation_id!r}: expected no active run, found {holder!r} holding it"
+        )
+
+
+class ConcurrentAppend(Conflict):
+    """Others kept appending to the stream; every retry met a newer version."""
+
+    def __init__(self, stream: str, expected: int, found: int) -> None:
+        self.stream, self.expected, self.found = stream, expected, found
+        super().__init__(f"stream {stream!r}: expected version {expected}, found {found}")
+
+
+class StoreError(LedgerError):
+    """The store cannot be used."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached or does not answer in time; the append may be tried again."""
+
+
+class StoreIsNewer(StoreError):
+    """The store was written by a newer version of the ledger."""
+
+
+class UnsafeSetting(StoreError):
+    """A setting would lose events; the ledger refuses to start with it."""
+
+
+class UndecodableEvent(LedgerError):
+    """A stored event is not in the catalogue, too new, or damaged; it is never guessed at."""
+
+    def __init__(self, stream: str, version: int, topic: str, reason: str) -> None:
+        self.stream, self.version, self.topic = stream, version, topic
+        super().__init__(f"event {topic!r} at version {version} of {stream!r}: {reason}")
+
+
+class ReadModelsError(LedgerError):
+    """The read models cannot be used."""
+
+
+class ReadModelsLocked(ReadModelsError):
+    """Another process holds the read-models file; DuckDB lets one process in at a time."""
+
+
+class ReadModelsMissing(ReadModelsError):
+    """The ledger was opened without read models, and the question needs them."""
+
+
+class ProjectionFailed(ReadModelsError):
+    """A read model's SQL failed on a batch; nothing of the batch was kept."""
+
+
+class ImportFailed(LedgerError):
+    """A file cannot be imported at all."""
+
+
+def describe(error: Any) -> str:
+    """Return one line that names every fault of a pydantic ValidationError by its place."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc']) or 'value'}: {fault['msg']}"
+        f" (found {fault['input']!r:.80})"
+        for fault in error.errors(include_url=False)
+    )

@@ -1,0 +1,307 @@
+"""The event catalogue: every fact that the log can hold, as frozen models in a closed registry.
+
+A field is a *fact* (ids, names, numbers, times: what projections read) or *contents* (message
+bodies). The two are stored apart, so that contents can be erased or encrypted without touching a
+count. `born` is when the run's first event was recorded, in microseconds since 1970: every event
+of a run repeats it, so that a projection finds the run's row by where it lies, not by a scan.
+"""
+
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt
+
+from runledger.messages import Message, Role
+
+Json = dict[str, JsonValue]
+StopReason = Literal[
+    "end_turn",
+    "max_steps",
+    "tool_rule",
+    "requires_approval",
+    "error",
+    "llm_api_error",
+    "invalid_llm_response",
+    "invalid_tool_call",
+    "no_tool_call",
+    "max_tokens_exceeded",
+    "context_window_overflow_in_system_prompt",
+    "insufficient_credits",
+    "cancelled",
+]
+StepStatus = Literal["success", "failed", "cancelled"]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Event(BaseModel):
+    """What every event carries: who said so, when it happened, when it was recorded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    topic: ClassVar[str]
+    revision: ClassVar[int] = 1
+    contents: ClassVar[frozenset[str]] = frozenset()
+
+    event_id: Text
+    occurred_at: AwareDatetime
+    recorded_at: AwareDatetime
+    organization: Text
+    user: str | None = None
+    correlation_id: str | None = None
+
+
+class RunEvent(Event):
+    """An event of a run's stream."""
+
+    agent_id: Text
+    project_id: str | None = None
+    born: NonNegativeInt
+
+
+class RunCreated(RunEvent):
+    """A run was created."""
+
+    topic = "run.created"
+    conversation_id: str | None = None
+    hold_conversation: bool = False
+    base_template_id: str | None = None
+    background: bool | None = None
+    metadata: Json = {}
+    request_config: Json | None = None
+    callback_url: str | None = None
+
+
+class RunStarted(RunEvent):
+    """Somebody began to work on the run."""
+
+    topic = "run.started"
+
+
+class StepStarted(RunEvent):
+    """A step began; its outcome is not known."""
+
+    topic = "run.step_started"
+    step_id: Text
+    provider_name: str | None = None
+    model: str | None = None
+
+
+class StepRecorded(RunEvent):
+    """A step (one model call and what followed) ended, with its usage.
+
+    Token fields are None where the provider reported nothing; times are nanoseconds. The five
+    buckets are disjoint (see runledger.usage). `late` marks a step of a run that had ended.
+    """
+
+    topic = "run.step_recorded"
+    revision = 2
+    step_id: Text
+    status: StepStatus = "success"
+    late: bool = False
+    provider_name: str | None = None
+    provider_category: str | None = None
+    provider_id: str | None = None
+    model: str | None = None
+    model_handle: str | None = None
+    model_endpoint: str | None = None
+    context_window_limit: NonNegativeInt | None = None
+    prompt_tokens: NonNegativeInt | None = None
+    completion_tokens: NonNegativeInt | None = None
+    total_tokens: NonNegativeInt | None = None
+    prompt_tokens_details: Json | None = None
+    completion_tokens_details: Json | None = None
+    fresh_input_tokens: NonNegativeInt | None = None
+    cache_read_tokens: NonNegativeInt | None = None
+    cache_write_tokens: NonNegativeInt | None = None
+    output_tokens: NonNegativeInt | None = None
+    reasoning_tokens: NonNegativeInt | None = None
+    stop_reason: StopReason | None = None
+    error_type: str | None = None
+    error_data: Json | None = None
+    origin: str | None = None
+    tags: list[str] = []
+    tid: str | None = None
+    trace_id: str | None = None
+    request_id: str | None = None
+    step_start_ns: NonNegativeInt | None = None
+    step_ns: NonNegativeInt | None = None
+    llm_request_start_ns: NonNegativeInt | None = None
+    llm_request_ns: NonNegativeInt | None = None
+    tool_execution_ns: NonNegativeInt | None = None
+
+
+class CallFacts(BaseModel):
+    """A tool call as projections see it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    tool_call_id: str
+    name: str
+    tool_id: str | None = None
+
+
+class ReturnFacts(BaseModel):
+    """A tool return as projections see it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    tool_call_id: str
+    status: Literal["success", "error"]
+
+
+class ApprovalFacts(BaseModel):
+    """A person's answer as projections see it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    tool_call_id: str
+    approve: bool
+
+
+class MessageFacts(BaseModel):
+    """A message as projections see it: ids, role, names; no text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    message_id: Text
+    role: Role
+    step_id: str | None = None
+    tool_calls: list[CallFacts] = []
+    tool_returns: list[ReturnFacts] = []
+    approvals: list[ApprovalFacts] = []
+
+
+class MessagesRecorded(RunEvent):
+    """Messages were exchanged; `messages` and `bodies` have the same length and order."""
+
+    topic = "run.messages_recorded"
+    contents = frozenset({"bodies"})
+    messages: list[MessageFacts]
+    approval_deadline: AwareDatetime | None = None
+    late: bool = False
+    bodies: list[Message]
+
+
+class RunMetadataPatched(RunEvent):
+    """Top-level keys of the metadata were set (`patch`) or taken away (`removed`)."""
+
+    topic = "run.metadata_patched"
+    patch: Json = {}
+    removed: list[str] = []
+
+
+class HeartbeatRecorded(RunEvent):
+    """The worker of the run is alive."""
+
+    topic = "run.heartbeat_recorded"
+
+
+class RunCompleted(RunEvent):
+    """The run ended well; `run_ns` is its duration in nanoseconds."""
+
+    topic = "run.completed"
+    stop_reason: StopReason
+    run_ns: NonNegativeInt
+
+
+class RunFailed(RunEvent):
+    """The run ended badly; `run_ns` is its duration in nanoseconds."""
+
+    topic = "run.failed"
+    stop_reason: StopReason
+    run_ns: NonNegativeInt
+    error_type: str | None = None
+    error_message: str | None = None
+    error_data: Json | None = None
+
+
+class RunCancelled(RunEvent):
+    """The run was cancelled; `run_ns` is None where an earlier end fixed the duration."""
+
+    topic = "run.cancelled"
+    stop_reason: StopReason = "cancelled"
+    reason: str | None = None
+    run_ns: NonNegativeInt | None = None
+
+
+class ToolCallsDenied(RunEvent):
+    """Open tool calls were denied: by a cancellation, or because an approval came too late."""
+
+    topic = "run.tool_calls_denied"
+    tool_calls: list[CallFacts]
+    reason: str
+
+
+class RunDeleted(RunEvent):
+    """The run is gone from every read model and getter; its id is never used again."""
+
+    topic = "run.deleted"
+
+
+class CallbackAttempted(RunEvent):
+    """The callback of the run was sent, or could not be; `delivered` and `final` say what follows."""
+
+    topic = "run.callback_attempted"
+    webhook_id: Text
+    attempt: int = Field(ge=1)
+    url: str
+    status_code: int | None = None
+    error: str | None = None
+    delivered: bool
+    final: bool
+    redelivery: bool = False
+    attempt_ns: NonNegativeInt | None = None
+    next_attempt_at: AwareDatetime | None = None
+
+
+class AgentRegistered(Event):
+    """An agent became known to its organization."""
+
+    topic = "agent.registered"
+    agent_id: Text
+    project_id: str | None = None
+    name: str | None = None
+    agent_type: str | None = None
+
+
+class ConversationOpened(Event):
+    """A conversation was first seen; it belongs to one agent."""
+
+    topic = "conversation.opened"
+    conversation_id: Text
+    agent_id: Text
+
+
+class ConversationClaimed(Event):
+    """A run holds the conversation until it ends."""
+
+    topic = "conversation.claimed"
+    conversation_id: Text
+    run_id: Text
+
+
+class ConversationReleased(Event):
+    """The run that held the conversation ended."""
+
+    topic = "conversation.released"
+    conversation_id: Text
+    run_id: Text
+
+
+CATALOGUE: Final[dict[str, type[Event]]] = {
+    event.topic: event
+    for event in (
+        RunCreated,
+        RunStarted,
+        StepStarted,
+        StepRecorded,
+        MessagesRecorded,
+        RunMetadataPatched,
+        HeartbeatRecorded,
+        RunCompleted,
+        RunFailed,
+        RunCancelled,
+        ToolCallsDenied,
+        RunDeleted,
+        CallbackAttempted,
+        AgentRegistered,
+        ConversationOpened,
+        ConversationClaimed,
+        ConversationReleased,
+    )
+}
+"""Topic → model. The topic, never a module path, is what the log stores."""

@@ -1,0 +1,220 @@
+"""Messages as the ledger stores them: roles, content parts, tool calls, tool returns, approvals.
+
+The shapes are those of the replaced run manager's stored messages. What the API shows is made
+from them by `runledger.api_messages`; what a provider is sent, by `runledger.tool_returns`.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+Role = Literal["system", "user", "assistant", "tool", "approval"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TextContent(_Part):
+    """Plain text."""
+
+    type: Literal["text"] = "text"
+    text: str
+    signature: str | None = None
+
+
+class UrlImage(_Part):
+    """An image that somebody else keeps."""
+
+    type: Literal["url"] = "url"
+    url: str
+
+
+class Base64Image(_Part):
+    """An image inside the message; replaced by a BlobImage before it is appended."""
+
+    type: Literal["base64"] = "base64"
+    media_type: str = "image/png"
+    data: str
+    detail: str | None = None
+
+
+class LettaImage(_Part):
+    """An image by the file id of the replaced server."""
+
+    type: Literal["letta"] = "letta"
+    file_id: str
+    media_type: str | None = None
+    data: str | None = None
+    detail: str | None = None
+
+
+class BlobImage(_Part):
+    """An image whose bytes lie in the store's blobs, addressed by their SHA-256."""
+
+    type: Literal["blob"] = "blob"
+    sha256: str
+    media_type: str
+    size: int = Field(ge=0, description="bytes")
+    detail: str | None = None
+    source_url: str | None = None
+
+
+ImageSource = Annotated[
+    UrlImage | Base64Image | LettaImage | BlobImage, Field(discriminator="type")
+]
+
+
+class ImageContent(_Part):
+    """An image."""
+
+    type: Literal["image"] = "image"
+    source: ImageSource
+
+
+class ToolCallContent(_Part):
+    """A tool call in the provider's own part form."""
+
+    type: Literal["tool_call"] = "tool_call"
+    id: str
+    name: str
+    input: dict[str, Any]
+    signature: str | None = None
+
+
+class ToolReturnContent(_Part):
+    """A tool return in the provider's own part form."""
+
+    type: Literal["tool_return"] = "tool_return"
+    tool_call_id: str
+    content: str
+    is_error: bool
+
+
+class ReasoningContent(_Part):
+    """The model's reasoning."""
+
+    type: Literal["reasoning"] = "reasoning"
+    is_native: bool
+    reasoning: str
+    signature: str | None = None
+
+
+class RedactedReasoningContent(_Part):
+    """Reasoning that the provider has encrypted."""
+
+    type: Literal["redacted_reasoning"] = "redacted_reasoning"
+    data: str
+
+
+class OmittedReasoningContent(_Part):
+    """Reasoning that the provider withheld."""
+
+    type: Literal["omitted_reasoning"] = "omitted_reasoning"
+    signature: str | None = None
+
+
+class SummaryPart(_Part):
+    """One piece of a reasoning summary."""
+
+    index: int
+    text: str
+
+
+class SummarizedReasoningContent(_Part):
+    """Reasoning that the provider has summarized."""
+
+    type: Literal["summarized_reasoning"] = "summarized_reasoning"
+    id: str
+    summary: list[SummaryPart]
+    encrypted_content: str | None = None
+
+
+ContentPart = Annotated[
+    TextContent
+    | ImageContent
+    | ToolCallContent
+    | ToolReturnContent
+    | ReasoningContent
+    | RedactedReasoningContent
+    | OmittedReasoningContent
+    | SummarizedReasoningContent,
+    Field(discriminator="type"),
+]
+ReturnPart = Annotated[TextContent | ImageContent, Field(discriminator="type")]
+
+
+class Function(_Part):
+    """The name of the called function and its arguments as JSON text."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(_Part):
+    """A call of a tool, in OpenAI's shape; `tool_id` is the registry's id of the tool, if known."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: Function
+    tool_id: str | None = None
+    requestor: str | None = None
+
+
+class ToolReturn(_Part):
+    """What a tool gave back; `func_response` is text, or text and image parts."""
+
+    type: Literal["tool"] = "tool"
+    tool_call_id: str | None = None
+    status: Literal["success", "error"] = "success"
+    func_response: str | list[ReturnPart] | None = None
+    stdout: list[str] | None = None
+    stderr: list[str] | None = None
+
+
+class Approval(_Part):
+    """A person's answer to one tool call that waits for approval."""
+
+    type: Literal["approval"] = "approval"
+    tool_call_id: str
+    approve: bool
+    reason: str | None = None
+
+
+def _as_parts(value: Any) -> Any:
+    return [{"type": "text", "text": value}] if isinstance(value, str) else value
+
+
+class Message(BaseModel):
+    """One stored message. `content` given as text becomes one text part.
+
+    A message of role `approval` with `tool_calls` asks for approval; one without answers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    role: Role
+    content: Annotated[list[ContentPart] | None, BeforeValidator(_as_parts)] = None
+    created_at: AwareDatetime | None = None
+    name: str | None = None
+    model: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+    tool_returns: list[ToolReturn] | None = None
+    approvals: list[Annotated[Approval | ToolReturn, Field(discriminator="type")]] | None = None
+    approval_request_id: str | None = None
+    approve: bool | None = None
+    denial_reason: str | None = None
+    step_id: str | None = None
+    otid: str | None = None
+    sender_id: str | None = None
+    group_id: str | None = None
+    is_err: bool | None = None
+    extra: dict[str, Any] | None = None
+    """What an importer keeps of a source message that no field above holds."""
+
+    def text(self) -> str:
+        """Return the text parts joined by newlines; empty when there are none."""
+        parts = self.content or []
+        return "\n".join(part.text for part in parts if isinstance(part, TextContent))

@@ -1,0 +1,18 @@
+"""The run, pure: its state, what may happen to it, and what a command decides. No clock, no I/O."""
+
+from runledger.run.decisions import decide
+from runledger.run.envelope import Actor, Envelope
+from runledger.run.state import Run, evolve
+from runledger.run.transitions import STATUS_OF, TRANSITIONS, RunStatus, status_of
+
+__all__ = [
+    "STATUS_OF",
+    "TRANSITIONS",
+    "Actor",
+    "Envelope",
+    "Run",
+    "RunStatus",
+    "decide",
+    "evolve",
+    "status_of",
+]

@@ -1,0 +1,55 @@
+"""The messages that close open tool calls: the refusal, and the error returns the model must see."""
+
+import json
+
+from runledger.ids import derived_id
+from runledger.messages import Approval, Message, ToolReturn
+from runledger.run.envelope import Envelope
+from runledger.run.state import Run
+
+
+def messages(run: Run, reason: str, envelope: Envelope) -> list[Message]:
+    """Return one approval message (for calls that wait for a person) and one tool message (for all).
+
+    The tool message carries an error return for every open call: providers refuse a conversation
+    in which a call was never answered. Ids are derived from the run and its version, so that the
+    same decision made twice gives the same messages.
+    """
+    asked = {id: call for id, call in run.open_calls.items() if call.requested_by}
+    first = next(iter(asked or run.open_calls))
+    step_id = run.open_calls[first].step_id
+    made = []
+    if asked:
+        made.append(
+            Message(
+                id=derived_id("message", run.run_id, str(run.version), "approval"),
+                role="approval",
+                created_at=envelope.occurred_at,
+                step_id=step_id,
+                approval_request_id=asked[first].requested_by,
+                approvals=[Approval(tool_call_id=id, approve=False, reason=reason) for id in asked],
+            )
+        )
+    told = f"Error: request to call tool denied. User reason: {reason}"
+    text = json.dumps(
+        {
+            "status": "Failed",
+            "message": told,
+            "time": envelope.occurred_at.strftime("%Y-%m-%d %I:%M:%S %p %Z%z"),
+        },
+        indent=2,
+    )
+    made.append(
+        Message(
+            id=derived_id("message", run.run_id, str(run.version), "tool"),
+            role="tool",
+            created_at=envelope.occurred_at,
+            step_id=step_id,
+            tool_call_id=next(iter(run.open_calls)),
+            tool_returns=[
+                ToolReturn(tool_call_id=id, status="error", func_response=text)
+                for id in run.open_calls
+            ],
+        )
+    )
+    return made

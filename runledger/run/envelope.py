@@ -1,0 +1,57 @@
+"""Who says it and when: what a decision needs from outside to stamp its events."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from runledger.errors import InvalidArgument
+from runledger.ids import DEFAULT_ORGANIZATION, check_id
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """On whose behalf a command runs; every read and write is scoped to the organization."""
+
+    organization: str = DEFAULT_ORGANIZATION
+    user: str | None = None
+
+    def __post_init__(self) -> None:
+        check_id("organization", self.organization)
+
+
+def _random_id() -> str:
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The actor, the caller's time (`occurred_at`), ours (`recorded_at`), and a source of event ids."""
+
+    actor: Actor
+    occurred_at: datetime
+    recorded_at: datetime
+    correlation_id: str | None = None
+    explicit_time: bool = False
+    next_id: Callable[[], str] = field(default=_random_id)
+
+    def stamp(self) -> dict[str, Any]:
+        """Return the fields that every event has."""
+        return {
+            "event_id": self.next_id(),
+            "occurred_at": self.occurred_at,
+            "recorded_at": self.recorded_at,
+            "organization": self.actor.organization,
+            "user": self.actor.user,
+            "correlation_id": self.correlation_id,
+        }
+
+
+def aware(name: str, value: datetime | None) -> datetime | None:
+    """Return `value` if it knows its time zone; raise InvalidArgument otherwise."""
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise InvalidArgument(f"{name}: expected a datetime with a time zone, found {value!r}")
+    return value

@@ -1,0 +1,18 @@
+"""A file of named SQL statements: `-- name: purpose`, then the statement, up to the next name."""
+
+import re
+from functools import cache
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+_NAME = re.compile(r"^-- ([a-z_]+): .+$", re.MULTILINE)
+
+
+@cache
+def statements(path: Path | Traversable) -> dict[str, str]:
+    """Return {name: statement} of a .sql file, in the order of the file."""
+    pieces = _NAME.split(path.read_text(encoding="utf-8"))
+    return {
+        name: text.strip().removesuffix(";")
+        for name, text in zip(pieces[1::2], pieces[2::2], strict=True)
+    }

@@ -1,0 +1,27 @@
+"""The log: SQLite embedded, PostgreSQL for real loads. The only room that speaks the library's words."""
+
+from runledger.errors import InvalidArgument
+from runledger.store.protocol import Store
+
+__all__ = ["Store", "open_store"]
+
+
+def open_store(url: str, *, create: bool = True) -> Store:
+    """Open the store at `sqlite:///path` or `postgresql://…`, making its tables if they are missing.
+
+    `create=False` refuses a store that is not there. A `schema` query parameter names the
+    PostgreSQL schema (default `public`). Raises StoreUnavailable, StoreIsNewer, UnsafeSetting, or
+    InvalidArgument for a URL of another kind.
+    """
+    scheme, _, rest = url.partition(":")
+    if scheme == "sqlite" and rest.startswith("///"):
+        from runledger.store.sqlite.store import SQLiteStore
+
+        return SQLiteStore(url, create=create)
+    if scheme in ("postgresql", "postgres") and rest.startswith("//"):
+        from runledger.store.postgres.store import PostgresStore
+
+        return PostgresStore(url, create=create)
+    raise InvalidArgument(
+        f"store: expected sqlite:///path/to/file.db or postgresql://user@host/database, found {url!r}"
+    )

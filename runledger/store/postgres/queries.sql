@@ -1,0 +1,67 @@
+-- append: many requests, one round trip; see ledger_append in schema.sql
+SELECT o_request, o_stream, o_first, o_last
+FROM ledger_append(%s::int[], %s::text[], %s::bigint[], %s::text[], %s::bytea[], %s::bytea[]);
+
+-- stored_event: what is stored at a version of a stream
+SELECT notification_id, topic, state, contents FROM ledger_events
+WHERE originator_id = %s AND originator_version = %s;
+
+-- stream: a stream's events in order, with contents
+SELECT notification_id, originator_id, originator_version, topic, state, contents
+FROM ledger_events
+WHERE originator_id = %(stream)s AND originator_version > %(after)s
+    AND originator_version <= %(upto)s
+ORDER BY originator_version;
+
+-- stream_facts: a stream's events in order, without contents
+SELECT notification_id, originator_id, originator_version, topic, state, NULL
+FROM ledger_events
+WHERE originator_id = %(stream)s AND originator_version > %(after)s
+    AND originator_version <= %(upto)s
+ORDER BY originator_version;
+
+-- log: events beyond a position in order; an empty list of topics means all
+SELECT notification_id, originator_id, originator_version, topic, state,
+    CASE WHEN %(contents)s THEN contents END
+FROM ledger_events
+WHERE notification_id > %(after)s
+    AND (cardinality(%(topics)s::text[]) = 0 OR topic = ANY (%(topics)s))
+ORDER BY notification_id LIMIT %(limit)s;
+
+-- log_range: say which events log_batch reads; a query with bound values is not sent as COPY
+SELECT set_config('ledger.after', $1::text, false), set_config('ledger.upto', $2::text, false),
+    set_config('ledger.batch', $3::text, false);
+
+-- log_batch: the events of the range in order, as projections read them
+SELECT notification_id AS position, originator_id AS stream, originator_version AS version,
+    topic, state AS facts
+FROM ledger_events
+WHERE notification_id > current_setting('ledger.after')::bigint
+    AND notification_id <= current_setting('ledger.upto')::bigint
+ORDER BY notification_id LIMIT current_setting('ledger.batch')::bigint;
+
+-- head: the last position
+SELECT coalesce(max(notification_id), 0) FROM ledger_events;
+
+-- put_blob: keep bytes once
+INSERT INTO ledger_blobs VALUES (%s, %s, %s) ON CONFLICT DO NOTHING;
+
+-- get_blob: bytes by their digest
+SELECT media_type, data FROM ledger_blobs WHERE sha256 = %s;
+
+-- has_tables: whether the store's tables are there
+SELECT to_regclass('ledger_meta') IS NOT NULL;
+
+-- schema_version: the version of the store's layout
+SELECT value FROM ledger_meta WHERE key = 'schema_version';
+
+-- try_lock: take the named lock for the session, or say at once that another holds it
+SELECT pg_try_advisory_lock(hashtext(current_schema() || '.' || %s));
+
+-- unlock: give the named lock back
+SELECT pg_advisory_unlock(hashtext(current_schema() || '.' || %s));
+
+-- settings: what `doctor` shows of the server
+SELECT current_setting('server_version'), current_setting('fsync'),
+    current_setting('synchronous_commit'), current_setting('full_page_writes'),
+    current_database(), current_schema();

