@@ -89,6 +89,10 @@ class StoreUnavailable(StoreError):
     """The database cannot be reached or does not answer in time; the append may be tried again."""
 
 
+class StoreRefused(StoreError):
+    """The database refused the append for what is in it; trying again would fail again."""
+
+
 class StoreIsNewer(StoreError):
     """The store was written by a newer version of the ledger."""
 

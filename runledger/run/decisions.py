@@ -18,6 +18,7 @@ from runledger.events import (
     RunCompleted,
     RunCreated,
     RunDeleted,
+    RunEvent,
     RunFailed,
     RunMetadataPatched,
     RunStarted,
@@ -44,7 +45,7 @@ _CANCELLED: Final = "The user cancelled the request, so the tool call was denied
 _TOO_LATE: Final = "The approval did not arrive in time, so the tool call was denied."
 
 
-def _make(cls: type[Event], run: Run, envelope: Envelope, **fields: Any) -> Event:
+def _make(cls: type[RunEvent], run: Run, envelope: Envelope, **fields: Any) -> Event:
     try:
         return cls(
             **envelope.stamp(),

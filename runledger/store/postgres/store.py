@@ -14,7 +14,7 @@ from eventsourcing.postgres import PostgresDatastore
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
 
-from runledger.errors import InvalidArgument, StoreUnavailable, UnsafeSetting
+from runledger.errors import InvalidArgument, StoreRefused, StoreUnavailable, UnsafeSetting
 from runledger.store import arrow
 from runledger.store.codec import decode
 from runledger.store.postgres.recorder import SQL, LedgerRecorder
@@ -101,7 +101,7 @@ class PostgresStore:
                 last = e
                 continue
             except psycopg.Error as e:
-                raise StoreUnavailable(f"store {self.url!r}: {e}") from e
+                raise StoreRefused(f"store {self.url!r}: {e}") from e
             if last is not None:
                 verdicts = [self._settle(*pair) for pair in zip(appends, verdicts, strict=True)]
             return verdicts
@@ -140,7 +140,7 @@ class PostgresStore:
             "stream" if contents else "stream_facts",
             {"stream": stream, "after": after, "upto": _LAST if upto is None else upto},
         )
-        return [StoredEvent(*row[:3], decode(*row[1:])) for row in rows]
+        return [StoredEvent(row[0], row[1], row[2], decode(*row[1:])) for row in rows]
 
     def read_log(
         self, after: int, limit: int, topics: Sequence[str] = (), contents: bool = False

@@ -183,4 +183,4 @@ def _text(originator_id: UUID | str) -> str:
 class LedgerFactory(SQLiteFactory):
     """The library's factory with the ledger's recorder."""
 
-    application_recorder_class = LedgerRecorder
+    application_recorder_class = LedgerRecorder  # type: ignore[assignment]

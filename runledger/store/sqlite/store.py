@@ -79,7 +79,7 @@ class SQLiteStore:
             "stream" if contents else "stream_facts",
             {"stream": stream, "after": after, "upto": LAST if upto is None else upto},
         )
-        return [StoredEvent(*row[:3], decode(*row[1:])) for row in rows]
+        return [StoredEvent(row[0], row[1], row[2], decode(*row[1:])) for row in rows]
 
     def read_log(
         self, after: int, limit: int, topics: Sequence[str] = (), contents: bool = False

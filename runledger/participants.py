@@ -1,0 +1,158 @@
+"""The agent and the conversation of a run: what is known of them, and what a run writes there."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, TypeVar
+
+from runledger.errors import ConversationBusy, InvalidArgument, NotFound
+from runledger.events import (
+    AgentRegistered,
+    ConversationClaimed,
+    ConversationOpened,
+    ConversationReleased,
+    Event,
+    RunCancelled,
+    RunCompleted,
+    RunDeleted,
+    RunFailed,
+)
+from runledger.ids import check_id
+from runledger.run import Envelope, Run
+from runledger.run.commands import CreateRun
+from runledger.run.parties import (
+    Agent,
+    Conversation,
+    agent_stream,
+    conversation_stream,
+    fold_agent,
+    fold_conversation,
+)
+from runledger.store import Store
+from runledger.store.codec import encode
+from runledger.store.protocol import Append, StreamWrite
+
+UnknownAgents = Literal["register", "reject"]
+MAX_KNOWN: Final = 20_000
+"""Agents, and conversations, kept in memory."""
+
+_ENDS: Final = (RunCompleted, RunFailed, RunCancelled, RunDeleted)
+_T = TypeVar("_T")
+
+
+class Participants:
+    """Agents and conversations, cached; the store refuses what was written on a stale one."""
+
+    def __init__(self, store: Store, unknown_agents: UnknownAgents) -> None:
+        self._store = store
+        self._unknown_agents = unknown_agents
+        self._agents: dict[str, Agent] = {}
+        self._conversations: dict[str, Conversation] = {}
+
+    def forget(self, writes: Append | None = None) -> None:
+        """Read again before the next use: what these writes touched, or everything."""
+        if writes is None:
+            self._agents.clear()
+            self._conversations.clear()
+        for write in writes or ():
+            self._agents.pop(write.stream, None)
+            self._conversations.pop(write.stream, None)
+
+    async def agent(self, organization: str, agent_id: str) -> Agent | None:
+        """Return what is known of an agent, or None."""
+        return await self._known(agent_stream(organization, agent_id), self._agents, fold_agent)
+
+    async def conversation(self, organization: str, conversation_id: str) -> Conversation | None:
+        """Return the conversation, or None."""
+        stream = conversation_stream(organization, conversation_id)
+        return await self._known(stream, self._conversations, fold_conversation)
+
+    async def _known(
+        self, stream: str, cache: dict[str, _T], fold: Callable[[_T | None, int, Event], _T]
+    ) -> _T | None:
+        if stream in cache:
+            return cache[stream]
+        state: _T | None = None
+        for row in await asyncio.to_thread(self._store.read_stream, stream):
+            state = fold(state, row.version, row.event)
+        if state is not None:
+            if len(cache) >= MAX_KNOWN:
+                cache.clear()
+            cache[stream] = state
+        return state
+
+    async def registration(self, registered: AgentRegistered) -> tuple[Agent, Append]:
+        """Return the agent, and what to append unless the same registration is the last one."""
+        known = await self.agent(registered.organization, registered.agent_id)
+        version = known.version if known else 0
+        if known is not None and fold_agent(known, version, registered) == known:
+            return known, ()
+        stream = agent_stream(registered.organization, registered.agent_id)
+        write = StreamWrite(stream, version, (encode(registered),))
+        return fold_agent(known, version + 1, registered), (write,)
+
+    async def open(
+        self, envelope: Envelope, run_id: str, command: CreateRun
+    ) -> tuple[str | None, Append]:
+        """Check the agent and conversation of a run to be created.
+
+        Returns the agent's project id, and what to append beside the run's own events. Raises
+        NotFound for an agent that must be registered, InvalidArgument for another agent's
+        conversation, ConversationBusy where another run holds it.
+        """
+        agent = await self.agent(envelope.actor.organization, command.agent_id)
+        writes: Append = ()
+        if agent is None:
+            if self._unknown_agents == "reject":
+                raise NotFound("agent", command.agent_id, "register it first")
+            agent, writes = await self.registration(
+                AgentRegistered(
+                    **envelope.stamp(), agent_id=command.agent_id, project_id=command.project_id
+                )
+            )
+        if command.conversation_id is not None:
+            writes += await self._join(envelope, run_id, command)
+        elif command.hold_conversation:
+            raise InvalidArgument("hold_conversation: expected a conversation_id beside it")
+        return agent.project_id or command.project_id, writes
+
+    async def _join(self, envelope: Envelope, run_id: str, command: CreateRun) -> Append:
+        conversation_id = check_id("conversation", command.conversation_id)
+        organization = envelope.actor.organization
+        known = await self.conversation(organization, conversation_id)
+        names = {"conversation_id": conversation_id}
+        events: list[Event] = []
+        if known is None:
+            events.append(
+                ConversationOpened(**envelope.stamp(), **names, agent_id=command.agent_id)
+            )
+        elif known.agent_id != command.agent_id:
+            raise InvalidArgument(
+                f"conversation {conversation_id!r}: expected its agent {known.agent_id!r}, "
+                f"found {command.agent_id!r}"
+            )
+        if command.hold_conversation:
+            if known is not None and known.holder is not None:
+                raise ConversationBusy(conversation_id, known.holder)
+            events.append(ConversationClaimed(**envelope.stamp(), **names, run_id=run_id))
+        if not events:
+            return ()
+        version = known.version if known else 0
+        stream = conversation_stream(organization, conversation_id)
+        return (StreamWrite(stream, version, tuple(encode(event) for event in events)),)
+
+    async def close(self, envelope: Envelope, run: Run | None, events: Sequence[Event]) -> Append:
+        """Free the conversation in the append in which the run that holds it ends or is deleted."""
+        if run is None or not run.holds_conversation or run.conversation_id is None:
+            return ()
+        if not any(isinstance(event, _ENDS) for event in events):
+            return ()
+        stream = conversation_stream(run.organization, run.conversation_id)
+        # Read afresh: a conversation cached before its claim would never be released.
+        self._conversations.pop(stream, None)
+        known = await self.conversation(run.organization, run.conversation_id)
+        if known is None or known.holder != run.run_id:
+            return ()
+        released = ConversationReleased(
+            **envelope.stamp(), conversation_id=run.conversation_id, run_id=run.run_id
+        )
+        return (StreamWrite(stream, known.version, (encode(released),)),)

@@ -1,0 +1,204 @@
+"""What the ledger answers: runs, steps, usage, metrics. Field names are those of the replaced system."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from runledger.events import StepRecorded, StepStarted
+from runledger.run import Run
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class RunRecord(_Record):
+    """One run. Durations are nanoseconds, times know their zone, counts have no cap."""
+
+    run_id: str
+    organization: str
+    agent_id: str
+    project_id: str | None = None
+    conversation_id: str | None = None
+    base_template_id: str | None = None
+    background: bool | None = None
+    status: str
+    stop_reason: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    last_event_at: datetime
+    run_ns: int | None = None
+    num_steps: int = 0
+    tools_used: list[str] = []
+    tool_ids: list[str] = []
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    fresh_input_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    metadata: dict[str, Any] = {}
+    request_config: dict[str, Any] | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    error_data: dict[str, Any] | None = None
+    callback_url: str | None = None
+    callback_sent_at: datetime | None = None
+    callback_status_code: int | None = None
+    callback_error: str | None = None
+    approval_deadline: datetime | None = None
+    open_tool_calls: int = 0
+
+    @property
+    def run_start_ns(self) -> int:
+        """When the run was created, in nanoseconds since 1970."""
+        return nanoseconds(self.created_at)
+
+
+class RunUsage(_Record):
+    """Token totals of a run; None where no step reported, 0 where 0 was reported."""
+
+    run_id: str
+    step_count: int
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cached_input_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    fresh_input_tokens: int | None
+    output_tokens: int | None
+
+
+class RunMetrics(_Record):
+    """Duration (ns), steps and tools of a run."""
+
+    run_id: str
+    organization: str
+    agent_id: str
+    project_id: str | None
+    run_start_ns: int
+    run_ns: int | None
+    num_steps: int
+    tools_used: list[str]
+    tool_ids: list[str]
+    base_template_id: str | None
+
+
+class StepView(_Record):
+    """One step of a run; `status` is pending while only its start is recorded."""
+
+    step_id: str
+    run_id: str
+    agent_id: str
+    organization: str
+    project_id: str | None = None
+    status: str
+    late: bool = False
+    created_at: datetime
+    provider_name: str | None = None
+    provider_category: str | None = None
+    provider_id: str | None = None
+    model: str | None = None
+    model_handle: str | None = None
+    model_endpoint: str | None = None
+    context_window_limit: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: dict[str, Any] | None = None
+    completion_tokens_details: dict[str, Any] | None = None
+    fresh_input_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    stop_reason: str | None = None
+    error_type: str | None = None
+    error_data: dict[str, Any] | None = None
+    origin: str | None = None
+    tags: list[str] = []
+    tid: str | None = None
+    trace_id: str | None = None
+    request_id: str | None = None
+    step_start_ns: int | None = None
+    step_ns: int | None = None
+    llm_request_start_ns: int | None = None
+    llm_request_ns: int | None = None
+    tool_execution_ns: int | None = None
+
+
+def nanoseconds(moment: datetime) -> int:
+    """Return the moment as nanoseconds since 1970."""
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+
+
+def run_record(run: Run) -> RunRecord:
+    """Return the run's state as a record."""
+    values: dict[str, Any] = {
+        name: getattr(run, name) for name in RunRecord.model_fields if name in Run.__slots__
+    }
+    values.update(
+        status=run.status.value,
+        tools_used=sorted(run.tools_used),
+        tool_ids=sorted(run.tool_ids),
+        metadata=dict(run.metadata),
+        open_tool_calls=len(run.open_calls),
+    )
+    return RunRecord(**values)
+
+
+def run_usage(run: Run) -> RunUsage:
+    """Return the run's token totals."""
+    return RunUsage(
+        run_id=run.run_id,
+        step_count=run.num_steps,
+        prompt_tokens=run.prompt_tokens,
+        completion_tokens=run.completion_tokens,
+        total_tokens=run.total_tokens,
+        cached_input_tokens=run.cache_read_tokens,
+        cache_write_tokens=run.cache_write_tokens,
+        reasoning_tokens=run.reasoning_tokens,
+        fresh_input_tokens=run.fresh_input_tokens,
+        output_tokens=run.output_tokens,
+    )
+
+
+def run_metrics(run: Run) -> RunMetrics:
+    """Return the run's duration, steps and tools."""
+    return RunMetrics(
+        run_id=run.run_id,
+        organization=run.organization,
+        agent_id=run.agent_id,
+        project_id=run.project_id,
+        run_start_ns=nanoseconds(run.created_at),
+        run_ns=run.run_ns,
+        num_steps=run.num_steps,
+        tools_used=sorted(run.tools_used),
+        tool_ids=sorted(run.tool_ids),
+        base_template_id=run.base_template_id,
+    )
+
+
+def step_view(run: Run, event: StepRecorded | StepStarted) -> StepView:
+    """Return a step as its event tells it."""
+    if isinstance(event, StepStarted):
+        fields: dict[str, Any] = {"provider_name": event.provider_name, "model": event.model}
+        status = "pending"
+    else:
+        shared = StepRecorded.model_fields.keys() & StepView.model_fields.keys()
+        fields = {name: getattr(event, name) for name in shared}
+        status = fields.pop("status")
+    fields.update(
+        step_id=event.step_id,
+        run_id=run.run_id,
+        agent_id=run.agent_id,
+        organization=run.organization,
+        project_id=run.project_id,
+        created_at=event.occurred_at,
+    )
+    return StepView(**fields, status=status)

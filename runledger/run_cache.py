@@ -1,0 +1,42 @@
+"""Folded runs kept in memory, so that a command on a long run does not read its stream again."""
+
+from collections import OrderedDict
+from typing import Final
+
+from runledger.run import Run
+
+MAX_ENTRIES: Final = 500_000
+"""Steps and messages over all cached runs: about 100 bytes each, so some 50 MB."""
+
+
+class RunCache:
+    """The runs used last. An entry may be stale: the store refuses what was decided on it."""
+
+    def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
+        self._runs: OrderedDict[str, tuple[Run, int]] = OrderedDict()
+        self._entries = 0
+        self._max_entries = max_entries
+
+    def get(self, run_id: str) -> Run | None:
+        """Return the run as it was last seen."""
+        found = self._runs.get(run_id)
+        if found is None:
+            return None
+        self._runs.move_to_end(run_id)
+        return found[0]
+
+    def put(self, run: Run) -> None:
+        """Keep the run, and let go of those not used for longest."""
+        self.discard(run.run_id)
+        size = 10 + len(run.steps) + len(run.messages)
+        self._runs[run.run_id] = (run, size)
+        self._entries += size
+        while self._entries > self._max_entries and len(self._runs) > 1:
+            _, (_, released) = self._runs.popitem(last=False)
+            self._entries -= released
+
+    def discard(self, run_id: str) -> None:
+        """Forget the run."""
+        found = self._runs.pop(run_id, None)
+        if found is not None:
+            self._entries -= found[1]
