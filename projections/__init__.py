@@ -1,0 +1,1 @@
+"""Read models: every folder is one (its SQL), every file is the machine that keeps them."""

@@ -129,6 +129,34 @@ class ImportFailed(LedgerError):
     """A file cannot be imported at all."""
 
 
+class OutboundError(LedgerError):
+    """A request to somebody else's address was refused here, or brought no answer."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(f"url {url[:200]!r}: {reason}")
+
+
+class UrlRefused(OutboundError, InvalidArgument):
+    """The URL is not one that the ledger would call: scheme, length, credentials, host."""
+
+
+class AddressRefused(UrlRefused):
+    """The host is, or resolves to, an address that is not public; nothing was sent."""
+
+
+class OutboundFailed(OutboundError):
+    """The request brought no status line: no such name, no connection, reset, deadline."""
+
+
+class ImageRefused(InvalidArgument):
+    """An image cannot be fetched or is not one; nothing was written."""
+
+    def __init__(self, where: str, image: str, reason: str) -> None:
+        self.where, self.image, self.reason = where, image, reason
+        super().__init__(f"{where}: image {image[:200]!r}: {reason}")
+
+
 def describe(error: Any) -> str:
     """Return one line that names every fault of a pydantic ValidationError by its place."""
     return "; ".join(

@@ -35,7 +35,8 @@ Text = Annotated[str, Field(min_length=1)]
 class Event(BaseModel):
     """What every event carries: who said so, when it happened, when it was recorded."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # JSON has no NaN and no infinity: what cannot be read back as it was is refused here.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     topic: ClassVar[str]
     revision: ClassVar[int] = 1
     contents: ClassVar[frozenset[str]] = frozenset()

@@ -6,13 +6,13 @@ from them by `runledger.api_messages`; what a provider is sent, by `runledger.to
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 Role = Literal["system", "user", "assistant", "tool", "approval"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TextContent(_Part):
@@ -78,7 +78,7 @@ class ToolCallContent(_Part):
     type: Literal["tool_call"] = "tool_call"
     id: str
     name: str
-    input: dict[str, Any]
+    input: dict[str, JsonValue]
     signature: str | None = None
 
 
@@ -191,7 +191,7 @@ class Message(BaseModel):
     A message of role `approval` with `tool_calls` asks for approval; one without answers.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     id: str
     role: Role
@@ -211,7 +211,7 @@ class Message(BaseModel):
     sender_id: str | None = None
     group_id: str | None = None
     is_err: bool | None = None
-    extra: dict[str, Any] | None = None
+    extra: dict[str, JsonValue] | None = None
     """What an importer keeps of a source message that no field above holds."""
 
     def text(self) -> str:

@@ -51,7 +51,6 @@ class RunRecord(_Record):
     callback_status_code: int | None = None
     callback_error: str | None = None
     approval_deadline: datetime | None = None
-    open_tool_calls: int = 0
 
     @property
     def run_start_ns(self) -> int:
@@ -147,7 +146,6 @@ def run_record(run: Run) -> RunRecord:
         tools_used=sorted(run.tools_used),
         tool_ids=sorted(run.tool_ids),
         metadata=dict(run.metadata),
-        open_tool_calls=len(run.open_calls),
     )
     return RunRecord(**values)
 

@@ -179,10 +179,9 @@ def _messages_recorded(run: Run, event: MessagesRecorded, version: int) -> None:
         _began(run, event, version)
     for message in event.messages:
         _message(run, message, version)
-    if event.approval_deadline is not None:
+    # Any answer ends the wait: the deadline is for the person to be heard from at all.
+    if event.approval_deadline is not None or any(m.approvals for m in event.messages):
         run.approval_deadline = event.approval_deadline
-    if not any(call.requested_by and not call.answered for call in run.open_calls.values()):
-        run.approval_deadline = None
 
 
 def _metadata_patched(run: Run, event: RunMetadataPatched, _version: int) -> None:

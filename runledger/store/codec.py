@@ -5,11 +5,16 @@ from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
-from runledger.errors import UndecodableEvent, describe
+from runledger.errors import InvalidArgument, UndecodableEvent, describe
 from runledger.events import CATALOGUE, Event
 from runledger.store.protocol import EncodedEvent
 from runledger.upcasters import upcast
+
+
+# What damaged bytes make of json, of an upcaster and of the code above.
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @cache
@@ -18,13 +23,20 @@ def _marker(cls: type[Event]) -> bytes:
 
 
 def encode(event: Event) -> EncodedEvent:
-    """Return the event as stored; fields that are None are left out of the facts."""
+    """Return the event as stored; fields that are None are left out of the facts.
+
+    Raises InvalidArgument for text that is not Unicode (half of a surrogate pair) and for values
+    nested too deep.
+    """
     cls = type(event)
     serializer = cls.__pydantic_serializer__
-    facts = serializer.to_json(event, exclude_none=True, exclude=set(cls.contents) or None)
     contents = None
-    if cls.contents:
-        contents = serializer.to_json(event, exclude_none=True, include=set(cls.contents))
+    try:
+        facts = serializer.to_json(event, exclude_none=True, exclude=set(cls.contents) or None)
+        if cls.contents:
+            contents = serializer.to_json(event, exclude_none=True, include=set(cls.contents))
+    except PydanticSerializationError as e:
+        raise InvalidArgument(f"{cls.topic}: cannot be stored as JSON: {e}") from e
     return EncodedEvent(cls.topic, _marker(cls) + facts[1:], contents)
 
 
@@ -40,25 +52,31 @@ def decode(stream: str, version: int, topic: str, facts: bytes, contents: bytes 
     try:
         fields: dict[str, Any] = json.loads(facts)
         revision = fields.pop("revision")
-    except (ValueError, KeyError, AttributeError, TypeError) as e:
-        raise UndecodableEvent(stream, version, topic, f"facts are damaged: {e!r}") from e
-    if revision > cls.revision:
-        raise UndecodableEvent(
-            stream,
-            version,
-            topic,
-            f"stored with revision {revision}, this version of the ledger knows {cls.revision}",
-        )
-    try:
+        if revision > cls.revision:
+            raise UndecodableEvent(
+                stream,
+                version,
+                topic,
+                f"stored with revision {revision}, this version of the ledger knows {cls.revision}",
+            )
         if revision < cls.revision:
             fields = upcast(topic, revision, cls.revision, fields)
         if cls.contents:
-            fields.update(json.loads(contents) if contents else dict.fromkeys(cls.contents, ()))
+            fields.update(_contents(cls, contents))
         return cls.model_validate(fields)
     except ValidationError as e:
         raise UndecodableEvent(stream, version, topic, describe(e)) from e
-    except (ValueError, KeyError, TypeError) as e:
-        raise UndecodableEvent(stream, version, topic, repr(e)) from e
+    except _DAMAGE as e:
+        raise UndecodableEvent(stream, version, topic, f"damaged: {e!r}") from e
+
+
+def _contents(cls: type[Event], stored: bytes | None) -> dict[str, Any]:
+    if stored is None:
+        return dict.fromkeys(cls.contents, ())
+    fields: dict[str, Any] = json.loads(stored)
+    if fields.keys() != cls.contents:
+        raise ValueError(f"contents: expected {sorted(cls.contents)}, found {sorted(fields)}")
+    return fields
 
 
 def today(stream: str, version: int, topic: str, facts: bytes) -> bytes:

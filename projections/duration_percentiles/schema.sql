@@ -1,0 +1,24 @@
+-- duration_percentiles: durations in nanoseconds. Key: organization, project_id, agent_id, day,
+-- which is the UTC day in which the run ended. Percentiles are exact (linear interpolation).
+CREATE TABLE duration_percentiles (
+    organization VARCHAR NOT NULL,
+    project_id VARCHAR,
+    agent_id VARCHAR NOT NULL,
+    day DATE NOT NULL,
+    runs BIGINT NOT NULL,
+    p50 DOUBLE NOT NULL,
+    p90 DOUBLE NOT NULL,
+    p95 DOUBLE NOT NULL,
+    p99 DOUBLE NOT NULL
+);
+
+-- run_durations: the sample behind the percentiles, one row per ended run. Key: run_id.
+CREATE TABLE run_durations (
+    run_id VARCHAR NOT NULL,
+    born BIGINT NOT NULL,
+    organization VARCHAR NOT NULL,
+    project_id VARCHAR,
+    agent_id VARCHAR NOT NULL,
+    day DATE NOT NULL,
+    run_ns BIGINT NOT NULL
+);

@@ -1,0 +1,22 @@
+-- tool_calls: one row per tool call. Key: run_id, tool_call_id. `status` is open until the tool
+-- returns (success or error) or the call is denied; a denial outweighs the error return beside it.
+CREATE TABLE tool_calls (
+    run_id VARCHAR NOT NULL,
+    tool_call_id VARCHAR NOT NULL,
+    born BIGINT NOT NULL,
+    organization VARCHAR NOT NULL,
+    agent_id VARCHAR NOT NULL,
+    project_id VARCHAR,
+    step_id VARCHAR,
+    message_id VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    tool_id VARCHAR,
+    status VARCHAR NOT NULL,
+    needs_approval BOOLEAN NOT NULL,
+    approved BOOLEAN,
+    denied BOOLEAN NOT NULL,
+    called_at TIMESTAMPTZ NOT NULL,
+    returned_at TIMESTAMPTZ,
+    return_status VARCHAR,
+    position BIGINT NOT NULL
+);

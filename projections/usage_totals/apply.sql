@@ -1,0 +1,34 @@
+-- merge: add the batch's sums to the totals
+MERGE INTO usage_totals AS u USING (
+    SELECT organization, project_id, agent_id, model,
+        (occurred_at AT TIME ZONE 'UTC')::DATE AS day,
+        count(*) AS steps,
+        coalesce(sum(prompt_tokens), 0)::BIGINT AS prompt_tokens,
+        coalesce(sum(completion_tokens), 0)::BIGINT AS completion_tokens,
+        coalesce(sum(total_tokens), 0)::BIGINT AS total_tokens,
+        sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
+        sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
+        sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
+        sum(output_tokens)::BIGINT AS output_tokens,
+        sum(reasoning_tokens)::BIGINT AS reasoning_tokens
+    FROM batch WHERE topic = 'run.step_recorded'
+    GROUP BY ALL
+) AS c
+ON u.day = c.day AND u.organization = c.organization AND u.agent_id = c.agent_id
+    AND u.project_id IS NOT DISTINCT FROM c.project_id
+    AND u.model IS NOT DISTINCT FROM c.model
+WHEN MATCHED THEN UPDATE SET
+    steps = u.steps + c.steps,
+    prompt_tokens = u.prompt_tokens + c.prompt_tokens,
+    completion_tokens = u.completion_tokens + c.completion_tokens,
+    total_tokens = u.total_tokens + c.total_tokens,
+    fresh_input_tokens = coalesce(u.fresh_input_tokens + c.fresh_input_tokens,
+        u.fresh_input_tokens, c.fresh_input_tokens),
+    cache_read_tokens = coalesce(u.cache_read_tokens + c.cache_read_tokens,
+        u.cache_read_tokens, c.cache_read_tokens),
+    cache_write_tokens = coalesce(u.cache_write_tokens + c.cache_write_tokens,
+        u.cache_write_tokens, c.cache_write_tokens),
+    output_tokens = coalesce(u.output_tokens + c.output_tokens, u.output_tokens, c.output_tokens),
+    reasoning_tokens = coalesce(u.reasoning_tokens + c.reasoning_tokens,
+        u.reasoning_tokens, c.reasoning_tokens)
+WHEN NOT MATCHED THEN INSERT BY NAME;

@@ -1,0 +1,18 @@
+-- usage_totals: tokens and steps. Key: organization, project_id, agent_id, model, day, which is the
+-- UTC day in which the step ended. A bucket is NULL where no step reported it.
+CREATE TABLE usage_totals (
+    organization VARCHAR NOT NULL,
+    project_id VARCHAR,
+    agent_id VARCHAR NOT NULL,
+    model VARCHAR,
+    day DATE NOT NULL,
+    steps BIGINT NOT NULL,
+    prompt_tokens BIGINT NOT NULL,
+    completion_tokens BIGINT NOT NULL,
+    total_tokens BIGINT NOT NULL,
+    fresh_input_tokens BIGINT,
+    cache_read_tokens BIGINT,
+    cache_write_tokens BIGINT,
+    output_tokens BIGINT,
+    reasoning_tokens BIGINT
+);

@@ -1,0 +1,245 @@
+"""The guarded HTTP client: resolves once, checks every answer, connects only to a checked address.
+
+No redirect is followed, no proxy or environment setting is read, no cookie is kept, nothing is
+decompressed, and no connection is used twice.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final, Self, cast
+
+from runledger.errors import AddressRefused, OutboundFailed
+from runledger.outbound.addresses import AddressPolicy, IPAddress
+from runledger.outbound.urls import check_url
+
+if TYPE_CHECKING:
+    import httpx
+
+Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Gives the addresses of a host and port, as text; an OSError where there are none."""
+
+_TRIED: Final = 4  # addresses, of those checked: a name may have hundreds
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back: the status, headers (names in lower case), and the first bytes of the body.
+
+    `incomplete` says why the body is not whole (cap, reset, deadline); None when it is.
+    """
+
+    status_code: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    incomplete: str | None
+    address: str
+
+
+class GuardedClient:
+    """Sends single requests to addresses that strangers chose. Use it from one event loop."""
+
+    def __init__(
+        self, *, resolver: Resolver | None = None, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
+        self._resolver = resolver or self._system_resolver
+        self._ssl_context = ssl_context
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close what was opened; the client must not be used afterwards."""
+        if "_transport" in self.__dict__:
+            await self._transport.aclose()
+        if "_threads" in self.__dict__:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def get(
+        self,
+        url: str,
+        *,
+        policy: AddressPolicy,
+        timeout: float,
+        max_response_bytes: int,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Fetch; see `request`."""
+        return await self.request(
+            "GET",
+            url,
+            headers=headers,
+            policy=policy,
+            timeout=timeout,
+            max_response_bytes=max_response_bytes,
+        )
+
+    async def post(
+        self,
+        url: str,
+        *,
+        content: bytes,
+        headers: Mapping[str, str],
+        policy: AddressPolicy,
+        timeout: float,
+        max_response_bytes: int,
+    ) -> Response:
+        """Deliver; see `request`."""
+        return await self.request(
+            "POST",
+            url,
+            content=content,
+            headers=headers,
+            policy=policy,
+            timeout=timeout,
+            max_response_bytes=max_response_bytes,
+        )
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        policy: AddressPolicy,
+        timeout: float,
+        max_response_bytes: int,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Send one request within `timeout` seconds, resolution and body included.
+
+        Raises UrlRefused or AddressRefused before anything is sent, and OutboundFailed where no
+        status line came. Once one came there is a Response, however its body ends.
+        """
+        import httpx
+
+        parsed = check_url(url, policy)
+        deadline = asyncio.get_running_loop().time() + timeout
+        request = httpx.Request(
+            method,
+            parsed,
+            content=content,
+            headers={
+                "user-agent": "runledger",
+                "accept": "*/*",
+                **(headers or {}),
+                "accept-encoding": "identity",
+                "connection": "close",
+            },
+        )
+        try:
+            async with asyncio.timeout_at(deadline):
+                addresses = await self._checked_addresses(url, parsed, policy)
+                response, address = await self._connect_and_send(request, addresses, timeout)
+        except TimeoutError:
+            raise OutboundFailed(url, f"no answer within {timeout:g} s") from None
+        except httpx.TransportError as error:
+            raise OutboundFailed(url, _cause(error)) from error
+        body = bytearray()
+        incomplete = None
+        try:
+            async with (
+                asyncio.timeout_at(deadline),
+                # The raw stream: what came compressed a thousandfold stays as small as it came.
+                aclosing(cast("Any", response.aiter_raw())) as chunks,
+            ):
+                async for chunk in chunks:
+                    body += chunk[: max_response_bytes - len(body) + 1]
+                    if len(body) > max_response_bytes:
+                        incomplete = f"more than {max_response_bytes} bytes"
+                        break
+        except TimeoutError:
+            incomplete = f"not whole within {timeout:g} s"
+        except httpx.TransportError as error:
+            incomplete = _cause(error)
+        finally:
+            await response.aclose()
+        return Response(
+            status_code=response.status_code,
+            headers=dict(response.headers),
+            body=bytes(body[:max_response_bytes]),
+            incomplete=incomplete,
+            address=address,
+        )
+
+    async def _checked_addresses(
+        self, url: str, parsed: "httpx.URL", policy: AddressPolicy
+    ) -> list[str]:
+        host = parsed.raw_host.decode("ascii").replace("%25", "%", 1)
+        port = parsed.port or (443 if parsed.scheme == "https" else 80)
+        try:
+            answers = await self._resolver(host, port)
+        except (OSError, UnicodeError) as error:
+            raise OutboundFailed(url, f"{host!r} resolves to nothing: {error}") from error
+        addresses: list[IPAddress] = [ip_address(answer) for answer in answers]
+        if not addresses:
+            raise OutboundFailed(url, f"{host!r} resolves to nothing")
+        # All of them: a name with one public and one private answer is an attack or a mistake.
+        for address in addresses:
+            reason = policy.refusal(host, address)
+            if reason is not None:
+                raise AddressRefused(
+                    url, f"expected public addresses only, found {address}: {reason}"
+                )
+        return list(dict.fromkeys(str(address) for address in addresses))[:_TRIED]
+
+    async def _connect_and_send(
+        self, request: "httpx.Request", addresses: Sequence[str], timeout: float
+    ) -> tuple["httpx.Response", str]:
+        import httpx
+
+        named = request.url
+        request.extensions = {
+            # One dead address must leave time for the next.
+            "timeout": {"connect": timeout / len(addresses)},
+            "sni_hostname": named.raw_host.decode("ascii"),
+        }
+        for address in addresses[:-1]:
+            request.url = named.copy_with(host=address)
+            try:
+                return await self._transport.handle_async_request(request), address
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                continue  # nothing was sent, so nothing can arrive twice
+        request.url = named.copy_with(host=addresses[-1])
+        return await self._transport.handle_async_request(request), addresses[-1]
+
+    @cached_property
+    def _transport(self) -> "httpx.AsyncHTTPTransport":
+        import httpx
+
+        # A kept connection would be found again by its address alone: under another name's
+        # certificate, or under a stricter policy than the one that it was opened with.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        return httpx.AsyncHTTPTransport(
+            verify=self._ssl_context or True, trust_env=False, limits=limits, retries=0
+        )
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        # Threads of its own: a dead name server holds one for half a minute, and the loop's
+        # default pool also serves the rest of the program.
+        return ThreadPoolExecutor(max_workers=8, thread_name_prefix="runledger-resolve")
+
+    async def _system_resolver(self, host: str, port: int) -> list[str]:
+        def ask() -> list[str]:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return [str(answer[4][0]) for answer in found]
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+
+
+def _cause(error: BaseException) -> str:
+    """Return the innermost reason: the layers between say only that a connection failed."""
+    root = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    return f"{type(error).__name__}: {root}" if str(root) else type(error).__name__

@@ -1,0 +1,63 @@
+"""What can be said of a URL without the network: scheme, length, credentials, host."""
+
+import socket
+from ipaddress import IPv4Address, ip_address
+from typing import TYPE_CHECKING, Final
+
+from runledger.errors import AddressRefused, UrlRefused
+from runledger.outbound.addresses import AddressPolicy, IPAddress
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_URL_LENGTH: Final = 2048
+"""Characters; what proxies and servers in practice still take."""
+
+
+def check_url(url: str, policy: AddressPolicy) -> "httpx.URL":
+    """Return the parsed URL if the policy could allow it; raise UrlRefused or AddressRefused.
+
+    A host name passes here and is judged by its addresses when it is called.
+    """
+    import httpx  # a third of a second: whoever calls nobody does not pay for it
+
+    if not isinstance(url, str):
+        raise UrlRefused(repr(url), f"expected text, found {type(url).__name__}")
+    if len(url) > MAX_URL_LENGTH:
+        raise UrlRefused(url, f"expected {MAX_URL_LENGTH} characters at most, found {len(url)}")
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise UrlRefused(url, f"not a url: {error}") from None
+    schemes = ("https", "http") if policy.allow_http else ("https",)
+    if parsed.scheme not in schemes:
+        found = repr(parsed.scheme) if parsed.scheme else "none"
+        raise UrlRefused(url, f"expected the scheme {' or '.join(schemes)}, found {found}")
+    if parsed.userinfo or "@" in parsed.netloc.decode("ascii"):
+        # The message must not repeat a password into logs.
+        raise UrlRefused(str(parsed.copy_with(userinfo=b"")), "expected no user or password")
+    if not parsed.host:
+        raise UrlRefused(url, "expected a host, found none")
+    if parsed.port is not None and not 1 <= parsed.port <= 65535:
+        raise UrlRefused(url, f"expected a port of 1 to 65535, found {parsed.port}")
+    address = _literal(parsed.host)
+    reason = None if address is None else policy.refusal(parsed.host, address)
+    if reason is not None:
+        raise AddressRefused(url, f"expected a public address, found {address}: {reason}")
+    return parsed
+
+
+def _literal(host: str) -> IPAddress | None:
+    """Return the address that a host spells, also as 127.1, 0x7f.1, 0177.0.0.1 or 2130706433."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return IPv4Address("127.0.0.1")
+    try:
+        return ip_address(name.replace("%25", "%", 1))
+    except ValueError:
+        pass
+    try:
+        # The rules by which the C library's resolver reads a number as an address.
+        return IPv4Address(socket.inet_aton(name))
+    except (OSError, ValueError):
+        return None
