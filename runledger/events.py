@@ -6,13 +6,12 @@ count. `born` is when the run's first event was recorded, in microseconds since 
 of a run repeats it, so that a projection finds the run's row by where it lies, not by a scan.
 """
 
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt
 
-from runledger.messages import Message, Role
+from runledger.messages import Json, Message, Role
 
-Json = dict[str, JsonValue]
 StopReason = Literal[
     "end_turn",
     "max_steps",

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 Role = Literal["system", "user", "assistant", "tool", "approval"]
+# The bound makes pydantic look at the key: half a surrogate pair is refused, never replaced.
+Json = dict[Annotated[str, Field(min_length=0)], JsonValue]
 
 
 class _Part(BaseModel):
@@ -78,7 +80,7 @@ class ToolCallContent(_Part):
     type: Literal["tool_call"] = "tool_call"
     id: str
     name: str
-    input: dict[str, JsonValue]
+    input: Json
     signature: str | None = None
 
 
@@ -211,7 +213,7 @@ class Message(BaseModel):
     sender_id: str | None = None
     group_id: str | None = None
     is_err: bool | None = None
-    extra: dict[str, JsonValue] | None = None
+    extra: Json | None = None
     """What an importer keeps of a source message that no field above holds."""
 
     def text(self) -> str:

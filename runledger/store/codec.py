@@ -1,4 +1,4 @@
-"""Events to JSON bytes and back: facts and contents apart, old revisions upcast, nothing guessed."""
+"""Events to JSON bytes and back: facts and contents apart, old revisions upcast, no guesses."""
 
 import json
 from functools import cache
@@ -11,7 +11,6 @@ from runledger.errors import InvalidArgument, UndecodableEvent, describe
 from runledger.events import CATALOGUE, Event
 from runledger.store.protocol import EncodedEvent
 from runledger.upcasters import upcast
-
 
 # What damaged bytes make of json, of an upcaster and of the code above.
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
