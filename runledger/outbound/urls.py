@@ -33,7 +33,7 @@ def check_url(url: str, policy: AddressPolicy) -> "httpx.URL":
     if parsed.scheme not in schemes:
         found = repr(parsed.scheme) if parsed.scheme else "none"
         raise UrlRefused(url, f"expected the scheme {' or '.join(schemes)}, found {found}")
-    if parsed.userinfo or "@" in parsed.netloc.decode("ascii"):
+    if parsed.userinfo:
         # The message must not repeat a password into logs.
         raise UrlRefused(str(parsed.copy_with(userinfo=b"")), "expected no user or password")
     if not parsed.host:
