@@ -141,7 +141,7 @@ class GuardedClient:
                 addresses = await self._checked_addresses(url, parsed, policy)
                 response, address = await self._connect_and_send(request, addresses, timeout)
         except TimeoutError:
-            raise OutboundFailed(url, f"no answer within {timeout:g} s") from None
+            raise OutboundFailed(url, f"no answer within {timeout:.3g} s") from None
         except httpx.TransportError as error:
             raise OutboundFailed(url, _cause(error)) from error
         body = bytearray()
@@ -158,7 +158,7 @@ class GuardedClient:
                         incomplete = f"more than {max_response_bytes} bytes"
                         break
         except TimeoutError:
-            incomplete = f"not whole within {timeout:g} s"
+            incomplete = f"not whole within {timeout:.3g} s"
         except httpx.TransportError as error:
             incomplete = _cause(error)
         finally:

@@ -154,9 +154,16 @@ def test_no_proxy_and_no_setting_of_the_environment_is_used(receiver, reply, mon
 
 
 def test_no_cookie_and_no_connection_is_kept_between_requests(receiver, reply):
+    once = reply(body=b"x", set_cookie="session=1; Path=/")
+
+    async def as_often_as_asked(it, reader, out):
+        await once(it, reader, out)
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            it.requests.append((head.decode(), {}, b""))
+            await once(it, reader, out)
+
     async def scenario():
-        answer = reply(body=b"x", set_cookie="session=1; Path=/")
-        async with receiver(answer) as it, GuardedClient() as client:
+        async with receiver(as_often_as_asked) as it, GuardedClient() as client:
             for _ in range(3):
                 await client.get(
                     f"http://127.0.0.1:{it.port}/", policy=LOCAL, timeout=10, max_response_bytes=9
@@ -164,7 +171,7 @@ def test_no_cookie_and_no_connection_is_kept_between_requests(receiver, reply):
             return it
 
     it = asyncio.run(scenario())
-    assert it.connections == 3
+    assert (it.connections, len(it.requests)) == (3, 3)
     assert not any("cookie" in headers for _, headers, _ in it.requests)
 
 
