@@ -5,10 +5,6 @@ VALUES (?, ?, ?, ?, ?);
 -- stream_version: the version of a stream, 0 where it has no events
 SELECT coalesce(max(originator_version), 0) FROM ledger_events WHERE originator_id = ?;
 
--- stored_event: what is stored at a version of a stream
-SELECT notification_id, topic, state, contents FROM ledger_events
-WHERE originator_id = ? AND originator_version = ?;
-
 -- stream: a stream's events in order, with contents
 SELECT notification_id, originator_id, originator_version, topic, state, contents
 FROM ledger_events
@@ -51,5 +47,14 @@ INSERT OR IGNORE INTO ledger_blobs VALUES (?, ?, ?);
 -- get_blob: bytes by their digest
 SELECT media_type, data FROM ledger_blobs WHERE sha256 = ?;
 
+-- has_tables: whether the store's tables are there
+SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'ledger_meta');
+
 -- schema_version: the version of the store's layout
 SELECT value FROM ledger_meta WHERE key = 'schema_version';
+
+-- journal_mode: 'wal' where the file system allows it
+PRAGMA journal_mode;
+
+-- synchronous: 2 flushes at every commit
+PRAGMA synchronous;

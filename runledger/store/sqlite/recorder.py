@@ -2,7 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -12,11 +14,13 @@ from eventsourcing.persistence import (
     ApplicationRecorder,
     IntegrityError,
     Notification,
+    OperationalError,
     StoredEvent,
     Subscription,
 )
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore, SQLiteFactory
 
+from runledger.errors import StoreUnavailable
 from runledger.sql_file import statements
 from runledger.store.protocol import Append, Conflicted, Recorded, Verdict
 from runledger.store.subscription import PollingSubscription
@@ -32,44 +36,81 @@ def connect(path: str) -> sqlite3.Connection:
     db = sqlite3.connect(
         path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False, uri=False
     )
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
+    try:
+        _use_wal(db)
+        db.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
+def _use_wal(db: sqlite3.Connection) -> None:
+    # SQLite does not wait for this lock, whatever the timeout: two processes that turn a file to
+    # WAL at once would deadlock, so one of them is told "locked" without delay.
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as e:
+            if not busy(e) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def busy(error: sqlite3.Error) -> bool:
+    """Whether another connection holds the lock (the low byte is the primary result code)."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
 class LedgerRecorder(SQLiteApplicationRecorder):
-    """Keeps events in `ledger_events`; `append` is the ledger's door, `insert_events` the library's."""
+    """Keeps events in `ledger_events`; `append` is our door, `insert_events` the library's."""
 
     def __init__(self, datastore: SQLiteDatastore) -> None:
         super().__init__(datastore, events_table_name="ledger_events")
         self._writer: sqlite3.Connection | None = None
         self._writing = Lock()
+        self._closed = False
 
-    def create_table(self) -> None:
-        """Make the tables and triggers that are missing."""
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
         with self._writing:
-            self._connection().executescript(SCHEMA)
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
+            if self._writer is None:
+                self._writer = connect(self.datastore.pool.db_name)
+            try:
+                yield self._writer
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
 
-    def _connection(self) -> sqlite3.Connection:
-        if self._writer is None:
-            self._writer = connect(self.datastore.pool.db_name)
-        return self._writer
-
-    def append(self, appends: Sequence[Append]) -> list[Verdict]:
-        """Record the appends in one transaction, each with its own verdict."""
-        with self._writing:
-            db = self._connection()
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._connection() as db:
             # IMMEDIATE takes the write lock before the versions are read: no other process can
             # commit between the check and the insert.
             db.execute("BEGIN IMMEDIATE")
-            try:
-                verdicts = self._record(db, appends)
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
-            return verdicts
+            yield db
+            db.execute("COMMIT")
+
+    def create_table(self) -> None:
+        """Make the tables and triggers that are missing."""
+        with self._connection() as db:
+            db.executescript(SCHEMA)
+
+    def append(self, appends: Sequence[Append]) -> list[Verdict]:
+        """Record the appends in one transaction, each with its own verdict."""
+        with self._transaction() as db:
+            return self._record(db, appends)
+
+    def put_blob(self, sha256: str, media_type: str, data: bytes) -> None:
+        """Keep bytes under their SHA-256."""
+        with self._transaction() as db:
+            db.execute(SQL["put_blob"], (sha256, media_type, data))
 
     @staticmethod
     def _record(db: sqlite3.Connection, appends: Sequence[Append]) -> list[Verdict]:
@@ -114,16 +155,14 @@ class LedgerRecorder(SQLiteApplicationRecorder):
             (_text(e.originator_id), e.originator_version, e.topic, e.state, None)
             for e in stored_events
         ]
-        with self._writing:
-            db = self._connection()
-            db.execute("BEGIN IMMEDIATE")
-            try:
+        try:
+            with self._transaction() as db:
                 db.executemany(SQL["insert_event"], rows)
                 (last,) = db.execute("SELECT last_insert_rowid()").fetchone()
-                db.execute("COMMIT")
-            except sqlite3.IntegrityError as e:
-                db.execute("ROLLBACK")
-                raise IntegrityError(e) from e
+        except sqlite3.IntegrityError as e:
+            raise IntegrityError(e) from e
+        except sqlite3.OperationalError as e:
+            raise OperationalError(e) from e
         return list(range(last - len(rows) + 1, last + 1))
 
     def select_notifications(
@@ -169,8 +208,9 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         return PollingSubscription(self, gt, topics)
 
     def close(self) -> None:
-        """Close the writing connection."""
+        """Close the writing connection, for good."""
         with self._writing:
+            self._closed = True
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None

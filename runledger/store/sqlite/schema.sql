@@ -1,6 +1,9 @@
 -- The whole store on one screen. The column names are those of the eventsourcing library:
 -- originator_id is the stream, originator_version the version, notification_id the position.
 
+-- One transaction: another process sees the whole store or nothing of it.
+BEGIN IMMEDIATE;
+
 -- AUTOINCREMENT, not a bare rowid: a bare rowid is handed out again after a delete of the last row.
 CREATE TABLE IF NOT EXISTS ledger_events (
     notification_id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -34,3 +37,16 @@ CREATE TRIGGER IF NOT EXISTS ledger_events_no_delete BEFORE DELETE ON ledger_eve
 BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only: an event is never deleted');
 END;
+
+-- INSERT OR REPLACE deletes the row in its way without firing the trigger above.
+CREATE TRIGGER IF NOT EXISTS ledger_events_no_replace BEFORE INSERT ON ledger_events
+WHEN EXISTS (SELECT 1 FROM ledger_events WHERE notification_id = NEW.notification_id)
+    OR EXISTS (
+        SELECT 1 FROM ledger_events
+        WHERE originator_id = NEW.originator_id AND originator_version = NEW.originator_version
+    )
+BEGIN
+    SELECT RAISE(ABORT, 'the ledger is append-only: an event is never replaced');
+END;
+
+COMMIT;

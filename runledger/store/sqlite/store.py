@@ -3,19 +3,39 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from eventsourcing.sqlite import SQLiteDatastore
 
-from runledger.errors import StoreIsNewer, StoreUnavailable
+from runledger.errors import StoreRefused, StoreUnavailable
 from runledger.store import arrow
 from runledger.store.codec import decode
 from runledger.store.protocol import Append, StoredEvent, StoredRow, Verdict
 from runledger.store.schema_version import check_version
-from runledger.store.sqlite.recorder import LAST, SQL, LedgerRecorder, connect
+from runledger.store.sqlite.recorder import LAST, LOCK_SECONDS, SQL, LedgerRecorder, busy, connect
+
+
+# The driver's words for values that no database takes, not for a database in trouble.
+_REFUSED = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    """Turn the driver's words into ours."""
+    try:
+        yield
+    except _REFUSED as e:
+        raise StoreRefused(f"store {url!r}: {e}") from e
+    except sqlite3.Error as e:
+        raise StoreUnavailable(f"store {url!r}: {e}") from e
 
 
 class SQLiteStore:
@@ -28,47 +48,41 @@ class SQLiteStore:
             raise StoreUnavailable(
                 f"store {url!r}: expected the path of a file; a ledger in memory would lose events"
             )
-        if not create and not Path(self.path).exists():
+        file = Path(self.path)
+        if not file.parent.is_dir():
+            raise StoreUnavailable(f"store {url!r}: no such directory {str(file.parent)!r}")
+        if not create and not file.exists():
             raise StoreUnavailable(f"store {url!r}: no such file {self.path!r}")
-        self._recorder = LedgerRecorder(
-            SQLiteDatastore(self.path, originator_id_type="text", pool_size=1, max_overflow=0)
-        )
-        self._reader: sqlite3.Connection | None = None
+        with _translated(url):
+            there = self._look()
+            if not there and not create:
+                raise StoreUnavailable(f"store {url!r}: no ledger in file {self.path!r}")
+            self._recorder = LedgerRecorder(
+                SQLiteDatastore(self.path, originator_id_type="text", pool_size=1, max_overflow=0)
+            )
+            if not there:
+                self._recorder.create_table()
+            self._reader: sqlite3.Connection | None = connect(self.path)
         self._reading = Lock()
-        with self._translated():
-            self._open()
 
-    def _open(self) -> None:
-        self._reader = connect(self.path)
-        try:
-            (found,) = self._reader.execute(SQL["schema_version"]).fetchone()
-        except sqlite3.OperationalError as e:
-            if "no such table" not in str(e):
-                raise
-            self._recorder.create_table()
-            return
-        check_version(self.url, found)
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn the driver's words into ours."""
-        try:
-            yield
-        except StoreIsNewer:
-            self.close()
-            raise
-        except sqlite3.DatabaseError as e:
-            raise StoreUnavailable(f"store {self.url!r}: {e}") from e
+    def _look(self) -> bool:
+        """Whether the file holds a ledger of a layout known here; changes nothing in the file."""
+        with closing(sqlite3.connect(self.path, timeout=LOCK_SECONDS)) as db:
+            (there,) = db.execute(SQL["has_tables"]).fetchone()
+            if there:
+                (found,) = db.execute(SQL["schema_version"]).fetchone()
+                check_version(self.url, found)
+        return bool(there)
 
     def append(self, appends: Sequence[Append]) -> list[Verdict]:
         """Record the appends in one transaction, each with its own verdict."""
-        with self._translated():
+        with _translated(self.url):
             return self._recorder.append(appends)
 
     def _fetch(self, name: str, parameters: Any) -> list[tuple[Any, ...]]:
-        with self._translated(), self._reading:
+        with _translated(self.url), self._reading:
             if self._reader is None:
-                raise StoreUnavailable(f"store {self.url!r}: closed")
+                raise StoreUnavailable("the store is closed")
             return self._reader.execute(SQL[name], parameters).fetchall()
 
     def read_stream(
@@ -100,12 +114,12 @@ class SQLiteStore:
 
     def log_reader(self) -> "SQLiteLogReader":
         """Open a reader with a connection of its own."""
-        with self._translated():
-            return SQLiteLogReader(self.path)
+        return SQLiteLogReader(self.url, self.path)
 
     def put_blob(self, sha256: str, media_type: str, data: bytes) -> None:
         """Keep bytes under their SHA-256."""
-        self._fetch("put_blob", (sha256, media_type, data))
+        with _translated(self.url):
+            self._recorder.put_blob(sha256, media_type, data)
 
     def get_blob(self, sha256: str) -> tuple[str, bytes] | None:
         """Return (media type, bytes), or None."""
@@ -120,23 +134,23 @@ class SQLiteStore:
         every platform SQLite works on, and needs no lease that could run out while its holder
         lives.
         """
-        lock = sqlite3.connect(f"{self.path}.{name}-lock", timeout=0, isolation_level=None)
-        try:
-            try:
-                lock.execute("BEGIN EXCLUSIVE")
-            except sqlite3.OperationalError:
-                yield False
-            else:
-                yield True
-        finally:
-            lock.close()
+        with _translated(self.url):
+            lock = sqlite3.connect(f"{self.path}.{name}-lock", timeout=0, isolation_level=None)
+        with closing(lock):
+            taken = True
+            with _translated(self.url):
+                try:
+                    lock.execute("BEGIN EXCLUSIVE")
+                except sqlite3.OperationalError as e:
+                    if not busy(e):
+                        raise
+                    taken = False
+            yield taken
 
     def facts(self) -> dict[str, str]:
         """Return versions and durability settings."""
-        with self._reading:
-            assert self._reader is not None
-            (journal,) = self._reader.execute("PRAGMA journal_mode").fetchone()
-            (synchronous,) = self._reader.execute("PRAGMA synchronous").fetchone()
+        ((journal,),) = self._fetch("journal_mode", ())
+        ((synchronous,),) = self._fetch("synchronous", ())
         return {
             "store": "sqlite",
             "file": self.path,
@@ -163,12 +177,15 @@ class SQLiteLogReader:
     copies on one file break each other's POSIX locks (sqlite.org/howtocorrupt.html, 2.2.1).
     """
 
-    def __init__(self, path: str) -> None:
-        self._db = connect(path)
+    def __init__(self, url: str, path: str) -> None:
+        self._url = url
+        with _translated(url):
+            self._db = connect(path)
 
     def read(self, after: int, upto: int, limit: int) -> Any:
         """Return the next events as Arrow, or None."""
-        rows = self._db.execute(SQL["log_batch"], (after, upto, limit)).fetchall()
+        with _translated(self._url):
+            rows = self._db.execute(SQL["log_batch"], (after, upto, limit)).fetchall()
         if not rows:
             return None
         position, stream, version, topic, facts = zip(*rows, strict=True)

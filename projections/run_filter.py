@@ -1,0 +1,108 @@
+"""Which runs a list shows: every parameter checked, and turned into named pieces of SQL."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+
+from runledger.errors import InvalidArgument, describe
+from runledger.events import StopReason
+from runledger.sql_file import statements
+
+SQL: Final = statements(Path(__file__).parent / "runs" / "queries.sql")
+Operator = Literal["eq", "gt", "gte", "lt", "lte"]
+Status = Literal["created", "running", "completed", "failed", "cancelled"]
+MAX_LIMIT: Final = 1000
+
+
+class DurationFilter(BaseModel):
+    """Runs whose duration compares so with `value`, in nanoseconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    value: NonNegativeInt
+    operator: Operator = "gt"
+
+
+class RunFilter(BaseModel):
+    """The filters, the order and the page of a list of runs. Empty lists filter nothing.
+
+    `duration_percentile` keeps the runs at least as slow as that percentile (0 to 100, linear
+    interpolation) of exactly the runs that all other filters leave. `after` and `before` are run
+    ids: the page beyond the cursor in the requested order, or the one on its near side.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    run_id: str | None = None
+    agent_id: str | None = None
+    agent_ids: list[str] | None = None
+    statuses: list[Status] | None = None
+    stop_reason: StopReason | None = None
+    background: bool | None = None
+    template_family: str | None = None
+    project_id: str | None = None
+    conversation_id: str | None = None
+    step_count: NonNegativeInt | None = None
+    step_count_operator: Operator = "eq"
+    tools_used: list[str] | None = None
+    duration_filter: DurationFilter | None = None
+    duration_percentile: float | None = Field(default=None, ge=0, le=100)
+    start_date: AwareDatetime | None = None
+    end_date: AwareDatetime | None = None
+    order_by: Literal["created_at", "duration"] = "created_at"
+    ascending: bool = False
+    limit: int = Field(default=50, ge=1, le=MAX_LIMIT)
+    after: str | None = None
+    before: str | None = None
+
+    def conditions(self, organization: str) -> tuple[list[str], dict[str, Any]]:
+        """Return the conditions of all filters but the percentile, and their parameters."""
+        names = ["organization"]
+        values: dict[str, Any] = {"organization": organization}
+        agents = [self.agent_id] if self.agent_id else self.agent_ids
+        given = {
+            "run_id": self.run_id,
+            "agent_ids": agents,
+            "statuses": self.statuses,
+            "stop_reason": self.stop_reason,
+            "template_family": self.template_family,
+            "project_id": self.project_id,
+            "conversation_id": self.conversation_id,
+            "tools_used": self.tools_used,
+        }
+        for name, value in given.items():
+            if value:
+                names.append(name)
+                values[name] = value
+        times: dict[str, datetime | bool | None] = {
+            "background": self.background,
+            "start_date": self.start_date,
+            "end_date": self.end_date,
+        }
+        for name, moment in times.items():
+            if moment is not None:
+                names.append(name)
+                values[name] = moment
+        if self.step_count is not None:
+            names.append(f"step_count_{self.step_count_operator}")
+            values["step_count"] = self.step_count
+        if self.duration_filter is not None:
+            names.append(f"duration_{self.duration_filter.operator}")
+            values["duration"] = self.duration_filter.value
+        return names, values
+
+
+def run_filter(**filters: Any) -> RunFilter:
+    """Return the checked filter; raise InvalidArgument that names every fault."""
+    try:
+        made = RunFilter(**filters)
+    except ValidationError as e:
+        raise InvalidArgument(f"list_runs: {describe(e)}") from e
+    if made.after is not None and made.before is not None:
+        raise InvalidArgument("list_runs: expected `after` or `before`, found both")
+    return made
+
+
+def where(names: list[str]) -> str:
+    """Return the named conditions joined."""
+    return " WHERE " + " AND ".join(SQL[name] for name in names)

@@ -1,0 +1,132 @@
+-- select: what a list shows of a run
+SELECT run_id, organization, agent_id, project_id, conversation_id, base_template_id, background,
+    status, stop_reason, created_at, started_at, completed_at, last_event_at, run_ns, num_steps,
+    tools_used, tool_ids, prompt_tokens, completion_tokens, total_tokens, fresh_input_tokens,
+    cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, metadata,
+    request_config, error_type, error_message, error_data, callback_url, callback_sent_at,
+    callback_status_code, callback_error, approval_deadline
+FROM runs;
+
+-- organization: the scope of every question
+organization = $organization;
+
+-- run_id: this run
+run_id = $run_id;
+
+-- agent_ids: runs of any of these agents
+agent_id IN (SELECT unnest($agent_ids::VARCHAR[]));
+
+-- statuses: any of these statuses
+status IN (SELECT unnest($statuses::VARCHAR[]));
+
+-- stop_reason: this stop reason
+stop_reason = $stop_reason;
+
+-- background: in the background, or not; a run that never said counts as not
+coalesce(background, FALSE) = $background;
+
+-- template_family: runs of a template
+base_template_id = $template_family;
+
+-- project_id: runs of a project
+project_id = $project_id;
+
+-- conversation_id: runs of a conversation
+conversation_id = $conversation_id;
+
+-- step_count_eq: exactly so many steps
+num_steps = $step_count;
+
+-- step_count_gt: more steps
+num_steps > $step_count;
+
+-- step_count_gte: so many steps or more
+num_steps >= $step_count;
+
+-- step_count_lt: fewer steps
+num_steps < $step_count;
+
+-- step_count_lte: so many steps or fewer
+num_steps <= $step_count;
+
+-- tools_used: any of these tools, by name or id
+(list_has_any(tools_used, $tools_used::VARCHAR[]) OR list_has_any(tool_ids, $tools_used::VARCHAR[]));
+
+-- duration_eq: exactly this long
+run_ns = $duration;
+
+-- duration_gt: longer
+run_ns > $duration;
+
+-- duration_gte: this long or longer
+run_ns >= $duration;
+
+-- duration_lt: shorter
+run_ns < $duration;
+
+-- duration_lte: this long or shorter
+run_ns <= $duration;
+
+-- start_date: created then or later
+created_at >= $start_date;
+
+-- end_date: created then or earlier
+created_at <= $end_date;
+
+-- has_duration: an order by duration, and a percentile, are over runs that have one
+run_ns IS NOT NULL;
+
+-- percentile: the duration that a share of the filtered runs stays below, by linear interpolation
+SELECT quantile_cont(run_ns, $percentile / 100.0) FROM runs;
+
+-- at_least: as slow as the percentile or slower
+run_ns >= $threshold;
+
+-- cursor: where a page continues
+SELECT created_at, run_ns FROM runs;
+
+-- newer: created later than the cursor; the id decides between equal times
+(created_at > $cursor_time OR (created_at = $cursor_time AND run_id > $cursor_id));
+
+-- older: created earlier than the cursor
+(created_at < $cursor_time OR (created_at = $cursor_time AND run_id < $cursor_id));
+
+-- longer: slower than the cursor
+(run_ns > $cursor_ns OR (run_ns = $cursor_ns AND run_id > $cursor_id));
+
+-- shorter: faster than the cursor
+(run_ns < $cursor_ns OR (run_ns = $cursor_ns AND run_id < $cursor_id));
+
+-- oldest_first: a total order
+ORDER BY created_at, run_id LIMIT $limit;
+
+-- newest_first: a total order
+ORDER BY created_at DESC, run_id DESC LIMIT $limit;
+
+-- shortest_first: a total order
+ORDER BY run_ns, run_id LIMIT $limit;
+
+-- longest_first: a total order
+ORDER BY run_ns DESC, run_id DESC LIMIT $limit;
+
+-- silent: open runs of which nothing was recorded since a moment
+SELECT run_id, organization FROM runs
+WHERE status IN ('created', 'running') AND last_recorded_at < $silent_since
+    AND ($organization IS NULL OR organization = $organization)
+ORDER BY last_recorded_at;
+
+-- overdue: runs whose approval did not come in time
+SELECT run_id, organization FROM runs
+WHERE approval_deadline <= $at AND ($organization IS NULL OR organization = $organization)
+ORDER BY approval_deadline;
+
+-- open_runs: open runs of an agent, or of a conversation, the newest first
+SELECT run_id FROM runs
+WHERE organization = $organization AND (status IN ('created', 'running')
+        OR (status = 'completed' AND stop_reason = 'requires_approval'))
+    AND ($agent_id IS NULL OR agent_id = $agent_id)
+    AND ($conversation_id IS NULL OR conversation_id = $conversation_id)
+ORDER BY created_position DESC;
+
+-- durations: count and percentiles of the durations of the filtered runs
+SELECT count(run_ns) AS runs, quantile_cont(run_ns, [0.5, 0.9, 0.95, 0.99]) AS p FROM runs;

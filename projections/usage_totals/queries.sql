@@ -1,0 +1,18 @@
+-- totals: tokens and steps by whatever is asked for; NULL where a column is not asked for
+SELECT CASE WHEN list_contains($by, 'project') THEN project_id END AS project_id,
+    CASE WHEN list_contains($by, 'agent') THEN agent_id END AS agent_id,
+    CASE WHEN list_contains($by, 'model') THEN model END AS model,
+    CASE WHEN list_contains($by, 'day') THEN day END AS day,
+    sum(steps)::BIGINT AS steps, sum(prompt_tokens)::BIGINT AS prompt_tokens,
+    sum(completion_tokens)::BIGINT AS completion_tokens, sum(total_tokens)::BIGINT AS total_tokens,
+    sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
+    sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
+    sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
+    sum(output_tokens)::BIGINT AS output_tokens, sum(reasoning_tokens)::BIGINT AS reasoning_tokens
+FROM usage_totals
+WHERE organization = $organization
+    AND ($project_id IS NULL OR project_id = $project_id)
+    AND ($agent_id IS NULL OR agent_id = $agent_id)
+    AND ($model IS NULL OR model = $model)
+    AND ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4;

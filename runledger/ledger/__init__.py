@@ -1,0 +1,5 @@
+"""RunLedger: what a user holds."""
+
+from runledger.ledger.ledger import RunLedger
+
+__all__ = ["RunLedger"]

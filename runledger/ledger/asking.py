@@ -1,0 +1,94 @@
+"""Questions over many runs: answered by the read models, which catch up first."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from projections.engine import Progress
+from projections.run_filter import run_filter
+from runledger.ledger.base import LedgerBase
+from runledger.records import RunRecord
+from runledger.run import Actor
+
+
+class AskingLedger(LedgerBase):
+    """Lists, totals and SQL; each raises ReadModelsMissing for a ledger opened without read models."""
+
+    async def list_runs(self, *, actor: Actor | None = None, **filters: Any) -> list[RunRecord]:
+        """Return a page of runs, the newest first unless asked otherwise.
+
+        `filters` are the fields of projections.run_filter.RunFilter; wrong ones are refused.
+        """
+        asked = run_filter(**filters)
+        organization = self._organization(actor)
+        return await self._ask(lambda q: q.list_runs(organization, asked))
+
+    async def run_durations(self, *, actor: Actor | None = None, **filters: Any) -> dict[str, Any]:
+        """Return count, p50, p90, p95 and p99 (ns) of exactly the runs that the filters leave."""
+        asked = run_filter(**filters)
+        organization = self._organization(actor)
+        return await self._ask(lambda q: q.durations(organization, asked))
+
+    async def usage_totals(
+        self,
+        *,
+        by: Sequence[str] = ("model",),
+        project_id: str | None = None,
+        agent_id: str | None = None,
+        model: str | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        actor: Actor | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return token totals grouped by any of project, agent, model and day (UTC)."""
+        organization = self._organization(actor)
+        return await self._ask(
+            lambda q: q.usage_totals(
+                organization,
+                by,
+                project_id=project_id,
+                agent_id=agent_id,
+                model=model,
+                since=since,
+                until=until,
+            )
+        )
+
+    async def duration_percentiles(
+        self,
+        *,
+        by: Sequence[str] = (),
+        project_id: str | None = None,
+        agent_id: str | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        actor: Actor | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return exact duration percentiles (ns) grouped by any of project, agent and day (UTC)."""
+        organization = self._organization(actor)
+        return await self._ask(
+            lambda q: q.percentiles(
+                organization,
+                by,
+                project_id=project_id,
+                agent_id=agent_id,
+                since=since,
+                until=until,
+            )
+        )
+
+    async def list_agents(
+        self, *, agent_id: str | None = None, actor: Actor | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the agents, with their last run and last stop reason."""
+        organization = self._organization(actor)
+        return await self._ask(lambda q: q.agents(organization, agent_id))
+
+    async def sql(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Return (column names, rows) of one SELECT over the read models of all organizations."""
+        return await self._ask(lambda q: q.sql(statement))
+
+    async def project(self, progress: Progress | None = None) -> int:
+        """Bring the read models up to date; return their position."""
+        return await asyncio.to_thread(self.read_models.catch_up, progress)

@@ -1,0 +1,98 @@
+"""RunLedger: opens and closes the parts, and is the sum of what they do."""
+
+import asyncio
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from projections.live import LiveReadModels
+from runledger.command_handler import Clock, CommandHandler, now
+from runledger.ledger.asking import AskingLedger
+from runledger.ledger.reading import ReadingLedger
+from runledger.ledger.writing import WritingLedger
+from runledger.participants import UnknownAgents
+from runledger.run import Actor
+from runledger.store import open_store
+
+
+class RunLedger(WritingLedger, ReadingLedger, AskingLedger):
+    """A ledger of agent runs; use it as `async with RunLedger.open(url) as ledger`."""
+
+    def __init__(
+        self,
+        url: str,
+        read_models: str | Path | None,
+        *,
+        actor: Actor,
+        unknown_agents: UnknownAgents,
+        clock: Clock,
+        create: bool,
+    ) -> None:
+        self.url = url
+        self._read_models_path = read_models
+        self._actor = actor
+        self._unknown_agents = unknown_agents
+        self._clock = clock
+        self._create = create
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        read_models: str | Path | None = None,
+        *,
+        actor: Actor | None = None,
+        unknown_agents: UnknownAgents = "register",
+        clock: Clock = now,
+        create: bool = True,
+    ) -> Self:
+        """Return a ledger on the store at `url`, opened by `async with`.
+
+        `url` is sqlite:///file.db or postgresql://…; `read_models` is the DuckDB file for lists and
+        totals (without it, only questions about single runs are answered). `actor` is whoever acts
+        where a call names nobody. `unknown_agents="reject"` refuses runs of agents that were not
+        registered. `create=False` refuses a store that is not there.
+        """
+        return cls(
+            url,
+            read_models,
+            actor=actor or Actor(),
+            unknown_agents=unknown_agents,
+            clock=clock,
+            create=create,
+        )
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._open)
+        return self
+
+    def _open(self) -> None:
+        store = open_store(self.url, create=self._create)
+        try:
+            if self._read_models_path is not None:
+                self._live = LiveReadModels(store, self._read_models_path)
+        except BaseException:
+            store.close()
+            raise
+        self._store = store
+        self._handler = CommandHandler(
+            store, clock=self._clock, unknown_agents=self._unknown_agents
+        )
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        handler, live, store = self._handler, self._live, self._store
+        self._handler = self._live = self._store = None
+        if handler is not None:
+            handler.close()
+        if live is not None:
+            live.close()
+        if store is not None:
+            store.close()

@@ -1,0 +1,116 @@
+"""Questions about one run: folded from its stream, so always current, from any process."""
+
+import asyncio
+from typing import Any, Literal, TypeVar
+
+from runledger.errors import InvalidArgument, NotFound
+from runledger.events import MessagesRecorded, StepRecorded, StepStarted
+from runledger.ledger.base import LedgerBase
+from runledger.messages import Message
+from runledger.records import (
+    RunMetrics,
+    RunRecord,
+    RunUsage,
+    StepView,
+    run_metrics,
+    run_record,
+    run_usage,
+    step_view,
+)
+from runledger.run import Actor
+from runledger.run.parties import Agent
+
+Order = Literal["asc", "desc"]
+_T = TypeVar("_T")
+
+
+class ReadingLedger(LedgerBase):
+    """Getters; each raises NotFound for a run that is not there, deleted, or another organization's."""
+
+    async def get_run_by_id(self, run_id: str, *, actor: Actor | None = None) -> RunRecord:
+        """Return the run."""
+        return run_record(await self._load(run_id, actor))
+
+    async def get_run_usage(self, run_id: str, *, actor: Actor | None = None) -> RunUsage:
+        """Return the token totals over all steps of the run."""
+        return run_usage(await self._load(run_id, actor))
+
+    async def get_run_metrics(self, run_id: str, *, actor: Actor | None = None) -> RunMetrics:
+        """Return the duration, the number of steps and the tools of the run."""
+        return run_metrics(await self._load(run_id, actor))
+
+    async def get_run_request_config(
+        self, run_id: str, *, actor: Actor | None = None
+    ) -> dict[str, Any] | None:
+        """Return the request's configuration as it was given at creation."""
+        return (await self._load(run_id, actor)).request_config
+
+    async def get_run_steps(
+        self,
+        run_id: str,
+        *,
+        order: Order = "asc",
+        limit: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        actor: Actor | None = None,
+    ) -> list[StepView]:
+        """Return the steps in the order they were recorded, a page of them if asked.
+
+        `after` and `before` are step ids: further in the requested order, or short of it.
+        """
+        run = await self._load(run_id, actor)
+        stored = await asyncio.to_thread(self.store.read_stream, run_id, 0, None, False)
+        steps = {
+            row.event.step_id: step_view(run, row.event)
+            for row in stored
+            if isinstance(row.event, StepRecorded | StepStarted)
+        }
+        ordered = list(steps.values())
+        ids = list(steps)
+        return _page("step", ordered, ids, order, limit, after, before)
+
+    async def get_stored_messages(
+        self, run_id: str, *, actor: Actor | None = None
+    ) -> list[Message]:
+        """Return all messages of the run as they are stored, in order."""
+        await self._load(run_id, actor)
+        stored = await asyncio.to_thread(self.store.read_stream, run_id)
+        return [
+            body
+            for row in stored
+            if isinstance(row.event, MessagesRecorded)
+            for body in row.event.bodies
+        ]
+
+    async def get_agent(self, agent_id: str, *, actor: Actor | None = None) -> Agent:
+        """Return a registered agent."""
+        return await self.handler.agent(actor or self._actor, agent_id)
+
+
+def _page(
+    kind: str,
+    items: list[_T],
+    ids: list[str],
+    order: Order,
+    limit: int | None,
+    after: str | None,
+    before: str | None,
+) -> list[_T]:
+    if order not in ("asc", "desc"):
+        raise InvalidArgument(f"order: expected asc or desc, found {order!r}")
+    if limit is not None and limit < 1:
+        raise InvalidArgument(f"limit: expected 1 or more, found {limit}")
+    if after is not None and before is not None:
+        raise InvalidArgument("expected `after` or `before`, found both")
+    if order == "desc":
+        items, ids = items[::-1], ids[::-1]
+    cursor = after or before
+    if cursor is not None:
+        if cursor not in ids:
+            raise NotFound(kind, cursor, "it is the cursor of a page")
+        place = ids.index(cursor)
+        items = items[place + 1 :] if after else items[:place]
+    if limit is None:
+        return items
+    return items[:limit] if before is None else items[-limit:]
