@@ -11,7 +11,7 @@ from runledger.errors import ProjectionFailed
 from runledger.store.protocol import LogReader
 
 BATCH_EVENTS: Final = 50_000
-"""Events per transaction: large enough that a replay is bound by parsing, small enough for memory."""
+"""Events per transaction: enough that a replay is bound by parsing, few enough for memory."""
 
 Progress = Callable[[int, int], None]
 """Called after every batch with (events of the batch, position)."""

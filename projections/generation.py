@@ -73,7 +73,8 @@ class Generation:
         ((layout, _),) = self._db.execute(SQL["read"]).fetchall()
         if layout > LAYOUT:
             raise ReadModelsError(
-                f"read models {str(self.path)!r}: expected layout {LAYOUT} or older, found {layout}; "
+                f"read models {str(self.path)!r}: expected layout {LAYOUT} or older, "
+                f"found {layout}; "
                 f"they were built by a newer version of runledger"
             )
 

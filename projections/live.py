@@ -1,4 +1,4 @@
-"""The live read models: one process keeps them, catches up before it answers, and answers from many threads."""
+"""The live read models: kept by one process, caught up before each answer, read by many threads."""
 
 import threading
 from collections.abc import Callable
@@ -24,8 +24,8 @@ class LiveReadModels:
             changed = self._generation.changed_models()
             if changed:
                 raise ReadModelsError(
-                    f"read models {str(path)!r}: the SQL of {', '.join(changed)} is not the one that "
-                    f"made their rows; run `runledger replay --switch`"
+                    f"read models {str(path)!r}: the SQL of {', '.join(changed)} is not the one "
+                    f"that made their rows; run `runledger replay --switch`"
                 )
             self._reader = store.log_reader()
         except BaseException:

@@ -1,4 +1,4 @@
-"""The read models found on disk: one folder each, with schema.sql, apply.sql and, if need be, delete.sql."""
+"""The read models found on disk: a folder each, with schema.sql, apply.sql, maybe delete.sql."""
 
 from dataclasses import dataclass
 from functools import cache

@@ -1,4 +1,4 @@
-"""Every error that the ledger raises on purpose: what happened, where, what was expected, what was found."""
+"""Every error that the ledger raises on purpose: where, what was expected, what was found."""
 
 from typing import Any
 

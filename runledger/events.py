@@ -233,7 +233,7 @@ class RunDeleted(RunEvent):
 
 
 class CallbackAttempted(RunEvent):
-    """The callback of the run was sent, or could not be; `delivered` and `final` say what follows."""
+    """The run's callback was sent, or could not be; `delivered` and `final` say what follows."""
 
     topic = "run.callback_attempted"
     webhook_id: Text

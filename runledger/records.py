@@ -1,4 +1,4 @@
-"""What the ledger answers: runs, steps, usage, metrics. Field names are those of the replaced system."""
+"""What the ledger answers: runs, steps, usage, metrics; fields named as in the replaced system."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -27,7 +27,7 @@ UPCASTERS: Final[dict[tuple[str, int], Callable[[Facts], Facts]]] = {
 
 
 def upcast(topic: str, revision: int, today: int, facts: Facts) -> Facts:
-    """Apply the upcasters of `topic` from `revision` up to `today`; raise KeyError for a missing one."""
+    """Apply the upcasters of `topic` from `revision` to `today`; KeyError where one is missing."""
     for step in range(revision, today):
         facts = UPCASTERS[topic, step](facts)
     return facts

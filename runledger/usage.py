@@ -50,7 +50,7 @@ def _reported(details: dict[str, Any] | None, *keys: str) -> int | None:
 
 
 def cached_input(details: dict[str, Any] | None) -> int | None:
-    """Return the tokens read from a cache: `cached_tokens` (OpenAI, Gemini) or `cache_read_tokens`."""
+    """Return the tokens read from a cache: `cached_tokens` (OpenAI, Gemini) or its synonyms."""
     return _reported(details, "cached_tokens", "cache_read_tokens", "cache_read_input_tokens")
 
 

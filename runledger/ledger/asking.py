@@ -13,7 +13,7 @@ from runledger.run import Actor
 
 
 class AskingLedger(LedgerBase):
-    """Lists, totals and SQL; each raises ReadModelsMissing for a ledger opened without read models."""
+    """Lists, totals and SQL; ReadModelsMissing is raised where the ledger was opened without."""
 
     async def list_runs(self, *, actor: Actor | None = None, **filters: Any) -> list[RunRecord]:
         """Return a page of runs, the newest first unless asked otherwise.

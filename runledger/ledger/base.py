@@ -1,4 +1,4 @@
-"""What every part of the ledger shares: the store, the command handler, the read models, the actor."""
+"""What the parts of the ledger share: store, command handler, read models, actor."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 class ReadingLedger(LedgerBase):
-    """Getters; each raises NotFound for a run that is not there, deleted, or another organization's."""
+    """Getters; NotFound for a run that is not there, was deleted, or is another organization's."""
 
     async def get_run_by_id(self, run_id: str, *, actor: Actor | None = None) -> RunRecord:
         """Return the run."""

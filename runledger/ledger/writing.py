@@ -169,7 +169,7 @@ class WritingLedger(LedgerBase):
         actor: Actor | None = None,
         at: datetime | None = None,
     ) -> list[str]:
-        """Record messages; return their ids. Those recorded before with the same content are skipped."""
+        """Record messages, skip those recorded before with the same content; return their ids."""
         made = await as_messages(messages, self.store)
         command = commands.RecordMessages(made, approval_deadline)
         await self._execute(run_id, command, actor=actor, at=at)
@@ -291,7 +291,7 @@ class WritingLedger(LedgerBase):
     async def expire_runs(
         self, *, older_than: timedelta, actor: Actor | None = None, at: datetime | None = None
     ) -> list[str]:
-        """Fail as lost the open runs of which nothing was recorded for so long; return their ids."""
+        """Fail as lost the open runs that were silent for so long; return their ids."""
         moment = at or now()
         since = moment - older_than
         organization = self._organization(actor)

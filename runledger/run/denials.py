@@ -1,4 +1,4 @@
-"""The messages that close open tool calls: the refusal, and the error returns the model must see."""
+"""The messages that close open tool calls: the refusal, and the error returns for the model."""
 
 import json
 
@@ -9,7 +9,7 @@ from runledger.run.state import Run
 
 
 def messages(run: Run, reason: str, envelope: Envelope) -> list[Message]:
-    """Return one approval message (for calls that wait for a person) and one tool message (for all).
+    """Return an approval message (for calls that wait for a person) and a tool message (for all).
 
     The tool message carries an error return for every open call: providers refuse a conversation
     in which a call was never answered. Ids are derived from the run and its version, so that the

@@ -27,7 +27,7 @@ def _random_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The actor, the caller's time (`occurred_at`), ours (`recorded_at`), and a source of event ids."""
+    """The actor, the caller's time (`occurred_at`), ours (`recorded_at`), a source of event ids."""
 
     actor: Actor
     occurred_at: datetime

@@ -42,7 +42,7 @@ def conversation_stream(organization: str, conversation_id: str) -> str:
     return f"{organization}/{conversation_id}"
 
 
-def fold_agent(agent: Agent | None, version: int, event: Event) -> Agent:
+def fold_agent(_agent: Agent | None, version: int, event: Event) -> Agent:
     """Fold one event of an agent's stream; the last registration holds."""
     assert isinstance(event, AgentRegistered)
     return Agent(event.agent_id, version, event.project_id, event.name, event.agent_type)

@@ -45,7 +45,7 @@ _ANY: Final = (*_OPEN, *_ENDED)
 
 
 class Transition(NamedTuple):
-    """`allowed`: the states in which the event may happen; `to`: the next state, None for unchanged."""
+    """`allowed`: the states in which it may happen; `to`: the next state, None for unchanged."""
 
     allowed: tuple[str, ...]
     to: str | None

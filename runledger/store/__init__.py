@@ -1,4 +1,4 @@
-"""The log: SQLite embedded, PostgreSQL for real loads. The only room that speaks the library's words."""
+"""The log: SQLite embedded, PostgreSQL for loads; the only room that speaks the library's words."""
 
 from runledger.errors import InvalidArgument
 from runledger.store.protocol import Store
@@ -7,7 +7,7 @@ __all__ = ["Store", "open_store"]
 
 
 def open_store(url: str, *, create: bool = True) -> Store:
-    """Open the store at `sqlite:///path` or `postgresql://…`, making its tables if they are missing.
+    """Open the store at `sqlite:///path` or `postgresql://…`; make its tables if they are missing.
 
     `create=False` refuses a store that is not there. A `schema` query parameter names the
     PostgreSQL schema (default `public`). Raises StoreUnavailable, StoreIsNewer, UnsafeSetting, or
@@ -23,5 +23,6 @@ def open_store(url: str, *, create: bool = True) -> Store:
 
         return PostgresStore(url, create=create)
     raise InvalidArgument(
-        f"store: expected sqlite:///path/to/file.db or postgresql://user@host/database, found {url!r}"
+        f"store: expected sqlite:///path/to/file.db or postgresql://user@host/database, "
+        f"found {url!r}"
     )

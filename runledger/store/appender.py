@@ -37,7 +37,7 @@ class Appender:
         self._thread.start()
 
     async def submit(self, append: Append) -> Verdict:
-        """Record an append durably; raises StoreUnavailable where that is not known to have happened.
+        """Record an append durably; StoreUnavailable where that is not known to have happened.
 
         A cancelled caller does not take its append back: it may be recorded all the same.
         """

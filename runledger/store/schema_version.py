@@ -1,4 +1,4 @@
-"""The version of a store's layout; raised when an older ledger could misread what a newer one wrote."""
+"""The version of a store's layout: raised when an older ledger could misread a newer one's."""
 
 from typing import Final
 
