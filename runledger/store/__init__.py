@@ -22,7 +22,8 @@ def open_store(url: str, *, create: bool = True) -> Store:
         from runledger.store.postgres.store import PostgresStore
 
         return PostgresStore(url, create=create)
+    # Never the whole URL: it may hold a password.
     raise InvalidArgument(
         f"store: expected sqlite:///path/to/file.db or postgresql://user@host/database, "
-        f"found {url!r}"
+        f"found {url if scheme == 'sqlite' else scheme!r}"
     )

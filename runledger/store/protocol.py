@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from runledger.errors import InvalidArgument
 from runledger.events import Event
 
 
@@ -18,15 +19,25 @@ class EncodedEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StreamWrite:
-    """Events for one stream; `expected` is the version that the stream must have, 0 for none."""
+    """Events for one stream, one at least; `expected` is the version that it must have, 0 for none.
+
+    Raises InvalidArgument.
+    """
 
     stream: str
     expected: int
     events: tuple[EncodedEvent, ...]
 
+    def __post_init__(self) -> None:
+        if self.expected < 0 or not self.events:
+            raise InvalidArgument(
+                f"stream {self.stream!r}: expected a version of 0 or more and one event or more, "
+                f"found version {self.expected} and {len(self.events)} events"
+            )
+
 
 Append = tuple[StreamWrite, ...]
-"""What is recorded together or not at all; every stream at most once."""
+"""What is recorded together or not at all; one write at least, every stream at most once."""
 
 
 class Recorded(NamedTuple):

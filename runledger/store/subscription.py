@@ -18,9 +18,10 @@ class PollingSubscription(ListenNotifySubscription[ApplicationRecorder]):
         *,
         interval: float = 0.02,
     ) -> None:
-        super().__init__(recorder=recorder, gt=gt, topics=topics)
         self._interval = interval
+        # Before the pull thread starts: where its first pull fails, it calls stop().
         self._ended = Event()
+        super().__init__(recorder=recorder, gt=gt, topics=topics)
         self._poll_thread = Thread(target=self._poll, daemon=True)
         self._poll_thread.start()
 

@@ -28,9 +28,13 @@ WHERE notification_id > %(after)s
     AND (cardinality(%(topics)s::text[]) = 0 OR topic = ANY (%(topics)s))
 ORDER BY notification_id LIMIT %(limit)s;
 
--- log_range: say which events log_batch reads; a query with bound values is not sent as COPY
+-- log_range: say which events log_batch reads (bound values prevent COPY), and whether any are there
 SELECT set_config('ledger.after', $1::text, false), set_config('ledger.upto', $2::text, false),
-    set_config('ledger.batch', $3::text, false);
+    set_config('ledger.batch', $3::text, false),
+    EXISTS (
+        SELECT 1 FROM ledger_events
+        WHERE notification_id > $1::bigint AND notification_id <= $2::bigint
+    ) AND $3::bigint > 0 AS any_event;
 
 -- log_batch: the events of the range in order, as projections read them
 SELECT notification_id AS position, originator_id AS stream, originator_version AS version,
@@ -49,6 +53,12 @@ INSERT INTO ledger_blobs VALUES (%s, %s, %s) ON CONFLICT DO NOTHING;
 -- get_blob: bytes by their digest
 SELECT media_type, data FROM ledger_blobs WHERE sha256 = %s;
 
+-- lock_schema: one process at a time makes a schema; two CREATE … IF NOT EXISTS at once can collide
+SELECT pg_advisory_xact_lock(hashtextextended(%s || '.ledger_schema', 0));
+
+-- has_schema: whether the schema is there; CREATE SCHEMA wants a privilege even where it is
+SELECT to_regnamespace(quote_ident(%s)) IS NOT NULL;
+
 -- has_tables: whether the store's tables are there
 SELECT to_regclass('ledger_meta') IS NOT NULL;
 
@@ -56,10 +66,7 @@ SELECT to_regclass('ledger_meta') IS NOT NULL;
 SELECT value FROM ledger_meta WHERE key = 'schema_version';
 
 -- try_lock: take the named lock for the session, or say at once that another holds it
-SELECT pg_try_advisory_lock(hashtext(current_schema() || '.' || %s));
-
--- unlock: give the named lock back
-SELECT pg_advisory_unlock(hashtext(current_schema() || '.' || %s));
+SELECT pg_try_advisory_lock(hashtextextended(current_schema() || '.leader.' || %s, 0));
 
 -- settings: what `doctor` shows of the server
 SELECT current_setting('server_version'), current_setting('fsync'),

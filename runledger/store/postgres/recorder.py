@@ -1,15 +1,16 @@
 """The library's application recorder on the ledger's own table and append function."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any
-from uuid import UUID
+from typing import Any, Final
 
 import psycopg
 from eventsourcing.persistence import (
     ApplicationRecorder,
     IntegrityError,
+    OperationalError,
     StoredEvent,
     Subscription,
 )
@@ -19,38 +20,46 @@ from eventsourcing.postgres import (
     PostgresFactory,
 )
 from psycopg import sql
+from psycopg.rows import tuple_row
 
+from runledger.errors import StoreUnavailable
 from runledger.sql_file import statements
-from runledger.store.protocol import (
-    Append,
-    Conflicted,
-    EncodedEvent,
-    Recorded,
-    StreamWrite,
-    Verdict,
-)
+from runledger.store.postgres.arrays import ByteaArray, Int4Array, Int8Array, TextArray, register
+from runledger.store.protocol import Append, Conflicted, Recorded, Verdict
 from runledger.store.subscription import PollingSubscription
 
 SQL = statements(Path(__file__).with_name("queries.sql"))
 SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 _APPEND = SQL["append"].encode()
-_CREATE_SCHEMA = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}")
+_STORED_EVENT = SQL["stored_event"].encode()
+ARGUMENTS: Final = (Int4Array, TextArray, Int8Array, TextArray, ByteaArray, ByteaArray)
+"""Of ledger_append: request, stream, version, topic, facts, contents."""
 
 
 class LedgerRecorder(PostgresApplicationRecorder):
-    """Keeps events in `ledger_events`; `append` is the ledger's door, `insert_events` the library's."""
+    """Keeps events in `ledger_events`; `append` is our door, `insert_events` the library's.
 
-    def __init__(self, datastore: PostgresDatastore, events_table_name: str = "") -> None:
+    Streams are text: the datastore must have been made with `originator_id_type="text"`.
+    """
+
+    def __init__(self, datastore: PostgresDatastore, **_: Any) -> None:
         super().__init__(datastore, events_table_name="ledger_events")
         self._writer: psycopg.Connection[Any] | None = None
         self._writing = Lock()
+        self._closed = False
 
     def create_table(self) -> None:
         """Make the schema, tables, triggers and functions that are missing."""
-        name = sql.Identifier(self.datastore.schema)
-        with self.datastore.transaction(commit=True) as cursor:
-            cursor.execute(_CREATE_SCHEMA.format(name))
-            cursor.execute(sql.SQL("SET LOCAL search_path TO {}").format(name))
+        schema = self.datastore.schema
+        with (
+            self.datastore.transaction(commit=True) as dict_cursor,
+            dict_cursor.connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            cursor.execute(SQL["lock_schema"].encode(), (schema,))
+            ((there,),) = cursor.execute(SQL["has_schema"].encode(), (schema,)).fetchall()
+            if not there:
+                cursor.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+            cursor.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
             cursor.execute(SCHEMA.encode())
 
     def connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
@@ -60,52 +69,77 @@ class LedgerRecorder(PostgresApplicationRecorder):
         connection = psycopg.connect(**keywords, autocommit=True)
         # One PREPARE in the life of the connection; the statement never changes.
         connection.prepare_threshold = 0
+        register(connection)
+        schema = sql.Identifier(self.datastore.schema)
+        connection.execute(sql.SQL("SET search_path TO {}").format(schema), prepare=False)
         return connection
+
+    @contextmanager
+    def _connection(self) -> "Iterator[psycopg.Connection[tuple[Any, ...]]]":
+        with self._writing:
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
+            if self._writer is None or self._writer.closed:
+                self._writer = self.connect()
+            yield self._writer
+
+    @property
+    def connected(self) -> bool:
+        """Whether the writing connection lives: then an error was the server's last word."""
+        return self._writer is not None and not self._writer.closed
 
     def append(self, appends: Sequence[Append]) -> list[Verdict]:
         """Record the appends in one round trip, each with its own verdict.
 
-        Raises psycopg's OperationalError or InterfaceError where the outcome is unknown; the next
-        call opens a new connection.
+        Raises the driver's errors. Where the connection broke, the outcome is unknown; the next
+        call opens another.
         """
-        columns: tuple[list[Any], ...] = ([], [], [], [], [], [])
-        request, stream, version, topic, facts, contents = columns
-        for number, writes in enumerate(appends):
-            for write in writes:
-                for place, event in enumerate(write.events, write.expected + 1):
-                    request.append(number)
-                    stream.append(write.stream)
-                    version.append(place)
-                    topic.append(event.topic)
-                    facts.append(event.facts)
-                    contents.append(event.contents)
-        with self._writing:
-            if self._writer is None or self._writer.closed:
-                self._writer = self.connect()
-            try:
-                rows = self._writer.execute(_APPEND, columns, binary=True).fetchall()
-            except (psycopg.OperationalError, psycopg.InterfaceError):
-                self._writer.close()
-                raise
-        return _verdicts(appends, rows)
+        events = [
+            (request, write.stream, version, *event)
+            for request, writes in enumerate(appends)
+            for write in writes
+            for version, event in enumerate(write.events, write.expected + 1)
+        ]
+        return _verdicts(appends, self._call(events))
+
+    def _call(self, events: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        columns = list(zip(*events, strict=True)) or [()] * len(ARGUMENTS)
+        arrays = [pack(column) for pack, column in zip(ARGUMENTS, columns, strict=True)]
+        with self._connection() as db:
+            return db.execute(_APPEND, arrays, binary=True).fetchall()
+
+    def recorded(self, append: Append) -> Recorded | None:
+        """Return where the append lies if exactly its events stand at their places.
+
+        Every event has an id of its own, so equal bytes at the expected place are our event.
+        """
+        positions: list[int] = []
+        with self._connection() as db:
+            for write in append:
+                for version, event in enumerate(write.events, write.expected + 1):
+                    place = (write.stream, version)
+                    row = db.execute(_STORED_EVENT, place, binary=True).fetchone()
+                    if row is None or row[1:] != event:
+                        return None
+                    positions.append(row[0])
+        return Recorded(min(positions), max(positions))
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         """Record the library's events all or not at all; return their positions."""
-        if not stored_events:
-            return []
-        writes: dict[str, StreamWrite] = {}
-        for e in stored_events:
-            stream = str(e.originator_id) if isinstance(e.originator_id, UUID) else e.originator_id
-            known = writes.get(stream) or StreamWrite(stream, e.originator_version - 1, ())
-            event = EncodedEvent(e.topic, e.state, None)
-            if e.originator_version != known.expected + len(known.events) + 1:
-                raise IntegrityError(f"version {e.originator_version} of {stream!r} is out of turn")
-            writes[stream] = StreamWrite(stream, known.expected, (*known.events, event))
-        with self.datastore.get_connection():  # its words for errors, not the driver's
-            (verdict,) = self.append([tuple(writes.values())])
-        if isinstance(verdict, Conflicted):
-            raise IntegrityError(str(verdict))
-        return list(range(verdict.first, verdict.last + 1))
+        events = [
+            (0, str(e.originator_id), e.originator_version, e.topic, e.state, None)
+            for e in stored_events
+        ]
+        try:
+            rows = self._call(events)
+        except psycopg.IntegrityError as e:
+            raise IntegrityError(str(e)) from e
+        except psycopg.Error as e:
+            raise OperationalError(str(e)) from e
+        if len(rows) > 1:
+            raise IntegrityError(f"(request, stream, expected, found) {rows}")
+        ((_, _, first, last),) = rows
+        return [] if first is None else list(range(first, last + 1))
 
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
@@ -114,8 +148,9 @@ class LedgerRecorder(PostgresApplicationRecorder):
         return PollingSubscription(self, gt, topics)
 
     def close(self) -> None:
-        """Close the writing connection."""
+        """Close the writing connection, for good."""
         with self._writing:
+            self._closed = True
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None

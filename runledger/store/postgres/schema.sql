@@ -2,9 +2,6 @@
 -- names are those of the eventsourcing library: originator_id is the stream, originator_version the
 -- version, notification_id the position.
 
--- One process at a time makes the tables: two CREATE … IF NOT EXISTS at once can collide.
-SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.ledger_schema'));
-
 -- COLLATE "C": ids are compared as bytes, whatever the database's language.
 CREATE TABLE IF NOT EXISTS ledger_events (
     notification_id bigint GENERATED ALWAYS AS IDENTITY,
@@ -55,7 +52,7 @@ BEGIN
     -- the order of positions is the order of commits and a reader that moves its cursor never
     -- passes a gap. A statement of its own: the next one must see what the last holder committed.
     -- An advisory lock, not LOCK TABLE: that one would wait for every VACUUM and CREATE INDEX.
-    PERFORM pg_advisory_xact_lock(hashtext(current_schema() || '.ledger_events'));
+    PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || '.ledger_events', 0));
     RETURN QUERY
     WITH appended AS (
         SELECT * FROM unnest(request, stream, version, topic, facts, contents)
@@ -69,7 +66,8 @@ BEGIN
             SELECT coalesce(max(s.originator_version), 0) AS found
             FROM ledger_events s WHERE s.originator_id = o.stream
         ) h
-        WHERE h.found <> o.expected
+        -- The library's recorders may count versions from 0: -1 is what they expect of no stream.
+        WHERE h.found <> greatest(o.expected, 0)
     ), recorded AS (
         INSERT INTO ledger_events (originator_id, originator_version, topic, state, contents)
         SELECT e.stream, e.version, e.topic, e.facts, e.contents FROM appended e

@@ -17,7 +17,6 @@ from runledger.store.protocol import Append, StoredEvent, StoredRow, Verdict
 from runledger.store.schema_version import check_version
 from runledger.store.sqlite.recorder import LAST, LOCK_SECONDS, SQL, LedgerRecorder, busy, connect
 
-
 # The driver's words for values that no database takes, not for a database in trouble.
 _REFUSED = (
     sqlite3.IntegrityError,

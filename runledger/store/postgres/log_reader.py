@@ -1,0 +1,69 @@
+"""The log as Arrow, by COPY through ADBC: no event becomes a Python object."""
+
+import weakref
+from typing import Any
+
+import nanoarrow as na
+from adbc_driver_postgresql import dbapi as adbc
+
+from runledger.errors import StoreUnavailable
+from runledger.store import arrow
+from runledger.store.postgres.recorder import SQL
+
+
+class PostgresLogReader:
+    """Reads the log in order; after a cut connection, the next read opens another."""
+
+    def __init__(self, url: str, dsn: str) -> None:
+        self._url, self._dsn = url, dsn
+        self._closed = False
+        try:
+            self._open()
+        except adbc.Error as e:
+            raise _unavailable(url, e) from e
+
+    def _open(self) -> None:
+        db = adbc.connect(self._dsn, autocommit=True)
+        # Two cursors: a statement that once had bound values would bind them again.
+        self._range, self._batch = db.cursor(), db.cursor()
+        # In this order, and also where nobody closes the reader: a connection refuses to close
+        # before its cursors.
+        self._release = weakref.finalize(self, _close, self._range, self._batch, db)
+
+    def read(self, after: int, upto: int, limit: int) -> Any:
+        """Return the next events as an Arrow stream that is consumed once, or None.
+
+        The stream of an earlier read ends with the next one.
+        """
+        if self._closed:
+            raise StoreUnavailable("the log reader is closed")
+        try:
+            if not self._release.alive:
+                self._open()
+            bounds = {
+                name: arrow.string([str(n)])
+                for name, n in zip("123", (after, upto, limit), strict=True)
+            }
+            self._range.execute(SQL["log_range"], arrow.table(**bounds))
+            if not na.Array(self._range.fetch_arrow()).child(3)[0].as_py():
+                return None
+            self._batch.execute(SQL["log_batch"])
+            return self._batch.fetch_arrow()
+        except adbc.Error as e:
+            self._release()
+            raise _unavailable(self._url, e) from e
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._closed = True
+        self._release()
+
+
+def _unavailable(url: str, error: adbc.Error) -> StoreUnavailable:
+    # What follows the first line is libpq's guess and the text of the query.
+    return StoreUnavailable(f"store {url!r}: {str(error).partition(chr(10))[0]}")
+
+
+def _close(*handles: Any) -> None:
+    for handle in handles:
+        handle.close()
