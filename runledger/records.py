@@ -1,7 +1,7 @@
 """What the ledger answers: runs, steps, usage, metrics; fields named as in the replaced system."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
@@ -131,6 +131,10 @@ class StepView(_Record):
     tool_execution_ns: int | None = None
 
 
+_OF_RUN: Final = tuple(name for name in RunRecord.model_fields if name in Run.__slots__)
+_OF_STEP: Final = tuple(StepRecorded.model_fields.keys() & StepView.model_fields.keys())
+
+
 def nanoseconds(moment: datetime) -> int:
     """Return the moment as nanoseconds since 1970."""
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
@@ -138,9 +142,7 @@ def nanoseconds(moment: datetime) -> int:
 
 def run_record(run: Run) -> RunRecord:
     """Return the run's state as a record."""
-    values: dict[str, Any] = {
-        name: getattr(run, name) for name in RunRecord.model_fields if name in Run.__slots__
-    }
+    values: dict[str, Any] = {name: getattr(run, name) for name in _OF_RUN}
     values.update(
         status=run.status.value,
         tools_used=sorted(run.tools_used),
@@ -188,8 +190,7 @@ def step_view(run: Run, event: StepRecorded | StepStarted) -> StepView:
         fields: dict[str, Any] = {"provider_name": event.provider_name, "model": event.model}
         status = "pending"
     else:
-        shared = StepRecorded.model_fields.keys() & StepView.model_fields.keys()
-        fields = {name: getattr(event, name) for name in shared}
+        fields = {name: getattr(event, name) for name in _OF_STEP}
         status = fields.pop("status")
     fields.update(
         step_id=event.step_id,

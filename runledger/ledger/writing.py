@@ -1,6 +1,5 @@
 """The commands of the ledger, one by one: what an agent loop reports."""
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -12,7 +11,7 @@ from runledger.ids import check_id, new_id
 from runledger.ledger.base import LedgerBase
 from runledger.message_input import as_messages
 from runledger.messages import Message
-from runledger.records import RunRecord, StepView, run_record, step_view
+from runledger.records import RunRecord, run_record
 from runledger.run import Actor, RunStatus, commands, status_of
 from runledger.run.parties import Agent
 
@@ -132,8 +131,8 @@ class WritingLedger(LedgerBase):
         actor: Actor | None = None,
         at: datetime | None = None,
         **facts: Any,
-    ) -> StepView:
-        """Record a step that ended, with its usage and its messages, in one append.
+    ) -> str:
+        """Record a step that ended, with its usage and messages, in one append; return its id.
 
         `facts` are the fields of runledger.events.StepRecorded: model, prompt_tokens,
         completion_tokens, prompt_tokens_details, status, step_ns, … A step of a run that has ended
@@ -150,15 +149,8 @@ class WritingLedger(LedgerBase):
             await as_messages(messages, self.store),
             approval_deadline,
         )
-        outcome = await self._execute(run_id, command, actor=actor, at=at)
-        for event in outcome.events:
-            if event.topic == "run.step_recorded":
-                return step_view(outcome.run, event)  # type: ignore[arg-type]
-        version = outcome.run.steps[command.step_id]
-        (stored,) = await asyncio.to_thread(
-            self.store.read_stream, run_id, version - 1, version, False
-        )
-        return step_view(outcome.run, stored.event)  # type: ignore[arg-type]
+        await self._execute(run_id, command, actor=actor, at=at)
+        return command.step_id
 
     async def record_messages(
         self,

@@ -1,13 +1,12 @@
 """Who says it and when: what a decision needs from outside to stamp its events."""
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from runledger.errors import InvalidArgument
-from runledger.ids import DEFAULT_ORGANIZATION, check_id
+from runledger.ids import DEFAULT_ORGANIZATION, check_id, random_hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +20,6 @@ class Actor:
         check_id("organization", self.organization)
 
 
-def _random_id() -> str:
-    return uuid.uuid4().hex
-
-
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """The actor, the caller's time (`occurred_at`), ours (`recorded_at`), a source of event ids."""
@@ -34,7 +29,7 @@ class Envelope:
     recorded_at: datetime
     correlation_id: str | None = None
     explicit_time: bool = False
-    next_id: Callable[[], str] = field(default=_random_id)
+    next_id: Callable[[], str] = field(default=random_hex)
 
     def stamp(self) -> dict[str, Any]:
         """Return the fields that every event has."""
