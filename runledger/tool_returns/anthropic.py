@@ -1,7 +1,7 @@
 """Tool returns for Anthropic: one user message with a tool_result block per return."""
 
 from runledger.messages import Message, ReturnPart, TextContent, UrlImage
-from runledger.tool_returns.image_bytes import Blobs, inline
+from runledger.tool_returns.image_bytes import Blobs, inline_image
 from runledger.tool_returns.returns import (
     IMAGE_OMITTED,
     Payload,
@@ -17,7 +17,7 @@ def to_anthropic(message: Message, blobs: Blobs, *, limit: int | None = None) ->
     def part(item: ReturnPart) -> Payload:
         if isinstance(item, TextContent):
             return {"type": "text", "text": truncate(item.text, limit)}
-        found = inline(item.source, blobs)
+        found = inline_image(item.source, blobs)
         if found is not None:
             media_type, data = found
             source = {"type": "base64", "data": data, "media_type": media_type}

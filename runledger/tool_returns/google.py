@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from runledger.messages import ImageSource, Message, ReturnPart, TextContent, UrlImage
 from runledger.tool_returns.envelope import read_json
-from runledger.tool_returns.image_bytes import DEFAULT_MEDIA_TYPE, Blobs, inline
+from runledger.tool_returns.image_bytes import DEFAULT_MEDIA_TYPE, Blobs, inline_image
 from runledger.tool_returns.returns import IMAGE_OMITTED, Payload, answered_calls, truncate
 
 
@@ -53,7 +53,7 @@ def _text_and_images(
 
 
 def _image(source: ImageSource, blobs: Blobs) -> Payload | None:
-    found = inline(source, blobs)
+    found = inline_image(source, blobs)
     if found is not None:
         media_type, data = found
         return {"inlineData": {"data": data, "mimeType": media_type}}

@@ -12,7 +12,7 @@ Blobs = Callable[[str], bytes]
 DEFAULT_MEDIA_TYPE: Final = "image/png"
 
 
-def inline(source: ImageSource, blobs: Blobs) -> tuple[str, str] | None:
+def inline_image(source: ImageSource, blobs: Blobs) -> tuple[str, str] | None:
     """Return the media type and base64 text of an image whose bytes are at hand."""
     if isinstance(source, BlobImage):
         return source.media_type, b64encode(blobs(source.sha256)).decode("ascii")
@@ -27,7 +27,7 @@ def inline(source: ImageSource, blobs: Blobs) -> tuple[str, str] | None:
 
 def image_url(source: ImageSource, blobs: Blobs) -> str | None:
     """Return a url under which a provider can read the image: a data url, or its own."""
-    found = inline(source, blobs)
+    found = inline_image(source, blobs)
     if found is not None:
         media_type, data = found
         return f"data:{media_type};base64,{data}"

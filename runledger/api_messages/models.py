@@ -1,0 +1,174 @@
+"""The messages of the API: one model per message type, told apart by `message_type`.
+
+Field names are those of the replaced server and its clients. Several may share one `id`, that of
+the stored message they come from; `otid` tells them apart.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    model_serializer,
+)
+
+from runledger.messages import Approval, ReturnPart
+
+MessageType = Literal[
+    "system_message",
+    "user_message",
+    "assistant_message",
+    "reasoning_message",
+    "hidden_reasoning_message",
+    "tool_call_message",
+    "tool_return_message",
+    "approval_request_message",
+    "approval_response_message",
+    "summary_message",
+    "event_message",
+]
+"""The last two are of later servers: they may be asked for, and no stored message gives them."""
+
+Text = str | list[ReturnPart]
+
+
+class _ApiMessage(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    date: AwareDatetime | None
+    name: str | None = None
+    otid: str | None = None
+    sender_id: str | None = None
+    step_id: str | None = None
+    is_err: Literal[True] | None = None
+    seq_id: int | None = None
+    run_id: str | None = None
+
+    @field_serializer("date", when_used="json-unless-none")
+    def _whole_seconds(self, date: datetime) -> str:
+        return date.astimezone(UTC).isoformat(timespec="seconds")
+
+
+class SystemMessage(_ApiMessage):
+    """Instructions to the model."""
+
+    message_type: Literal["system_message"] = "system_message"
+    content: str
+
+
+class UserMessage(_ApiMessage):
+    """What the user said: text, or text and image parts."""
+
+    message_type: Literal["user_message"] = "user_message"
+    content: Text
+
+
+class AssistantMessage(_ApiMessage):
+    """What the agent said to the user: text, or parts where it also gave images."""
+
+    message_type: Literal["assistant_message"] = "assistant_message"
+    content: Text
+
+
+class ReasoningMessage(_ApiMessage):
+    """What the model thought: by itself, or because it was prompted to."""
+
+    message_type: Literal["reasoning_message"] = "reasoning_message"
+    source: Literal["reasoner_model", "non_reasoner_model"] = "non_reasoner_model"
+    reasoning: str
+    signature: str | None = None
+
+
+class HiddenReasoningMessage(_ApiMessage):
+    """Reasoning that the provider encrypted or withheld."""
+
+    message_type: Literal["hidden_reasoning_message"] = "hidden_reasoning_message"
+    state: Literal["redacted", "omitted"]
+    hidden_reasoning: str | None = None
+
+
+class ApiToolCall(BaseModel):
+    """A call of a tool; `arguments` is JSON text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    arguments: str
+    tool_call_id: str
+
+
+class ToolCallMessage(_ApiMessage):
+    """The calls of one message; `tool_call` is the first of `tool_calls`, for older clients."""
+
+    message_type: Literal["tool_call_message"] = "tool_call_message"
+    tool_call: ApiToolCall
+    tool_calls: list[ApiToolCall]
+
+    @model_serializer(mode="wrap")
+    def _without_nulls(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Alone among the types: older clients take a null for a delta of a stream.
+        return {key: value for key, value in handler(self).items() if value is not None}
+
+
+class ApiToolReturn(BaseModel):
+    """What a tool gave back: text, or text and image parts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    type: Literal["tool"] = "tool"
+    tool_return: Text
+    status: Literal["success", "error"]
+    tool_call_id: str
+    stdout: list[str] | None = None
+    stderr: list[str] | None = None
+
+
+class ToolReturnMessage(_ApiMessage):
+    """The returns of one message; the single fields repeat the first, its images as words."""
+
+    message_type: Literal["tool_return_message"] = "tool_return_message"
+    tool_return: str
+    status: Literal["success", "error"]
+    tool_call_id: str
+    stdout: list[str] | None = None
+    stderr: list[str] | None = None
+    tool_returns: list[ApiToolReturn]
+
+
+class ApprovalRequestMessage(_ApiMessage):
+    """Calls that wait for a person; `tool_call` is the first of `tool_calls`."""
+
+    message_type: Literal["approval_request_message"] = "approval_request_message"
+    tool_call: ApiToolCall
+    tool_calls: list[ApiToolCall]
+
+
+class ApprovalResponseMessage(_ApiMessage):
+    """A person's answers, and returns of tools that ran on the client's side.
+
+    `approval_request_id` is the first answer's tool_call_id, as the replaced server gives it.
+    """
+
+    message_type: Literal["approval_response_message"] = "approval_response_message"
+    approvals: list[Annotated[Approval | ApiToolReturn, Field(discriminator="type")]] = []
+    approve: bool | None = None
+    approval_request_id: str | None = None
+    reason: str | None = None
+
+
+ApiMessage = Annotated[
+    SystemMessage
+    | UserMessage
+    | AssistantMessage
+    | ReasoningMessage
+    | HiddenReasoningMessage
+    | ToolCallMessage
+    | ToolReturnMessage
+    | ApprovalRequestMessage
+    | ApprovalResponseMessage,
+    Field(discriminator="message_type"),
+]
