@@ -129,12 +129,16 @@ class StepRecorded(RunEvent):
 
 
 class CallFacts(BaseModel):
-    """A tool call as projections see it."""
+    """A tool call as projections see it.
+
+    `tool_call_id` is unique within the run; `raw_id` is the model's own id where that was not.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     tool_call_id: str
     name: str
     tool_id: str | None = None
+    raw_id: str | None = None
 
 
 class ReturnFacts(BaseModel):

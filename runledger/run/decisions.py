@@ -29,6 +29,7 @@ from runledger.events import (
 from runledger.ids import check_id
 from runledger.run import commands as c
 from runledger.run import denials
+from runledger.run.call_ids import unique_calls
 from runledger.run.envelope import Envelope, aware
 from runledger.run.message_facts import describe_message
 from runledger.run.state import Run
@@ -211,7 +212,7 @@ def _messages(
             MessagesRecorded,
             run,
             env,
-            messages=[describe_message(m) for m in bodies],
+            messages=unique_calls(run, [describe_message(m) for m in bodies]),
             bodies=bodies,
             approval_deadline=aware("approval_deadline", deadline),
             late=late,
@@ -310,7 +311,7 @@ def _deny(run: Run, env: Envelope, reason: str) -> list[Event]:
             MessagesRecorded,
             run,
             env,
-            messages=[describe_message(m) for m in bodies],
+            messages=unique_calls(run, [describe_message(m) for m in bodies]),
             bodies=bodies,
             late=True,
         ),

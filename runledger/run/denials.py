@@ -15,9 +15,10 @@ def messages(run: Run, reason: str, envelope: Envelope) -> list[Message]:
     in which a call was never answered. Ids are derived from the run and its version, so that the
     same decision made twice gives the same messages.
     """
-    asked = {id: call for id, call in run.open_calls.items() if call.requested_by}
-    first = next(iter(asked or run.open_calls))
-    step_id = run.open_calls[first].step_id
+    every = list(run.open_calls.values())
+    asked = [call for call in every if call.requested_by]
+    first = (asked or every)[0]
+    step_id = first.step_id
     made = []
     if asked:
         made.append(
@@ -26,8 +27,11 @@ def messages(run: Run, reason: str, envelope: Envelope) -> list[Message]:
                 role="approval",
                 created_at=envelope.occurred_at,
                 step_id=step_id,
-                approval_request_id=asked[first].requested_by,
-                approvals=[Approval(tool_call_id=id, approve=False, reason=reason) for id in asked],
+                approval_request_id=first.requested_by,
+                approvals=[
+                    Approval(tool_call_id=call.raw_id, approve=False, reason=reason)
+                    for call in asked
+                ],
             )
         )
     told = f"Error: request to call tool denied. User reason: {reason}"
@@ -45,10 +49,10 @@ def messages(run: Run, reason: str, envelope: Envelope) -> list[Message]:
             role="tool",
             created_at=envelope.occurred_at,
             step_id=step_id,
-            tool_call_id=next(iter(run.open_calls)),
+            tool_call_id=every[0].raw_id,
             tool_returns=[
-                ToolReturn(tool_call_id=id, status="error", func_response=text)
-                for id in run.open_calls
+                ToolReturn(tool_call_id=call.raw_id, status="error", func_response=text)
+                for call in every
             ],
         )
     )

@@ -7,37 +7,36 @@ from runledger.messages import Approval, Message, ToolCallContent, ToolReturn, T
 def describe_message(message: Message) -> MessageFacts:
     """Return the facts of a message: ids, role, names of called tools, outcomes; no text.
 
-    A call counts once, whether it came in `tool_calls`, as a content part, or as both.
+    A call that came in `tool_calls` and as a content part is one call.
     """
-    calls = {
-        call.id: CallFacts(tool_call_id=call.id, name=call.function.name, tool_id=call.tool_id)
+    calls = [
+        CallFacts(tool_call_id=call.id, name=call.function.name, tool_id=call.tool_id)
         for call in message.tool_calls or ()
-    }
-    returns: dict[str, ReturnFacts] = {}
+    ]
+    listed = {call.tool_call_id for call in calls}
+    returns = []
     answers = []
     for part in message.content or ():
-        if isinstance(part, ToolCallContent) and part.id not in calls:
-            calls[part.id] = CallFacts(tool_call_id=part.id, name=part.name)
+        if isinstance(part, ToolCallContent) and part.id not in listed:
+            calls.append(CallFacts(tool_call_id=part.id, name=part.name))
         elif isinstance(part, ToolReturnContent):
             status = "error" if part.is_error else "success"
-            returns[part.tool_call_id] = ReturnFacts(tool_call_id=part.tool_call_id, status=status)
+            returns.append(ReturnFacts(tool_call_id=part.tool_call_id, status=status))
     for item in (*(message.tool_returns or ()), *(message.approvals or ())):
         if isinstance(item, ToolReturn):
             call_id = item.tool_call_id or message.tool_call_id
             if call_id is not None:
-                returns[call_id] = ReturnFacts(tool_call_id=call_id, status=item.status)
+                returns.append(ReturnFacts(tool_call_id=call_id, status=item.status))
         elif isinstance(item, Approval):
             answers.append(ApprovalFacts(tool_call_id=item.tool_call_id, approve=item.approve))
     if message.role == "tool" and message.tool_call_id and not returns:
         status = "error" if message.is_err else "success"
-        returns[message.tool_call_id] = ReturnFacts(
-            tool_call_id=message.tool_call_id, status=status
-        )
+        returns.append(ReturnFacts(tool_call_id=message.tool_call_id, status=status))
     return MessageFacts(
         message_id=message.id,
         role=message.role,
         step_id=message.step_id,
-        tool_calls=list(calls.values()),
-        tool_returns=list(returns.values()),
+        tool_calls=calls,
+        tool_returns=returns,
         approvals=answers,
     )

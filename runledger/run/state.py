@@ -33,6 +33,7 @@ from runledger.run.transitions import AWAITING, DELETED, TRANSITIONS, RunStatus
 class OpenCall:
     """A tool call without a return; `requested_by` is the approval request that asks for it."""
 
+    raw_id: str
     name: str
     requested_by: str | None = None
     step_id: str | None = None
@@ -91,6 +92,8 @@ class Run:
     """step_id → version of the StepStarted that no StepRecorded has followed."""
     messages: dict[str, int] = field(default_factory=dict)
     """message_id → version of the event that recorded it."""
+    call_counts: dict[str, int] = field(default_factory=dict)
+    """The model's tool call id → how many calls had it."""
     open_calls: dict[str, OpenCall] = field(default_factory=dict)
     approval_deadline: datetime | None = None
 
@@ -162,7 +165,11 @@ def _message(run: Run, message: MessageFacts, version: int) -> None:
         known = run.open_calls.get(call.tool_call_id)
         requested_by = message.message_id if message.role == "approval" else None
         if known is None:
-            run.open_calls[call.tool_call_id] = OpenCall(call.name, requested_by, message.step_id)
+            raw_id = call.raw_id or call.tool_call_id
+            run.call_counts[raw_id] = run.call_counts.get(raw_id, 0) + 1
+            run.open_calls[call.tool_call_id] = OpenCall(
+                raw_id, call.name, requested_by, message.step_id
+            )
         elif requested_by is not None:
             known.requested_by = requested_by
     for returned in message.tool_returns:
