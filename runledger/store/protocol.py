@@ -129,6 +129,15 @@ class Store(Protocol):
     def leadership(self, name: str) -> AbstractContextManager[bool]:
         """Hold the named lock for the block; gives False at once where another process holds it."""
 
+    def leads(self, name: str) -> bool:
+        """Say whether a lock taken by `leadership` is still held; a cut connection loses it."""
+
+    def checkpoint(self, name: str) -> int:
+        """Return the position that a follower of the log saved, 0 if it never did."""
+
+    def save_checkpoint(self, name: str, position: int) -> None:
+        """Keep the position up to which the follower has nothing left to do."""
+
     def facts(self) -> dict[str, str]:
         """Return what `doctor` shows: versions, durability settings, file or server."""
 

@@ -72,3 +72,13 @@ SELECT pg_try_advisory_lock(hashtextextended(current_schema() || '.leader.' || %
 SELECT current_setting('server_version'), current_setting('fsync'),
     current_setting('synchronous_commit'), current_setting('full_page_writes'),
     current_database(), current_schema();
+
+-- checkpoint: how far a follower of the log has come
+SELECT value FROM ledger_meta WHERE key = 'checkpoint:' || %s;
+
+-- save_checkpoint: how far a follower of the log has come
+INSERT INTO ledger_meta VALUES ('checkpoint:' || %s, %s)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- alive: whether the session still answers
+SELECT 1;

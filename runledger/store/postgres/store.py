@@ -52,6 +52,7 @@ class PostgresStore:
             except BaseException:
                 datastore.close()
                 raise
+        self._leading: dict[str, psycopg.Connection[tuple[Any, ...]]] = {}
 
     def _look(self, address: Address) -> bool:
         """Whether the schema holds a ledger of a layout known here."""
@@ -159,7 +160,30 @@ class PostgresStore:
         with closing(connection):
             with self._translated():
                 ((taken,),) = connection.execute(SQL["try_lock"].encode(), (name,)).fetchall()
-            yield taken
+            if not taken:
+                yield False
+                return
+            self._leading[name] = connection
+            try:
+                yield True
+            finally:
+                del self._leading[name]
+
+    def leads(self, name: str) -> bool:
+        """Say whether the session that holds the lock still answers."""
+        try:
+            return self._leading[name].execute(SQL["alive"].encode()).fetchone() is not None
+        except (KeyError, psycopg.Error):
+            return False
+
+    def checkpoint(self, name: str) -> int:
+        """Return the position that a follower saved, 0 if it never did."""
+        rows = self._fetch("checkpoint", (name,))
+        return int(rows[0][0]) if rows else 0
+
+    def save_checkpoint(self, name: str, position: int) -> None:
+        """Keep a follower's position."""
+        self._fetch("save_checkpoint", (name, str(position)))
 
     def facts(self) -> dict[str, str]:
         """Return versions and durability settings of the server."""

@@ -58,3 +58,10 @@ PRAGMA journal_mode;
 
 -- synchronous: 2 flushes at every commit
 PRAGMA synchronous;
+
+-- checkpoint: how far a follower of the log has come
+SELECT value FROM ledger_meta WHERE key = 'checkpoint:' || ?;
+
+-- save_checkpoint: how far a follower of the log has come
+INSERT INTO ledger_meta VALUES ('checkpoint:' || ?, ?)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value;

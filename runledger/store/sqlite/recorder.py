@@ -112,6 +112,11 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         with self._transaction() as db:
             db.execute(SQL["put_blob"], (sha256, media_type, data))
 
+    def save_checkpoint(self, name: str, position: int) -> None:
+        """Keep a follower's position."""
+        with self._transaction() as db:
+            db.execute(SQL["save_checkpoint"], (name, str(position)))
+
     @staticmethod
     def _record(db: sqlite3.Connection, appends: Sequence[Append]) -> list[Verdict]:
         verdicts: list[Verdict | None] = []

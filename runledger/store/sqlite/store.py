@@ -63,6 +63,7 @@ class SQLiteStore:
                 self._recorder.create_table()
             self._reader: sqlite3.Connection | None = connect(self.path)
         self._reading = Lock()
+        self._leading: set[str] = set()
 
     def _look(self) -> bool:
         """Whether the file holds a ledger of a layout known here; changes nothing in the file."""
@@ -144,7 +145,28 @@ class SQLiteStore:
                     if not busy(e):
                         raise
                     taken = False
-            yield taken
+            if not taken:
+                yield False
+                return
+            self._leading.add(name)
+            try:
+                yield True
+            finally:
+                self._leading.discard(name)
+
+    def leads(self, name: str) -> bool:
+        """Say whether this process holds the lock: nothing but its end can take it away."""
+        return name in self._leading
+
+    def checkpoint(self, name: str) -> int:
+        """Return the position that a follower saved, 0 if it never did."""
+        rows = self._fetch("checkpoint", (name,))
+        return int(rows[0][0]) if rows else 0
+
+    def save_checkpoint(self, name: str, position: int) -> None:
+        """Keep a follower's position."""
+        with _translated(self.url):
+            self._recorder.save_checkpoint(name, position)
 
     def facts(self) -> dict[str, str]:
         """Return versions and durability settings."""
@@ -179,10 +201,12 @@ class SQLiteLogReader:
     def __init__(self, url: str, path: str) -> None:
         self._url = url
         with _translated(url):
-            self._db = connect(path)
+            self._db: sqlite3.Connection | None = connect(path)
 
     def read(self, after: int, upto: int, limit: int) -> Any:
         """Return the next events as Arrow, or None."""
+        if self._db is None:
+            raise StoreUnavailable("the log reader is closed")
         with _translated(self._url):
             rows = self._db.execute(SQL["log_batch"], (after, upto, limit)).fetchall()
         if not rows:
@@ -198,4 +222,6 @@ class SQLiteLogReader:
 
     def close(self) -> None:
         """Close the connection."""
-        self._db.close()
+        if self._db is not None:
+            self._db.close()
+            self._db = None

@@ -1,0 +1,42 @@
+"""What a dispatcher needs of a store: a lock that can be lost, and a place for its checkpoint."""
+
+import psycopg
+import pytest
+
+from runledger.store import open_store
+
+
+def test_a_checkpoint_is_kept_by_name_over_processes(open_stores):
+    one, two = open_stores(), open_stores()
+    assert one.checkpoint("callbacks") == 0
+    one.save_checkpoint("callbacks", 7)
+    one.save_checkpoint("callbacks", 2**40)
+    two.save_checkpoint("other", 3)
+    assert [two.checkpoint(name) for name in ("callbacks", "other", "none")] == [2**40, 3, 0]
+
+
+def test_leads_is_true_for_the_holder_alone_and_for_the_block(open_stores):
+    one, two = open_stores(), open_stores()
+    assert not one.leads("callbacks")
+    with one.leadership("callbacks"):
+        assert (one.leads("callbacks"), two.leads("callbacks")) == (True, False)
+        with two.leadership("callbacks"):
+            assert not two.leads("callbacks")
+        assert one.leads("callbacks")
+    assert not one.leads("callbacks")
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_leader_whose_connection_was_cut_knows_it(store_url):
+    store = open_store(store_url)
+    try:
+        with store.leadership("callbacks") as taken:
+            assert taken
+            with psycopg.connect(store_url.split("?schema")[0].split("&schema")[0]) as db:
+                db.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks"
+                    " WHERE locktype = 'advisory' AND granted"
+                )
+            assert not store.leads("callbacks")
+    finally:
+        store.close()
