@@ -64,7 +64,7 @@ class RunCreated(RunEvent):
     hold_conversation: bool = False
     base_template_id: str | None = None
     background: bool | None = None
-    metadata: Json = {}
+    metadata: Json = Field(default_factory=dict)
     request_config: Json | None = None
     callback_url: str | None = None
 
@@ -117,7 +117,7 @@ class StepRecorded(RunEvent):
     error_type: str | None = None
     error_data: Json | None = None
     origin: str | None = None
-    tags: list[str] = []
+    tags: list[str] = Field(default_factory=list)
     tid: str | None = None
     trace_id: str | None = None
     request_id: str | None = None
@@ -164,9 +164,9 @@ class MessageFacts(BaseModel):
     message_id: Text
     role: Role
     step_id: str | None = None
-    tool_calls: list[CallFacts] = []
-    tool_returns: list[ReturnFacts] = []
-    approvals: list[ApprovalFacts] = []
+    tool_calls: list[CallFacts] = Field(default_factory=list)
+    tool_returns: list[ReturnFacts] = Field(default_factory=list)
+    approvals: list[ApprovalFacts] = Field(default_factory=list)
 
 
 class MessagesRecorded(RunEvent):
@@ -184,8 +184,8 @@ class RunMetadataPatched(RunEvent):
     """Top-level keys of the metadata were set (`patch`) or taken away (`removed`)."""
 
     topic = "run.metadata_patched"
-    patch: Json = {}
-    removed: list[str] = []
+    patch: Json = Field(default_factory=dict)
+    removed: list[str] = Field(default_factory=list)
 
 
 class HeartbeatRecorded(RunEvent):
