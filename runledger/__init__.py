@@ -1,10 +1,14 @@
 """An event-sourced run ledger for AI agents."""
 
-from runledger.errors import LedgerError
-from runledger.ledger import RunLedger
-from runledger.messages import Message
-from runledger.records import RunMetrics, RunRecord, RunUsage, StepView
-from runledger.run import Actor
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runledger.errors import LedgerError
+    from runledger.ledger import RunLedger
+    from runledger.messages import Message
+    from runledger.records import RunMetrics, RunRecord, RunUsage, StepView
+    from runledger.run import Actor
 
 __all__ = [
     "Actor",
@@ -16,3 +20,23 @@ __all__ = [
     "RunUsage",
     "StepView",
 ]
+
+_HOMES = {
+    "Actor": "runledger.run",
+    "LedgerError": "runledger.errors",
+    "Message": "runledger.messages",
+    "RunLedger": "runledger.ledger",
+    "RunMetrics": "runledger.records",
+    "RunRecord": "runledger.records",
+    "RunUsage": "runledger.records",
+    "StepView": "runledger.records",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: DuckDB and pydantic take longer to load than `runledger --help` may.
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'runledger' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value

@@ -1,0 +1,39 @@
+"""`runledger agents`: who runs, and how the last run went."""
+
+from typing import Annotated
+
+import typer
+
+from runledger.cli import printing
+from runledger.cli.options import Json, example
+from runledger.cli.quantities import show_moment
+from runledger.cli.settings import ask
+
+app = typer.Typer()
+
+
+@app.command(epilog=example("runledger agents", "runledger agents --agent-id agent-support --json"))
+def agents(
+    ctx: typer.Context,
+    agent_id: Annotated[str | None, typer.Option(help="Only this agent.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the agents, the one with the newest run first."""
+    rows = ask(ctx, lambda ledger: ledger.list_agents(agent_id=agent_id))
+    if as_json:
+        printing.print_json(rows)
+        return
+    printing.print_table(
+        ["agent_id", "name", "project_id", "last_run_at", "last_stop_reason", "last_run_id"],
+        (
+            [
+                row["agent_id"],
+                row["name"] or "-",
+                row["project_id"] or "-",
+                show_moment(row["last_run_at"]),
+                row["last_stop_reason"] or "-",
+                row["last_run_id"] or "-",
+            ]
+            for row in rows
+        ),
+    )

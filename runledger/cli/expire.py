@@ -1,0 +1,51 @@
+"""`runledger expire`: end what nobody will end."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runledger.cli import printing
+from runledger.cli.options import Json, example
+from runledger.cli.quantities import duration
+from runledger.cli.settings import ask
+
+if TYPE_CHECKING:
+    from runledger import RunLedger
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=example("runledger expire --older-than 1h", "runledger expire --approvals --json")
+)
+def expire(
+    ctx: typer.Context,
+    older_than: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Fail the open runs that were silent for so long."),
+    ] = None,
+    approvals: Annotated[
+        bool, typer.Option("--approvals", help="Deny the tool calls whose deadline has passed.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Fail silent runs as lost, and deny approvals that come too late."""
+    if older_than is None and not approvals:
+        raise typer.BadParameter("expected --older-than DURATION, or --approvals, or both")
+    silence = None if older_than is None else duration(older_than)
+
+    async def both(ledger: "RunLedger") -> dict[str, list[str]]:
+        return {
+            "runs": [] if silence is None else await ledger.expire_runs(older_than=silence),
+            "approvals": await ledger.expire_approvals() if approvals else [],
+        }
+
+    expired = ask(ctx, both)
+    if as_json:
+        printing.print_json(expired)
+        return
+    for run_id in expired["runs"]:
+        typer.echo(f"{run_id}  failed as lost")
+    for run_id in expired["approvals"]:
+        typer.echo(f"{run_id}  open tool calls denied")
+    typer.echo(f"{len(expired['runs'])} runs, {len(expired['approvals'])} approvals expired")

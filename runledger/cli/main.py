@@ -1,0 +1,99 @@
+"""`runledger`: the global options, and where the commands are.
+
+To add commands, import their module and put it into MODULES. A module has an `app` (a typer.Typer;
+with a name it is a group) and imports nothing but typer and runledger.cli at its top: every module
+is loaded for `--help`. What a command needs, it imports when it runs.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from runledger.cli import agents, doctor, expire, percentiles, project, runs, sql, usage
+from runledger.cli.settings import READ_MODELS, STORE, Settings
+from runledger.errors import LedgerError
+
+MODULES: Final = (runs, usage, percentiles, agents, sql, project, doctor, expire)
+
+_GLOBAL: Final = ("--store", "--read-models", "--organization")
+
+
+class LedgerGroup(TyperGroup):
+    """Takes the global options anywhere on the line; turns the ledger's errors into one line."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Move the global options to the front, where click looks for them."""
+        return super().parse_args(ctx, _hoisted(args))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Only the ledger's own errors are caught: a bug shows its traceback."""
+        try:
+            return super().invoke(ctx)
+        except LedgerError as e:
+            typer.echo(f"runledger: {' '.join(str(e).split())}", err=True)
+            raise typer.Exit(1) from e
+
+
+def _hoisted(args: Sequence[str]) -> list[str]:
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(args)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in _GLOBAL:
+            front += [word, *(value for value in [next(words, None)] if value is not None)]
+        elif word.startswith(tuple(f"{name}=" for name in _GLOBAL)):
+            front.append(word)
+        else:
+            rest.append(word)
+    return front + rest
+
+
+app = typer.Typer(
+    cls=LedgerGroup,
+    name="runledger",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    # Rich help pages would cost as much start-up time as everything else together.
+    rich_markup_mode=None,
+    context_settings={
+        "auto_envvar_prefix": "RUNLEDGER",
+        "help_option_names": ["-h", "--help"],
+    },
+)
+for _module in MODULES:
+    app.add_typer(_module.app)
+
+
+@app.callback()
+def settings(
+    ctx: typer.Context,
+    store: Annotated[
+        str, typer.Option(metavar="URL", help="The log: sqlite:///FILE or postgresql://…")
+    ] = STORE,
+    read_models: Annotated[
+        str, typer.Option(metavar="PATH", help="The DuckDB file of the read models.")
+    ] = READ_MODELS,
+    organization: Annotated[
+        str | None, typer.Option(metavar="ID", help="Act for this organization.")
+    ] = None,
+) -> None:
+    """An event-sourced ledger of agent runs.
+
+    The global options may stand anywhere on the line. Every option can also be given by the
+    environment variable that its help names. Exit codes: 0 done, 1 refused or failed, 2 wrong use.
+    """
+    ctx.obj = Settings(store, read_models, organization)
+
+
+def main() -> None:
+    """Run the command line; the entry point of the `runledger` script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

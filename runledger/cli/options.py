@@ -1,0 +1,14 @@
+"""Options that many commands share, and how an example is written into a help page."""
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[
+    bool, typer.Option("--json", envvar="RUNLEDGER_JSON", help="Print JSON, for programs.")
+]
+
+
+def example(*lines: str) -> str:
+    """Return an epilog that shows these command lines; \\b keeps click from filling them."""
+    return "\b\n" + "\n".join(["Example:", *(f"  {line}" for line in lines)])

@@ -1,0 +1,66 @@
+"""`runledger percentiles`: how long runs take."""
+
+from typing import Annotated
+
+import typer
+
+from runledger.cli import printing
+from runledger.cli.options import Json, example
+from runledger.cli.quantities import day, show_count, show_duration
+from runledger.cli.settings import ask
+
+app = typer.Typer()
+_MARKS = ("p50", "p90", "p95", "p99")
+
+
+@app.command(
+    epilog=example(
+        "runledger percentiles",
+        "runledger percentiles --by agent --by day --since 2025-08-01 --json",
+    )
+)
+def percentiles(
+    ctx: typer.Context,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Group by project, agent or day; may be repeated. All runs without."),
+    ] = None,
+    project_id: Annotated[str | None, typer.Option(help="Only this project.")] = None,
+    agent_id: Annotated[str | None, typer.Option(help="Only this agent.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Runs that ended on this day (UTC) or later.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Runs that ended on this day or earlier.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show exact duration percentiles of ended runs (linear interpolation; ns in JSON)."""
+    first, last = since and day(since), until and day(until)
+    groups = by or []
+    rows = ask(
+        ctx,
+        lambda ledger: ledger.duration_percentiles(
+            by=groups,
+            project_id=project_id,
+            agent_id=agent_id,
+            since=first or None,
+            until=last or None,
+        ),
+    )
+    if as_json:
+        printing.print_json(rows)
+        return
+    keys = [key for key in ("project_id", "agent_id", "day") if key.split("_")[0] in groups]
+    printing.print_table(
+        [*keys, "runs", *_MARKS],
+        (
+            [
+                *(str(row[key] or "-") for key in keys),
+                show_count(row["runs"]),
+                *(show_duration(row[mark]) for mark in _MARKS),
+            ]
+            for row in rows
+        ),
+        right=["runs", *_MARKS],
+    )

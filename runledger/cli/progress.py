@@ -1,0 +1,35 @@
+"""A progress bar on stderr, for a terminal and for work that takes a while; nothing otherwise."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+WORTH_A_BAR = 20_000
+
+
+@contextmanager
+def progress(what: str, total: int, unit: str = "events") -> Iterator[Callable[[int], None]]:
+    """Give a function to call with the amount done since its last call."""
+    if total < WORTH_A_BAR or not sys.stderr.isatty():
+        yield lambda _amount: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    with Progress(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda amount: bar.advance(task, amount)

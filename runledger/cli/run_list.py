@@ -1,0 +1,118 @@
+"""`runledger runs list`: a page of runs, by any filter."""
+
+from typing import Annotated, Any
+
+import typer
+
+from runledger.cli import printing
+from runledger.cli.options import Json, example
+from runledger.cli.quantities import (
+    moment,
+    nanoseconds,
+    show_count,
+    show_duration,
+    show_moment,
+)
+from runledger.cli.settings import ask, fields
+
+EXAMPLE = example(
+    "runledger runs list --status failed --start-date 2025-08-01",
+    "runledger runs list --tool search --duration 30s --duration-operator gte",
+    "runledger runs list --duration-percentile 95 --order-by duration --json",
+)
+
+
+def list_runs(
+    ctx: typer.Context,
+    run_id: Annotated[str | None, typer.Option(help="This run.")] = None,
+    agent_id: Annotated[
+        list[str] | None, typer.Option(help="Runs of this agent; may be repeated.")
+    ] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(help="created, running, completed, failed or cancelled; may be repeated."),
+    ] = None,
+    stop_reason: Annotated[str | None, typer.Option(help="Ended for this reason.")] = None,
+    background: Annotated[
+        bool | None, typer.Option("--background/--foreground", help="In the background, or not.")
+    ] = None,
+    template_family: Annotated[str | None, typer.Option(help="Runs of this template.")] = None,
+    project_id: Annotated[str | None, typer.Option(help="Runs of this project.")] = None,
+    conversation_id: Annotated[str | None, typer.Option(help="Runs of this conversation.")] = None,
+    tool: Annotated[
+        list[str] | None,
+        typer.Option(help="Runs that used this tool (name or id); may be repeated: any of them."),
+    ] = None,
+    step_count: Annotated[int | None, typer.Option(help="With so many steps.")] = None,
+    step_count_operator: Annotated[str, typer.Option(help="eq, gt, gte, lt or lte.")] = "eq",
+    duration: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Longer than this, such as 30s.")
+    ] = None,
+    duration_operator: Annotated[str, typer.Option(help="eq, gt, gte, lt or lte.")] = "gt",
+    duration_percentile: Annotated[
+        float | None,
+        typer.Option(help="At least as slow as this percentile of the runs filtered otherwise."),
+    ] = None,
+    start_date: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Created then or later.")
+    ] = None,
+    end_date: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Created then or earlier.")
+    ] = None,
+    order_by: Annotated[str, typer.Option(help="created_at or duration.")] = "created_at",
+    ascending: Annotated[bool, typer.Option("--ascending/--descending")] = False,
+    limit: Annotated[int, typer.Option(help="Runs on a page, 1000 at most.")] = 50,
+    after: Annotated[
+        str | None, typer.Option(metavar="RUN_ID", help="The page beyond this run.")
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option(metavar="RUN_ID", help="The page short of this run.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List runs, the newest first."""
+    longer = {"value": nanoseconds(duration), "operator": duration_operator} if duration else None
+    filters = fields(
+        run_id=run_id,
+        agent_ids=agent_id,
+        statuses=status,
+        stop_reason=stop_reason,
+        background=background,
+        template_family=template_family,
+        project_id=project_id,
+        conversation_id=conversation_id,
+        tools_used=tool,
+        step_count=step_count,
+        step_count_operator=step_count_operator,
+        duration_filter=longer,
+        duration_percentile=duration_percentile,
+        start_date=moment(start_date) if start_date else None,
+        end_date=moment(end_date) if end_date else None,
+        order_by=order_by,
+        ascending=ascending,
+        limit=limit,
+        after=after,
+        before=before,
+    )
+    runs = ask(ctx, lambda ledger: ledger.list_runs(**filters))
+    if as_json:
+        printing.print_json(runs)
+        return
+    columns = ("run_id", "agent_id", "status", "stop_reason", "created_at")
+    numbers = ("duration", "steps", "prompt", "completion")
+    printing.print_table([*columns, *numbers, "tools"], map(_row, runs), right=numbers)
+
+
+def _row(run: Any) -> list[str]:
+    return [
+        run.run_id,
+        run.agent_id,
+        run.status,
+        run.stop_reason or "-",
+        show_moment(run.created_at),
+        show_duration(run.run_ns),
+        show_count(run.num_steps),
+        show_count(run.prompt_tokens),
+        show_count(run.completion_tokens),
+        ", ".join(run.tools_used) or "-",
+    ]

@@ -1,0 +1,79 @@
+"""The global options, and the one way in which a command reaches the ledger."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from runledger import RunLedger
+
+STORE: Final = "sqlite:///runs.db"
+READ_MODELS: Final = "runs.duckdb"
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the global options say."""
+
+    store: str
+    read_models: str
+    organization: str | None
+
+
+def given(ctx: typer.Context) -> Settings:
+    """Return the global options of the command line."""
+    settings: Settings = ctx.obj
+    return settings
+
+
+def ask(
+    ctx: typer.Context,
+    question: "Callable[[RunLedger], Awaitable[_T]]",
+    *,
+    read_models: bool = True,
+    create: bool = False,
+) -> _T:
+    """Open the ledger, bring the read models up to date, return the answer to the question.
+
+    Without `read_models` the file is not touched, so that it may be another process's. A store
+    that is not there is refused unless it is to be created.
+    """
+    import asyncio
+
+    async def answer() -> _T:
+        async with open_ledger(given(ctx), read_models=read_models, create=create) as ledger:
+            if read_models:
+                await _catch_up(ledger)
+            return await question(ledger)
+
+    return asyncio.run(answer())
+
+
+def open_ledger(settings: Settings, *, read_models: bool, create: bool) -> "RunLedger":
+    """Return the ledger that the global options describe, to be opened by `async with`."""
+    from runledger import Actor, RunLedger
+
+    return RunLedger.open(
+        settings.store,
+        settings.read_models if read_models else None,
+        actor=Actor(settings.organization) if settings.organization else None,
+        create=create,
+    )
+
+
+async def _catch_up(ledger: "RunLedger") -> None:
+    import asyncio
+
+    from runledger.cli.progress import progress
+
+    behind = await asyncio.to_thread(ledger.store.head) - ledger.read_models.position
+    with progress("projecting", behind) as advance:
+        await ledger.project(lambda count, _position: advance(count))
+
+
+def fields(**given: Any) -> dict[str, Any]:
+    """Return what was given on the command line, without what was not."""
+    return {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,70 @@
+"""`runledger usage`: token totals."""
+
+from typing import Annotated
+
+import typer
+
+from runledger.cli import printing
+from runledger.cli.options import Json, example
+from runledger.cli.quantities import day, show_count
+from runledger.cli.settings import ask
+
+app = typer.Typer()
+_COUNTS = (
+    "steps",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "fresh_input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+)
+
+
+@app.command(
+    epilog=example(
+        "runledger usage --by model --by day --since 2025-08-01",
+        "runledger usage --by agent --model gpt-4.1 --json",
+    )
+)
+def usage(
+    ctx: typer.Context,
+    by: Annotated[
+        list[str], typer.Option(help="Group by project, agent, model or day; may be repeated.")
+    ] = ["model"],  # noqa: B006
+    project_id: Annotated[str | None, typer.Option(help="Only this project.")] = None,
+    agent_id: Annotated[str | None, typer.Option(help="Only this agent.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DAY", help="From this day on (UTC).")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="DAY", help="Up to this day (UTC).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show token totals; `-` stands where no step reported a count."""
+    first, last = since and day(since), until and day(until)
+    rows = ask(
+        ctx,
+        lambda ledger: ledger.usage_totals(
+            by=by,
+            project_id=project_id,
+            agent_id=agent_id,
+            model=model,
+            since=first or None,
+            until=last or None,
+        ),
+    )
+    if as_json:
+        printing.print_json(rows)
+        return
+    keys = [key for key in ("project_id", "agent_id", "model", "day") if key.split("_")[0] in by]
+    printing.print_table(
+        [*keys, *(count.removesuffix("_tokens") for count in _COUNTS)],
+        (
+            [*(str(row[key] or "-") for key in keys), *(show_count(row[c]) for c in _COUNTS)]
+            for row in rows
+        ),
+        right=[count.removesuffix("_tokens") for count in _COUNTS],
+    )

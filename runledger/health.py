@@ -1,0 +1,93 @@
+"""What `runledger doctor` finds out: versions, the store, the read models and their lag."""
+
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from projections.generation import Generation
+from runledger.errors import LedgerError, ReadModelsLocked
+from runledger.store import Store, open_store
+
+State = Literal["ok", "note", "wrong"]
+_PACKAGES: Final = ("runledger", "eventsourcing", "duckdb", "psycopg", "pydantic")
+
+
+class Check(NamedTuple):
+    """One finding; a `note` is worth knowing, `wrong` must be mended."""
+
+    name: str
+    state: State
+    found: str
+
+
+def examine(url: str, read_models: str | Path) -> list[Check]:
+    """Look at a store and its read models without changing either."""
+    return list(_checks(url, Path(read_models)))
+
+
+def _checks(url: str, read_models: Path) -> Iterator[Check]:
+    yield Check("python", "ok", platform.python_version())
+    for package in _PACKAGES:
+        yield Check(package, "ok", _version(package))
+    try:
+        store = open_store(url, create=False)
+    except LedgerError as e:
+        yield Check("store", "wrong", str(e))
+        return
+    try:
+        yield from _store(store)
+        yield from _read_models(read_models, store.head())
+    finally:
+        store.close()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed as a package"
+
+
+def _store(store: Store) -> Iterator[Check]:
+    facts = store.facts()
+    durable = facts.pop("durable") == "yes"
+    for name, value in facts.items():
+        yield Check(name, "ok", value)
+    yield Check(
+        "durable",
+        "ok" if durable else "wrong",
+        "yes" if durable else "no: a power cut can lose events that were acknowledged",
+    )
+    yield Check("position", "ok", f"{store.head():,}")
+
+
+def _read_models(path: Path, head: int) -> Iterator[Check]:
+    if not path.exists():
+        yield Check("read models", "note", f"{path} is not there; the first question builds it")
+        return
+    try:
+        generation = Generation(path)
+    except ReadModelsLocked as e:
+        yield Check("read models", "note", str(e))
+        return
+    except LedgerError as e:
+        yield Check("read models", "wrong", str(e))
+        return
+    try:
+        position, changed = generation.position, generation.changed_models()
+    finally:
+        generation.close()
+    yield Check("read models", "ok", str(path))
+    behind = f"{position:,}, {head - position:,} events behind the store"
+    ahead = f"{position:,}, beyond the store's {head:,}: they were made from another store"
+    if position > head:
+        yield Check("read models' position", "wrong", ahead)
+    else:
+        yield Check("read models' position", "ok", behind)
+    if changed:
+        found = f"changed since their rows were made: {', '.join(changed)}; run `runledger replay`"
+        yield Check("read models' SQL", "wrong", found)
+    else:
+        yield Check("read models' SQL", "ok", "the one that made their rows")
