@@ -236,6 +236,13 @@ class RunDeleted(RunEvent):
     topic = "run.deleted"
 
 
+class CallbackRequested(RunEvent):
+    """Somebody asked for the callback to be sent again, from the first attempt on."""
+
+    topic = "run.callback_requested"
+    webhook_id: Text
+
+
 class CallbackAttempted(RunEvent):
     """The run's callback was sent, or could not be; `delivered` and `final` say what follows."""
 
@@ -301,6 +308,7 @@ CATALOGUE: Final[dict[str, type[Event]]] = {
         RunCancelled,
         ToolCallsDenied,
         RunDeleted,
+        CallbackRequested,
         CallbackAttempted,
         AgentRegistered,
         ConversationOpened,

@@ -127,6 +127,11 @@ Command = (
     CreateRun
     | StartRun
     | StartStep
+@dataclass(frozen=True, slots=True)
+class RequestCallback:
+    """Ask for the callback of a run that ended to be sent again."""
+
+
     | RecordStep
     | RecordMessages
     | PatchMetadata
@@ -139,3 +144,4 @@ Command = (
     | DeleteRun
     | RecordCallbackAttempt
 )
+    | RequestCallback

@@ -10,6 +10,7 @@ from runledger import errors
 from runledger.errors import AlreadyEnded, ContentConflict, IllegalTransition, InvalidArgument
 from runledger.events import (
     CallbackAttempted,
+    CallbackRequested,
     CallFacts,
     Event,
     HeartbeatRecorded,
@@ -355,6 +356,15 @@ def _callback(
     run: Run, command: c.RecordCallbackAttempt, env: Envelope, _priors: Priors
 ) -> list[Event]:
     _allow(run, CallbackAttempted)
+def _request_callback(
+    run: Run, _command: c.RequestCallback, env: Envelope, _priors: Priors
+) -> list[Event]:
+    _allow(run, CallbackRequested)
+    if run.delivery is None:
+        raise InvalidArgument(f"run {run.run_id!r}: expected a callback_url, found none")
+    return [_make(CallbackRequested, run, env, webhook_id=run.delivery.webhook_id)]
+
+
     return [_make(CallbackAttempted, run, env, **command.facts)]
 
 
@@ -375,6 +385,7 @@ _DECISIONS: Final[dict[type, Callable[[Run, Any, Envelope, Priors], list[Event]]
 }
 
 
+    c.RequestCallback: _request_callback,
 def decide(
     run: Run | None, command: c.Command, envelope: Envelope, priors: Priors | None = None
 ) -> list[Event]:

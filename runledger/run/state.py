@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from runledger.events import (
     CallbackAttempted,
+    CallbackRequested,
     Event,
     HeartbeatRecorded,
     MessageFacts,
@@ -26,6 +27,7 @@ from runledger.events import (
     StepStarted,
     ToolCallsDenied,
 )
+from runledger.run.delivery import Delivery, webhook_id
 from runledger.run.transitions import AWAITING, DELETED, TRANSITIONS, RunStatus
 
 
@@ -69,9 +71,8 @@ class Run:
     callback_sent_at: datetime | None = None
     callback_status_code: int | None = None
     callback_error: str | None = None
-    callback_attempts: int = 0
-    callback_delivered: bool = False
-    callback_final: bool = False
+    delivery: Delivery | None = None
+    """What is owed to the callback_url of a run that ended; None where nothing is."""
     error_type: str | None = None
     error_message: str | None = None
     error_data: dict[str, Any] | None = None
@@ -197,7 +198,9 @@ def _metadata_patched(run: Run, event: RunMetadataPatched, _version: int) -> Non
         run.metadata.pop(key, None)
 
 
-def _ended(run: Run, event: RunCompleted | RunFailed | RunCancelled, _version: int) -> None:
+def _ended(run: Run, event: RunCompleted | RunFailed | RunCancelled, version: int) -> None:
+    if run.callback_url is not None:
+        run.delivery = Delivery(webhook_id(run.run_id, version), event.recorded_at)
     run.stop_reason = event.stop_reason
     run.holds_conversation = False
     if run.completed_at is None:
@@ -215,13 +218,17 @@ def _denied(run: Run, event: ToolCallsDenied, _version: int) -> None:
     run.approval_deadline = None
 
 
+def _callback_requested(run: Run, event: CallbackRequested, _version: int) -> None:
+    if run.delivery is not None:
+        run.delivery.requested(event)
+
+
 def _callback(run: Run, event: CallbackAttempted, _version: int) -> None:
     run.callback_sent_at = event.occurred_at
     run.callback_status_code = event.status_code
     run.callback_error = event.error
-    run.callback_attempts = max(run.callback_attempts, event.attempt)
-    run.callback_delivered = run.callback_delivered or event.delivered
-    run.callback_final = event.final
+    if run.delivery is not None:
+        run.delivery.attempted(event)
 
 
 def _deleted(run: Run, _event: RunDeleted, _version: int) -> None:
@@ -242,6 +249,7 @@ _FOLDS: Final[dict[type[Event], Callable[[Run, Any, int], None]]] = {
     RunCancelled: _ended,
     ToolCallsDenied: _denied,
     RunDeleted: _deleted,
+    CallbackRequested: _callback_requested,
     CallbackAttempted: _callback,
 }
 

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from runledger.events import (
     CallbackAttempted,
+    CallbackRequested,
     Event,
     HeartbeatRecorded,
     MessagesRecorded,
@@ -65,6 +66,7 @@ TRANSITIONS: Final[dict[type[Event], Transition]] = {
     RunFailed: Transition(_OPEN, "failed"),
     RunCancelled: Transition((*_OPEN, AWAITING), "cancelled"),
     ToolCallsDenied: Transition((*_OPEN, AWAITING, "cancelled"), None),
+    CallbackRequested: Transition(_ENDED, None),
     CallbackAttempted: Transition(_ENDED, None),
     RunDeleted: Transition(_ANY, DELETED),
 }

@@ -1,0 +1,47 @@
+"""What is owed to the receiver of a run's callback, folded from ends, requests and attempts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from runledger.events import CallbackAttempted, CallbackRequested
+
+
+@dataclass(slots=True)
+class Delivery:
+    """The delivery of a run's last end: an end that follows another one replaces its delivery.
+
+    `webhook_id` is that of all attempts, repeated ones included. `tries` counts the attempts since
+    the delivery was asked for (`since`), by the end or by a request; the calendar goes by them.
+    """
+
+    webhook_id: str
+    since: datetime
+    attempts: int = 0
+    tries: int = 0
+    redelivery: bool = False
+    delivered: bool = False
+    settled: bool = False
+    next_attempt_at: datetime | None = None
+
+    def attempted(self, event: CallbackAttempted) -> None:
+        """Fold an attempt; one at an end that was replaced says nothing of this delivery."""
+        if event.webhook_id != self.webhook_id:
+            return
+        self.attempts = max(self.attempts, event.attempt)
+        self.tries += 1
+        self.delivered = self.delivered or event.delivered
+        self.settled = self.settled or event.delivered or event.final
+        self.next_attempt_at = event.next_attempt_at
+
+    def requested(self, event: CallbackRequested) -> None:
+        """Fold a request: the calendar begins anew, at once."""
+        self.since = event.recorded_at
+        self.tries = 0
+        self.redelivery = True
+        self.delivered = self.settled = False
+        self.next_attempt_at = None
+
+
+def webhook_id(run_id: str, version: int) -> str:
+    """Return the id of the callback for the end at `version`; it has no dot, as the spec asks."""
+    return f"{run_id}-{version}"
