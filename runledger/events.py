@@ -195,19 +195,19 @@ class HeartbeatRecorded(RunEvent):
 
 
 class RunCompleted(RunEvent):
-    """The run ended well; `run_ns` is its duration in nanoseconds."""
+    """The run ended well; `run_ns` is its duration in nanoseconds, None if nobody measured it."""
 
     topic = "run.completed"
     stop_reason: StopReason
-    run_ns: NonNegativeInt
+    run_ns: NonNegativeInt | None
 
 
 class RunFailed(RunEvent):
-    """The run ended badly; `run_ns` is its duration in nanoseconds."""
+    """The run ended badly; `run_ns` is its duration in nanoseconds, None if nobody measured it."""
 
     topic = "run.failed"
     stop_reason: StopReason
-    run_ns: NonNegativeInt
+    run_ns: NonNegativeInt | None
     error_type: str | None = None
     error_message: str | None = None
     error_data: Json | None = None

@@ -1,29 +1,23 @@
 """The commands of the ledger, one by one: what an agent loop reports."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from datetime import datetime
+from typing import Any, Final
 
-from runledger.command_handler import now
 from runledger.errors import InvalidArgument
 from runledger.handles import RunHandle
 from runledger.ids import check_id, new_id
-from runledger.ledger.base import LedgerBase
+from runledger.ledger.ending import EndingLedger
+from runledger.ledger.expiring import ExpiringLedger
+from runledger.ledger.field_update import ENDS, status_for, transition
 from runledger.message_input import as_messages
 from runledger.messages import Message
 from runledger.records import RunRecord, run_record
-from runledger.run import Actor, RunStatus, commands, status_of
+from runledger.run import Actor, RunStatus, commands
 from runledger.run.parties import Agent
 
 
-class Cancellation(NamedTuple):
-    """What came of a cancel: `cancelled` by this call, or `already_ended` as the record says."""
-
-    outcome: Literal["cancelled", "already_ended"]
-    run: RunRecord
-
-
-class WritingLedger(LedgerBase):
+class WritingLedger(EndingLedger, ExpiringLedger):
     """Every method is idempotent: the same ids with the same content again change nothing.
 
     All take `actor` (organization and user), and `at`: the time when it happened, for history
@@ -58,8 +52,10 @@ class WritingLedger(LedgerBase):
         metadata: Mapping[str, Any] | None = None,
         request_config: Mapping[str, Any] | None = None,
         callback_url: str | None = None,
-        status: str = "created",
+        status: str | None = None,
         stop_reason: str | None = None,
+        completed_at: datetime | None = None,
+        run_ns: int | None = None,
         exist_ok: bool = True,
         actor: Actor | None = None,
         at: datetime | None = None,
@@ -67,10 +63,11 @@ class WritingLedger(LedgerBase):
     ) -> RunRecord:
         """Create a run; return it.
 
-        `status` other than created records the events that lead there. `hold_conversation` makes
-        it the one active run of its conversation until it ends (ConversationBusy otherwise).
-        Raises ContentConflict where the id was used for something else, or at all with
-        `exist_ok=False`.
+        A `status` other than created, or a `stop_reason`, records the events that lead there; a
+        run that is over already has a duration only where `completed_at` (with `at`) or `run_ns`
+        tells it. `hold_conversation` makes it the one active run of its conversation until it ends
+        (ConversationBusy otherwise). Raises ContentConflict where the id was used for something
+        else, or at all with `exist_ok=False`.
         """
         create = commands.CreateRun(
             agent_id,
@@ -84,15 +81,24 @@ class WritingLedger(LedgerBase):
             callback_url,
             exist_ok,
         )
-        fresh = run_id is None
+        asked = status_for(status, stop_reason) or RunStatus.CREATED
+        times: list[datetime] = []
+        if completed_at is not None:
+            if asked not in ENDS or at is None:
+                raise InvalidArgument(
+                    f"create_run: completed_at needs a status that is an end, and `at`; "
+                    f"found {asked.value!r} at {at!r}"
+                )
+            times = [at, completed_at]
         outcome = await self._execute(
             run_id or new_id("run"),
             create,
-            *_history(status, stop_reason),
+            *transition(asked, stop_reason, run_ns=run_ns, measured=bool(times)),
             actor=actor,
             at=at,
+            times=times,
             correlation_id=correlation_id,
-            fresh=fresh,
+            fresh=run_id is None,
         )
         return run_record(outcome.run)
 
@@ -176,7 +182,7 @@ class WritingLedger(LedgerBase):
         actor: Actor | None = None,
         at: datetime | None = None,
     ) -> RunRecord:
-        """Set top-level keys of the metadata, and take keys away; concurrent patches all survive."""
+        """Set top-level keys of the metadata, take keys away; concurrent patches all survive."""
         command = commands.PatchMetadata(patch or {}, remove)
         return run_record((await self._execute(run_id, command, actor=actor, at=at)).run)
 
@@ -185,129 +191,6 @@ class WritingLedger(LedgerBase):
     ) -> None:
         """Say that the worker is alive; see expire_runs."""
         await self._execute(run_id, commands.RecordHeartbeat(), actor=actor, at=at)
-
-    async def complete_run(
-        self,
-        run_id: str,
-        *,
-        stop_reason: str = "end_turn",
-        run_ns: int | None = None,
-        actor: Actor | None = None,
-        at: datetime | None = None,
-    ) -> RunRecord:
-        """End the run well. Raises AlreadyEnded where it ended otherwise: the first end wins."""
-        command = commands.CompleteRun(stop_reason, run_ns)
-        return run_record((await self._execute(run_id, command, actor=actor, at=at)).run)
-
-    async def fail_run(
-        self,
-        run_id: str,
-        *,
-        stop_reason: str = "error",
-        error_type: str | None = None,
-        error_message: str | None = None,
-        error_data: Mapping[str, Any] | None = None,
-        run_ns: int | None = None,
-        actor: Actor | None = None,
-        at: datetime | None = None,
-    ) -> RunRecord:
-        """End the run badly. Raises AlreadyEnded where it ended otherwise."""
-        command = commands.FailRun(stop_reason, error_type, error_message, error_data, run_ns)
-        return run_record((await self._execute(run_id, command, actor=actor, at=at)).run)
-
-    async def cancel_run(
-        self,
-        run_id: str,
-        *,
-        reason: str | None = None,
-        actor: Actor | None = None,
-        at: datetime | None = None,
-    ) -> Cancellation:
-        """Cancel the run, deny its open tool calls and free its conversation, in one append."""
-        outcome = await self._execute(run_id, commands.CancelRun(reason), actor=actor, at=at)
-        return Cancellation(
-            "cancelled" if outcome.events else "already_ended", run_record(outcome.run)
-        )
-
-    async def cancel_runs(
-        self,
-        *,
-        agent_id: str | None = None,
-        conversation_id: str | None = None,
-        reason: str | None = None,
-        actor: Actor | None = None,
-    ) -> list[Cancellation]:
-        """Cancel every open run of an agent or of a conversation, the newest first."""
-        if (agent_id is None) == (conversation_id is None):
-            raise InvalidArgument("cancel_runs: expected an agent_id or a conversation_id")
-        organization = self._organization(actor)
-        found = await self._ask(lambda q: q.open_runs(organization, agent_id, conversation_id))
-        return [await self.cancel_run(run_id, reason=reason, actor=actor) for run_id in found]
-
-    async def delete_run(self, run_id: str, *, actor: Actor | None = None) -> None:
-        """Take the run out of every read model and getter; its id is never used again."""
-        await self._execute(run_id, commands.DeleteRun(), actor=actor)
-
-    async def update_run(
-        self,
-        run_id: str,
-        *,
-        status: str | None = None,
-        stop_reason: str | None = None,
-        completed_at: datetime | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        remove_metadata: Sequence[str] = (),
-        total_duration_ns: int | None = None,
-        error_type: str | None = None,
-        error_message: str | None = None,
-        actor: Actor | None = None,
-    ) -> RunRecord:
-        """Map an update of fields onto the run's transitions, in one append.
-
-        The metadata is patched first; a status then starts, completes, fails or cancels the run.
-        Without a status, a stop_reason decides it. `completed_at` is the time of the end,
-        `total_duration_ns` its duration.
-        """
-        if status is None and stop_reason is not None:
-            status = _status(stop_reason).value
-        orders: list[commands.Command] = []
-        if metadata or remove_metadata:
-            orders.append(commands.PatchMetadata(metadata or {}, remove_metadata))
-        if status is not None:
-            orders += _end(status, stop_reason, total_duration_ns, error_type, error_message)
-        if not orders:
-            return run_record(await self._load(run_id, actor))
-        at = completed_at if status in _ENDS else None
-        return run_record((await self._execute(run_id, *orders, actor=actor, at=at)).run)
-
-    async def expire_runs(
-        self, *, older_than: timedelta, actor: Actor | None = None, at: datetime | None = None
-    ) -> list[str]:
-        """Fail as lost the open runs that were silent for so long; return their ids."""
-        moment = at or now()
-        since = moment - older_than
-        organization = self._organization(actor)
-        expired = []
-        for row in await self._ask(lambda q: q.silent_runs(since, organization)):
-            command = commands.ExpireRun(since)
-            outcome = await self._execute(row["run_id"], command, actor=actor, at=at)
-            if outcome.events:
-                expired.append(row["run_id"])
-        return expired
-
-    async def expire_approvals(
-        self, *, actor: Actor | None = None, at: datetime | None = None
-    ) -> list[str]:
-        """Deny the open tool calls of runs whose approval deadline has passed; return their ids."""
-        moment = at or now()
-        organization = self._organization(actor)
-        expired = []
-        for row in await self._ask(lambda q: q.overdue_runs(moment, organization)):
-            command = commands.ExpireApprovals()
-            outcome = await self._execute(row["run_id"], command, actor=actor, at=moment)
-            if outcome.events:
-                expired.append(row["run_id"])
-        return expired
 
     async def register_agent(
         self,
@@ -328,8 +211,7 @@ class WritingLedger(LedgerBase):
         )
 
 
-_ENDS = ("completed", "failed", "cancelled")
-_STEP_FACTS = frozenset(
+_STEP_FACTS: Final = frozenset(
     {
         "completion_tokens",
         "completion_tokens_details",
@@ -359,40 +241,3 @@ _STEP_FACTS = frozenset(
         "trace_id",
     }
 )
-
-
-def _status(stop_reason: str) -> RunStatus:
-    try:
-        return status_of(stop_reason)
-    except KeyError:
-        raise InvalidArgument(f"stop_reason: no such stop reason {stop_reason!r}") from None
-
-
-def _history(status: str, stop_reason: str | None) -> list[commands.Command]:
-    """Return the commands that lead from created to the status."""
-    if status == "created" and stop_reason is None:
-        return []
-    if status == "created":
-        raise InvalidArgument(f"status 'created' has no stop_reason, found {stop_reason!r}")
-    return _end(status, stop_reason, None, None, None)
-
-
-def _end(
-    status: str,
-    stop_reason: str | None,
-    run_ns: int | None,
-    error_type: str | None,
-    error_message: str | None,
-) -> list[commands.Command]:
-    if status == "running" and stop_reason is None:
-        return [commands.StartRun()]
-    if status == "completed":
-        return [commands.CompleteRun(stop_reason or "end_turn", run_ns)]
-    if status == "failed":
-        return [commands.FailRun(stop_reason or "error", error_type, error_message, run_ns=run_ns)]
-    if status == "cancelled" and stop_reason in (None, "cancelled"):
-        return [commands.CancelRun(run_ns=run_ns)]
-    raise InvalidArgument(
-        f"status: expected running, completed, failed or cancelled with a stop_reason that fits, "
-        f"found {status!r} with {stop_reason!r}"
-    )

@@ -74,29 +74,40 @@ class RecordHeartbeat:
 
 @dataclass(frozen=True, slots=True)
 class CompleteRun:
-    """End the run well."""
+    """End the run well.
+
+    Without `run_ns`, the clocks tell how long it took. `measured=False` says that nobody can: the
+    run is recorded when it is over already, and a duration of 0 would be a false one.
+    """
 
     stop_reason: str = "end_turn"
     run_ns: int | None = None
+    measured: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class FailRun:
-    """End the run badly."""
+    """End the run badly; `run_ns` and `measured` as in CompleteRun."""
 
     stop_reason: str = "error"
     error_type: str | None = None
     error_message: str | None = None
     error_data: Mapping[str, Any] | None = None
     run_ns: int | None = None
+    measured: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class CancelRun:
-    """Cancel the run and deny every open tool call. A run that has ended stays as it is."""
+    """Cancel the run and deny every open tool call.
+
+    A run that has ended stays as it is; `strict` refuses the command where it ended otherwise.
+    """
 
     reason: str | None = None
     run_ns: int | None = None
+    measured: bool = True
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,10 +248,12 @@ def _heartbeat(
     return [_make(HeartbeatRecorded, run, env)]
 
 
-def _duration(run: Run, env: Envelope, given: int | None) -> int:
+def _duration(
+    run: Run, env: Envelope, command: c.CompleteRun | c.FailRun | c.CancelRun
+) -> int | None:
     """Return the duration in ns: the caller's monotonic one, else by the clocks, never negative."""
-    if given is not None:
-        return given
+    if command.run_ns is not None or not command.measured:
+        return command.run_ns
     return max(0, (env.occurred_at - run.created_at) // timedelta(microseconds=1) * 1000)
 
 
@@ -274,7 +276,7 @@ def _complete(run: Run, command: c.CompleteRun, env: Envelope, _priors: Priors) 
     if run.status is RunStatus.COMPLETED and run.stop_reason == command.stop_reason:
         return []
     _allow(run, RunCompleted)
-    run_ns = _duration(run, env, command.run_ns)
+    run_ns = _duration(run, env, command)
     return [_make(RunCompleted, run, env, stop_reason=command.stop_reason, run_ns=run_ns)]
 
 
@@ -296,7 +298,7 @@ def _fail(run: Run, command: c.FailRun, env: Envelope, _priors: Priors) -> list[
             error_type=command.error_type,
             error_message=command.error_message,
             error_data=None if command.error_data is None else dict(command.error_data),
-            run_ns=_duration(run, env, command.run_ns),
+            run_ns=_duration(run, env, command),
         )
     ]
 
@@ -323,8 +325,10 @@ def _cancel(run: Run, command: c.CancelRun, env: Envelope, _priors: Priors) -> l
     if run.deleted:
         _allow(run, RunCancelled)
     if run.ended and run.state not in TRANSITIONS[RunCancelled].allowed:
+        if command.strict and run.status is not RunStatus.CANCELLED:
+            _allow(run, RunCancelled)
         return []
-    run_ns = None if run.ended else _duration(run, env, command.run_ns)
+    run_ns = None if run.ended else _duration(run, env, command)
     cancelled = _make(RunCancelled, run, env, reason=command.reason, run_ns=run_ns)
     return [cancelled, *_deny(run, env, _CANCELLED)]
 

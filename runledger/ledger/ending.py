@@ -1,0 +1,145 @@
+"""The commands that end a run, and those that read what an update of its fields asks for."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from runledger.errors import IllegalTransition, InvalidArgument, NotFound
+from runledger.ledger.base import LedgerBase
+from runledger.ledger.field_update import ENDS, status_for, transition
+from runledger.records import RunRecord, run_record
+from runledger.run import Actor, RunStatus, commands
+
+
+class Cancellation(NamedTuple):
+    """What came of a cancel: `cancelled` by this call, or `already_ended` as the record says."""
+
+    outcome: Literal["cancelled", "already_ended"]
+    run: RunRecord
+
+
+class EndingLedger(LedgerBase):
+    """The first end wins: a later one that differs is refused with AlreadyEnded."""
+
+    async def complete_run(
+        self,
+        run_id: str,
+        *,
+        stop_reason: str = "end_turn",
+        run_ns: int | None = None,
+        actor: Actor | None = None,
+        at: datetime | None = None,
+    ) -> RunRecord:
+        """End the run well. Raises AlreadyEnded where it ended otherwise: the first end wins."""
+        command = commands.CompleteRun(stop_reason, run_ns)
+        return run_record((await self._execute(run_id, command, actor=actor, at=at)).run)
+
+    async def fail_run(
+        self,
+        run_id: str,
+        *,
+        stop_reason: str = "error",
+        error_type: str | None = None,
+        error_message: str | None = None,
+        error_data: Mapping[str, Any] | None = None,
+        run_ns: int | None = None,
+        actor: Actor | None = None,
+        at: datetime | None = None,
+    ) -> RunRecord:
+        """End the run badly. Raises AlreadyEnded where it ended otherwise."""
+        command = commands.FailRun(stop_reason, error_type, error_message, error_data, run_ns)
+        return run_record((await self._execute(run_id, command, actor=actor, at=at)).run)
+
+    async def cancel_run(
+        self,
+        run_id: str,
+        *,
+        reason: str | None = None,
+        actor: Actor | None = None,
+        at: datetime | None = None,
+    ) -> Cancellation:
+        """Cancel the run, deny its open tool calls and free its conversation, in one append."""
+        outcome = await self._execute(run_id, commands.CancelRun(reason), actor=actor, at=at)
+        return Cancellation(
+            "cancelled" if outcome.events else "already_ended", run_record(outcome.run)
+        )
+
+    async def cancel_runs(
+        self,
+        *,
+        agent_id: str | None = None,
+        conversation_id: str | None = None,
+        reason: str | None = None,
+        actor: Actor | None = None,
+    ) -> list[Cancellation]:
+        """Cancel every open run of an agent or of a conversation; the newest is first in the list.
+
+        Needs read models (ReadModelsMissing otherwise). A run that ends or is deleted meanwhile is
+        reported as already ended, or left out.
+        """
+        if (agent_id is None) == (conversation_id is None):
+            raise InvalidArgument("cancel_runs: expected an agent_id or a conversation_id")
+        organization = self._organization(actor)
+        found = await self._ask(lambda q: q.open_runs(organization, agent_id, conversation_id))
+        cancelled = await asyncio.gather(
+            *(self.cancel_run(run_id, reason=reason, actor=actor) for run_id in found),
+            return_exceptions=True,
+        )
+        done = []
+        for result in cancelled:
+            if isinstance(result, Cancellation):
+                done.append(result)
+            elif not isinstance(result, NotFound):
+                raise result
+        return done
+
+    async def delete_run(self, run_id: str, *, actor: Actor | None = None) -> None:
+        """Take the run out of every read model and getter; its id is never used again."""
+        await self._execute(run_id, commands.DeleteRun(), actor=actor)
+
+    async def update_run(
+        self,
+        run_id: str,
+        *,
+        status: str | None = None,
+        stop_reason: str | None = None,
+        completed_at: datetime | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        remove_metadata: Sequence[str] = (),
+        total_duration_ns: int | None = None,
+        error_type: str | None = None,
+        error_message: str | None = None,
+        actor: Actor | None = None,
+    ) -> RunRecord:
+        """Map an update of fields onto the run's transitions, in one append; return the run.
+
+        The metadata is patched first, a key of `remove_metadata` taken away; a status then starts,
+        completes, fails or cancels the run. A stop_reason without a status decides it.
+        `completed_at` is the time of the end and `total_duration_ns` its duration: both need an
+        end. Raises AlreadyEnded, with nothing changed, where the run ended otherwise.
+        """
+        asked = status_for(status, stop_reason)
+        if asked not in ENDS and (completed_at is not None or total_duration_ns is not None):
+            raise InvalidArgument(
+                "update_run: completed_at and total_duration_ns belong to an end, found "
+                + ("no status" if asked is None else f"status {asked.value!r}")
+            )
+        orders: list[commands.Command] = []
+        if metadata or remove_metadata:
+            orders.append(commands.PatchMetadata(metadata or {}, remove_metadata))
+        if asked is RunStatus.CREATED:
+            found = (await self._load(run_id, actor)).state
+            if found != asked:
+                raise IllegalTransition(run_id, "status created", found, (asked,))
+        elif asked is not None:
+            orders += transition(
+                asked,
+                stop_reason,
+                run_ns=total_duration_ns,
+                error_type=error_type,
+                error_message=error_message,
+            )
+        if not orders:
+            return run_record(await self._load(run_id, actor))
+        return run_record((await self._execute(run_id, *orders, actor=actor, at=completed_at)).run)

@@ -1,0 +1,73 @@
+"""Runs that nobody ends, and approvals that nobody gives: what ends them is called from outside."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from runledger.command_handler import now
+from runledger.errors import InvalidArgument, NotFound
+from runledger.ledger.base import LedgerBase
+from runledger.run import Actor, commands
+
+_AT_ONCE: Final = 64
+
+
+class ExpiringLedger(LedgerBase):
+    """Called by a timer or by `runledger expire`; both need read models, which find the runs."""
+
+    async def expire_runs(
+        self,
+        *,
+        older_than: timedelta,
+        every_organization: bool = False,
+        actor: Actor | None = None,
+        at: datetime | None = None,
+    ) -> list[str]:
+        """Fail the open runs that were silent for so long, with the error type `lost`.
+
+        Their open tool calls are denied and their conversations freed in the same append; a run
+        that is heard of meanwhile stays open. Returns the ids of the runs that were ended.
+        """
+        if older_than < timedelta(0):
+            raise InvalidArgument(f"older_than: expected 0 or more, found {older_than}")
+        since = (at or now()) - older_than
+        scope = None if every_organization else self._organization(actor)
+        rows = await self._ask(lambda q: q.silent_runs(since, scope))
+        return await self._expire(rows, commands.ExpireRun(since), actor, at)
+
+    async def expire_approvals(
+        self,
+        *,
+        every_organization: bool = False,
+        actor: Actor | None = None,
+        at: datetime | None = None,
+    ) -> list[str]:
+        """Deny the open tool calls of runs whose approval deadline has passed; return their ids."""
+        moment = at or now()
+        scope = None if every_organization else self._organization(actor)
+        rows = await self._ask(lambda q: q.overdue_runs(moment, scope))
+        return await self._expire(rows, commands.ExpireApprovals(), actor, moment)
+
+    async def _expire(
+        self,
+        rows: Sequence[dict[str, Any]],
+        command: commands.ExpireRun | commands.ExpireApprovals,
+        actor: Actor | None,
+        at: datetime | None,
+    ) -> list[str]:
+        user = (actor or self._actor).user
+
+        async def one(row: dict[str, Any]) -> str | None:
+            whose = Actor(row["organization"], user)
+            try:
+                outcome = await self._execute(row["run_id"], command, actor=whose, at=at)
+            except NotFound:  # deleted since it was found
+                return None
+            return row["run_id"] if outcome.events else None
+
+        expired: list[str] = []
+        for start in range(0, len(rows), _AT_ONCE):
+            done = await asyncio.gather(*map(one, rows[start : start + _AT_ONCE]))
+            expired += [run_id for run_id in done if run_id is not None]
+        return expired
