@@ -128,6 +128,11 @@ class DeleteRun:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestCallback:
+    """Ask for the callback of a run that ended to be sent again."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordCallbackAttempt:
     """Record one attempt to deliver the callback; `facts` as in CallbackAttempted."""
 
@@ -138,11 +143,6 @@ Command = (
     CreateRun
     | StartRun
     | StartStep
-@dataclass(frozen=True, slots=True)
-class RequestCallback:
-    """Ask for the callback of a run that ended to be sent again."""
-
-
     | RecordStep
     | RecordMessages
     | PatchMetadata
@@ -153,6 +153,6 @@ class RequestCallback:
     | ExpireRun
     | ExpireApprovals
     | DeleteRun
+    | RequestCallback
     | RecordCallbackAttempt
 )
-    | RequestCallback

@@ -356,10 +356,6 @@ def _delete(run: Run, _command: c.DeleteRun, env: Envelope, _priors: Priors) -> 
     return [] if run.deleted else [_make(RunDeleted, run, env)]
 
 
-def _callback(
-    run: Run, command: c.RecordCallbackAttempt, env: Envelope, _priors: Priors
-) -> list[Event]:
-    _allow(run, CallbackAttempted)
 def _request_callback(
     run: Run, _command: c.RequestCallback, env: Envelope, _priors: Priors
 ) -> list[Event]:
@@ -369,6 +365,10 @@ def _request_callback(
     return [_make(CallbackRequested, run, env, webhook_id=run.delivery.webhook_id)]
 
 
+def _callback(
+    run: Run, command: c.RecordCallbackAttempt, env: Envelope, _priors: Priors
+) -> list[Event]:
+    _allow(run, CallbackAttempted)
     return [_make(CallbackAttempted, run, env, **command.facts)]
 
 
@@ -385,11 +385,11 @@ _DECISIONS: Final[dict[type, Callable[[Run, Any, Envelope, Priors], list[Event]]
     c.ExpireRun: _expire,
     c.ExpireApprovals: _expire_approvals,
     c.DeleteRun: _delete,
+    c.RequestCallback: _request_callback,
     c.RecordCallbackAttempt: _callback,
 }
 
 
-    c.RequestCallback: _request_callback,
 def decide(
     run: Run | None, command: c.Command, envelope: Envelope, priors: Priors | None = None
 ) -> list[Event]:
