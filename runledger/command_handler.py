@@ -112,10 +112,14 @@ class CommandHandler:
     async def agent(self, actor: Actor, agent_id: str) -> Agent:
         """Return a registered agent, or raise NotFound."""
         check_id("agent", agent_id)
-        found = await self._participants.agent(actor.organization, agent_id)
+        found = await self.known_agent(actor.organization, agent_id)
         if found is None:
             raise NotFound("agent", agent_id)
         return found
+
+    async def known_agent(self, organization: str, agent_id: str) -> Agent | None:
+        """Return what is known of an agent, or None."""
+        return await self._participants.agent(organization, agent_id, fresh=True)
 
     async def append(self, append: Append) -> Verdict:
         """Record encoded events as they are (imports of the ledger's own format)."""
@@ -228,10 +232,10 @@ class CommandHandler:
         self, envelope: Envelope, run_id: str, run: Run | None, command: CreateRun
     ) -> tuple[CreateRun, Append]:
         check_id("agent", command.agent_id)
-        project_id = command.project_id
         beside: Append = ()
         if run is not None:
-            project_id = project_id or run.project_id
+            # Who repeats a creation cannot know which project the agent gave it.
+            project_id = run.project_id
         else:
             project_id, beside = await self._participants.open(envelope, run_id, command)
         return dataclasses.replace(command, project_id=project_id), beside

@@ -1,5 +1,6 @@
 """Messages as callers give them: models, or mappings without an id; images go to the blobs."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -7,7 +8,9 @@ from pydantic import ValidationError
 
 from runledger.errors import InvalidArgument, describe
 from runledger.ids import new_id
+from runledger.images import IMAGE_ADDRESSES, resolve_images
 from runledger.messages import Message
+from runledger.outbound import AddressPolicy, GuardedClient
 from runledger.store import Store
 
 
@@ -25,6 +28,20 @@ def as_message(given: Message | Mapping[str, Any]) -> Message:
         raise InvalidArgument(f"message {fields['id']!r}: {describe(e)}") from e
 
 
-async def as_messages(given: Iterable[Message | Mapping[str, Any]], store: Store) -> list[Message]:
-    """Return the checked messages."""
-    return [as_message(one) for one in given]
+async def as_messages(
+    given: Iterable[Message | Mapping[str, Any]],
+    store: Store,
+    addresses: AddressPolicy = IMAGE_ADDRESSES,
+) -> list[Message]:
+    """Return the checked messages, their images fetched and kept in the store's blobs.
+
+    Raises ImageRefused where one cannot be had. The bytes are kept before the event that refers to
+    them is recorded: a reference never leads nowhere.
+    """
+    async with GuardedClient() as client:
+        messages, blobs = await resolve_images(
+            [as_message(one) for one in given], client, policy=addresses
+        )
+    for blob in blobs.values():
+        await asyncio.to_thread(store.put_blob, blob.sha256, blob.media_type, blob.data)
+    return messages

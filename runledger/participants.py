@@ -57,8 +57,10 @@ class Participants:
             self._agents.pop(write.stream, None)
             self._conversations.pop(write.stream, None)
 
-    async def agent(self, organization: str, agent_id: str) -> Agent | None:
-        """Return what is known of an agent, or None."""
+    async def agent(self, organization: str, agent_id: str, *, fresh: bool = False) -> Agent | None:
+        """Return what is known of an agent, or None; `fresh` reads it even if it is in memory."""
+        if fresh:
+            self._agents.pop(agent_stream(organization, agent_id), None)
         return await self._known(agent_stream(organization, agent_id), self._agents, fold_agent)
 
     async def conversation(self, organization: str, conversation_id: str) -> Conversation | None:

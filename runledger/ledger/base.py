@@ -1,14 +1,18 @@
 """What the parts of the ledger share: store, command handler, read models, actor."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from projections.live import LiveReadModels
 from projections.queries import Queries
 from runledger.command_handler import CommandHandler, Order, Outcome
 from runledger.errors import LedgerError, ReadModelsMissing
+from runledger.images import IMAGE_ADDRESSES
+from runledger.message_input import as_messages
+from runledger.messages import Message
+from runledger.outbound import AddressPolicy
 from runledger.run import Actor, Run
 from runledger.run.commands import Command
 from runledger.store import Store
@@ -23,6 +27,7 @@ class LedgerBase:
     _store: Store | None = None
     _handler: CommandHandler | None = None
     _live: LiveReadModels | None = None
+    _image_addresses: AddressPolicy = IMAGE_ADDRESSES
 
     @property
     def store(self) -> Store:
@@ -56,6 +61,9 @@ class LedgerBase:
     ) -> Outcome:
         order = Order(actor or self._actor, run_id, commands, at, times, correlation_id)
         return await self.handler.execute(order, fresh=fresh)
+
+    async def _messages(self, given: Iterable[Message | Mapping[str, Any]]) -> list[Message]:
+        return await as_messages(given, self.store, self._image_addresses)
 
     async def _load(self, run_id: str, actor: Actor | None) -> Run:
         return await self.handler.load(actor or self._actor, run_id)

@@ -7,15 +7,23 @@ from typing import Self
 
 from projections.live import LiveReadModels
 from runledger.command_handler import Clock, CommandHandler, now
+from runledger.images import IMAGE_ADDRESSES
 from runledger.ledger.asking import AskingLedger
+from runledger.ledger.external import (
+    ExternalEngine,
+    ExternalLedger,
+    RunsElsewhere,
+    runs_in_lettuce,
+)
 from runledger.ledger.reading import ReadingLedger
 from runledger.ledger.writing import WritingLedger
+from runledger.outbound import AddressPolicy
 from runledger.participants import UnknownAgents
 from runledger.run import Actor
 from runledger.store import open_store
 
 
-class RunLedger(WritingLedger, ReadingLedger, AskingLedger):
+class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger):
     """A ledger of agent runs; use it as `async with RunLedger.open(url) as ledger`."""
 
     def __init__(
@@ -27,6 +35,9 @@ class RunLedger(WritingLedger, ReadingLedger, AskingLedger):
         unknown_agents: UnknownAgents,
         clock: Clock,
         create: bool,
+        engine: ExternalEngine | None,
+        runs_elsewhere: RunsElsewhere,
+        image_addresses: AddressPolicy,
     ) -> None:
         self.url = url
         self._read_models_path = read_models
@@ -34,6 +45,9 @@ class RunLedger(WritingLedger, ReadingLedger, AskingLedger):
         self._unknown_agents = unknown_agents
         self._clock = clock
         self._create = create
+        self._engine = engine
+        self._runs_elsewhere = runs_elsewhere
+        self._image_addresses = image_addresses
 
     @classmethod
     def open(
@@ -45,13 +59,18 @@ class RunLedger(WritingLedger, ReadingLedger, AskingLedger):
         unknown_agents: UnknownAgents = "register",
         clock: Clock = now,
         create: bool = True,
+        engine: ExternalEngine | None = None,
+        runs_elsewhere: RunsElsewhere = runs_in_lettuce,
+        image_addresses: AddressPolicy = IMAGE_ADDRESSES,
     ) -> Self:
         """Return a ledger on the store at `url`, opened by `async with`.
 
         `url` is sqlite:///file.db or postgresql://…; `read_models` is the DuckDB file for lists and
         totals (without it, only questions about single runs are answered). `actor` is whoever acts
         where a call names nobody. `unknown_agents="reject"` refuses runs of agents that were not
-        registered. `create=False` refuses a store that is not there.
+        registered. `create=False` refuses a store that is not there. `engine` is asked by
+        get_run_with_status about the runs for which `runs_elsewhere` is true: those whose metadata
+        has a truthy `lettuce`. `image_addresses` says which hosts images may be fetched from.
         """
         return cls(
             url,
@@ -60,6 +79,9 @@ class RunLedger(WritingLedger, ReadingLedger, AskingLedger):
             unknown_agents=unknown_agents,
             clock=clock,
             create=create,
+            engine=engine,
+            runs_elsewhere=runs_elsewhere,
+            image_addresses=image_addresses,
         )
 
     async def __aenter__(self) -> Self:

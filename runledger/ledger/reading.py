@@ -1,8 +1,10 @@
 """Questions about one run: folded from its stream, so always current, from any process."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Any, Literal, TypeVar
 
+from runledger.api_messages import ApiMessage, api_message_page
 from runledger.errors import InvalidArgument, NotFound
 from runledger.events import MessagesRecorded, StepRecorded, StepStarted
 from runledger.ledger.base import LedgerBase
@@ -82,6 +84,46 @@ class ReadingLedger(LedgerBase):
             if isinstance(row.event, MessagesRecorded)
             for body in row.event.bodies
         ]
+
+    async def get_run_messages(
+        self,
+        run_id: str,
+        *,
+        order: Order = "asc",
+        limit: int = 100,
+        after: str | None = None,
+        before: str | None = None,
+        include_return_message_types: Collection[str] | None = None,
+        actor: Actor | None = None,
+    ) -> list[ApiMessage]:
+        """Return a page of what the API shows of the run's messages; images with their bytes.
+
+        One stored message is shown as none, one or many, which share its id; the agent's type and
+        the run's request_config say how. See runledger.api_messages.api_message_page for cursors,
+        types and limit.
+        """
+        run = await self._load(run_id, actor)
+        agent = await self.handler.known_agent(run.organization, run.agent_id)
+        messages = await self.get_stored_messages(run_id, actor=actor)
+        return await asyncio.to_thread(
+            api_message_page,
+            messages,
+            agent_type=agent.agent_type if agent else None,
+            request_config=run.request_config,
+            run_id=run_id,
+            include_return_message_types=include_return_message_types,
+            before=before,
+            after=after,
+            limit=limit,
+            order=order,
+            blobs=self._image_bytes,
+        )
+
+    def _image_bytes(self, sha256: str) -> bytes:
+        found = self.store.get_blob(sha256)
+        if found is None:
+            raise NotFound("blob", sha256)
+        return found[1]
 
     async def get_agent(self, agent_id: str, *, actor: Actor | None = None) -> Agent:
         """Return a registered agent."""

@@ -10,7 +10,6 @@ from runledger.ids import check_id, new_id
 from runledger.ledger.ending import EndingLedger
 from runledger.ledger.expiring import ExpiringLedger
 from runledger.ledger.field_update import ENDS, status_for, transition
-from runledger.message_input import as_messages
 from runledger.messages import Message
 from runledger.records import RunRecord, run_record
 from runledger.run import Actor, RunStatus, commands
@@ -152,7 +151,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         command = commands.RecordStep(
             check_id("step", step_id) if step_id else new_id("step"),
             facts,
-            await as_messages(messages, self.store),
+            await self._messages(messages),
             approval_deadline,
         )
         await self._execute(run_id, command, actor=actor, at=at)
@@ -168,7 +167,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         at: datetime | None = None,
     ) -> list[str]:
         """Record messages, skip those recorded before with the same content; return their ids."""
-        made = await as_messages(messages, self.store)
+        made = await self._messages(messages)
         command = commands.RecordMessages(made, approval_deadline)
         await self._execute(run_id, command, actor=actor, at=at)
         return [message.id for message in made]
