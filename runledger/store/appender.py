@@ -7,6 +7,7 @@ is on its way to the disk, the next batch collects by itself, so a lone append n
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from threading import Condition, Thread
 from typing import Final, NamedTuple
 
@@ -110,7 +111,8 @@ def _answer(batch: Sequence[_Request], outcomes: Sequence[Outcome]) -> None:
     for request, outcome in zip(batch, outcomes, strict=True):
         by_loop.setdefault(request.answer.get_loop(), []).append((request.answer, outcome))
     for loop, answers in by_loop.items():
-        if not loop.is_closed():
+        # A loop that was closed meanwhile has nobody waiting; it must not end this thread.
+        with suppress(RuntimeError):
             # One wake-up of the loop for the whole batch.
             loop.call_soon_threadsafe(_resolve, answers)
 
