@@ -1,11 +1,10 @@
 """The messages that close open tool calls: the refusal, and the error returns for the model."""
 
-import json
-
 from runledger.ids import derived_id
 from runledger.messages import Approval, Message, ToolReturn
 from runledger.run.envelope import Envelope
 from runledger.run.state import Run
+from runledger.tool_returns import wrap_return
 
 
 def messages(run: Run, reason: str, envelope: Envelope) -> list[Message]:
@@ -16,7 +15,8 @@ def messages(run: Run, reason: str, envelope: Envelope) -> list[Message]:
     same decision made twice gives the same messages.
     """
     every = list(run.open_calls.values())
-    asked = [call for call in every if call.requested_by]
+    # What a person has granted is not refused: such a call only gets its error return.
+    asked = [call for call in every if call.requested_by and not call.answered]
     first = (asked or every)[0]
     step_id = first.step_id
     made = []
@@ -35,14 +35,7 @@ def messages(run: Run, reason: str, envelope: Envelope) -> list[Message]:
             )
         )
     told = f"Error: request to call tool denied. User reason: {reason}"
-    text = json.dumps(
-        {
-            "status": "Failed",
-            "message": told,
-            "time": envelope.occurred_at.strftime("%Y-%m-%d %I:%M:%S %p %Z%z"),
-        },
-        indent=2,
-    )
+    text = wrap_return(told, "error", envelope.occurred_at)
     made.append(
         Message(
             id=derived_id("message", run.run_id, str(run.version), "tool"),
