@@ -38,6 +38,6 @@ def said_by(call: ApiToolCall, config: RequestConfig) -> str | None:
 
 def spoken_calls(message: Message, config: RequestConfig) -> set[str]:
     """Return the ids of a message's calls that are shown as what the agent said."""
-    if message.role != "assistant":
+    if message.role != "assistant" or not config.use_assistant_message:
         return set()
     return {call.tool_call_id for call in calls_of(message) if said_by(call, config) is not None}
