@@ -16,17 +16,18 @@ def progress(what: str, total: int, unit: str = "events") -> Iterator[Callable[[
     from rich.console import Console
     from rich.progress import (
         BarColumn,
+        DownloadColumn,
         MofNCompleteColumn,
         Progress,
         TextColumn,
         TimeRemainingColumn,
     )
 
+    amounts = [DownloadColumn()] if unit == "bytes" else [MofNCompleteColumn(), TextColumn(unit)]
     with Progress(
         TextColumn(what),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
+        *amounts,
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,

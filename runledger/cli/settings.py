@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from runledger import RunLedger
+    from runledger import Actor, RunLedger
 
 STORE: Final = "sqlite:///runs.db"
 READ_MODELS: Final = "runs.duckdb"
@@ -54,14 +54,21 @@ def ask(
 
 def open_ledger(settings: Settings, *, read_models: bool, create: bool) -> "RunLedger":
     """Return the ledger that the global options describe, to be opened by `async with`."""
-    from runledger import Actor, RunLedger
+    from runledger import RunLedger
 
     return RunLedger.open(
         settings.store,
         settings.read_models if read_models else None,
-        actor=Actor(settings.organization) if settings.organization else None,
+        actor=acting(settings),
         create=create,
     )
+
+
+def acting(settings: Settings) -> "Actor":
+    """Return on whose behalf the commands run."""
+    from runledger import Actor
+
+    return Actor(settings.organization) if settings.organization else Actor()
 
 
 async def _catch_up(ledger: "RunLedger") -> None:

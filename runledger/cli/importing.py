@@ -1,0 +1,71 @@
+"""`runledger import …`: bring in what others wrote down."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runledger.cli import printing
+from runledger.cli.options import Json, example
+from runledger.cli.settings import acting, ask, given
+
+if TYPE_CHECKING:
+    from runledger import RunLedger
+    from runledger.importers.report import Advance, ImportReport
+
+app = typer.Typer(name="import", help="Bring in transcripts and events.", no_args_is_help=True)
+
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE…", help="Files, plain or gzip.", show_default=False)
+]
+
+
+@app.command(epilog=example("runledger import tau2 results/*.json.gz"))
+def tau2(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
+    """Import tau2-bench result files: a simulation is a run. Again changes nothing."""
+
+    async def read(ledger: "RunLedger", advance: "Advance") -> "ImportReport":
+        from runledger.importers.tau2_import import Tau2Import
+
+        return await Tau2Import(ledger.store, ledger.handler, acting(given(ctx))).run(
+            files, advance
+        )
+
+    _import(ctx, files, read, as_json)
+
+
+def _import(
+    ctx: typer.Context,
+    files: list[Path],
+    read: "Callable[[RunLedger, Advance], Awaitable[ImportReport]]",
+    as_json: bool,
+) -> None:
+    from runledger.cli.progress import progress
+    from runledger.importers.source_file import size_of
+
+    async def with_progress(ledger: "RunLedger") -> "ImportReport":
+        with progress("importing", size_of(files), "bytes") as advance:
+            return await read(ledger, advance)
+
+    report = ask(ctx, with_progress, read_models=False, create=True)
+    if as_json:
+        printing.print_json(
+            {
+                "unit": report.unit,
+                "recorded": report.recorded,
+                "unchanged": report.unchanged,
+                "refused": report.refused,
+                "events": report.events,
+                "refusals": [refusal._asdict() for refusal in report.refusals],
+            }
+        )
+    else:
+        for refusal in report.refusals:
+            typer.echo(f"refused: {refusal.place}: {refusal.reason}", err=True)
+        typer.echo(
+            f"{report.recorded:,} {report.unit} recorded ({report.events:,} events), "
+            f"{report.unchanged:,} were there already, {report.refused:,} refused"
+        )
+    if report.refused:
+        raise typer.Exit(1)

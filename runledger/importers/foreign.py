@@ -1,0 +1,91 @@
+"""A JSON object that somebody else wrote: its fields by type, faults named by their place."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any
+
+from runledger.errors import InvalidArgument
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """An object and its place in the document, such as `messages[3].usage`."""
+
+    fields: Mapping[str, Any]
+    place: str = ""
+
+    def fault(self, key: str, expected: str) -> InvalidArgument:
+        """Return the error of a field that is not as expected."""
+        where = f"{self.place}.{key}" if self.place else key
+        return InvalidArgument(f"{where}: expected {expected}, found {self.fields.get(key)!r:.80}")
+
+    def text(self, key: str) -> str | None:
+        """Return a text, or None."""
+        value = self.fields.get(key)
+        if value is not None and not isinstance(value, str):
+            raise self.fault(key, "text or null")
+        return value
+
+    def flag(self, key: str) -> bool:
+        """Return a truth value; one that is missing is False."""
+        value = self.fields.get(key)
+        if value is not None and not isinstance(value, bool):
+            raise self.fault(key, "true or false")
+        return bool(value)
+
+    def count(self, key: str) -> int | None:
+        """Return a whole number of 0 or more (2.0 is one), or None."""
+        value = self.fields.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            raise self.fault(key, "a whole number of 0 or more")
+        if value < 0 or value != int(value):
+            raise self.fault(key, "a whole number of 0 or more")
+        return int(value)
+
+    def seconds_as_ns(self, key: str) -> int | None:
+        """Return seconds of 0 or more as nanoseconds, or None."""
+        value = self.fields.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            raise self.fault(key, "seconds of 0 or more")
+        if value < 0:
+            raise self.fault(key, "seconds of 0 or more")
+        return round(value * 1e9)
+
+    def time(self, key: str) -> datetime | None:
+        """Return a time in ISO 8601, or None; one without a zone is UTC."""
+        value = self.fields.get(key)
+        if value is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(value)
+        except (TypeError, ValueError):
+            raise self.fault(key, "a time in ISO 8601") from None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    def object(self, key: str) -> "Foreign | None":
+        """Return an object, or None."""
+        value = self.fields.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise self.fault(key, "an object or null")
+        return Foreign(value, f"{self.place}.{key}" if self.place else key)
+
+    def objects(self, key: str) -> Iterator["Foreign"]:
+        """Yield the objects of a list; one that is missing is empty."""
+        value = self.fields.get(key)
+        if value is None:
+            return
+        if not isinstance(value, list):
+            raise self.fault(key, "a list or null")
+        where = f"{self.place}.{key}" if self.place else key
+        for number, item in enumerate(value):
+            if not isinstance(item, dict):
+                raise InvalidArgument(f"{where}[{number}]: expected an object, found {item!r:.80}")
+            yield Foreign(item, f"{where}[{number}]")

@@ -1,0 +1,119 @@
+"""Reads one large JSON document piece by piece: an array's elements come one at a time.
+
+A file that is cut short, or broken in the middle, gives everything that stands before the fault.
+"""
+
+import codecs
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from runledger.errors import ImportFailed
+from runledger.importers.source_file import DAMAGE, Bytes
+
+CHUNK: Final = 1 << 20
+"""Characters read at a time; doubled for a value that is larger."""
+
+_SPACE: Final = " \t\n\r"
+# Faults that more text can cure lie this close to the end of what was read, or are open strings.
+_MARGIN: Final = 16
+
+
+class JsonStream:
+    """A cursor in a JSON text; raises ImportFailed that says at which character it is broken."""
+
+    def __init__(self, stream: Bytes) -> None:
+        self._stream = stream
+        self._utf8 = codecs.getincrementaldecoder("utf-8-sig")()
+        self._decoder = json.JSONDecoder()
+        self._buffer = ""
+        self._at = 0
+        self._before = 0
+        self._ended = False
+        self._damage = ""
+
+    def members(self) -> Iterator[str]:
+        """Yield the keys of the object at the cursor; take each value before the next key."""
+        self._expect("{")
+        if self._peek() == "}":
+            self._at += 1
+            return
+        while True:
+            key = self.value()
+            if not isinstance(key, str):
+                raise self._broken(f"expected a key, found {key!r:.40}")
+            self._expect(":")
+            yield key
+            if self._next(",}") == "}":
+                return
+
+    def elements(self) -> Iterator[Any]:
+        """Yield the values of the array at the cursor."""
+        self._expect("[")
+        if self._peek() == "]":
+            self._at += 1
+            return
+        while True:
+            yield self.value()
+            if self._next(",]") == "]":
+                return
+
+    def value(self) -> Any:
+        """Return the value at the cursor, whole."""
+        self._peek()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._buffer, self._at)
+            except json.JSONDecodeError as e:
+                open_string = e.msg.startswith("Unterminated string")
+                if self._ended or (not open_string and e.pos < len(self._buffer) - _MARGIN):
+                    raise self._broken(e.msg, e.pos) from None
+            except RecursionError:
+                raise self._broken("nested too deep") from None
+            else:
+                # A number at the very end may go on in the next chunk.
+                if end < len(self._buffer) or self._ended:
+                    self._at = end
+                    return value
+            self._fill()
+
+    def _fill(self) -> None:
+        pieces = [self._buffer[self._at :]]
+        self._before += self._at
+        wanted = max(CHUNK, len(pieces[0]))
+        while wanted > 0 and not self._ended:
+            try:
+                read = self._stream.read1(CHUNK)
+                self._ended = not read
+                pieces.append(self._utf8.decode(read, final=not read))
+            except DAMAGE as e:
+                # What was read before stands; the fault is told when the cursor arrives here.
+                self._ended, self._damage = True, str(e) or type(e).__name__
+            wanted -= len(pieces[-1])
+        self._buffer, self._at = "".join(pieces), 0
+
+    def _peek(self) -> str:
+        while True:
+            while self._at < len(self._buffer):
+                if self._buffer[self._at] not in _SPACE:
+                    return self._buffer[self._at]
+                self._at += 1
+            if self._ended:
+                raise self._broken("the file ends early")
+            self._fill()
+
+    def _next(self, wanted: str) -> str:
+        found = self._peek()
+        if found not in wanted:
+            raise self._broken(f"expected {' or '.join(wanted)}, found {found!r}")
+        self._at += 1
+        return found
+
+    def _expect(self, wanted: str) -> None:
+        self._next(wanted)
+
+    def _broken(self, reason: str, at: int | None = None) -> ImportFailed:
+        place = self._before + (self._at if at is None else at) + 1
+        if self._damage:
+            reason = f"the file is damaged: {self._damage}"
+        return ImportFailed(f"character {place:,}: {reason}")

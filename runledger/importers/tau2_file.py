@@ -1,0 +1,86 @@
+"""A tau2-bench result file: what its simulations have in common, and the simulations one by one."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from runledger.errors import ImportFailed, InvalidArgument
+from runledger.ids import check_id
+from runledger.importers.foreign import Foreign
+from runledger.importers.json_stream import JsonStream
+from runledger.importers.source_file import SourceFile
+
+_DEFAULT_IMPLEMENTATION: Final = "llm_agent"
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._:@-]+")
+_NAME_LIMIT: Final = 100
+
+
+class Experiment(NamedTuple):
+    """What a file says of all of its simulations; `file` is its name without `.gz`."""
+
+    file: str
+    domain: str
+    agent_model: str | None
+    agent_implementation: str | None
+    user_model: str | None
+    user_implementation: str | None
+    git_commit: str | None
+
+    @property
+    def agent_id(self) -> str:
+        """An id that tells the agent: its domain, its model, and how it is built where unusual."""
+        parts = ["tau2", self.domain, self.agent_model or "unknown"]
+        if self.agent_implementation not in (None, _DEFAULT_IMPLEMENTATION):
+            parts.append(self.agent_implementation)
+        name = _UNSAFE.sub("-", "-".join(map(str, parts)))
+        return check_id("agent", f"agent-{name[:_NAME_LIMIT]}")
+
+
+def experiment(info: Any, path: Path) -> Experiment:
+    """Return what `info` says; raises InvalidArgument where agent, user or domain are not there."""
+    if not isinstance(info, dict):
+        raise InvalidArgument(f"info: expected an object, found {info!r:.80}")
+    whole = Foreign(info, "info")
+    agent, user = whole.object("agent_info"), whole.object("user_info")
+    environment = whole.object("environment_info")
+    domain = environment.text("domain_name") if environment else None
+    if agent is None or domain is None:
+        raise InvalidArgument("info: expected agent_info and environment_info.domain_name")
+    return Experiment(
+        path.name.removesuffix(".gz"),
+        domain,
+        agent.text("llm"),
+        agent.text("implementation"),
+        user.text("llm") if user else None,
+        user.text("implementation") if user else None,
+        whole.text("git_commit"),
+    )
+
+
+def simulations(path: Path, source: SourceFile) -> Iterator[tuple[Experiment, Any]]:
+    """Yield the simulations of a file, one in memory at a time if `info` stands before them.
+
+    Raises ImportFailed where the file is not, or is no longer, a result file; what was yielded
+    before stands.
+    """
+    json = JsonStream(source.stream)
+    about: Experiment | None = None
+    waiting: list[Any] = []
+    found = False
+    for key in json.members():
+        if key == "info":
+            about = experiment(json.value(), path)
+        elif key == "simulations":
+            found = True
+            for simulation in json.elements():
+                if about is None:
+                    waiting.append(simulation)
+                else:
+                    yield about, simulation
+        else:
+            json.value()
+    if about is None or not found:
+        raise ImportFailed("expected an object with `info` and `simulations`")
+    for simulation in waiting:
+        yield about, simulation
