@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from random import Random
+from typing import Any, NamedTuple
 
 from runledger.store import open_store
-from tests.store.samples import append
+from runledger.store.protocol import Append, Conflicted
+from tests.store.samples import append, write
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
@@ -83,3 +85,57 @@ def lead(pipe: Connection, url: str) -> None:
     with open_store(url).leadership("callbacks") as leads:
         pipe.send(leads)
         pipe.recv()
+
+
+class Tally(NamedTuple):
+    """What a writer was told: (position, stream, version) of every event acknowledged, and more."""
+
+    acknowledged: list[tuple[int, str, int]]
+    conflicts: int
+    errors: list[str]
+
+
+def append_at_random(pipe: Connection, url: str, rounds: int) -> None:
+    """Append to streams of its own and to streams that others write too; send a Tally."""
+    store = open_store(url)
+    pipe.send("ready")
+    seed = pipe.recv()
+    random = Random(seed)
+    streams = [f"own-{seed}-{n}" for n in range(8)] + [f"shared-{n}" for n in range(3)]
+    versions = dict.fromkeys(streams, 0)
+    tally = Tally([], 0, [])
+    conflicts = 0
+    with closing(store):
+        for _ in range(rounds):
+            appends = _some(random, versions)
+            try:
+                verdicts = store.append(appends)
+            except Exception as e:
+                tally.errors.append(repr(e))
+                continue
+            for writes, verdict in zip(appends, verdicts, strict=True):
+                if isinstance(verdict, Conflicted):
+                    conflicts += 1
+                    versions[verdict.stream] = verdict.found
+                    continue
+                places = [
+                    (write.stream, version)
+                    for write in writes
+                    for version, _ in enumerate(write.events, write.expected + 1)
+                ]
+                positions = range(verdict.first, verdict.last + 1)
+                versions.update(places)
+                tally.acknowledged.extend(
+                    (position, *place) for position, place in zip(positions, places, strict=True)
+                )
+        pipe.send(tally._replace(conflicts=conflicts))
+
+
+def _some(random: Random, versions: dict[str, int]) -> list[Append]:
+    chosen = random.sample(list(versions), random.randint(1, 6))
+    appends: list[Append] = []
+    while chosen:
+        taken = [chosen.pop() for _ in range(min(len(chosen), random.randint(1, 3)))]
+        wrong = 5 if random.random() < 0.05 else 0
+        appends.append(tuple(write(s, versions[s] + wrong, random.randint(1, 3)) for s in taken))
+    return appends

@@ -1,0 +1,152 @@
+"""A reader that moves its cursor to the last position it saw never passes an event.
+
+Writers in processes of their own append at random while readers follow from the beginning. The
+same check goes red where the lock is taken out of the append function.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from threading import Event, Thread
+
+import duckdb
+import psycopg
+import pytest
+
+from runledger.store import Store, open_store
+from runledger.store.postgres.address import parse
+from runledger.store.postgres.recorder import SCHEMA
+from tests.store.workers import Tally, append_at_random, working
+
+Place = tuple[int, str, int]
+Read = Callable[[int], list[Place]]
+
+WRITERS = 4
+LOCK = re.compile(r"^    PERFORM pg_advisory_xact_lock\(.*\n", re.MULTILINE)
+LAST_WORDS = "SELECT c.request, c.stream, c.expected, c.found FROM conflict c;\n"
+
+
+def faults(log: Sequence[Place], seen: Sequence[Place], tallies: Sequence[Tally]) -> list[str]:
+    """Return all that is wrong with what a reader saw of a log, and with what writers were told."""
+    acknowledged = {place for tally in tallies for place in tally.acknowledged}
+    found = [f"{place}: acknowledged, not in the log" for place in acknowledged - set(log)]
+    found += [f"{place}: committed, never seen" for place in set(log) - set(seen)]
+    found += [f"{place}: seen {n} times" for place, n in Counter(seen).items() if n > 1]
+    if [place[0] for place in seen] != sorted(place[0] for place in seen):
+        found.append("seen out of order")
+    versions: dict[str, list[int]] = defaultdict(list)
+    for _, stream, version in seen:
+        versions[stream].append(version)
+    for stream, numbers in versions.items():
+        if numbers != list(range(1, len(numbers) + 1)):
+            found.append(f"{stream}: seen with versions {numbers}")
+    return found + [error for tally in tallies for error in tally.errors]
+
+
+@contextmanager
+def following(read: Read) -> Iterator[list[Place]]:
+    """Read from the beginning in a thread until the block ends, and then to the end of the log."""
+    seen: list[Place] = []
+    ended = Event()
+
+    def follow() -> None:
+        cursor = 0
+        while True:
+            last_look = ended.is_set()
+            places = read(cursor)
+            seen.extend(places)
+            if places:
+                cursor = places[-1][0]
+            elif last_look:
+                return
+
+    thread = Thread(target=follow)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def rows_of(store: Store) -> Iterator[Read]:
+    yield lambda after: [(r.position, r.stream, r.version) for r in store.read_log(after, 200)]
+
+
+@contextmanager
+def batches_of(store: Store) -> Iterator[Read]:
+    with closing(store.log_reader()) as reader, duckdb.connect() as db:
+
+        def read(after: int) -> list[Place]:
+            batch = reader.read(after, 2**62, 200)
+            if batch is None:
+                return []
+            db.register("batch", batch)
+            return db.execute("SELECT position, stream, version FROM batch").fetchall()
+
+        yield read
+
+
+def observe(url: str, rounds: int) -> tuple[list[str], int]:
+    """Let writers append while two kinds of reader follow; return all faults, and the conflicts."""
+    with closing(open_store(url)) as store:
+        with (
+            rows_of(store) as rows,
+            batches_of(store) as batches,
+            working(append_at_random, url, rounds, count=WRITERS) as writers,
+        ):
+            seeds = iter(range(WRITERS))
+            assert [writer.told() for writer in writers] == ["ready"] * WRITERS
+            with following(rows) as seen, following(batches) as seen_as_batches:
+                for writer in writers:
+                    writer.pipe.send(next(seeds))
+                tallies = [writer.told() for writer in writers]
+        log = [(r.position, r.stream, r.version) for r in store.read_log(0, 10**6)]
+    found = faults(log, seen, tallies) + faults(log, seen_as_batches, tallies)
+    return found, sum(tally.conflicts for tally in tallies)
+
+
+def test_a_reader_that_follows_sees_every_event_once_and_in_order(store_url: str) -> None:
+    found, conflicts = observe(store_url, 400)
+    assert found == []
+    assert conflicts > 0
+
+
+def alter(url: str, change: Callable[[str], str]) -> None:
+    """Make a store whose append function lingers before it commits, and change it further."""
+    lingering = SCHEMA.replace(LAST_WORDS, LAST_WORDS + "    PERFORM pg_sleep(random() * 0.002);\n")
+    assert lingering != SCHEMA
+    open_store(url).close()
+    with psycopg.connect(**parse(url).keywords) as db:
+        db.execute(change(lingering).encode())
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_slow_append_function_that_takes_the_lock_loses_nothing(store_url: str) -> None:
+    alter(store_url, lambda schema: schema)
+    found, _ = observe(store_url, 60)
+    assert found == []
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_without_the_lock_the_same_reader_passes_events(store_url: str) -> None:
+    assert len(LOCK.findall(SCHEMA)) == 1
+    alter(store_url, lambda schema: LOCK.sub("", schema))
+    found, _ = observe(store_url, 60)
+    assert any("committed, never seen" in fault for fault in found)
+
+
+def test_the_check_sees_every_kind_of_fault() -> None:
+    log = [(1, "a", 1), (2, "b", 1), (3, "a", 2)]
+    told = [Tally(list(log), 0, [])]
+    assert faults(log, log, told) == []
+    assert faults(log, [log[0], log[2]], told) == ["(2, 'b', 1): committed, never seen"]
+    assert faults(log, [*log, log[2]], told)[0] == "(3, 'a', 2): seen 2 times"
+    assert "seen out of order" in faults(log, [log[1], log[0], log[2]], told)
+    assert faults(log, [(1, "a", 1), (2, "b", 1), (3, "a", 3)], told)[-1] == (
+        "a: seen with versions [1, 3]"
+    )
+    assert faults(log[:2], log[:2], told) == ["(3, 'a', 2): acknowledged, not in the log"]
+    assert faults(log, log, [Tally([], 0, ["refused"])]) == ["refused"]
