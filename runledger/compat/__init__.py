@@ -1,0 +1,71 @@
+"""The run manager of an agent server, by its old names, on a ledger: switch by changing an import.
+
+See docs/compat.md for what is the same, what is better, and what a server must know.
+"""
+
+from runledger.compat.default_ledger import close_default_ledgers, default_ledger
+from runledger.compat.enums import (
+    ComparisonOperator,
+    MessageRole,
+    MessageType,
+    PrimitiveType,
+    RunStatus,
+    StepStatus,
+    StopReasonType,
+)
+from runledger.compat.errors import (
+    ConversationBusyError,
+    ErrorCode,
+    LettaAgentNotFoundError,
+    LettaError,
+    LettaInvalidArgumentError,
+    NoResultFound,
+    UniqueConstraintViolationError,
+)
+from runledger.compat.message import Message
+from runledger.compat.message_manager import MessageManager
+from runledger.compat.run_manager import RunManager
+from runledger.compat.schemas import (
+    LettaRequestConfig,
+    LettaUsageStatistics,
+    Run,
+    RunMetrics,
+    RunUpdate,
+    Step,
+    StepMetrics,
+    UsageStatistics,
+    User,
+)
+from runledger.compat.step_manager import StepManager
+
+__all__ = [
+    "ComparisonOperator",
+    "ConversationBusyError",
+    "ErrorCode",
+    "LettaAgentNotFoundError",
+    "LettaError",
+    "LettaInvalidArgumentError",
+    "LettaRequestConfig",
+    "LettaUsageStatistics",
+    "Message",
+    "MessageManager",
+    "MessageRole",
+    "MessageType",
+    "NoResultFound",
+    "PrimitiveType",
+    "Run",
+    "RunManager",
+    "RunMetrics",
+    "RunStatus",
+    "RunUpdate",
+    "Step",
+    "StepManager",
+    "StepMetrics",
+    "StepStatus",
+    "StopReasonType",
+    "UniqueConstraintViolationError",
+    "UsageStatistics",
+    "User",
+    "close_default_ledgers",
+    "default_ledger",
+]

@@ -1,0 +1,54 @@
+"""The ledger of managers that are made without one: opened on first use, shared by the process."""
+
+import asyncio
+import os
+import threading
+from typing import Final
+
+from runledger.ledger import RunLedger
+
+STORE: Final = "sqlite:///runs.db"
+READ_MODELS: Final = "runs.duckdb"
+"""Where `runledger` on the command line looks, too."""
+
+_Key = tuple[str, str, str, int]
+_opened: Final[dict[_Key, RunLedger]] = {}
+_turn: Final = threading.Lock()
+
+
+async def default_ledger() -> RunLedger:
+    """Return the ledger that RUNLEDGER_STORE and RUNLEDGER_READ_MODELS name, open.
+
+    RUNLEDGER_UNKNOWN_AGENTS=reject refuses runs of agents that were not registered. The ledger
+    serves one event loop after the other: test suites make a loop for every test.
+    """
+    key = (
+        os.environ.get("RUNLEDGER_STORE") or STORE,
+        os.environ.get("RUNLEDGER_READ_MODELS") or READ_MODELS,
+        os.environ.get("RUNLEDGER_UNKNOWN_AGENTS") or "register",
+        os.getpid(),  # the threads of an open ledger do not survive a fork
+    )
+    found = _opened.get(key)
+    return found if found is not None else await asyncio.to_thread(_open, key)
+
+
+async def close_default_ledgers() -> None:
+    """Close what was opened here; a manager that is used again opens it again."""
+    while _opened:
+        _, ledger = _opened.popitem()
+        await ledger.__aexit__(None, None, None)
+
+
+def _open(key: _Key) -> RunLedger:
+    with _turn:
+        if key not in _opened:
+            store, read_models, unknown_agents, _ = key
+            ledger = RunLedger.open(
+                store,
+                read_models,
+                unknown_agents="reject" if unknown_agents == "reject" else "register",
+            )
+            # In a loop of this thread's own: nothing of an open ledger belongs to a loop.
+            asyncio.run(ledger.__aenter__())
+            _opened[key] = ledger
+        return _opened[key]

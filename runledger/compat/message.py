@@ -1,0 +1,78 @@
+"""The stored message of the replaced server, and how it becomes one of the ledger's."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from runledger.compat.enums import MessageRole
+from runledger.compat.schemas import LettaBase, now
+from runledger.ids import new_id
+from runledger.messages import Approval, ContentPart, ToolCall, ToolReturn
+from runledger.messages import Message as StoredMessage
+
+ToolIds = Callable[[str], str | None]
+"""Gives the id of a tool by its name, None where it has none."""
+
+
+class Message(LettaBase):
+    """One stored message; `agent_id`, `run_id` and who created it are not part of what is kept."""
+
+    id_prefix = "message"
+    id: str = Field(default_factory=lambda: new_id("message"), pattern=r"^message-[a-fA-F0-9]{8}")
+    created_at: datetime = Field(default_factory=now)
+    created_by_id: str | None = None
+    last_updated_by_id: str | None = None
+    updated_at: datetime | None = None
+    agent_id: str | None = None
+    model: str | None = None
+    role: MessageRole
+    content: list[ContentPart] | None = None
+    name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+    step_id: str | None = None
+    run_id: str | None = None
+    otid: str | None = None
+    tool_returns: list[ToolReturn] | None = None
+    group_id: str | None = None
+    sender_id: str | None = None
+    batch_item_id: str | None = None
+    conversation_id: str | None = None
+    is_err: bool | None = None
+    approval_request_id: str | None = None
+    approve: bool | None = None
+    denial_reason: str | None = None
+    approvals: list[Approval | ToolReturn] | None = None
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _text_is_a_part(cls, value: Any) -> Any:
+        return [{"type": "text", "text": value}] if isinstance(value, str) else value
+
+    @field_validator("content", "tool_calls", "tool_returns", "approvals", mode="before")
+    @classmethod
+    def _any_model(cls, value: Any) -> Any:
+        """Take the models of other libraries too, such as openai's tool calls."""
+        if not isinstance(value, list):
+            return value
+        return [item.model_dump() if hasattr(item, "model_dump") else item for item in value]
+
+    @field_validator("tool_calls", mode="after")
+    @classmethod
+    def _none_for_no_calls(cls, value: list[ToolCall] | None) -> list[ToolCall] | None:
+        return value or None
+
+    def stored(self, tool_ids: ToolIds | None = None) -> StoredMessage:
+        """Return the ledger's message, its calls with the ids of their tools where known."""
+        shared = StoredMessage.model_fields.keys() & Message.model_fields.keys()
+        fields = {name: getattr(self, name) for name in shared}
+        if self.created_at.tzinfo is None:
+            fields["created_at"] = self.created_at.replace(tzinfo=UTC)
+        if tool_ids is not None and self.tool_calls:
+            fields["tool_calls"] = [
+                call.model_copy(update={"tool_id": call.tool_id or tool_ids(call.function.name)})
+                for call in self.tool_calls
+            ]
+        return StoredMessage.model_validate({**fields, "role": self.role.value})
