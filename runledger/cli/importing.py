@@ -35,6 +35,18 @@ def tau2(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
     _import(ctx, files, read, as_json)
 
 
+@app.command(epilog=example("runledger import jsonl events.jsonl.gz --json"))
+def jsonl(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
+    """Import events in the ledger's own format (`export jsonl`). Again changes nothing."""
+
+    async def read(ledger: "RunLedger", advance: "Advance") -> "ImportReport":
+        from runledger.importers.event_import import EventImport
+
+        return await EventImport(ledger.store, ledger.handler).run(files, advance)
+
+    _import(ctx, files, read, as_json)
+
+
 def _import(
     ctx: typer.Context,
     files: list[Path],
@@ -63,8 +75,12 @@ def _import(
     else:
         for refusal in report.refusals:
             typer.echo(f"refused: {refusal.place}: {refusal.reason}", err=True)
+        hidden = report.refused - len(report.refusals)
+        if hidden:
+            typer.echo(f"refused: {hidden:,} more", err=True)
+        events = "" if report.unit == "events" else f" ({report.events:,} events)"
         typer.echo(
-            f"{report.recorded:,} {report.unit} recorded ({report.events:,} events), "
+            f"{report.recorded:,} {report.unit} recorded{events}, "
             f"{report.unchanged:,} were there already, {report.refused:,} refused"
         )
     if report.refused:

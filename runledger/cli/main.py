@@ -11,11 +11,33 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from runledger.cli import agents, doctor, expire, importing, percentiles, project, runs, sql, usage
+from runledger.cli import (
+    agents,
+    doctor,
+    expire,
+    exporting,
+    importing,
+    percentiles,
+    project,
+    runs,
+    sql,
+    usage,
+)
 from runledger.cli.settings import READ_MODELS, STORE, Settings
 from runledger.errors import LedgerError
 
-MODULES: Final = (runs, usage, percentiles, agents, sql, project, doctor, importing, expire)
+MODULES: Final = (
+    runs,
+    usage,
+    percentiles,
+    agents,
+    sql,
+    project,
+    doctor,
+    importing,
+    exporting,
+    expire,
+)
 
 _GLOBAL: Final = ("--store", "--read-models", "--organization")
 

@@ -37,7 +37,10 @@ class StreamWrite:
 
 
 Append = tuple[StreamWrite, ...]
-"""What is recorded together or not at all; one write at least, every stream at most once."""
+"""What is recorded together or not at all, in this order; one write at least.
+
+A stream that comes again expects the version that the write before left it with.
+"""
 
 
 class Recorded(NamedTuple):

@@ -124,11 +124,15 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         sizes = []
         for append in appends:
             conflict: Conflicted | None = None
+            left: dict[str, int] = {}
             for write in append:
-                (found,) = db.execute(SQL["stream_version"], (write.stream,)).fetchone()
+                found = left.get(write.stream)
+                if found is None:
+                    (found,) = db.execute(SQL["stream_version"], (write.stream,)).fetchone()
                 if found != write.expected:
                     conflict = Conflicted(write.stream, write.expected, found)
                     break
+                left[write.stream] = write.expected + len(write.events)
             verdicts.append(conflict)
             if conflict is None:
                 before = len(rows)

@@ -1,0 +1,94 @@
+"""`runledger export …`: take away what is in the log."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import typer
+
+from runledger.cli import printing
+from runledger.cli.options import Json, example
+from runledger.cli.settings import ask
+
+if TYPE_CHECKING:
+    from runledger import RunLedger
+
+app = typer.Typer(name="export", help="Take events and read models away.", no_args_is_help=True)
+
+
+@app.command(
+    epilog=example(
+        "runledger export jsonl --output events.jsonl.gz",
+        "runledger export jsonl | head -n 1",
+    )
+)
+def jsonl(
+    ctx: typer.Context,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A file; gzip if it ends in .gz."),
+    ] = None,
+    after: Annotated[int, typer.Option(metavar="POSITION", help="Only events beyond it.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Write every event of the log as a line of JSON, in order; see `import jsonl`.
+
+    A file appears when it is complete. Organizations are not kept apart here.
+    """
+    import sys
+
+    if as_json and output is None:
+        raise typer.BadParameter("expected --output beside --json: the events go to stdout")
+
+    async def write(ledger: "RunLedger") -> int:
+        import asyncio
+
+        if output is None:
+            return await asyncio.to_thread(_write, ledger, sys.stdout.buffer, after)
+        return await asyncio.to_thread(_write_file, ledger, output, after)
+
+    lines = ask(ctx, write, read_models=False)
+    if as_json:
+        printing.print_json({"lines": lines, "file": str(output)})
+    elif output is not None:
+        typer.echo(f"{lines:,} lines in {output}")
+
+
+def _write_file(ledger: "RunLedger", output: Path, after: int) -> int:
+    import gzip
+
+    from runledger.errors import InvalidArgument
+
+    unfinished = output.with_name(f"{output.name}.part")
+    try:
+        with unfinished.open("wb") as file:
+            if output.suffix == ".gz":
+                # No time in the header: the same events give the same bytes.
+                with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as packed:
+                    lines = _write(ledger, packed, after)
+            else:
+                lines = _write(ledger, file, after)
+        unfinished.replace(output)
+    except OSError as e:
+        raise InvalidArgument(f"{output}: {e.strerror or e}") from e
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return lines
+
+
+class _Output(Protocol):
+    def write(self, data: bytes, /) -> int: ...
+
+    def flush(self) -> None: ...
+
+
+def _write(ledger: "RunLedger", out: _Output, after: int) -> int:
+    from runledger.cli.progress import progress
+    from runledger.importers.event_export import export_lines
+
+    lines = 0
+    with progress("exporting", ledger.store.head() - after) as advance:
+        for line in export_lines(ledger.store, after=after, progress=advance):
+            out.write(line)
+            lines += 1
+    out.flush()
+    return lines

@@ -1,0 +1,156 @@
+"""The ledger's own event format: JSON Lines, one event or one blob a line, in the log's order.
+
+An event: {"position", "stream", "version", "topic", "facts", "contents"?}, facts and contents byte
+for byte as the log holds them. A blob, before the first event that refers to it:
+{"blob": <sha256>, "media_type", "data": <base64>}.
+"""
+
+import base64
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+from json.decoder import scanstring  # type: ignore[attr-defined]
+from typing import Any, Final, NamedTuple
+
+from runledger.errors import InvalidArgument
+from runledger.events import (
+    AgentRegistered,
+    ConversationClaimed,
+    ConversationOpened,
+    ConversationReleased,
+    Event,
+    RunCreated,
+)
+from runledger.ids import check_id
+from runledger.run.parties import agent_stream, conversation_stream
+from runledger.store.codec import decode
+from runledger.store.protocol import EncodedEvent, StoredRow
+
+_KEYS: Final = {"position", "stream", "version", "topic", "facts", "contents"}
+_OPENING: Final = (RunCreated, ConversationOpened)
+_DECODER: Final = json.JSONDecoder()
+
+
+class EventLine(NamedTuple):
+    """An event as a line has it: encoded for the log, decoded for comparing."""
+
+    stream: str
+    version: int
+    encoded: EncodedEvent
+    event: Event
+
+
+class BlobLine(NamedTuple):
+    """The bytes of an image."""
+
+    sha256: str
+    media_type: str
+    data: bytes
+
+
+def event_line(row: StoredRow) -> bytes:
+    """Return a stored event as a line, with its end."""
+    contents = b"" if row.contents is None else b',"contents":' + row.contents
+    return b'{"position":%d,"stream":%s,"version":%d,"topic":%s,"facts":%s%s}\n' % (
+        row.position,
+        json.dumps(row.stream).encode(),
+        row.version,
+        json.dumps(row.topic).encode(),
+        row.facts,
+        contents,
+    )
+
+
+def blob_line(sha256: str, media_type: str, data: bytes) -> bytes:
+    """Return a blob as a line, with its end."""
+    fields = {"blob": sha256, "media_type": media_type, "data": base64.b64encode(data).decode()}
+    return json.dumps(fields).encode() + b"\n"
+
+
+def read_line(line: bytes) -> EventLine | BlobLine:
+    """Return what a line holds.
+
+    Raises InvalidArgument, or UndecodableEvent for an event that is not in the catalogue.
+    """
+    fields: dict[str, Any] = {}
+    raw: dict[str, bytes] = {}
+    try:
+        for key, value, text in _members(line.decode().strip()):
+            fields[key], raw[key] = value, text.encode()
+    except (ValueError, RecursionError) as e:
+        raise InvalidArgument(f"not JSON: {e}") from None
+    if "blob" in fields:
+        return _blob(fields)
+    return _event(fields, raw)
+
+
+def _members(text: str) -> Iterator[tuple[str, Any, str]]:
+    """Yield (key, value, the value as it is written) of a JSON object."""
+    at = _after_space(text, 0, "{")
+    if text[at : at + 1] == "}":
+        return
+    while True:
+        key, at = scanstring(text, _after_space(text, at, '"'))
+        start = _after_space(text, at, ":")
+        value, at = _DECODER.raw_decode(text, start)
+        yield key, value, text[start:at]
+        while text[at : at + 1] in (" ", "\t"):
+            at += 1
+        if text[at:] == "}":
+            return
+        at = _after_space(text, at, ",")
+
+
+def _after_space(text: str, at: int, wanted: str) -> int:
+    """Step over space, the wanted character, and the space that follows it."""
+    while text[at : at + 1] in (" ", "\t"):
+        at += 1
+    if text[at : at + 1] != wanted:
+        raise ValueError(f"expected {wanted!r} at character {at + 1}, found {text[at : at + 1]!r}")
+    at += 1
+    # What follows a quote belongs to the string.
+    while wanted != '"' and text[at : at + 1] in (" ", "\t"):
+        at += 1
+    return at
+
+
+def _blob(fields: dict[str, Any]) -> BlobLine:
+    digest, media_type = fields["blob"], fields.get("media_type")
+    if not isinstance(media_type, str) or not isinstance(fields.get("data"), str):
+        raise InvalidArgument("blob: expected media_type and data")
+    try:
+        data = base64.b64decode(fields["data"], validate=True)
+    except ValueError as e:
+        raise InvalidArgument(f"data: expected base64: {e}") from None
+    if sha256(data).hexdigest() != digest:
+        raise InvalidArgument(f"data: expected the SHA-256 {digest!r:.80}, found another")
+    return BlobLine(digest, media_type, data)
+
+
+def _event(fields: dict[str, Any], raw: dict[str, bytes]) -> EventLine:
+    unknown = sorted(fields.keys() - _KEYS)
+    if unknown:
+        raise InvalidArgument(f"expected the keys {sorted(_KEYS)}, found {unknown} too")
+    for key, kind in (("stream", str), ("version", int), ("topic", str), ("facts", dict)):
+        if type(fields.get(key)) is not kind:
+            raise InvalidArgument(f"{key}: expected {kind.__name__}, found {fields.get(key)!r:.80}")
+    stream, version, topic = fields["stream"], fields["version"], fields["topic"]
+    facts, contents = raw["facts"], raw.get("contents")
+    event = decode(stream, version, topic, facts, contents)
+    _check_place(stream, version, event)
+    return EventLine(stream, version, EncodedEvent(topic, facts, contents), event)
+
+
+def _check_place(stream: str, version: int, event: Event) -> None:
+    """Check that the event may stand at this version of this stream."""
+    if isinstance(event, AgentRegistered):
+        expected = agent_stream(event.organization, event.agent_id)
+    elif isinstance(event, ConversationOpened | ConversationClaimed | ConversationReleased):
+        expected = conversation_stream(event.organization, event.conversation_id)
+    else:
+        expected = check_id("run", stream)
+    if stream != expected:
+        raise InvalidArgument(f"stream: expected {expected!r}, found {stream!r}")
+    opens = isinstance(event, _OPENING)
+    if version < 1 or (opens != (version == 1) and not isinstance(event, AgentRegistered)):
+        raise InvalidArgument(f"version: {event.topic} cannot be event {version} of its stream")
