@@ -1,0 +1,135 @@
+"""Decisions that end a run, or deny what it waits for. The first end wins."""
+
+from datetime import timedelta
+from typing import Final
+
+from runledger.errors import InvalidArgument
+from runledger.events import (
+    CallFacts,
+    Event,
+    MessagesRecorded,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    ToolCallsDenied,
+)
+from runledger.run import commands as c
+from runledger.run import denials
+from runledger.run.call_ids import unique_calls
+from runledger.run.envelope import Envelope
+from runledger.run.message_facts import describe_message
+from runledger.run.rules import Priors, allow, make
+from runledger.run.state import Run
+from runledger.run.transitions import STATUS_OF, TRANSITIONS, RunStatus
+
+_CANCELLED: Final = "The user cancelled the request, so the tool call was denied."
+_TOO_LATE: Final = "The approval did not arrive in time, so the tool call was denied."
+
+
+def _duration(
+    run: Run, env: Envelope, command: c.CompleteRun | c.FailRun | c.CancelRun
+) -> int | None:
+    """Return the duration in ns: the caller's monotonic one, else by the clocks, never negative."""
+    if command.run_ns is not None or not command.measured:
+        return command.run_ns
+    return max(0, (env.occurred_at - run.created_at) // timedelta(microseconds=1) * 1000)
+
+
+def _ends_as(run_id: str, stop_reason: str, *statuses: RunStatus) -> None:
+    status = STATUS_OF.get(stop_reason)
+    if status is None:
+        raise InvalidArgument(
+            f"stop_reason of run {run_id!r}: expected one of {', '.join(STATUS_OF)}, "
+            f"found {stop_reason!r}"
+        )
+    if status not in statuses:
+        raise InvalidArgument(
+            f"stop_reason of run {run_id!r}: {stop_reason!r} means {status.value}, "
+            f"expected one that means {' or '.join(s.value for s in statuses)}"
+        )
+
+
+def complete(run: Run, command: c.CompleteRun, env: Envelope, _priors: Priors) -> list[Event]:
+    """End the run well; nothing where it ended so already."""
+    _ends_as(run.run_id, command.stop_reason, RunStatus.COMPLETED)
+    if run.status is RunStatus.COMPLETED and run.stop_reason == command.stop_reason:
+        return []
+    allow(run, RunCompleted)
+    run_ns = _duration(run, env, command)
+    return [make(RunCompleted, run, env, stop_reason=command.stop_reason, run_ns=run_ns)]
+
+
+def fail(run: Run, command: c.FailRun, env: Envelope, _priors: Priors) -> list[Event]:
+    """End the run badly; nothing where it ended so already."""
+    _ends_as(run.run_id, command.stop_reason, RunStatus.FAILED)
+    if run.status is RunStatus.FAILED and (run.stop_reason, run.error_type, run.error_message) == (
+        command.stop_reason,
+        command.error_type,
+        command.error_message,
+    ):
+        return []
+    allow(run, RunFailed)
+    return [
+        make(
+            RunFailed,
+            run,
+            env,
+            stop_reason=command.stop_reason,
+            error_type=command.error_type,
+            error_message=command.error_message,
+            error_data=None if command.error_data is None else dict(command.error_data),
+            run_ns=_duration(run, env, command),
+        )
+    ]
+
+
+def _deny(run: Run, env: Envelope, reason: str) -> list[Event]:
+    if not run.open_calls:
+        return []
+    calls = [CallFacts(tool_call_id=id, name=call.name) for id, call in run.open_calls.items()]
+    bodies = denials.messages(run, reason, env)
+    return [
+        make(ToolCallsDenied, run, env, tool_calls=calls, reason=reason),
+        make(
+            MessagesRecorded,
+            run,
+            env,
+            messages=unique_calls(run, [describe_message(m) for m in bodies]),
+            bodies=bodies,
+            late=True,
+        ),
+    ]
+
+
+def cancel(run: Run, command: c.CancelRun, env: Envelope, _priors: Priors) -> list[Event]:
+    """Cancel the run and deny its open calls; nothing where it has ended."""
+    if run.deleted:
+        allow(run, RunCancelled)
+    if run.ended and run.state not in TRANSITIONS[RunCancelled].allowed:
+        if command.strict and run.status is not RunStatus.CANCELLED:
+            allow(run, RunCancelled)
+        return []
+    run_ns = None if run.ended else _duration(run, env, command)
+    cancelled = make(RunCancelled, run, env, reason=command.reason, run_ns=run_ns)
+    return [cancelled, *_deny(run, env, _CANCELLED)]
+
+
+def expire(run: Run, command: c.ExpireRun, env: Envelope, _priors: Priors) -> list[Event]:
+    """Fail a run that was silent for too long as lost."""
+    heard = run.last_recorded_at
+    if run.ended or run.deleted or (heard is not None and heard >= command.silent_since):
+        return []
+    silent = f"nothing was heard of the run since {heard.isoformat() if heard else 'its creation'}"
+    failed = c.FailRun("error", error_type="lost", error_message=silent)
+    return [*fail(run, failed, env, {}), *_deny(run, env, _TOO_LATE)]
+
+
+def expire_approvals(
+    run: Run, _command: c.ExpireApprovals, env: Envelope, _priors: Priors
+) -> list[Event]:
+    """Deny the open calls of a run whose approval is overdue."""
+    due = run.approval_deadline
+    if due is None or env.occurred_at < due or run.deleted:
+        return []
+    allow(run, ToolCallsDenied)
+    return _deny(run, env, _TOO_LATE)

@@ -1,0 +1,132 @@
+"""Decisions about steps and messages: each recorded once, late ones marked."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from runledger.errors import ContentConflict, InvalidArgument
+from runledger.events import Event, MessagesRecorded, StepRecorded, StepStarted
+from runledger.ids import check_id
+from runledger.run import commands as c
+from runledger.run.call_ids import unique_calls
+from runledger.run.envelope import Envelope, aware
+from runledger.run.message_facts import describe_message
+from runledger.run.rules import Priors, allow, make, same
+from runledger.run.state import Run
+from runledger.usage import buckets
+
+
+def start_step(run: Run, command: c.StartStep, env: Envelope, _priors: Priors) -> list[Event]:
+    """Say that a step began; nothing where it is known."""
+    check_id("step", command.step_id)
+    if command.step_id in run.open_steps or command.step_id in run.steps:
+        return []
+    allow(run, StepStarted)
+    return [
+        make(
+            StepStarted,
+            run,
+            env,
+            step_id=command.step_id,
+            provider_name=command.provider_name,
+            model=command.model,
+        )
+    ]
+
+
+def _step_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    whole = dict(facts)
+    prompt, completion = whole.get("prompt_tokens"), whole.get("completion_tokens")
+    for name, count in (("prompt_tokens", prompt), ("completion_tokens", completion)):
+        if count is not None and (
+            isinstance(count, bool) or not isinstance(count, int) or count < 0
+        ):
+            raise InvalidArgument(f"{name}: expected a token count of 0 or more, found {count!r}")
+    if whole.get("total_tokens") is None and (prompt is not None or completion is not None):
+        whole["total_tokens"] = (prompt or 0) + (completion or 0)
+    split = buckets(
+        whole.get("provider_name"),
+        prompt,
+        completion,
+        whole.get("prompt_tokens_details"),
+        whole.get("completion_tokens_details"),
+    )
+    whole.update(split._asdict())
+    return whole
+
+
+def record_step(run: Run, command: c.RecordStep, env: Envelope, priors: Priors) -> list[Event]:
+    """Record a step that ended and its messages; late where the run has ended."""
+    check_id("step", command.step_id)
+    late = allow(run, StepRecorded)
+    step = make(
+        StepRecorded,
+        run,
+        env,
+        **{**_step_facts(command.facts), "step_id": command.step_id, "late": late},
+    )
+    events: list[Event] = []
+    if command.step_id in run.steps:
+        prior = priors.get(command.step_id)
+        if prior is None or not same(prior, step, env):
+            raise ContentConflict("step", command.step_id, run.run_id)
+    else:
+        events.append(step)
+    if command.messages:
+        events += _messages(
+            run, command.messages, command.approval_deadline, env, priors, command.step_id
+        )
+    return events
+
+
+def _messages(
+    run: Run,
+    messages: Sequence[Any],
+    deadline: datetime | None,
+    env: Envelope,
+    priors: Priors,
+    step_id: str | None,
+) -> list[Event]:
+    late = allow(run, MessagesRecorded)
+    fresh = []
+    for given in messages:
+        message = (
+            given
+            if given.step_id or step_id is None
+            else given.model_copy(update={"step_id": step_id})
+        )
+        check_id("message", message.id)
+        if message.id not in run.messages:
+            fresh.append(message)
+            continue
+        prior = priors.get(message.id)
+        stored = next((b for b in getattr(prior, "bodies", ()) if b.id == message.id), None)
+        if message.created_at is None and stored is not None:
+            message = message.model_copy(update={"created_at": stored.created_at})
+        if stored != message:
+            raise ContentConflict("message", message.id, run.run_id)
+    if len({message.id for message in fresh}) != len(fresh):
+        raise InvalidArgument(f"messages of run {run.run_id!r}: the same message id occurs twice")
+    if not fresh:
+        return []
+    bodies = [
+        m if m.created_at else m.model_copy(update={"created_at": env.occurred_at}) for m in fresh
+    ]
+    return [
+        make(
+            MessagesRecorded,
+            run,
+            env,
+            messages=unique_calls(run, [describe_message(m) for m in bodies]),
+            bodies=bodies,
+            approval_deadline=aware("approval_deadline", deadline),
+            late=late,
+        )
+    ]
+
+
+def record_messages(
+    run: Run, command: c.RecordMessages, env: Envelope, priors: Priors
+) -> list[Event]:
+    """Record the messages that are not recorded yet."""
+    return _messages(run, command.messages, command.approval_deadline, env, priors, None)
