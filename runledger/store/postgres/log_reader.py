@@ -12,7 +12,7 @@ from runledger.store.postgres.recorder import SQL
 
 
 class PostgresLogReader:
-    """Reads the log in order; after a cut connection, the next read opens another."""
+    """Reads the log in order; a read that finds its connection cut is repeated on another."""
 
     def __init__(self, url: str, dsn: str) -> None:
         self._url, self._dsn = url, dsn
@@ -38,20 +38,26 @@ class PostgresLogReader:
         if self._closed:
             raise StoreUnavailable("the log reader is closed")
         try:
-            if not self._release.alive:
-                self._open()
-            bounds = {
-                name: arrow.string([str(n)])
-                for name, n in zip("123", (after, upto, limit), strict=True)
-            }
-            self._range.execute(SQL["log_range"], arrow.table(**bounds))
-            if not na.Array(self._range.fetch_arrow()).child(3)[0].as_py():
-                return None
-            self._batch.execute(SQL["log_batch"])
-            return self._batch.fetch_arrow()
+            return self._read(after, upto, limit)
+        except adbc.Error:
+            self._release()
+        try:
+            self._open()
+            return self._read(after, upto, limit)
         except adbc.Error as e:
             self._release()
             raise _unavailable(self._url, e) from e
+
+    def _read(self, after: int, upto: int, limit: int) -> Any:
+        bounds = {
+            name: arrow.string([str(n)])
+            for name, n in zip("123", (after, upto, limit), strict=True)
+        }
+        self._range.execute(SQL["log_range"], arrow.table(**bounds))
+        if not na.Array(self._range.fetch_arrow()).child(3)[0].as_py():
+            return None
+        self._batch.execute(SQL["log_batch"])
+        return self._batch.fetch_arrow()
 
     def close(self) -> None:
         """Close the connection."""
@@ -60,8 +66,8 @@ class PostgresLogReader:
 
 
 def _unavailable(url: str, error: adbc.Error) -> StoreUnavailable:
-    # What follows the first line is libpq's guess and the text of the query.
-    return StoreUnavailable(f"store {url!r}: {str(error).partition(chr(10))[0]}")
+    words = str(error).partition("Query was:")[0].split()
+    return StoreUnavailable(f"store {url!r}: {' '.join(words)}")
 
 
 def _close(*handles: Any) -> None:

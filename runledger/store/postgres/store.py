@@ -22,7 +22,8 @@ from runledger.store.schema_version import check_version
 
 _LAST = 2**63 - 1
 _UNSAFE = "POSTGRES_ENABLE_DB_FUNCTIONS"
-_RETRY_SECONDS = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0)
+# Together as long as a server takes to start again.
+_RETRY_SECONDS = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0, 3.0, 3.0)
 _POOL_SIZE = 10
 
 
