@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from projections.live import LiveReadModels
 from projections.queries import Queries
-from runledger.command_handler import CommandHandler, Order, Outcome
+from runledger.command_handler import Clock, CommandHandler, Order, Outcome
 from runledger.errors import LedgerError, ReadModelsMissing
 from runledger.images import IMAGE_ADDRESSES
 from runledger.message_input import as_messages
@@ -24,10 +24,12 @@ class LedgerBase:
     """Holds the open parts; raises a clear error while the ledger is not open."""
 
     _actor: Actor
+    _clock: Clock
     _store: Store | None = None
     _handler: CommandHandler | None = None
     _live: LiveReadModels | None = None
     _image_addresses: AddressPolicy = IMAGE_ADDRESSES
+    _callbacks: CallbackSettings = CallbackSettings(dispatch=False)
 
     @property
     def store(self) -> Store:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from runledger.command_handler import now
 from runledger.errors import InvalidArgument, NotFound
 from runledger.ledger.base import LedgerBase
 from runledger.run import Actor, commands
+from runledger.run.envelope import aware
 
 _AT_ONCE: Final = 64
 
@@ -29,9 +29,10 @@ class ExpiringLedger(LedgerBase):
         Their open tool calls are denied and their conversations freed in the same append; a run
         that is heard of meanwhile stays open. Returns the ids of the runs that were ended.
         """
+        at = aware("at", at)
         if older_than < timedelta(0):
             raise InvalidArgument(f"older_than: expected 0 or more, found {older_than}")
-        since = (at or now()) - older_than
+        since = (at or self._clock()) - older_than
         scope = None if every_organization else self._organization(actor)
         rows = await self._ask(lambda q: q.silent_runs(since, scope))
         return await self._expire(rows, commands.ExpireRun(since), actor, at)
@@ -44,7 +45,7 @@ class ExpiringLedger(LedgerBase):
         at: datetime | None = None,
     ) -> list[str]:
         """Deny the open tool calls of runs whose approval deadline has passed; return their ids."""
-        moment = at or now()
+        moment = aware("at", at) or self._clock()
         scope = None if every_organization else self._organization(actor)
         rows = await self._ask(lambda q: q.overdue_runs(moment, scope))
         return await self._expire(rows, commands.ExpireApprovals(), actor, moment)
