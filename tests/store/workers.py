@@ -5,6 +5,8 @@ A fork server that has imported the stores makes them: a process is there in mil
 
 import multiprocessing
 import os
+import resource
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from multiprocessing.connection import Connection
@@ -60,7 +62,7 @@ class Worker:
         try:
             while True:
                 said.append(self.told())
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # OSError: a message that its sender could not finish
             return said
 
     def kill(self) -> None:
@@ -139,3 +141,42 @@ def _some(random: Random, versions: dict[str, int]) -> list[Append]:
         wrong = 5 if random.random() < 0.05 else 0
         appends.append(tuple(write(s, versions[s] + wrong, random.randint(1, 3)) for s in taken))
     return appends
+
+
+def append_for_ever(pipe: Connection, url: str, stream: str) -> None:
+    """Append to a stream of its own and to a shared one; say what was acknowledged."""
+    store = open_store(url)
+    own = shared = 0
+    while True:
+        (verdict,) = store.append([(write(stream, own, 2), write("shared", shared))])
+        if isinstance(verdict, Conflicted):
+            shared = verdict.found
+            continue
+        own, shared = own + 2, shared + 1
+        pipe.send([(verdict.first, stream, own - 1), (verdict.first + 1, stream, own)])
+        pipe.send([(verdict.last, "shared", shared)])
+
+
+def hold_the_write_lock(pipe: Connection, path: str) -> None:
+    """Hold SQLite's write lock until told to let go."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        pipe.send("held")
+        pipe.recv()
+        db.execute("COMMIT")
+
+
+def append_until_files_may_not_grow(pipe: Connection, url: str, limit: int) -> None:
+    """Append until the operating system refuses; lift the limit; append once more."""
+    store = open_store(url)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    version = 0
+    try:
+        while True:
+            store.append([append("a", version, 10)])
+            version += 10
+    except Exception as e:
+        pipe.send((version, f"{type(e).__name__}: {e}"))
+    pipe.send(len(store.read_stream("a")))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    pipe.send(store.append([append("a", version, 10)])[0])
