@@ -1,0 +1,431 @@
+"""Random legal histories: commands on a few runs, decided by the real rules under a fake clock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from hypothesis import strategies as st
+
+from runledger.errors import LedgerError
+from runledger.events import (
+    AgentRegistered,
+    ConversationClaimed,
+    ConversationOpened,
+    ConversationReleased,
+    Event,
+    StepRecorded,
+)
+from runledger.ids import derived_id
+from runledger.messages import Approval, Function, Message, ToolCall, ToolReturn
+from runledger.run import STATUS_OF, Actor, Envelope, Run, decide, evolve
+from runledger.run import commands as c
+from runledger.run.parties import (
+    Conversation,
+    agent_stream,
+    conversation_stream,
+    fold_conversation,
+)
+from runledger.store import Store, arrow
+from runledger.store.codec import decode, encode
+from runledger.store.protocol import Append, Recorded, StoredEvent, StreamWrite
+from tests.strategies import json_values
+
+ORGANIZATIONS = ("org-a", "org-b")
+RUNS = 5
+BEGIN = datetime(2024, 2, 28, 22, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class RegisterAgent:
+    """Not a command on a run: a registration, possibly with other facts than before."""
+
+    agent_id: str
+    name: str | None
+    project_id: str | None
+
+
+@dataclass(frozen=True)
+class Move:
+    """One command: on which run, how long after the one before, how far off the caller's clock."""
+
+    run: int
+    command: c.Command | RegisterAgent
+    wait: timedelta
+    skew: timedelta
+
+
+@dataclass
+class History:
+    """A log in memory: what was appended together, and every event with its position."""
+
+    appends: list[Append] = field(default_factory=list)
+    rows: list[tuple[int, str, int, str, bytes]] = field(default_factory=list)
+    runs: dict[str, Run] = field(default_factory=dict)
+
+    def add(self, append: Append) -> None:
+        """Append writes as a store does: in order, positions without a gap."""
+        self.appends.append(append)
+        for write in append:
+            for version, event in enumerate(write.events, write.expected + 1):
+                row = (len(self.rows) + 1, write.stream, version, event.topic, event.facts)
+                self.rows.append(row)
+
+    @property
+    def head(self) -> int:
+        """The last position."""
+        return len(self.rows)
+
+    def events(self, upto: int | None = None) -> list[StoredEvent]:
+        """Return the decoded events up to a position."""
+        return [
+            StoredEvent(position, stream, version, decode(stream, version, topic, facts, None))
+            for position, stream, version, topic, facts in self.rows[:upto]
+        ]
+
+    def record(self, store: Store) -> None:
+        """Append everything to a store."""
+        for append in self.appends:
+            (verdict,) = store.append([append])
+            assert isinstance(verdict, Recorded), verdict
+
+    # What an engine reads from: the history is its own log reader.
+    def read(self, after: int, upto: int, limit: int) -> Any:
+        """Return the next events as Arrow, or None."""
+        rows = self.rows[after:upto][:limit]
+        if not rows:
+            return None
+        position, stream, version, topic, facts = zip(*rows, strict=True)
+        return arrow.table(
+            position=arrow.int64(position),
+            stream=arrow.string(stream),
+            version=arrow.int64(version),
+            topic=arrow.string(topic),
+            facts=arrow.binary(facts),
+        )
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+class Author:
+    """Plays moves; what the rules refuse is left out, as a caller who is told no goes on."""
+
+    def __init__(self) -> None:
+        self.history = History()
+        self._now = BEGIN
+        self._ids = 0
+        self._agents: dict[str, tuple[int, str | None, str | None]] = {}
+        self._conversations: dict[str, Conversation] = {}
+
+    def play(self, move: Move) -> None:
+        """Append what follows from a move, if anything does."""
+        self._now += move.wait
+        envelope = Envelope(
+            Actor(ORGANIZATIONS[move.run % len(ORGANIZATIONS)]),
+            self._now + move.skew,
+            self._now,
+            next_id=self._next_id,
+        )
+        if isinstance(move.command, RegisterAgent):
+            made = self._register(envelope, move.command)
+            if made:
+                self.history.add(made)
+            return
+        run_id = derived_id("run", str(move.run))
+        run = self.history.runs.get(run_id)
+        if run is None and not isinstance(move.command, c.CreateRun):
+            self._execute(run_id, c.CreateRun(f"agent-{move.run % 3}"), envelope)
+        self._execute(run_id, move.command, envelope)
+
+    def _next_id(self) -> str:
+        self._ids += 1
+        return f"e{self._ids}"
+
+    def _execute(self, run_id: str, command: c.Command, envelope: Envelope) -> None:
+        run = self.history.runs.get(run_id)
+        if run is not None and run.deleted:
+            return
+        beside: Append = ()
+        if run is None:
+            assert isinstance(command, c.CreateRun)
+            joined = self._join(envelope, run_id, command)
+            if joined is None:
+                return
+            beside = joined + self._register(
+                envelope, RegisterAgent(command.agent_id, None, None), once=True
+            )
+        try:
+            events = decide(run, command, envelope)
+        except LedgerError:
+            return
+        if not events:
+            return
+        held = run is not None and run.holds_conversation
+        seen = run.version if run else 0
+        for version, event in enumerate(events, seen + 1):
+            run = evolve(run, run_id, version, event)
+        assert run is not None
+        self.history.runs[run_id] = run
+        if held and not run.holds_conversation:
+            assert run.conversation_id is not None
+            name = run.conversation_id
+            freed = ConversationReleased(**envelope.stamp(), conversation_id=name, run_id=run_id)
+            beside = self._converse(conversation_stream(run.organization, name), freed)
+        self.history.add((_write(run_id, seen, events), *beside))
+
+    def _register(self, envelope: Envelope, asked: RegisterAgent, once: bool = False) -> Append:
+        stream = agent_stream(envelope.actor.organization, asked.agent_id)
+        version, *known = self._agents.get(stream, (0, None, None))
+        if version and (once or known == [asked.name, asked.project_id]):
+            return ()
+        self._agents[stream] = (version + 1, asked.name, asked.project_id)
+        event = AgentRegistered(
+            **envelope.stamp(),
+            agent_id=asked.agent_id,
+            name=asked.name,
+            project_id=asked.project_id,
+        )
+        return (_write(stream, version, [event]),)
+
+    def _join(self, envelope: Envelope, run_id: str, command: c.CreateRun) -> Append | None:
+        """Return what a run writes to its conversation, None where that refuses it."""
+        name = command.conversation_id
+        if name is None:
+            return None if command.hold_conversation else ()
+        stream = conversation_stream(envelope.actor.organization, name)
+        known = self._conversations.get(stream)
+        events: list[Event] = []
+        if known is None:
+            agent_id = command.agent_id
+            events.append(
+                ConversationOpened(**envelope.stamp(), conversation_id=name, agent_id=agent_id)
+            )
+        elif known.agent_id != command.agent_id or (known.holder and command.hold_conversation):
+            return None
+        if command.hold_conversation:
+            events.append(
+                ConversationClaimed(**envelope.stamp(), conversation_id=name, run_id=run_id)
+            )
+        return self._converse(stream, *events)
+
+    def _converse(self, stream: str, *events: Event) -> Append:
+        if not events:
+            return ()
+        known = self._conversations.get(stream)
+        version = known.version if known else 0
+        for number, event in enumerate(events, version + 1):
+            known = fold_conversation(known, number, event)
+        assert known is not None
+        self._conversations[stream] = known
+        return (_write(stream, version, events),)
+
+
+def _write(stream: str, expected: int, events: Sequence[Event]) -> StreamWrite:
+    return StreamWrite(stream, expected, tuple(encode(event) for event in events))
+
+
+# Few values, so that they meet: the same agent in two organizations, one call id in two messages.
+# And few draws for each: a choice among whole values leaves hypothesis room for long histories.
+_keys = st.sampled_from(
+    ("a.b", "", "b", "a", 'q"uote', "q'uote", "ключ", "\x00", "$.a", "a[0]", "/a", "\\", "\u2028")
+)
+_values = st.sampled_from(
+    (
+        *(None, True, False, 0, 1, -1, 1.0, -0.0, 1e300, 5e-324, 2**63, 10**30),
+        *("", "1", "null", "\x00", 'é"\\', "\U0001f600"),
+        *([], {}, [1, None, [{}]], {"b": 1, "a": {"": None}}, {"a.b": 0.1}),
+    )
+)
+_metadata = st.dictionaries(_keys, _values | json_values, max_size=3)
+_text = st.sampled_from((None, "", "x", "é\x00", "it's"))
+_tokens = st.none() | st.sampled_from([0, 1, 7, 2**40])
+_call_ids = st.sampled_from(["call-1", "call-2", "call-3", ""])
+_calls = st.builds(
+    ToolCall,
+    id=_call_ids,
+    function=st.builds(
+        Function, name=st.sampled_from(["search", "lookup", "é"]), arguments=st.just("{}")
+    ),
+    tool_id=st.none() | st.sampled_from(["tool-1", "tool-2"]),
+)
+_returns = st.builds(
+    ToolReturn, tool_call_id=_call_ids, status=st.sampled_from(["success", "error"])
+)
+_approvals = st.builds(Approval, tool_call_id=_call_ids, approve=st.booleans())
+_unique = {"unique_by": lambda part: getattr(part, "id", None) or getattr(part, "tool_call_id", "")}
+_messages = st.one_of(
+    st.builds(Message, id=st.just(""), role=st.just("user"), content=st.just("hi")),
+    st.builds(
+        Message,
+        id=st.just(""),
+        role=st.sampled_from(["assistant", "approval"]),
+        tool_calls=st.lists(_calls, max_size=3, **_unique),
+    ),
+    st.builds(
+        Message,
+        id=st.just(""),
+        role=st.just("tool"),
+        tool_returns=st.lists(_returns, max_size=3, **_unique),
+    ),
+    st.builds(
+        Message,
+        id=st.just(""),
+        role=st.just("approval"),
+        approvals=st.lists(_approvals | _returns, max_size=3, **_unique),
+    ),
+)
+
+
+@st.composite
+def _numbered(draw: st.DrawFn) -> tuple[Message, ...]:
+    """Messages with ids; a repeated id is refused, or known, and then left out."""
+    given = draw(st.lists(_messages, max_size=3))
+    first = draw(st.integers(0, 10**6))
+    return tuple(
+        message.model_copy(update={"id": derived_id("message", str(first + number))})
+        for number, message in enumerate(given)
+    )
+
+
+_deadlines = st.sampled_from(
+    [
+        None,
+        BEGIN,
+        BEGIN + timedelta(hours=6, microseconds=1),
+        datetime(2024, 2, 29, 17, tzinfo=timezone(timedelta(hours=-7))),
+    ]
+)
+_step_ids = st.integers(0, 5).map(lambda n: derived_id("step", str(n)))
+_details = st.sampled_from(
+    (None, {}, {"cached_tokens": 5}, {"cached_tokens": 0, "cache_creation_tokens": 0})
+)
+_step_facts = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "provider_name": st.sampled_from([None, "openai", "anthropic"]),
+            "model": st.sampled_from([None, "gpt-4.1", "claude", ""]),
+            "prompt_tokens": _tokens,
+            "completion_tokens": _tokens,
+            "prompt_tokens_details": _details,
+            "completion_tokens_details": st.sampled_from(
+                (None, {}, {"reasoning_tokens": 0}, {"reasoning_tokens": 3, "x": [1.0, "é"]})
+            ),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "status": st.sampled_from(["success", "failed", "cancelled"]),
+            "provider_category": _text,
+            "total_tokens": _tokens,
+            "stop_reason": st.none() | st.sampled_from(sorted(STATUS_OF)),
+            "error_type": _text,
+            "error_data": st.none() | _metadata,
+            "trace_id": _text,
+            "request_id": _text,
+        }
+    ),
+    st.sampled_from([name for name in StepRecorded.model_fields if name.endswith("_ns")]).flatmap(
+        lambda name: st.fixed_dictionaries({name: st.sampled_from([0, 1, 2**53 + 1, 2**63 - 1])})
+    ),
+)
+_ns = st.sampled_from([None, 0, 1, 5 * 10**9, 2**53 + 1])
+_agents = st.integers(0, 2).map(lambda n: f"agent-{n}")
+_callback = st.fixed_dictionaries(
+    {
+        "webhook_id": st.just("w"),
+        "attempt": st.integers(1, 3),
+        "url": st.just("https://example.com/"),
+        "status_code": st.sampled_from([None, 200, 500]),
+        "error": _text,
+        "delivered": st.booleans(),
+        "final": st.booleans(),
+        "redelivery": st.booleans(),
+        "attempt_ns": _ns,
+        "next_attempt_at": _deadlines,
+    }
+)
+_create = st.builds(
+    c.CreateRun,
+    agent_id=_agents,
+    project_id=st.sampled_from([None, "p1", "p2"]),
+    conversation_id=st.sampled_from([None, "conv-1"]),
+    hold_conversation=st.booleans(),
+    base_template_id=st.sampled_from([None, "t1"]),
+    background=st.none() | st.booleans(),
+    metadata=_metadata,
+    request_config=st.none() | _metadata,
+    callback_url=st.none() | st.just("https://example.com/"),
+)
+_step = st.builds(
+    c.RecordStep,
+    step_id=_step_ids,
+    facts=_step_facts,
+    messages=_numbered(),
+    approval_deadline=_deadlines,
+)
+_said = st.builds(c.RecordMessages, messages=_numbered(), approval_deadline=_deadlines)
+_patch = st.builds(c.PatchMetadata, patch=_metadata, remove=st.lists(_keys, max_size=3))
+
+
+def _reasons(status: str) -> st.SearchStrategy[str]:
+    return st.sampled_from([reason for reason, ends_in in STATUS_OF.items() if ends_in == status])
+
+
+_complete = st.builds(c.CompleteRun, stop_reason=_reasons("completed"), run_ns=_ns)
+_fail = st.builds(
+    c.FailRun,
+    stop_reason=_reasons("failed"),
+    error_type=_text,
+    error_message=_text,
+    error_data=st.none() | _metadata,
+    run_ns=_ns,
+)
+_start_step = st.builds(c.StartStep, step_id=_step_ids, model=st.sampled_from([None, "claude"]))
+_register = st.builds(
+    RegisterAgent, agent_id=_agents, name=_text, project_id=st.sampled_from([None, "p1"])
+)
+_expire = st.builds(c.ExpireRun, silent_since=st.just(BEGIN + timedelta(hours=1)))
+_weights: tuple[tuple[int, st.SearchStrategy[Any]], ...] = (
+    (8, _create),
+    (12, _step),
+    (12, _said),
+    (8, _patch),
+    (3, _start_step),
+    (2, st.builds(c.StartRun)),
+    (2, st.builds(c.RecordHeartbeat)),
+    (3, _complete),
+    (2, _fail),
+    (3, st.builds(c.CancelRun, reason=_text, run_ns=_ns)),
+    (4, st.builds(c.RecordCallbackAttempt, facts=_callback)),
+    (2, st.builds(c.ExpireApprovals)),
+    (1, _expire),
+    (2, st.builds(c.DeleteRun)),
+    (2, _register),
+)
+_commands = st.sampled_from(
+    [commands for weight, commands in _weights for _ in range(weight)]
+).flatmap(lambda commands: commands)
+_waits = st.sampled_from([0, 0, 1, 10**6, 3600 * 10**6, 20 * 3600 * 10**6]).map(
+    lambda microseconds: timedelta(microseconds=microseconds)
+)
+_skews = st.sampled_from([0, 0, 0, -5, 5, -172_800, 172_800]).map(
+    lambda seconds: timedelta(seconds=seconds)
+)
+moves = st.builds(Move, run=st.integers(0, RUNS - 1), command=_commands, wait=_waits, skew=_skews)
+
+
+def play(given: Sequence[Move]) -> History:
+    """Return the history that moves come to."""
+    author = Author()
+    for move in given:
+        author.play(move)
+    return author.history
+
+
+histories: st.SearchStrategy[History] = (
+    st.one_of(*(st.lists(moves, min_size=size, max_size=60) for size in (1, 10, 30)))
+    .map(play)
+    .filter(lambda made: made.head > 0)
+)
+"""Legal histories of up to some hundred events, from a few runs of two organizations."""

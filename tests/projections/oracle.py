@@ -1,0 +1,348 @@
+"""What the read models must hold, written a second time: events folded one by one, in plain Python.
+
+It shares no code with the SQL, nor with the fold of a run in runledger.run. A row is a dictionary
+by column name; JSON columns are Python values.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from runledger.events import (
+    AgentRegistered,
+    CallbackAttempted,
+    HeartbeatRecorded,
+    MessagesRecorded,
+    RunCancelled,
+    RunCompleted,
+    RunCreated,
+    RunDeleted,
+    RunEvent,
+    RunFailed,
+    RunMetadataPatched,
+    RunStarted,
+    StepRecorded,
+    StepStarted,
+    ToolCallsDenied,
+)
+from runledger.store.protocol import StoredEvent
+
+Row = dict[str, Any]
+Tables = dict[str, list[Row]]
+ENDS = (RunCompleted, RunFailed, RunCancelled)
+COUNTED = ("prompt_tokens", "completion_tokens", "total_tokens")
+BUCKETS = (
+    "fresh_input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+)
+
+
+def tables(stored: Iterable[StoredEvent]) -> Tables:
+    """Return the rows of every table of every read model after these events."""
+    log = list(stored)
+    gone = {row.stream for row in log if isinstance(row.event, RunDeleted)}
+    streams: dict[str, list[StoredEvent]] = {}
+    for row in log:
+        if isinstance(row.event, RunEvent) and row.stream not in gone:
+            streams.setdefault(row.stream, []).append(row)
+    runs = [_run(events) for events in streams.values()]
+    steps = [step for events in streams.values() for step in _steps(events)]
+    durations = [sample for events in streams.values() for sample in _durations(events)]
+    return {
+        "runs": runs,
+        "steps": steps,
+        "tool_calls": [call for events in streams.values() for call in _tool_calls(events)],
+        "agents": _agents(log, runs),
+        "usage_totals": _usage_totals(steps),
+        "run_durations": durations,
+        "duration_percentiles": _percentiles(durations),
+    }
+
+
+def _run(events: list[StoredEvent]) -> Row:
+    first = events[0].event
+    assert isinstance(first, RunCreated)
+    row: Row = {
+        "run_id": events[0].stream,
+        "born": first.born,
+        "organization": first.organization,
+        "agent_id": first.agent_id,
+        "project_id": first.project_id,
+        "conversation_id": first.conversation_id,
+        "base_template_id": first.base_template_id,
+        "background": first.background,
+        "status": "created",
+        "created_at": first.occurred_at,
+        "run_start_ns": (first.occurred_at - datetime(1970, 1, 1, tzinfo=UTC))
+        // timedelta(microseconds=1)
+        * 1000,
+        "metadata": dict(first.metadata),
+        "request_config": first.request_config,
+        "callback_url": first.callback_url,
+        "created_position": events[0].position,
+        "num_steps": 0,
+        **dict.fromkeys(COUNTED, 0),
+        **dict.fromkeys(
+            (
+                *BUCKETS,
+                *("stop_reason", "started_at", "completed_at", "run_ns", "ended_position"),
+                *("error_type", "error_message", "error_data", "approval_deadline"),
+                *("callback_sent_at", "callback_status_code", "callback_error"),
+            )
+        ),
+    }
+    tools: set[str] = set()
+    tool_ids: set[str] = set()
+    for stored in events:
+        event = stored.event
+        _lifecycle(row, stored)
+        if isinstance(event, StepRecorded):
+            row["num_steps"] += 1
+            _count(row, event)
+        elif isinstance(event, MessagesRecorded):
+            calls = [call for message in event.messages for call in message.tool_calls]
+            tools.update(call.name for call in calls)
+            tool_ids.update(call.tool_id for call in calls if call.tool_id is not None)
+            answered = any(message.approvals for message in event.messages)
+            if event.approval_deadline is not None or answered:
+                row["approval_deadline"] = event.approval_deadline
+        elif isinstance(event, ToolCallsDenied):
+            row["approval_deadline"] = None
+        elif isinstance(event, RunMetadataPatched):
+            kept = {k: v for k, v in row["metadata"].items() if k not in event.removed}
+            row["metadata"] = kept | event.patch
+        elif isinstance(event, CallbackAttempted):
+            row["callback_sent_at"] = event.occurred_at
+            row["callback_status_code"] = event.status_code
+            row["callback_error"] = event.error
+    row["tools_used"] = sorted(tools, key=str.encode)
+    row["tool_ids"] = sorted(tool_ids, key=str.encode)
+    row["last_event_at"] = max(stored.event.occurred_at for stored in events)
+    row["last_recorded_at"] = events[-1].event.recorded_at
+    row["last_position"] = events[-1].position
+    return row
+
+
+def _lifecycle(row: Row, stored: StoredEvent) -> None:
+    event = stored.event
+    works = (RunStarted, StepStarted, StepRecorded, MessagesRecorded, HeartbeatRecorded)
+    if isinstance(event, works) and not getattr(event, "late", False):
+        if row["status"] == "created":
+            row["status"] = "running"
+        if row["started_at"] is None:
+            row["started_at"] = event.occurred_at
+    elif isinstance(event, ENDS):
+        row["status"] = {RunCompleted: "completed", RunFailed: "failed"}.get(
+            type(event), "cancelled"
+        )
+        row["stop_reason"] = event.stop_reason
+        row["ended_position"] = stored.position
+        if row["completed_at"] is None:
+            row["completed_at"] = event.occurred_at
+            row["run_ns"] = event.run_ns
+        if isinstance(event, RunFailed):
+            for name in ("error_type", "error_message", "error_data"):
+                row[name] = getattr(event, name)
+
+
+def _count(row: Row, step: Any) -> None:
+    """Add a step's tokens; a bucket that no step reported stays None."""
+    for name in COUNTED:
+        row[name] += _of(step, name) or 0
+    for name in BUCKETS:
+        count = _of(step, name)
+        if count is not None:
+            row[name] = (row[name] or 0) + count
+
+
+def _of(step: Any, name: str) -> Any:
+    return step[name] if isinstance(step, dict) else getattr(step, name)
+
+
+STEP_FACTS = (
+    *("provider_name", "provider_category", "model", *COUNTED, *BUCKETS),
+    *("prompt_tokens_details", "completion_tokens_details", "stop_reason", "error_type"),
+    *("error_data", "trace_id", "request_id", "step_start_ns", "step_ns"),
+    *("llm_request_start_ns", "llm_request_ns", "tool_execution_ns"),
+)
+
+
+def _steps(events: list[StoredEvent]) -> list[Row]:
+    rows: dict[str, Row] = {}
+    for stored in events:
+        event = stored.event
+        if not isinstance(event, StepStarted | StepRecorded):
+            continue
+        recorded = isinstance(event, StepRecorded)
+        rows[event.step_id] = {
+            "run_id": stored.stream,
+            "step_id": event.step_id,
+            "born": event.born,
+            "organization": event.organization,
+            "agent_id": event.agent_id,
+            "project_id": event.project_id,
+            "status": event.status if isinstance(event, StepRecorded) else "pending",
+            "late": isinstance(event, StepRecorded) and event.late,
+            "created_at": event.occurred_at,
+            "position": stored.position,
+            **{name: getattr(event, name, None) if recorded else None for name in STEP_FACTS},
+        }
+        if isinstance(event, StepStarted):
+            rows[event.step_id] |= {"provider_name": event.provider_name, "model": event.model}
+    return list(rows.values())
+
+
+def _tool_calls(events: list[StoredEvent]) -> list[Row]:
+    """Fold what is said of each call; what is said before the run makes the call is not about it."""
+    rows: dict[str, Row] = {}
+    for stored in events:
+        event = stored.event
+        if isinstance(event, ToolCallsDenied):
+            for call in event.tool_calls:
+                if call.tool_call_id in rows:
+                    _answer(rows[call.tool_call_id], False)
+        if not isinstance(event, MessagesRecorded):
+            continue
+        for message in event.messages:
+            for call in message.tool_calls:
+                row = rows.setdefault(
+                    call.tool_call_id,
+                    {
+                        "run_id": stored.stream,
+                        "tool_call_id": call.tool_call_id,
+                        "born": event.born,
+                        "organization": event.organization,
+                        "agent_id": event.agent_id,
+                        "project_id": event.project_id,
+                        "step_id": message.step_id,
+                        "message_id": message.message_id,
+                        "name": call.name,
+                        "tool_id": call.tool_id,
+                        "status": "open",
+                        "needs_approval": False,
+                        "approved": None,
+                        "denied": False,
+                        "called_at": event.occurred_at,
+                        "returned_at": None,
+                        "return_status": None,
+                        "position": stored.position,
+                    },
+                )
+                row["needs_approval"] = row["needs_approval"] or message.role == "approval"
+            for returned in message.tool_returns:
+                found = rows.get(returned.tool_call_id)
+                if found is not None and found["return_status"] is None:
+                    found["return_status"] = returned.status
+                    found["returned_at"] = event.occurred_at
+                    if not found["denied"]:
+                        found["status"] = returned.status
+            for answer in message.approvals:
+                if answer.tool_call_id in rows:
+                    _answer(rows[answer.tool_call_id], answer.approve)
+    return list(rows.values())
+
+
+def _answer(call: Row, approve: bool) -> None:
+    if not approve:
+        call.update(approved=False, denied=True, status="denied")
+    elif call["approved"] is None:
+        call["approved"] = True
+
+
+def _agents(log: list[StoredEvent], runs: list[Row]) -> list[Row]:
+    """Return every agent that was ever registered; runs that were deleted leave no trace."""
+    rows: dict[tuple[str, str], Row] = {}
+    for stored in log:
+        event = stored.event
+        if isinstance(event, AgentRegistered):
+            key = (event.organization, event.agent_id)
+            row = rows.setdefault(
+                key,
+                {
+                    "organization": event.organization,
+                    "agent_id": event.agent_id,
+                    "registered_at": event.occurred_at,
+                    "last_run_id": None,
+                    "last_run_at": None,
+                    "last_run_position": None,
+                    "last_stop_reason": None,
+                    "last_end_position": None,
+                },
+            )
+            row.update(project_id=event.project_id, name=event.name, agent_type=event.agent_type)
+    for run in runs:
+        agent = rows[run["organization"], run["agent_id"]]
+        if run["created_position"] > (agent["last_run_position"] or 0):
+            agent["last_run_id"] = run["run_id"]
+            agent["last_run_at"] = run["created_at"]
+            agent["last_run_position"] = run["created_position"]
+        if (run["ended_position"] or 0) > (agent["last_end_position"] or 0):
+            agent["last_stop_reason"] = run["stop_reason"]
+            agent["last_end_position"] = run["ended_position"]
+    return list(rows.values())
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
+
+
+def _usage_totals(steps: list[Row]) -> list[Row]:
+    rows: dict[tuple[Any, ...], Row] = {}
+    for step in steps:
+        if step["status"] == "pending":
+            continue
+        key = {
+            "organization": step["organization"],
+            "project_id": step["project_id"],
+            "agent_id": step["agent_id"],
+            "model": step["model"],
+            "day": _day(step["created_at"]),
+        }
+        row = rows.setdefault(
+            tuple(key.values()),
+            {**key, "steps": 0, **dict.fromkeys(COUNTED, 0), **dict.fromkeys(BUCKETS)},
+        )
+        row["steps"] += 1
+        _count(row, step)
+    return list(rows.values())
+
+
+def _durations(events: list[StoredEvent]) -> list[Row]:
+    return [
+        {
+            "run_id": stored.stream,
+            "born": stored.event.born,
+            "organization": stored.event.organization,
+            "project_id": stored.event.project_id,
+            "agent_id": stored.event.agent_id,
+            "day": _day(stored.event.occurred_at),
+            "run_ns": stored.event.run_ns,
+        }
+        for stored in events
+        if isinstance(stored.event, ENDS) and stored.event.run_ns is not None
+    ]
+
+
+def _percentiles(durations: list[Row]) -> list[Row]:
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    names = ("organization", "project_id", "agent_id", "day")
+    for sample in durations:
+        groups.setdefault(tuple(sample[name] for name in names), []).append(sample["run_ns"])
+    return [
+        dict(zip(names, key, strict=True))
+        | {"runs": len(values)}
+        | {f"p{p}": percentile(values, p) for p in (50, 90, 95, 99)}
+        for key, values in groups.items()
+    ]
+
+
+def percentile(values: list[int], p: float) -> float:
+    """Return the exact percentile by linear interpolation between the two nearest ranks."""
+    ordered = sorted(values)
+    place = p / 100 * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)

@@ -1,0 +1,61 @@
+"""The laws of every read model found on disk: replay, batch boundaries, and what the rows are."""
+
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from projections.engine import Engine
+from projections.generation import Generation
+from projections.read_models import discover
+from tests.projections import oracle
+from tests.projections.histories import History, histories
+from tests.projections.reading import contents, parsed, projected
+
+MODELS = discover()
+PERCENTILES = ("p50", "p90", "p95", "p99")
+
+
+def test_the_read_models_of_the_design_are_found_on_disk() -> None:
+    assert {model.name for model in MODELS} >= {
+        *("runs", "steps", "tool_calls", "agents", "usage_totals", "duration_percentiles")
+    }
+
+
+@settings(deadline=None, max_examples=60)
+@given(histories, st.sampled_from([1, 2, 7]))
+def test_replay_equals_incremental(history: History, batch_events: int) -> None:
+    whole = projected(history, history.head, history.head)
+    assert projected(history, history.head, batch_events) == whole
+
+
+@settings(deadline=None, max_examples=60)
+@given(histories, st.data())
+def test_batch_boundaries_do_not_matter(history: History, data: st.DataObject) -> None:
+    cuts = data.draw(st.sets(st.integers(1, history.head)))
+    generation = Generation(":memory:")
+    engine = Engine(generation, history, batch_events=history.head)
+    for cut in sorted({*cuts, history.head}):
+        assert engine.catch_up(cut) == cut
+    made = contents(generation)
+    generation.close()
+    assert made == projected(history, history.head, history.head)
+
+
+@settings(deadline=None, max_examples=150)
+@given(histories, st.sampled_from([3, 1000]), st.data())
+def test_the_rows_are_what_a_plain_fold_of_the_events_gives(
+    history: History, batch_events: int, data: st.DataObject
+) -> None:
+    upto = data.draw(st.sampled_from([history.head, history.head // 2 + 1]))
+    found = parsed(projected(history, upto, batch_events))
+    expected = parsed(oracle.tables(history.events(upto)))
+    exact = expected.pop("duration_percentiles")
+    interpolated = found.pop("duration_percentiles")
+    assert len(interpolated) == len(exact)
+    for row, want in zip(interpolated, exact, strict=True):
+        for name in PERCENTILES:
+            assert math.isclose(row.pop(name), want.pop(name), rel_tol=1e-12)
+        assert row == want
+    for table, rows in expected.items():
+        assert found[table] == rows, table
