@@ -1,13 +1,18 @@
 """A generation: one complete set of read models in one DuckDB file, with its checkpoint."""
 
 import re
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from weakref import WeakSet
 
 import duckdb
 
+from projections import batch
 from projections.read_models import ROOT, ReadModel, discover
 from runledger.errors import ReadModelsError, ReadModelsLocked
 from runledger.sql_file import statements
@@ -20,29 +25,59 @@ MEMORY_LIMIT: Final = "640MiB"
 """For DuckDB's own pages, so that a process that projects stays under 1 GiB; larger work spills."""
 
 
+class About(NamedTuple):
+    """What a generation knows of itself; `number` counts up, position is its checkpoint."""
+
+    layout: int
+    number: int
+    position: int
+    built_at: datetime
+    built_from: str
+    built_by: str
+    events_digest: str
+
+
 class Generation:
-    """An open generation. One process at a time can have it open, readers included."""
+    """An open generation. One process at a time can have it open, readers included.
+
+    `models` is the SQL of a generation that is made; the rows of one that exists go on being made
+    by the SQL that it holds, never by a mixture.
+    """
 
     def __init__(
         self,
         path: str | Path,
         models: Sequence[ReadModel] | None = None,
         *,
+        number: int = 1,
+        built_from: str = "store",
+        read_only: bool = False,
         memory_limit: str = MEMORY_LIMIT,
     ) -> None:
         self.path = Path(path)
-        self.models = tuple(discover() if models is None else models)
-        self._db = self._connect(memory_limit)
+        self._cursors: WeakSet[Any] = WeakSet()
+        self._counting = threading.Lock()
+        self._db = self._connect(read_only, memory_limit)
         try:
             self._db.execute(SQL["settings"])
-            self._prepare()
+            ((there,),) = self._db.execute(SQL["has_generation"]).fetchall()
+            if there or read_only:
+                self.models = self._check()
+            else:
+                self.models = tuple(discover() if models is None else models)
+                self._create(number, built_from)
+        except duckdb.Error as e:
+            self._db.close()
+            raise ReadModelsError(f"read models {str(self.path)!r}: {_first_line(e)}") from e
         except BaseException:
             self._db.close()
             raise
 
-    def _connect(self, memory_limit: str) -> Any:
+    def _connect(self, read_only: bool, memory_limit: str) -> Any:
         try:
-            return duckdb.connect(str(self.path), config={"memory_limit": memory_limit})
+            return duckdb.connect(
+                str(self.path), read_only=read_only, config={"memory_limit": memory_limit}
+            )
         except duckdb.IOException as e:
             holder = re.search(r"PID (\d+)", str(e))
             if "lock" in str(e).lower():
@@ -55,44 +90,79 @@ class Generation:
         except duckdb.Error as e:
             raise ReadModelsError(f"read models {str(self.path)!r}: {_first_line(e)}") from e
 
-    def _prepare(self) -> None:
-        ((there,),) = self._db.execute(SQL["has_generation"]).fetchall()
-        if there:
-            self._check()
-            return
-        self._db.execute("BEGIN")
-        self._db.execute(SQL["create"])
-        self._db.execute(SQL["create_models"])
-        self._db.execute(SQL["begin"], {"layout": LAYOUT})
-        for model in self.models:
-            self._db.execute(model.schema)
-            self._db.execute(SQL["add_model"], {"name": model.name, "digest": model.digest})
-        self._db.execute("COMMIT")
-
-    def _check(self) -> None:
-        ((layout, _),) = self._db.execute(SQL["read"]).fetchall()
-        if layout > LAYOUT:
-            raise ReadModelsError(
-                f"read models {str(self.path)!r}: expected layout {LAYOUT} or older, "
-                f"found {layout}; "
-                f"they were built by a newer version of runledger"
+    def _create(self, number: int, built_from: str) -> None:
+        with self.transaction() as db:
+            db.execute(SQL["create"])
+            db.execute(SQL["create_models"])
+            db.execute(
+                SQL["begin"],
+                {
+                    "layout": LAYOUT,
+                    "number": number,
+                    "built_from": built_from,
+                    "built_by": _version(),
+                    "events_digest": batch.events_digest(),
+                },
             )
+            for model in self.models:
+                db.execute(model.schema)
+                self.remember(model)
 
-    def changed_models(self) -> list[str]:
-        """Return the names of read models whose SQL is not the one that made their rows."""
-        built = dict(self._db.execute(SQL["models"]).fetchall())
-        today = {model.name: model.digest for model in self.models}
-        return sorted(name for name in built.keys() | today if built.get(name) != today.get(name))
+    def _check(self) -> tuple[ReadModel, ...]:
+        found = self._db.execute(SQL["layout"]).fetchall()
+        if len(found) != 1:
+            raise ReadModelsError(
+                f"read models {str(self.path)!r}: expected one checkpoint, found {len(found)}; "
+                f"run `runledger replay --switch`"
+            )
+        if found[0][0] > LAYOUT:
+            raise ReadModelsError(
+                f"read models {str(self.path)!r}: expected layout {LAYOUT} or older, found "
+                f"{found[0][0]}; they were built by a newer version of runledger"
+            )
+        return tuple(ReadModel(*row) for row in self._db.execute(SQL["models"]).fetchall())
+
+    def remember(self, model: ReadModel) -> None:
+        """Keep the SQL that makes a read model's rows; call it inside a transaction."""
+        self._db.execute(SQL["forget_model"], {"name": model.name})
+        self._db.execute(
+            SQL["add_model"],
+            {
+                "name": model.name,
+                "digest": model.digest,
+                "schema_sql": model.schema,
+                "apply_sql": model.apply_sql,
+                "delete_sql": model.delete_sql,
+            },
+        )
+
+    @property
+    def about(self) -> About:
+        """Which generation this is."""
+        (row,) = self._db.execute(SQL["about"]).fetchall()
+        return About(*row)
 
     @property
     def position(self) -> int:
         """The last position whose event is in every read model."""
-        ((_, position),) = self._db.execute(SQL["read"]).fetchall()
+        ((position,),) = self._db.execute(SQL["position"]).fetchall()
         return int(position)
+
+    def rows(self) -> dict[str, int]:
+        """Return how many rows every table has."""
+        counts = {}
+        for table in (table for model in self.models for table in model.keys):
+            ((count,),) = self._db.execute(SQL["count"], {"table": table}).fetchall()
+            counts[table] = int(count)
+        return counts
 
     def advance(self, position: int) -> None:
         """Move the checkpoint; call it inside the transaction of the rows."""
         self._db.execute(SQL["advance"], {"position": position})
+
+    def renumber(self, number: int) -> None:
+        """Give the generation another number."""
+        self._db.execute(SQL["renumber"], {"number": number})
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
@@ -102,19 +172,46 @@ class Generation:
             yield self._db
             self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            # A full disk may have ended the transaction, or the whole instance, already.
+            with suppress(duckdb.Error):
+                self._db.execute("ROLLBACK")
             raise
 
     def cursor(self) -> Any:
         """Return a connection for one thread that reads."""
         cursor = self._db.cursor()
         cursor.execute(SQL["settings"])
+        with self._counting:
+            self._cursors.add(cursor)
         return cursor
 
+    def interrupt(self) -> None:
+        """End the questions that cursors are answering, with duckdb.InterruptException."""
+        with self._counting:
+            for cursor in self._cursors:
+                cursor.interrupt()
+
+    def checkpoint(self) -> None:
+        """Write the file whole, so that closing it takes no time; questions may go on meanwhile."""
+        with suppress(duckdb.TransactionException):
+            # Refused while somebody else's transaction has temporary tables: done at the next call.
+            self._db.execute(SQL["checkpoint"])
+
     def close(self) -> None:
-        """Write the file whole and let go of it."""
+        """Write the file whole and let go of it; every cursor is closed too."""
+        # One open cursor would keep the whole instance, and the lock on the file, alive.
+        with self._counting:
+            for cursor in self._cursors:
+                cursor.close()
         self._db.close()
 
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
+
+
+def _version() -> str:
+    try:
+        return version("runledger")
+    except PackageNotFoundError:
+        return "from source"

@@ -1,33 +1,60 @@
 -- settings: times are UTC whatever the machine says; a clustered insert keeps its order
 SET TimeZone = 'UTC'; SET preserve_insertion_order = TRUE;
 
--- create: what a generation knows of itself
-CREATE TABLE IF NOT EXISTS generation (
+-- create: what a generation knows of itself; see runledger's docs on replay
+CREATE TABLE generation (
     layout INTEGER NOT NULL,
+    number INTEGER NOT NULL,
     position BIGINT NOT NULL,
-    built_at TIMESTAMPTZ NOT NULL
+    built_at TIMESTAMPTZ NOT NULL,
+    built_from VARCHAR NOT NULL,
+    built_by VARCHAR NOT NULL,
+    events_digest VARCHAR NOT NULL
 );
 
--- create_models: which SQL made the rows of each read model
-CREATE TABLE IF NOT EXISTS generation_models (
+-- create_models: the SQL that made the rows of each read model, and goes on making them
+CREATE TABLE generation_models (
     name VARCHAR NOT NULL,
-    digest VARCHAR NOT NULL
+    digest VARCHAR NOT NULL,
+    schema_sql VARCHAR NOT NULL,
+    apply_sql VARCHAR NOT NULL,
+    delete_sql VARCHAR NOT NULL
 );
 
 -- begin: an empty generation
-INSERT INTO generation VALUES ($layout, 0, now());
+INSERT INTO generation
+VALUES ($layout, $number, 0, now(), $built_from, $built_by, $events_digest);
 
 -- add_model: remember a read model's SQL
-INSERT INTO generation_models VALUES ($name, $digest);
+INSERT INTO generation_models VALUES ($name, $digest, $schema_sql, $apply_sql, $delete_sql);
+
+-- forget_model: the SQL of a read model that is about to be replaced
+DELETE FROM generation_models WHERE name = $name;
 
 -- has_generation: whether the file holds one
-SELECT count(*) FROM duckdb_tables() WHERE table_name = 'generation' AND NOT temporary;
+SELECT count(*) FROM duckdb_tables()
+WHERE table_name = 'generation' AND database_name = current_database() AND NOT temporary;
 
--- read: layout and checkpoint
-SELECT layout, position FROM generation;
+-- layout: how the generation's own tables are laid out
+SELECT layout FROM generation;
+
+-- about: which generation this is
+SELECT layout, number, position, built_at, built_from, built_by, events_digest FROM generation;
+
+-- position: the checkpoint
+SELECT position FROM generation;
 
 -- models: the SQL that made the rows
-SELECT name, digest FROM generation_models ORDER BY name;
+SELECT name, schema_sql, apply_sql, delete_sql FROM generation_models ORDER BY name;
 
 -- advance: the checkpoint moves in the transaction of the rows it vouches for
 UPDATE generation SET position = $position;
+
+-- renumber: give the generation another number
+UPDATE generation SET number = $number;
+
+-- count: how many rows a table holds
+SELECT count(*) FROM query_table($table);
+
+-- checkpoint: write the file whole, so that no log of writes lies beside it
+CHECKPOINT;

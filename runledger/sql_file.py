@@ -11,8 +11,13 @@ _NAME = re.compile(r"^-- ([a-z_]+): .+$", re.MULTILINE)
 @cache
 def statements(path: Path | Traversable) -> dict[str, str]:
     """Return {name: statement} of a .sql file, in the order of the file."""
-    pieces = _NAME.split(path.read_text(encoding="utf-8"))
+    return parse(path.read_text(encoding="utf-8"))
+
+
+def parse(text: str) -> dict[str, str]:
+    """Return {name: statement} of the text of a .sql file."""
+    pieces = _NAME.split(text)
     return {
-        name: text.strip().removesuffix(";")
-        for name, text in zip(pieces[1::2], pieces[2::2], strict=True)
+        name: statement.strip().removesuffix(";")
+        for name, statement in zip(pieces[1::2], pieces[2::2], strict=True)
     }

@@ -1,5 +1,5 @@
--- usage_totals: tokens and steps. Key: organization, project_id, agent_id, model, day, which is the
--- UTC day in which the step ended. A bucket is NULL where no step reported it.
+-- usage_totals: tokens and steps. Key: organization, project_id, agent_id, model, day. The day is
+-- the UTC day in which the step ended. A bucket is NULL where no step reported it.
 CREATE TABLE usage_totals (
     organization VARCHAR NOT NULL,
     project_id VARCHAR,

@@ -1,0 +1,203 @@
+"""Two generations compared: digests of 1,024 buckets of keys, then rows, then columns."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from projections.read_models import ROOT, ReadModel
+from runledger.errors import ReadModelsError
+from runledger.sql_file import statements
+
+SQL: Final = statements(ROOT / "diff.sql")
+ALIAS: Final = "runledger_candidate"
+ALL: Final = 2**62
+
+Key = dict[str, str | int | float | bool | None]
+"""The key columns of a row with their values, times and days as text."""
+
+
+class _Finding(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Cell(_Finding):
+    """A value that differs, as text."""
+
+    column: str
+    old: str | None
+    new: str | None
+
+
+class RowChange(_Finding):
+    """A row that differs: `cells` of a changed one, the whole `row` of one that a side lacks."""
+
+    change: Literal["added", "removed", "changed"]
+    key: Key
+    cells: list[Cell] = []
+    row: dict[str, Any] | None = None
+
+
+class TableDiff(_Finding):
+    """What differs in a table. `columns` counts the changed rows by column.
+
+    Columns that only one side has, or that have another type, are named and not compared.
+    `duplicated` counts keys that occur more than once, which no projection makes.
+    """
+
+    model: str
+    table: str
+    key: tuple[str, ...]
+    rows_old: int
+    rows_new: int
+    buckets: int = 0
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    duplicated: int = 0
+    columns: dict[str, int] = {}
+    columns_added: list[str] = []
+    columns_removed: list[str] = []
+    columns_retyped: list[str] = []
+    sample: list[RowChange] = []
+
+    @property
+    def differing(self) -> int:
+        """Rows added, removed or changed."""
+        return self.added + self.removed + self.changed
+
+    @property
+    def share(self) -> float:
+        """Differing rows as a share of the larger side, 0 to 1."""
+        return self.differing / max(self.rows_old, self.rows_new, 1)
+
+
+@contextmanager
+def beside(db: Any, path: Path) -> Iterator[None]:
+    """Attach a closed generation for the block as ALIAS."""
+    db.execute(SQL["attach"], {"path": str(path)})
+    try:
+        yield
+    finally:
+        db.execute(SQL["detach"])
+
+
+class Diff:
+    """Compares the generation that `db` has open with the one attached; inside one transaction.
+
+    The transaction is the caller's: what the open generation takes in meanwhile is not seen.
+    """
+
+    def __init__(self, db: Any, limit: int, out: Path | None = None) -> None:
+        self._db = db
+        self._limit = limit
+        self._out = out
+        ((self._database,),) = db.execute(SQL["database"]).fetchall()
+        for name in ("changed_runs", "report"):
+            db.execute(SQL[name])
+
+    def _fetch(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = self._db.execute(SQL[name], parameters).fetchall()
+        return found
+
+    def tables(
+        self, old: Sequence[ReadModel], new: Sequence[ReadModel], only: Sequence[str] = ()
+    ) -> list[TableDiff]:
+        """Compare the tables that both sides have, of all read models or of those named."""
+        before = {model.name: model for model in old}
+        found = []
+        for model in new:
+            if model.name not in before or (only and model.name not in only):
+                continue
+            both = model.keys.keys() & before[model.name].keys.keys()
+            found += [
+                self._table(model.name, table, key)
+                for table, key in model.keys.items()
+                if table in both
+            ]
+        if self._out is not None:
+            self._fetch("write_report", file=str(self._out))
+        return found
+
+    def _table(self, model: str, table: str, key: tuple[str, ...]) -> TableDiff:
+        columns = self._columns(table, key)
+        sides = {
+            "old": f"{_quoted(self._database)}.main.{_quoted(table)}",
+            "new": f"{ALIAS}.main.{_quoted(table)}",
+        }
+        scope = {"key": list(key), "columns": columns.pop("same")}
+        for side, name in sides.items():
+            self._fetch(f"{side}_digest", **{side: name}, **scope)
+        self._fetch("differing")
+        ((rows_old, rows_new, buckets),) = self._fetch("totals")
+        about = {
+            "model": model,
+            "table": table,
+            "key": key,
+            "rows_old": rows_old,
+            "rows_new": rows_new,
+            "buckets": buckets,
+            **columns,
+        }
+        if buckets == 0:
+            return TableDiff(**about)
+        for side, name in sides.items():
+            self._fetch(f"{side}_rows", **{side: name}, **scope)
+        self._fetch("changes")
+        ((added, removed, changed, duplicated),) = self._fetch("counts")
+        self._values(sides, scope)
+        if self._out is not None:
+            self._fetch("add_to_report", model=model, table=table)
+        if "run_id" in key:
+            self._fetch("add_changed_runs")
+        return TableDiff(
+            **about,
+            added=added,
+            removed=removed,
+            changed=changed,
+            duplicated=duplicated,
+            columns={name: int(count) for name, count in self._fetch("by_column")},
+            sample=[_row(*row) for row in self._fetch("sample", limit=self._limit)],
+        )
+
+    def _columns(self, table: str, key: tuple[str, ...]) -> dict[str, list[str]]:
+        old = dict(self._fetch("columns", database=self._database, table=table))
+        new = dict(self._fetch("columns", database=ALIAS, table=table))
+        same = [name for name in new if old.get(name) == new[name]]
+        if missing := sorted(set(key) - set(same)):
+            raise ReadModelsError(
+                f"table {table}: expected the key columns {', '.join(key)} on both sides with one "
+                f"type, found {', '.join(missing)} on one side or with two"
+            )
+        return {
+            "same": same,
+            "columns_added": sorted(new.keys() - old),
+            "columns_removed": sorted(old.keys() - new),
+            "columns_retyped": sorted(n for n in new.keys() & old if old[n] != new[n]),
+        }
+
+    def _values(self, sides: dict[str, str], scope: dict[str, list[str]]) -> None:
+        differing = [name for (name,) in self._fetch("differing_columns", **sides, **scope)]
+        if differing:
+            self._fetch("cells", **sides, key=scope["key"], differing=differing)
+        else:
+            self._fetch("no_cells")
+        self._fetch("whole_rows", **sides, **scope, rows=self._limit if self._out is None else ALL)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _row(
+    key: str, change: Any, cells: Sequence[dict[str, str | None]] | None, row: str | None
+) -> RowChange:
+    return RowChange(
+        change=change,
+        key=json.loads(key),
+        cells=[Cell.model_validate(cell) for cell in cells or ()],
+        row=None if row is None else json.loads(row),
+    )
