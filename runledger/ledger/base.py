@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from projections.live import LiveReadModels
 from projections.queries import Queries
+from runledger.callbacks import CallbackSettings
 from runledger.command_handler import Clock, CommandHandler, Order, Outcome
 from runledger.errors import LedgerError, ReadModelsMissing
 from runledger.images import IMAGE_ADDRESSES

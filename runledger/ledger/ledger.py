@@ -6,9 +6,11 @@ from types import TracebackType
 from typing import Self
 
 from projections.live import LiveReadModels
+from runledger.callbacks import CallbackSettings
 from runledger.command_handler import Clock, CommandHandler, now
 from runledger.images import IMAGE_ADDRESSES
 from runledger.ledger.asking import AskingLedger
+from runledger.ledger.callbacks import CallingLedger
 from runledger.ledger.external import (
     ExternalEngine,
     ExternalLedger,
@@ -23,7 +25,7 @@ from runledger.run import Actor
 from runledger.store import open_store
 
 
-class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger):
+class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger, CallingLedger):
     """A ledger of agent runs; use it as `async with RunLedger.open(url) as ledger`."""
 
     def __init__(
@@ -38,6 +40,7 @@ class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger):
         engine: ExternalEngine | None,
         runs_elsewhere: RunsElsewhere,
         image_addresses: AddressPolicy,
+        callbacks: CallbackSettings,
     ) -> None:
         self.url = url
         self._read_models_path = read_models
@@ -48,6 +51,7 @@ class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger):
         self._engine = engine
         self._runs_elsewhere = runs_elsewhere
         self._image_addresses = image_addresses
+        self._callbacks = callbacks
 
     @classmethod
     def open(
@@ -62,6 +66,7 @@ class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger):
         engine: ExternalEngine | None = None,
         runs_elsewhere: RunsElsewhere = runs_in_lettuce,
         image_addresses: AddressPolicy = IMAGE_ADDRESSES,
+        callbacks: CallbackSettings | bool = False,
     ) -> Self:
         """Return a ledger on the store at `url`, opened by `async with`.
 
@@ -71,6 +76,8 @@ class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger):
         registered. `create=False` refuses a store that is not there. `engine` is asked by
         get_run_with_status about the runs for which `runs_elsewhere` is true: those whose metadata
         has a truthy `lettuce`. `image_addresses` says which hosts images may be fetched from.
+        `callbacks=True` delivers callbacks with the settings of the environment, CallbackSettings
+        with its own; without, `runledger dispatch` does.
         """
         return cls(
             url,
@@ -82,10 +89,14 @@ class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger):
             engine=engine,
             runs_elsewhere=runs_elsewhere,
             image_addresses=image_addresses,
+            callbacks=callbacks
+            if isinstance(callbacks, CallbackSettings)
+            else CallbackSettings.from_environment(dispatch=callbacks),
         )
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._open)
+        self._start_callbacks()
         return self
 
     def _open(self) -> None:
@@ -107,7 +118,10 @@ class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await asyncio.to_thread(self._close)
+        try:
+            await self._stop_callbacks()
+        finally:
+            await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
         handler, live, store = self._handler, self._live, self._store

@@ -11,6 +11,7 @@ from runledger.ledger.ending import EndingLedger
 from runledger.ledger.expiring import ExpiringLedger
 from runledger.ledger.field_update import ENDS, status_for, transition
 from runledger.messages import Message
+from runledger.outbound import check_url
 from runledger.records import RunRecord, run_record
 from runledger.run import Actor, RunStatus, commands
 from runledger.run.parties import Agent
@@ -65,9 +66,12 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         A `status` other than created, or a `stop_reason`, records the events that lead there; a
         run that is over already has a duration only where `completed_at` (with `at`) or `run_ns`
         tells it. `hold_conversation` makes it the one active run of its conversation until it ends
-        (ConversationBusy otherwise). Raises ContentConflict where the id was used for something
-        else, or at all with `exist_ok=False`.
+        (ConversationBusy otherwise). `callback_url` is told when the run has ended; UrlRefused if
+        it could never be called. Raises ContentConflict where the id was used for something else,
+        or at all with `exist_ok=False`.
         """
+        if callback_url is not None:
+            check_url(callback_url, self._callbacks.policy)
         create = commands.CreateRun(
             agent_id,
             project_id,

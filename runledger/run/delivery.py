@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from runledger.events import CallbackAttempted, CallbackRequested
+from runledger.events import CallbackAttempted
 
 
 @dataclass(slots=True)
@@ -11,11 +11,10 @@ class Delivery:
     """The delivery of a run's last end: an end that follows another one replaces its delivery.
 
     `webhook_id` is that of all attempts, repeated ones included. `tries` counts the attempts since
-    the delivery was asked for (`since`), by the end or by a request; the calendar goes by them.
+    the delivery was last asked for, by the end or by a request: the calendar goes by them.
     """
 
     webhook_id: str
-    since: datetime
     attempts: int = 0
     tries: int = 0
     redelivery: bool = False
@@ -33,9 +32,8 @@ class Delivery:
         self.settled = self.settled or event.delivered or event.final
         self.next_attempt_at = event.next_attempt_at
 
-    def requested(self, event: CallbackRequested) -> None:
+    def requested(self) -> None:
         """Fold a request: the calendar begins anew, at once."""
-        self.since = event.recorded_at
         self.tries = 0
         self.redelivery = True
         self.delivered = self.settled = False

@@ -1,0 +1,65 @@
+-- created: the runs that somebody waits for
+INSERT INTO callbacks BY NAME
+SELECT stream AS run_id, born, organization, agent_id, project_id, callback_url, 'open' AS status,
+    FALSE AS redelivery, 0 AS attempts, position AS asked_position
+FROM batch WHERE topic = 'run.created' AND callback_url IS NOT NULL
+ORDER BY position;
+
+-- asks: the last end, and the last word that asked for a delivery: an end or a request
+CREATE OR REPLACE TEMP TABLE callback_asks AS
+SELECT stream AS run_id, born, max(position) AS position,
+    arg_max(topic, position) = 'run.callback_requested' AS redelivery,
+    arg_max({'status': topic[5:], 'at': occurred_at, 'webhook_id': stream || '-' || version},
+        position) FILTER (topic <> 'run.callback_requested') AS ended
+FROM batch
+WHERE topic IN ('run.completed', 'run.failed', 'run.cancelled', 'run.callback_requested')
+GROUP BY stream, born;
+
+-- asked: an end begins a delivery of its own, a request begins the same one anew
+UPDATE callbacks SET
+    status = 'pending',
+    run_status = CASE WHEN a.ended IS NULL THEN callbacks.run_status ELSE a.ended.status END,
+    ended_at = CASE WHEN a.ended IS NULL THEN callbacks.ended_at ELSE a.ended.at END,
+    webhook_id = CASE WHEN a.ended IS NULL THEN callbacks.webhook_id ELSE a.ended.webhook_id END,
+    attempts = CASE WHEN a.ended IS NULL THEN callbacks.attempts ELSE 0 END,
+    attempted_at = CASE WHEN a.ended IS NULL THEN callbacks.attempted_at END,
+    status_code = CASE WHEN a.ended IS NULL THEN callbacks.status_code END,
+    error = CASE WHEN a.ended IS NULL THEN callbacks.error END,
+    redelivery = a.redelivery,
+    next_attempt_at = NULL,
+    asked_position = a.position
+FROM callback_asks a
+WHERE callbacks.born = a.born AND callbacks.run_id = a.run_id;
+
+-- attempts: every attempt is kept
+INSERT INTO callback_attempts BY NAME
+SELECT stream AS run_id, born, organization, webhook_id, attempt,
+    coalesce(redelivery, FALSE) AS redelivery, occurred_at AS attempted_at, url, status_code,
+    error, delivered, final, attempt_ns, next_attempt_at, position
+FROM batch WHERE topic = 'run.callback_attempted'
+ORDER BY position;
+
+-- tries: the batch's attempts at what is owed; only those after it was asked for settle it
+CREATE OR REPLACE TEMP TABLE callback_tries AS
+SELECT c.run_id, c.born, max(b.attempt) AS attempts,
+    arg_max({'at': b.occurred_at, 'status_code': b.status_code, 'error': b.error}, b.position)
+        AS last,
+    coalesce(bool_or(b.delivered) FILTER (b.position > c.asked_position), FALSE) AS delivered,
+    coalesce(bool_or(b.final) FILTER (b.position > c.asked_position), FALSE) AS final,
+    arg_max({'at': b.next_attempt_at}, b.position) FILTER (b.position > c.asked_position) AS next
+FROM batch b
+JOIN callbacks c ON c.born = b.born AND c.run_id = b.stream AND c.webhook_id = b.webhook_id
+WHERE b.topic = 'run.callback_attempted'
+GROUP BY c.run_id, c.born;
+
+-- tried: a delivery that arrived stays delivered, whatever came of attempts beside it
+UPDATE callbacks SET
+    status = CASE WHEN t.delivered OR callbacks.status = 'delivered' THEN 'delivered'
+        WHEN t.final THEN 'failed' ELSE callbacks.status END,
+    attempts = greatest(callbacks.attempts, t.attempts),
+    attempted_at = t.last.at,
+    status_code = t.last.status_code,
+    error = t.last.error,
+    next_attempt_at = CASE WHEN t.next IS NULL THEN callbacks.next_attempt_at ELSE t.next.at END
+FROM callback_tries t
+WHERE callbacks.born = t.born AND callbacks.run_id = t.run_id;

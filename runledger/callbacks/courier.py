@@ -1,0 +1,86 @@
+"""The courier: follows the log, sends what is due, and keeps what is left to do in order.
+
+It reads the log and nothing else, so that a replay of read models cannot send anything.
+"""
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import Final
+
+from runledger.callbacks.attempt import Sender
+from runledger.callbacks.outbox import Outbox, Pending
+from runledger.callbacks.receivers import Receivers
+from runledger.callbacks.settings import CallbackSettings
+from runledger.command_handler import Clock
+from runledger.errors import LedgerError
+
+_LOG: Final = logging.getLogger("runledger.callbacks")
+_AFTER_A_FAULT: Final = timedelta(minutes=1)
+
+
+class Courier:
+    """One holder of the lock at work. What is in flight ends before the next one is made."""
+
+    def __init__(
+        self, outbox: Outbox, sender: Sender, settings: CallbackSettings, clock: Clock
+    ) -> None:
+        self._outbox = outbox
+        self._sender = sender
+        self._clock = clock
+        self._receivers = Receivers(settings)
+        self.in_flight: set[asyncio.Task[None]] = set()
+        self.woken = asyncio.Event()
+        """Set when an attempt ends: there is room for another one."""
+
+    async def follow(self) -> bool:
+        """Read a page of the log; return whether there may be more."""
+        page = await asyncio.to_thread(self._outbox.read)
+        if page.position == self._outbox.position:
+            return False
+        for pending in self._outbox.fold(page):
+            self._receivers.add(pending)
+        return True
+
+    def send_due(self) -> None:
+        """Begin the attempts that are due, as many as receivers and limits have room for."""
+        moment = self._clock()
+        while (pending := self._receivers.take(moment)) is not None:
+            task = asyncio.create_task(self._attempt(pending))
+            self.in_flight.add(task)
+            task.add_done_callback(self.in_flight.discard)
+
+    async def _attempt(self, pending: Pending) -> None:
+        alive: bool | None = None
+        try:
+            pause = self._receivers.pause(pending, self._clock())
+            owed, alive = await self._sender.attempt(pending, pause)
+            if owed is None or owed.settled:
+                self._outbox.settle(pending.run_id)
+            else:
+                pending.take_over(owed)
+        except Exception as e:
+            # Whatever it was, the delivery is not given up for it.
+            _LOG.error(
+                "run %s: the callback could not be attempted: %s",
+                pending.run_id,
+                e,
+                exc_info=not isinstance(e, LedgerError),
+            )
+            pending.due = self._clock() + _AFTER_A_FAULT
+        finally:
+            pending.busy = False
+            self._receivers.done(pending.receiver, alive, self._clock())
+            if not pending.settled:
+                self._receivers.add(pending)
+            self.woken.set()
+
+    async def save(self) -> None:
+        """Keep the checkpoint."""
+        await asyncio.to_thread(self._outbox.save, self._outbox.checkpoint)
+
+    async def stop(self) -> None:
+        """Cut off what is still in flight."""
+        for task in self.in_flight:
+            task.cancel()
+        await asyncio.gather(*self.in_flight, return_exceptions=True)

@@ -1,0 +1,27 @@
+"""A process that delivers callbacks beside any number of writers."""
+
+import asyncio
+import signal
+
+from runledger.callbacks.dispatcher import Dispatcher
+from runledger.callbacks.settings import CallbackSettings
+from runledger.command_handler import CommandHandler
+from runledger.store import open_store
+
+
+async def dispatch(url: str, settings: CallbackSettings) -> None:
+    """Deliver the callbacks of the store at `url` until SIGINT or SIGTERM."""
+    store = await asyncio.to_thread(open_store, url, create=False)
+    handler = CommandHandler(store)
+    try:
+        dispatcher = Dispatcher(store, handler, settings)
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopped.set)
+        dispatcher.start()
+        await stopped.wait()
+        await dispatcher.close()
+    finally:
+        handler.close()
+        store.close()

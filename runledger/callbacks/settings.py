@@ -1,0 +1,172 @@
+"""How callbacks are delivered: keys, payload, what may be called, retries, limits."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Self
+
+from runledger.callbacks.signatures import Key, parse_key
+from runledger.errors import InvalidArgument
+from runledger.outbound import AddressPolicy
+
+CALENDAR: Final = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 50400.0, 72000.0, 86400.0)
+"""Seconds to wait before each attempt: ten attempts in 75 hours, as Standard Webhooks publishes."""
+
+_ENVIRONMENT: Final = "RUNLEDGER_CALLBACK_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallbackSettings:
+    """Every setting of callbacks. Times are seconds.
+
+    `dispatch=False` sends nothing and only says which callback_url a run may be created with.
+    `keys` (whsec_… or whsk_…) all sign, so that a receiver may hold the old or the next one;
+    `organization_keys` are those of an organization instead: whoever can check an HMAC can also
+    make one, so organizations that do not trust each other need keys of their own. `thin` leaves
+    metadata and result out; a payload above `max_payload_bytes` is cut and says so.
+
+    `allow_private_callbacks` and `allow_http` are for development; `allowed_hosts` are names that
+    may resolve to private addresses.
+
+    An attempt has `timeout_seconds` in all, and at most `max_response_bytes` are read. `calendar`
+    holds the waits before the attempts, each made up to `jitter` (a share) shorter or longer; a
+    Retry-After counts up to `max_retry_after_seconds`. A receiver gets at most `per_receiver`
+    attempts at a time, all together `max_in_flight`; after `breaker_failures` failures in a row it
+    is left alone for `breaker_seconds`, doubled with every further one up to `breaker_max_seconds`.
+    The log is looked at every `poll_seconds`, and the lock of another dispatcher every
+    `takeover_seconds`; on closing, what is due may still be sent for `closing_seconds`.
+    """
+
+    dispatch: bool = True
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    organization_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    thin: bool = False
+    max_payload_bytes: int = 262_144
+    allow_private_callbacks: bool = False
+    allow_http: bool = False
+    allowed_hosts: frozenset[str] = frozenset()
+    timeout_seconds: float = 20.0
+    max_response_bytes: int = 16_384
+    calendar: tuple[float, ...] = CALENDAR
+    jitter: float = 0.1
+    max_retry_after_seconds: float = 3600.0
+    per_receiver: int = 8
+    max_in_flight: int = 128
+    breaker_failures: int = 5
+    breaker_seconds: float = 30.0
+    breaker_max_seconds: float = 300.0
+    poll_seconds: float = 0.25
+    takeover_seconds: float = 1.0
+    closing_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not self.calendar or min(self.calendar) < 0:
+            raise InvalidArgument(
+                f"calendar: expected waits of 0 seconds or more, found {self.calendar!r}"
+            )
+        if not 0 <= self.jitter < 1:
+            raise InvalidArgument(f"jitter: expected a share below 1, found {self.jitter!r}")
+        for name in (
+            "max_payload_bytes",
+            "timeout_seconds",
+            "max_response_bytes",
+            "per_receiver",
+            "max_in_flight",
+            "breaker_failures",
+            "poll_seconds",
+            "takeover_seconds",
+        ):
+            if not getattr(self, name) > 0:
+                raise InvalidArgument(f"{name}: expected more than 0, found {getattr(self, name)}")
+        assert self._parsed is not None
+
+    @classmethod
+    def from_environment(cls, **given: Any) -> Self:
+        """Return the settings that RUNLEDGER_CALLBACK_… variables name, `given` before them.
+
+        KEYS (separated by spaces) and KEYS_FILE (see read_keys), neither where nothing is sent;
+        ALLOW_PRIVATE, ALLOW_HTTP and THIN (1 or 0); ALLOWED_HOSTS (separated by spaces).
+        """
+        found: dict[str, Any] = {}
+        signs = given.get("dispatch", True)
+        if signs and (file := _variable("KEYS_FILE")):
+            found["keys"], found["organization_keys"] = read_keys(Path(file))
+        if signs and (keys := _variable("KEYS")):
+            found["keys"] = (*found.get("keys", ()), *keys.split())
+        if hosts := _variable("ALLOWED_HOSTS"):
+            found["allowed_hosts"] = frozenset(hosts.split())
+        for name, variable in (
+            ("allow_private_callbacks", "ALLOW_PRIVATE"),
+            ("allow_http", "ALLOW_HTTP"),
+            ("thin", "THIN"),
+        ):
+            if (value := _variable(variable)) is not None:
+                found[name] = _truth(variable, value)
+        return cls(**{**found, **given})
+
+    @property
+    def policy(self) -> AddressPolicy:
+        """What may be called."""
+        return AddressPolicy(
+            allow_private=self.allow_private_callbacks,
+            allow_http=self.allow_http,
+            allowed_hosts=self.allowed_hosts,
+        )
+
+    @cached_property
+    def _parsed(self) -> dict[str | None, tuple[Key, ...]]:
+        owned = [(None, self.keys), *self.organization_keys.items()]
+        return {owner: tuple(map(parse_key, texts)) for owner, texts in owned}
+
+    def keys_of(self, organization: str) -> tuple[Key, ...]:
+        """Return the keys that sign an organization's callbacks."""
+        return self._parsed.get(organization, self._parsed[None])
+
+    def warnings(self) -> list[str]:
+        """Return what an operator must hear before anything is sent."""
+        said = []
+        if self.allow_private_callbacks:
+            said.append("callbacks may reach private addresses (allow_private_callbacks)")
+        if self.allow_http:
+            said.append("callbacks may be sent in the clear (allow_http)")
+        if self.dispatch and not self.keys and not self.organization_keys:
+            said.append("callbacks are sent unsigned: no keys are set")
+        return said
+
+
+def read_keys(file: Path) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """Return (keys, organization_keys) of a file: a line is `KEY`, or `ORGANIZATION KEY`."""
+    keys: list[str] = []
+    owned: dict[str, tuple[str, ...]] = {}
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as e:
+        raise InvalidArgument(f"keys file {str(file)!r}: {e.strerror}") from e
+    for number, line in enumerate(lines, 1):
+        match line.partition("#")[0].split():
+            case []:
+                pass
+            case [key]:
+                keys.append(key)
+            case [organization, key]:
+                owned[organization] = (*owned.get(organization, ()), key)
+            case _:
+                # The line itself may hold a key: it is not repeated.
+                raise InvalidArgument(
+                    f"keys file {str(file)!r}, line {number}: expected KEY or ORGANIZATION KEY"
+                )
+    return tuple(keys), owned
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(_ENVIRONMENT + name) or None
+
+
+def _truth(name: str, value: str) -> bool:
+    if value.lower() in ("1", "true", "yes", "on"):
+        return True
+    if value.lower() in ("0", "false", "no", "off"):
+        return False
+    raise InvalidArgument(f"{_ENVIRONMENT}{name}: expected 1 or 0, found {value!r}")

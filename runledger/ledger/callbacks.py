@@ -1,0 +1,116 @@
+"""Callbacks as a ledger's user sees them: what was delivered, what is owed, and again, please."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
+
+from projections.read_models import ROOT
+from runledger.callbacks import Dispatcher
+from runledger.errors import InvalidArgument
+from runledger.events import CallbackAttempted
+from runledger.ledger.base import LedgerBase
+from runledger.run import Actor
+from runledger.run.commands import RequestCallback
+from runledger.run.delivery import Delivery
+from runledger.sql_file import statements
+
+CallbackStatus = Literal["pending", "delivered", "failed"]
+_STATUSES: Final = ("pending", "delivered", "failed")
+_SQL: Final = statements(ROOT / "callbacks" / "queries.sql")
+_LOG: Final = logging.getLogger("runledger.callbacks")
+
+
+class Callback(NamedTuple):
+    """What is owed for a run (None where nothing is), and every attempt that was made."""
+
+    run_id: str
+    url: str | None
+    owed: Delivery | None
+    attempts: list[CallbackAttempted]
+
+
+class CallingLedger(LedgerBase):
+    """Everything about callbacks; sending them is the dispatcher's, here or in another process."""
+
+    _dispatcher: Dispatcher | None = None
+
+    def _start_callbacks(self) -> None:
+        settings = self._callbacks
+        if settings.dispatch:
+            self._dispatcher = Dispatcher(self.store, self.handler, settings, clock=self._clock)
+            self._dispatcher.start()
+        else:
+            for said in settings.warnings():
+                _LOG.warning("%s", said)
+
+    async def _stop_callbacks(self) -> None:
+        dispatcher, self._dispatcher = self._dispatcher, None
+        if dispatcher is not None:
+            await dispatcher.close()
+
+    async def get_callback(self, run_id: str, *, actor: Actor | None = None) -> Callback:
+        """Return what is owed for a run and the attempts, from its stream: always current."""
+        run = await self._load(run_id, actor)
+        stored = await asyncio.to_thread(self.store.read_stream, run_id, 0, None, False)
+        events = (row.event for row in stored)
+        attempts = [event for event in events if isinstance(event, CallbackAttempted)]
+        return Callback(run_id, run.callback_url, run.delivery, attempts)
+
+    async def list_callbacks(
+        self,
+        *,
+        statuses: Iterable[CallbackStatus] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = 100,
+        actor: Actor | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return rows of the read model `callbacks`, those asked for last first.
+
+        `since` and `until` (exclusive) are about when the run ended; no status means any.
+        """
+        wanted = list(statuses)
+        unknown = sorted(set(wanted) - set(_STATUSES))
+        if unknown:
+            raise InvalidArgument(
+                f"statuses: expected any of {', '.join(_STATUSES)}, found {unknown}"
+            )
+        if limit is not None and limit < 1:
+            raise InvalidArgument(f"limit: expected 1 or more, or None, found {limit}")
+        scope = {
+            "organization": self._organization(actor),
+            "statuses": wanted or None,
+            "since": since,
+            "until": until,
+            "limit": limit,
+        }
+        return await self._ask(lambda queries: queries.rows(_SQL["list"], scope))
+
+    async def redeliver_callback(self, run_id: str, *, actor: Actor | None = None) -> Delivery:
+        """Ask for a run's callback to be sent again, with the same webhook-id, at once.
+
+        The request is an event; whichever dispatcher follows the log sends it. Raises
+        IllegalTransition for a run that has not ended, InvalidArgument for one without a
+        callback_url.
+        """
+        owed = (await self._execute(run_id, RequestCallback(), actor=actor)).run.delivery
+        assert owed is not None
+        return owed
+
+    async def redeliver_callbacks(
+        self,
+        *,
+        statuses: Iterable[CallbackStatus] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        actor: Actor | None = None,
+    ) -> list[str]:
+        """Ask for all callbacks of a range to be sent again; return the ids of their runs."""
+        found = await self.list_callbacks(
+            statuses=statuses, since=since, until=until, limit=None, actor=actor
+        )
+        for row in reversed(found):
+            await self.redeliver_callback(row["run_id"], actor=actor)
+        return [row["run_id"] for row in reversed(found)]
