@@ -196,7 +196,7 @@ def _steps(events: list[StoredEvent]) -> list[Row]:
 
 
 def _tool_calls(events: list[StoredEvent]) -> list[Row]:
-    """Fold what is said of each call; what is said before the run makes the call is not about it."""
+    """Fold what is said of each call; what is said before the call is made is not about it."""
     rows: dict[str, Row] = {}
     for stored in events:
         event = stored.event

@@ -13,7 +13,7 @@ from tests.projections.oracle import Tables
 
 
 def contents(generation: Generation) -> Tables:
-    """Return the rows of every table that a read model keeps, sorted: their order does not count."""
+    """Return the rows of every table of a read model, sorted: their order does not count."""
     db = generation.cursor()
     names = db.execute(
         "SELECT table_name FROM duckdb_tables() WHERE NOT temporary"
