@@ -199,7 +199,7 @@ class RunCompleted(RunEvent):
 
     topic = "run.completed"
     stop_reason: StopReason
-    run_ns: NonNegativeInt | None
+    run_ns: NonNegativeInt | None = None
 
 
 class RunFailed(RunEvent):
@@ -207,7 +207,7 @@ class RunFailed(RunEvent):
 
     topic = "run.failed"
     stop_reason: StopReason
-    run_ns: NonNegativeInt | None
+    run_ns: NonNegativeInt | None = None
     error_type: str | None = None
     error_message: str | None = None
     error_data: Json | None = None
