@@ -2,9 +2,17 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    Strict,
+    ValidationError,
+)
 
 from runledger.errors import InvalidArgument, describe
 from runledger.events import StopReason
@@ -20,7 +28,7 @@ class DurationFilter(BaseModel):
     """Runs whose duration compares so with `value`, in nanoseconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    value: NonNegativeInt
+    value: Annotated[NonNegativeInt, Strict()]
     operator: Operator = "gt"
 
 
@@ -42,7 +50,7 @@ class RunFilter(BaseModel):
     template_family: str | None = None
     project_id: str | None = None
     conversation_id: str | None = None
-    step_count: NonNegativeInt | None = None
+    step_count: Annotated[NonNegativeInt, Strict()] | None = None
     step_count_operator: Operator = "eq"
     tools_used: list[str] | None = None
     duration_filter: DurationFilter | None = None
@@ -51,7 +59,7 @@ class RunFilter(BaseModel):
     end_date: AwareDatetime | None = None
     order_by: Literal["created_at", "duration"] = "created_at"
     ascending: bool = False
-    limit: int = Field(default=50, ge=1, le=MAX_LIMIT)
+    limit: int = Field(default=50, ge=1, le=MAX_LIMIT, strict=True)
     after: str | None = None
     before: str | None = None
 
