@@ -223,7 +223,7 @@ def test_a_number_that_json_does_not_have_is_refused_and_not_stored_as_null(numb
         Message(id="m1", role="user", extra={"score": number})
 
 
-@pytest.mark.parametrize("value", [(1, 2), {1, 2}, b"bytes", NOON, object()], ids=repr)
+@pytest.mark.parametrize("value", [(1, 2), {1, 2}, b"bytes", NOON, object()], ids=type)
 def test_a_value_that_would_come_back_as_another_is_refused(value: object) -> None:
     with pytest.raises(ValidationError, match="not a valid JSON value"):
         ToolCallContent(id="c1", name="rate", input={"given": value})

@@ -85,6 +85,27 @@ def test_no_appends_have_no_verdicts(store: Store) -> None:
     assert store.head() == 0
 
 
+def test_a_stream_may_come_again_in_one_append_where_the_write_before_left_it(
+    store: Store,
+) -> None:
+    twice = (write("a", 0, 2), write("b", 0), write("a", 2))
+    astray = (write("c", 0), write("d", 0), write("c", 5))
+    behind = (write("e", 0, 2), write("e", 1))
+    assert store.append([twice, astray, behind, append("f", 0)]) == [
+        Recorded(1, 4),
+        Conflicted("c", 5, 1),
+        Conflicted("e", 1, 2),
+        Recorded(5, 5),
+    ]
+    assert places(store) == [(1, "a", 1), (2, "a", 2), (3, "b", 1), (4, "a", 3), (5, "f", 1)]
+
+
+def test_a_stream_that_comes_again_conflicts_with_others_as_well(store: Store) -> None:
+    store.append([append("a", 0, 2)])
+    assert store.append([(write("a", 0), write("a", 1))]) == [Conflicted("a", 0, 2)]
+    assert store.append([(write("a", 2), write("a", 3))]) == [Recorded(3, 4)]
+
+
 @pytest.mark.parametrize(("expected", "count"), [(0, 0), (-1, 1)])
 def test_a_write_without_events_or_of_a_negative_version_cannot_be_made(
     expected: int, count: int
@@ -112,6 +133,13 @@ def test_stored_bytes_come_back_as_they_were(store: Store) -> None:
 def test_a_stream_in_two_requests_is_refused_with_nothing_recorded(store: Store) -> None:
     with pytest.raises(StoreRefused):
         store.append([append("a", 0), append("b", 0), append("a", 0)])
+    assert store.head() == 0
+    assert store.append([append("a", 0)])[0].__class__ is Recorded
+
+
+def test_a_stream_that_is_no_text_is_refused_with_nothing_recorded(store: Store) -> None:
+    with pytest.raises(StoreRefused, match="surrogates not allowed"):
+        store.append([append("a", 0), (StreamWrite("cut off: \ud83d", 0, (beat("e"),)),)])
     assert store.head() == 0
     assert store.append([append("a", 0)])[0].__class__ is Recorded
 
@@ -378,6 +406,32 @@ def test_a_leader_appends_and_others_append_meanwhile(open_stores: OpenStores) -
         assert two.append([append("a", 1)]) == [Recorded(2, 2)]
 
 
+def test_a_leader_knows_that_it_leads(open_stores: OpenStores) -> None:
+    one, two = open_stores(), open_stores()
+    assert not one.leads("callbacks")
+    with one.leadership("callbacks"):
+        assert one.leads("callbacks")
+        assert not one.leads("projections")
+        with two.leadership("callbacks"), one.leadership("callbacks"):
+            assert not two.leads("callbacks")
+        assert one.leads("callbacks")
+    assert not one.leads("callbacks")
+
+
+# Checkpoints
+
+
+def test_a_follower_finds_the_position_that_it_saved_last(open_stores: OpenStores) -> None:
+    one, two = open_stores(), open_stores()
+    assert one.checkpoint("callbacks") == 0
+    one.save_checkpoint("callbacks", 7)
+    one.save_checkpoint("callbacks", 2**40)
+    one.save_checkpoint("other", 1)
+    assert two.checkpoint("callbacks") == 2**40
+    assert two.checkpoint("other") == 1
+    assert two.head() == 0
+
+
 # Append-only, enforced by the database
 
 
@@ -450,6 +504,8 @@ def test_a_closed_store_refuses_everything(open_stores: OpenStores) -> None:
         store.facts,
         lambda: store.put_blob("ab" * 32, "image/png", b""),
         lambda: store.get_blob("ab" * 32),
+        lambda: store.checkpoint("callbacks"),
+        lambda: store.save_checkpoint("callbacks", 1),
     ):
         with pytest.raises(StoreUnavailable, match="closed"):
             use()

@@ -219,6 +219,13 @@ def test_what_the_database_cannot_take_is_refused_and_the_next_append_is_recorde
     assert len(log(store)) == 1
 
 
+def test_a_leader_whose_session_is_cut_knows_that_it_leads_no_more(store: Store, raw: Raw) -> None:
+    with store.leadership("callbacks"):
+        assert store.leads("callbacks")
+        raw("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        assert not store.leads("callbacks")
+
+
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Any]:
     """A server that the test may stop."""

@@ -1,6 +1,6 @@
 """The library's application recorder on the ledger's own table and append function."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -94,13 +94,21 @@ class LedgerRecorder(PostgresApplicationRecorder):
         Raises the driver's errors. Where the connection broke, the outcome is unknown; the next
         call opens another.
         """
+        conflicts = {
+            request: conflict
+            for request, writes in enumerate(appends)
+            if len(writes) > 1 and (conflict := _contradiction(writes))
+        }
         events = [
             (request, write.stream, version, *event)
             for request, writes in enumerate(appends)
+            if request not in conflicts
             for write in writes
             for version, event in enumerate(write.events, write.expected + 1)
         ]
-        return _verdicts(appends, self._call(events))
+        rows = self._call(events)
+        conflicts |= {row[0]: Conflicted(*row[1:]) for row in reversed(rows) if row[0] is not None}
+        return _verdicts(appends, rows, conflicts)
 
     def _call(self, events: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         columns = list(zip(*events, strict=True)) or [()] * len(ARGUMENTS)
@@ -156,8 +164,22 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 self._writer = None
 
 
-def _verdicts(appends: Sequence[Append], rows: Sequence[tuple[Any, ...]]) -> list[Verdict]:
-    conflicts = {row[0]: Conflicted(*row[1:]) for row in reversed(rows) if row[0] is not None}
+def _contradiction(append: Append) -> Conflicted | None:
+    """Return what is wrong within the append; the database compares its first versions alone."""
+    left: dict[str, int] = {}
+    for write in append:
+        found = left.get(write.stream, write.expected)
+        if found != write.expected:
+            return Conflicted(write.stream, write.expected, found)
+        left[write.stream] = found + len(write.events)
+    return None
+
+
+def _verdicts(
+    appends: Sequence[Append],
+    rows: Sequence[tuple[Any, ...]],
+    conflicts: Mapping[int, Conflicted],
+) -> list[Verdict]:
     (_, _, position, last) = next(row for row in rows if row[0] is None)
     verdicts: list[Verdict] = []
     for number, writes in enumerate(appends):

@@ -88,7 +88,7 @@ class PostgresStore:
                     # attempt was recorded, and it waited long enough.
                     raise StoreUnavailable(f"store {self.url!r}: {str(e).strip()}") from e
                 cut = e
-            except psycopg.Error as e:
+            except (psycopg.Error, UnicodeError) as e:
                 raise StoreRefused(f"store {self.url!r}: {str(e).strip()}") from e
         raise StoreUnavailable(f"store {self.url!r}: {str(cut).strip()}") from cut
 

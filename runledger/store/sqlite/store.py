@@ -23,6 +23,7 @@ _REFUSED = (
     sqlite3.DataError,
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
+    UnicodeError,
 )
 
 
