@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -138,8 +138,9 @@ class Generation:
 
     @property
     def about(self) -> About:
-        """Which generation this is."""
-        (row,) = self._db.execute(SQL["about"]).fetchall()
+        """Which generation this is; from any thread."""
+        with closing(self.cursor()) as db:
+            (row,) = db.execute(SQL["about"]).fetchall()
         return About(*row)
 
     @property
@@ -149,11 +150,12 @@ class Generation:
         return int(position)
 
     def rows(self) -> dict[str, int]:
-        """Return how many rows every table has."""
+        """Return how many rows every table has; from any thread."""
         counts = {}
-        for table in (table for model in self.models for table in model.keys):
-            ((count,),) = self._db.execute(SQL["count"], {"table": table}).fetchall()
-            counts[table] = int(count)
+        with closing(self.cursor()) as db:
+            for table in (table for model in self.models for table in model.keys):
+                ((count,),) = db.execute(SQL["count"], {"table": table}).fetchall()
+                counts[table] = int(count)
         return counts
 
     def advance(self, position: int) -> None:
@@ -192,10 +194,10 @@ class Generation:
                 cursor.interrupt()
 
     def checkpoint(self) -> None:
-        """Write the file whole, so that closing it takes no time; questions may go on meanwhile."""
-        with suppress(duckdb.TransactionException):
-            # Refused while somebody else's transaction has temporary tables: done at the next call.
-            self._db.execute(SQL["checkpoint"])
+        """Write the file whole, so that closing it takes no time; from any thread."""
+        # Refused while another thread's transaction writes; closing does what is left then.
+        with suppress(duckdb.TransactionException), closing(self.cursor()) as db:
+            db.execute(SQL["checkpoint"])
 
     def close(self) -> None:
         """Write the file whole and let go of it; every cursor is closed too."""

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from projections.generation import Generation
-from runledger.errors import NotFound, ReadModelsError, describe
+from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked, describe
 
 _NAME: Final = re.compile(r"^(\d{6,})\.(?:duckdb|json)$")
 State = Literal["building", "candidate", "live", "kept"]
@@ -172,12 +172,26 @@ class Generations:
         _flush(self.folder)
 
     def drop(self, number: int) -> None:
-        """Delete a generation that is not live; NotFound where it is not there."""
-        entry = self.get(number)
-        if entry.state == "live":
+        """Delete a generation that is not live; NotFound where it is not there.
+
+        Raises ReadModelsLocked for one that another process is building.
+        """
+        try:
+            entry = self.find(number)
+        except ReadModelsError:
+            entry = None
+        if entry is None and not self.file(number).exists():
+            self.get(number)
+        if entry is not None and entry.state == "live":
             raise ReadModelsError(
                 f"generation {number}: expected one that is not live; switch to another before"
             )
+        try:
+            Generation(self.file(number), read_only=True).close()
+        except ReadModelsLocked:
+            raise
+        except ReadModelsError:
+            pass  # Damaged, or of a newer version: in nobody's use.
         # The manifest goes last: a file without one would be a generation that nobody knows.
         for file in (self.file(number), Path(f"{self.file(number)}.wal"), self._manifest(number)):
             file.unlink(missing_ok=True)

@@ -133,6 +133,7 @@ class LiveReadModels:
             with self._projecting:
                 engine.catch_up(self.position)
                 candidate.close()
+                self._generation.checkpoint()
                 with self._gate.alone(self._generation.interrupt):
                     self._exchange(number)
         finally:

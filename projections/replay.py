@@ -1,0 +1,104 @@
+"""Replay: project the log again, from its first event, into a generation beside the live one."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from projections.batch import events_digest
+from projections.engine import Engine, Progress
+from projections.generation import Generation
+from projections.generations import Generations, Manifest
+from projections.read_models import ReadModel, discover
+from runledger.errors import ReadModelsLocked
+from runledger.store import Store
+from runledger.store.protocol import LogReader
+
+Begun = Callable[[int, int, int], None]
+"""Called once with (number of the generation, position it goes on from, position to reach)."""
+
+
+class Source(NamedTuple):
+    """A log to replay from other than the store: an archive, with events up to `head`."""
+
+    name: str
+    reader: Callable[[], LogReader]
+    head: int
+
+
+def build(
+    store: Store,
+    path: str | Path,
+    models: Sequence[ReadModel] | None = None,
+    *,
+    source: Source | None = None,
+    fresh: bool = False,
+    begun: Begun | None = None,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Build a generation beside `path` up to the end of the log; return its manifest.
+
+    One that a killed replay left, or that was built before by the same SQL from the same shapes
+    of events, is brought up to date instead, unless `fresh`. From an archive as far as it goes,
+    and from the store what is beyond. Raises ReadModelsLocked where another process is building.
+    """
+    generations = Generations(path)
+    chosen = tuple(discover() if models is None else models)
+    generation = _open(generations, chosen, source.name if source else "store", fresh)
+    started = time.monotonic()
+    try:
+        number, position = generation.about.number, generation.position
+        before = generations.find(number)
+        generations.record(generation, "building")
+        if begun is not None:
+            begun(number, position, store.head())
+        if source is not None and position < source.head:
+            _project(generation, source.reader(), lambda: source.head, progress)
+        _project(generation, store.log_reader(), store.head, progress)
+        generation.checkpoint()
+        spent = (before.seconds or 0.0) if before else 0.0
+        return generations.record(generation, "candidate", spent + time.monotonic() - started)
+    finally:
+        generation.close()
+
+
+def _project(
+    generation: Generation,
+    reader: LogReader,
+    head: Callable[[], int],
+    progress: Progress | None,
+) -> None:
+    try:
+        engine = Engine(generation, reader)
+        # Live takes in events meanwhile; what came during one round is the next.
+        while engine.position < (upto := head()):
+            before = engine.position
+            if engine.catch_up(upto, progress) == before:
+                break
+    finally:
+        reader.close()
+
+
+def _open(
+    generations: Generations, models: Sequence[ReadModel], source: str, fresh: bool
+) -> Generation:
+    """Open the generation to go on with, or a new one."""
+    generations.folder.mkdir(parents=True, exist_ok=True)
+    wanted = {model.name: model.digest for model in models}
+    for number in reversed(generations.numbers()):
+        entry = generations.find(number)
+        if entry is None and generations.file(number).exists():
+            # Killed before its manifest was written: nothing was projected.
+            with suppress(ReadModelsLocked):
+                generations.drop(number)
+        if entry is None or entry.state not in ("building", "candidate"):
+            continue
+        usable = entry.models == wanted and entry.events_digest == events_digest()
+        if usable and not fresh:
+            return Generation(generations.file(number))
+        if entry.state == "building":
+            generations.drop(number)
+    live = 1 if generations.path.exists() else 0
+    number = generations.next_number(live)
+    return Generation(generations.file(number), models, number=number, built_from=source)
