@@ -83,16 +83,17 @@ class CallbackSettings:
         assert self._parsed is not None
 
     @classmethod
-    def from_environment(cls, **given: Any) -> Self:
+    def from_environment(cls, *, keys_file: Path | None = None, **given: Any) -> Self:
         """Return the settings that RUNLEDGER_CALLBACK_… variables name, `given` before them.
 
-        KEYS (separated by spaces) and KEYS_FILE (see read_keys), neither where nothing is sent;
+        KEYS (separated by spaces) and KEYS_FILE, or `keys_file`: a line is `KEY` or
+        `ORGANIZATION KEY`; neither is read where nothing is sent.
         ALLOW_PRIVATE, ALLOW_HTTP and THIN (1 or 0); ALLOWED_HOSTS (separated by spaces).
         """
         found: dict[str, Any] = {}
         signs = given.get("dispatch", True)
-        if signs and (file := _variable("KEYS_FILE")):
-            found["keys"], found["organization_keys"] = read_keys(Path(file))
+        if signs and (file := keys_file or _variable("KEYS_FILE")):
+            found["keys"], found["organization_keys"] = _read_keys(Path(file))
         if signs and (keys := _variable("KEYS")):
             found["keys"] = (*found.get("keys", ()), *keys.split())
         if hosts := _variable("ALLOWED_HOSTS"):
@@ -136,8 +137,7 @@ class CallbackSettings:
         return said
 
 
-def read_keys(file: Path) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
-    """Return (keys, organization_keys) of a file: a line is `KEY`, or `ORGANIZATION KEY`."""
+def _read_keys(file: Path) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
     keys: list[str] = []
     owned: dict[str, tuple[str, ...]] = {}
     try:

@@ -13,6 +13,8 @@ from typer.core import TyperGroup
 
 from runledger.cli import (
     agents,
+    callbacks,
+    dispatch,
     doctor,
     expire,
     exporting,
@@ -37,6 +39,8 @@ MODULES: Final = (
     importing,
     exporting,
     expire,
+    callbacks,
+    dispatch,
 )
 
 _GLOBAL: Final = ("--store", "--read-models", "--organization")

@@ -22,6 +22,13 @@ class Delivery:
     settled: bool = False
     next_attempt_at: datetime | None = None
 
+    @property
+    def status(self) -> str:
+        """The delivery in a word: pending, delivered or failed."""
+        if self.delivered:
+            return "delivered"
+        return "failed" if self.settled else "pending"
+
     def attempted(self, event: CallbackAttempted) -> None:
         """Fold an attempt; one at an end that was replaced says nothing of this delivery."""
         if event.webhook_id != self.webhook_id:

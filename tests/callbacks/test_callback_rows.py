@@ -91,8 +91,8 @@ moves = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=12)
-@given(moves, st.sampled_from([1, 3, 1000]))
+@settings(deadline=None, max_examples=10)
+@given(moves, st.sampled_from([3, 1000]))
 def test_the_rows_are_what_the_runs_say_is_owed(given_moves, batch_events):
     log = Log()
     for number in range(RUNS):
@@ -117,8 +117,7 @@ def test_the_rows_are_what_the_runs_say_is_owed(given_moves, batch_events):
     assert rows.keys() == owed.keys()
     for run_id, run in owed.items():
         row, delivery = rows[run_id], run.delivery
-        status = "delivered" if delivery.delivered else "failed" if delivery.settled else "pending"
-        assert row["status"] == status
+        assert row["status"] == delivery.status
         assert row["run_status"] == run.status.value
         assert row["ended_at"] == log.ended_at[run_id]
         for name in ("webhook_id", "attempts", "redelivery", "next_attempt_at"):
