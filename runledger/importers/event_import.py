@@ -140,7 +140,7 @@ class EventImport:
                 self._refuse(place, line, "an event before it in its stream was refused")
             elif line.version in there:
                 met = True
-                if there[line.version] == line.event:
+                if there[line.version] == line.event():
                     self.report.unchanged += 1
                 else:
                     key = f"{line.stream} version {line.version}"
@@ -149,7 +149,7 @@ class EventImport:
                 expected = following if there else "the one after the last that is there"
                 self._refuse(place, line, f"version: expected {expected}, found {line.version}")
             else:
-                there[line.version] = line.event
+                there[line.version] = line.event()
                 unknown.append(Placed(place, line))
         self._meets_known = met
         return unknown

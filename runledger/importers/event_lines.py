@@ -7,6 +7,7 @@ for byte as the log holds them. A blob, before the first event that refers to it
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from hashlib import sha256
 from json.decoder import scanstring  # type: ignore[attr-defined]
@@ -29,15 +30,22 @@ from runledger.store.protocol import EncodedEvent, StoredRow
 _KEYS: Final = {"position", "stream", "version", "topic", "facts", "contents"}
 _OPENING: Final = (RunCreated, ConversationOpened)
 _DECODER: Final = json.JSONDecoder()
+_AS_EXPORTED: Final = re.compile(
+    r'\{"position":\d+,"stream":"([^"\\]+)","version":(\d+),"topic":"([^"\\]+)","facts":'
+)
+_CONTENTS: Final = ',"contents":'
 
 
 class EventLine(NamedTuple):
-    """An event as a line has it: encoded for the log, decoded for comparing."""
+    """An event as a line has it, checked, and still encoded as the log will hold it."""
 
     stream: str
     version: int
     encoded: EncodedEvent
-    event: Event
+
+    def event(self) -> Event:
+        """Return the event decoded."""
+        return decode(self.stream, self.version, *self.encoded)
 
 
 class BlobLine(NamedTuple):
@@ -73,15 +81,34 @@ def read_line(line: bytes) -> EventLine | BlobLine:
     Raises InvalidArgument, or UndecodableEvent for an event that is not in the catalogue.
     """
     fields: dict[str, Any] = {}
-    raw: dict[str, bytes] = {}
+    raw: dict[str, str] = {}
     try:
-        for key, value, text in _members(line.decode().strip()):
-            fields[key], raw[key] = value, text.encode()
+        text = line.decode().strip()
+        exported = _as_exported(text)
+        if exported is not None:
+            return exported
+        for key, value, written in _members(text):
+            fields[key], raw[key] = value, written
     except (ValueError, RecursionError) as e:
         raise InvalidArgument(f"not JSON: {e}") from None
     if "blob" in fields:
         return _blob(fields)
     return _event(fields, raw)
+
+
+def _as_exported(text: str) -> EventLine | None:
+    """Return the event of a line as `event_line` writes it; None for a line of another layout."""
+    head = _AS_EXPORTED.match(text)
+    if head is None:
+        return None
+    _, end = _DECODER.raw_decode(text, head.end())
+    contents = None
+    if text.startswith(_CONTENTS, end) and text.endswith("}"):
+        contents = text[end + len(_CONTENTS) : -1]
+    elif text[end:] != "}":
+        return None
+    stream, version, topic = head.groups()
+    return _checked(stream, int(version), topic, text[head.end() : end], contents)
 
 
 def _members(text: str) -> Iterator[tuple[str, Any, str]]:
@@ -127,7 +154,7 @@ def _blob(fields: dict[str, Any]) -> BlobLine:
     return BlobLine(digest, media_type, data)
 
 
-def _event(fields: dict[str, Any], raw: dict[str, bytes]) -> EventLine:
+def _event(fields: dict[str, Any], raw: dict[str, str]) -> EventLine:
     unknown = sorted(fields.keys() - _KEYS)
     if unknown:
         raise InvalidArgument(f"expected the keys {sorted(_KEYS)}, found {unknown} too")
@@ -135,10 +162,14 @@ def _event(fields: dict[str, Any], raw: dict[str, bytes]) -> EventLine:
         if type(fields.get(key)) is not kind:
             raise InvalidArgument(f"{key}: expected {kind.__name__}, found {fields.get(key)!r:.80}")
     stream, version, topic = fields["stream"], fields["version"], fields["topic"]
-    facts, contents = raw["facts"], raw.get("contents")
-    event = decode(stream, version, topic, facts, contents)
-    _check_place(stream, version, event)
-    return EventLine(stream, version, EncodedEvent(topic, facts, contents), event)
+    return _checked(stream, version, topic, raw["facts"], raw.get("contents"))
+
+
+def _checked(stream: str, version: int, topic: str, facts: str, contents: str | None) -> EventLine:
+    bodies = None if contents is None else contents.encode()
+    encoded = EncodedEvent(topic, facts.encode(), bodies)
+    _check_place(stream, version, decode(stream, version, *encoded))
+    return EventLine(stream, version, encoded)
 
 
 def _check_place(stream: str, version: int, event: Event) -> None:
