@@ -2,9 +2,11 @@
 
 import sqlite3
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from subprocess import run
 from typing import Any
 
@@ -265,6 +267,18 @@ def test_processes_that_make_the_same_store_at_once_all_open_it(
     assert sorted(verdicts) == [Recorded(n, n) for n in range(1, 7)]
 
 
+def test_a_vain_attempt_in_the_leader_s_own_process_does_not_loosen_the_lock(
+    open_stores: Callable[[], Store], store_url: str
+) -> None:
+    one, two = open_stores(), open_stores()
+    with one.leadership("callbacks") as leads:
+        assert leads
+        with two.leadership("callbacks") as leads_too:
+            assert not leads_too
+        with working(lead, store_url) as (other,):
+            assert other.told() is False
+
+
 def test_a_killed_leader_leaves_the_lock(open_stores: Callable[[], Store], store_url: str) -> None:
     store = open_stores()
     with working(lead, store_url) as (leader,):
@@ -279,8 +293,37 @@ def test_a_killed_leader_leaves_the_lock(open_stores: Callable[[], Store], store
     pytest.fail("the lock of a killed process is still held")
 
 
+def test_a_store_whose_maker_was_killed_is_made_by_the_next(
+    store_url: str,
+) -> None:
+    random = Random(3)
+    for number in range(20):
+        url = f"{store_url}{number}"
+        with working(open_and_append, url) as (maker,):
+            assert maker.told() == "ready"
+            maker.pipe.send("go")
+            time.sleep(random.random() * 0.03)  # the kill falls anywhere in the making
+            maker.kill()
+        with closing(open_store(url)) as store:
+            head = store.head()
+            assert head in (0, 1)
+            assert store.append([append("a", 0)])[0].__class__ is Recorded
+            with pytest.raises(Exception, match="the ledger is append-only"):
+                change(url)
+
+
+def change(url: str) -> None:
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file:
+            file.execute("DELETE FROM ledger_events")
+    else:
+        with psycopg.connect(**parse(url).keywords) as server:
+            server.execute("DELETE FROM ledger_events")
+
+
 FORGETFUL = """
 import sys
+import time
 from runledger.store import open_store
 from tests.store.samples import append
 store = open_store(sys.argv[1])
