@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from runledger.cli import (
     agents,
     callbacks,
+    demo,
     dispatch,
     doctor,
     expire,
@@ -29,6 +30,7 @@ from runledger.cli.settings import READ_MODELS, STORE, Settings
 from runledger.errors import LedgerError
 
 MODULES: Final = (
+    demo,
     runs,
     usage,
     percentiles,

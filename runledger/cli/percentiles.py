@@ -1,6 +1,7 @@
 """`runledger percentiles`: how long runs take."""
 
-from typing import Annotated
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -51,6 +52,11 @@ def percentiles(
     if as_json:
         printing.print_json(rows)
         return
+    print_percentiles(rows, groups)
+
+
+def print_percentiles(rows: Iterable[Mapping[str, Any]], groups: Collection[str]) -> None:
+    """Print durations as a table."""
     keys = [key for key in ("project_id", "agent_id", "day") if key.split("_")[0] in groups]
     printing.print_table(
         [*keys, "runs", *_MARKS],

@@ -1,5 +1,6 @@
 """`runledger runs list`: a page of runs, by any filter."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -98,9 +99,16 @@ def list_runs(
     if as_json:
         printing.print_json(runs)
         return
-    columns = ("run_id", "agent_id", "status", "stop_reason", "created_at")
-    numbers = ("duration", "steps", "prompt", "completion")
-    printing.print_table([*columns, *numbers, "tools"], map(_row, runs), right=numbers)
+    print_runs(runs)
+
+
+def print_runs(runs: Iterable[Any]) -> None:
+    """Print runs as a table."""
+    columns = ("run_id", "agent_id", "status", "duration", "stop_reason", "created_at")
+    numbers = ("steps", "prompt", "completion")
+    printing.print_table(
+        [*columns, *numbers, "tools"], map(_row, runs), right=("duration", *numbers)
+    )
 
 
 def _row(run: Any) -> list[str]:
@@ -108,9 +116,9 @@ def _row(run: Any) -> list[str]:
         run.run_id,
         run.agent_id,
         run.status,
+        show_duration(run.run_ns),
         run.stop_reason or "-",
         show_moment(run.created_at),
-        show_duration(run.run_ns),
         show_count(run.num_steps),
         show_count(run.prompt_tokens),
         show_count(run.completion_tokens),

@@ -53,7 +53,7 @@ def show(
     for message in found.get("messages", ()):
         typer.echo(f"\n{message.role}  {show_moment(message.created_at)}  {message.id}")
         for line in _lines(message):
-            typer.echo(f"  {line}")
+            typer.echo(f"  {printing.visible(line)}")
 
 
 @app.command(epilog=example(f"runledger runs cancel {_RUN} --reason 'not needed any more'"))

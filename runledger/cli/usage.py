@@ -1,6 +1,7 @@
 """`runledger usage`: token totals."""
 
-from typing import Annotated
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -59,12 +60,18 @@ def usage(
     if as_json:
         printing.print_json(rows)
         return
+    print_usage(rows, by)
+
+
+def print_usage(rows: Iterable[Mapping[str, Any]], by: Collection[str]) -> None:
+    """Print token totals as a table."""
     keys = [key for key in ("project_id", "agent_id", "model", "day") if key.split("_")[0] in by]
+    names = [count.removesuffix("_tokens") for count in _COUNTS]
     printing.print_table(
-        [*keys, *(count.removesuffix("_tokens") for count in _COUNTS)],
+        [*keys, *names],
         (
             [*(str(row[key] or "-") for key in keys), *(show_count(row[c]) for c in _COUNTS)]
             for row in rows
         ),
-        right=[count.removesuffix("_tokens") for count in _COUNTS],
+        right=names,
     )

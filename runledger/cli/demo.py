@@ -1,0 +1,81 @@
+"""`runledger demo`: let an agent loop happen, and show what was projected from it."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runledger.cli import percentiles, printing, run_list, usage
+from runledger.cli.options import Json, example
+from runledger.cli.settings import Settings, acting, given
+
+if TYPE_CHECKING:
+    from runledger import RunLedger
+
+app = typer.Typer()
+
+
+@app.command(epilog=example("runledger demo", "runledger demo --directory /var/tmp/demo"))
+def demo(
+    ctx: typer.Context,
+    directory: Annotated[
+        Path, typer.Option(help="Where the demo's own store and read models go.")
+    ] = Path("demo"),
+    as_json: Json = False,
+) -> None:
+    """Let a few dozen runs of every fate happen in a ledger of its own, and show them."""
+    import asyncio
+
+    from runledger import RunLedger
+    from runledger.demo import work
+
+    own = Settings(
+        f"sqlite:///{directory / 'runs.db'}",
+        str(directory / "runs.duckdb"),
+        given(ctx).organization,
+    )
+
+    async def happen() -> dict[str, Any]:
+        async with RunLedger.open(own.store, own.read_models, actor=acting(own)) as ledger:
+            await work(ledger)
+            return await _shown(ledger)
+
+    directory.mkdir(parents=True, exist_ok=True)
+    shown = asyncio.run(happen())
+    if as_json:
+        printing.print_json(shown)
+        return
+    typer.echo("Runs, the newest first:\n")
+    run_list.print_runs(shown["runs"])
+    typer.echo("\nTokens by model:\n")
+    usage.print_usage(shown["usage"], ["model"])
+    typer.echo("\nHow long runs take, by agent:\n")
+    percentiles.print_percentiles(shown["percentiles"], ["agent"])
+    _next(own, shown["runs"])
+
+
+async def _shown(ledger: "RunLedger") -> dict[str, Any]:
+    return {
+        "runs": await ledger.list_runs(limit=40),
+        "usage": await ledger.usage_totals(by=["model"]),
+        "percentiles": await ledger.duration_percentiles(by=["agent"]),
+    }
+
+
+def _next(own: Settings, runs: list[Any]) -> None:
+    command = shlex.quote(sys.argv[0]) if sys.argv[0].endswith("runledger") else "runledger"
+    failed = next((run.run_id for run in runs if run.status == "failed"), runs[0].run_id)
+    typer.echo(
+        f"""
+All of it was projected from events in {own.store.removeprefix("sqlite:///")}. What to type next:
+
+  export RUNLEDGER_STORE={shlex.quote(own.store)}
+  export RUNLEDGER_READ_MODELS={shlex.quote(own.read_models)}
+  {command} runs list --status failed
+  {command} runs show {failed} --messages
+  {command} sql "SELECT name, status, count(*) FROM tool_calls GROUP BY ALL ORDER BY ALL"
+  {command} doctor
+  {command} --help"""
+    )
