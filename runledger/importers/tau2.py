@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 from runledger.errors import InvalidId
 from runledger.ids import check_id, derived_id
 from runledger.importers.foreign import Foreign
-from runledger.importers.tau2_calls import CallIds
 from runledger.importers.tau2_file import Experiment
 from runledger.importers.tau2_message import flattened, ledger_message
 from runledger.run import commands as c
@@ -71,11 +70,11 @@ def timed_commands(given: dict[str, Any], about: Experiment, known: Identity) ->
     yield start, c.CreateRun(about.agent_id, metadata=_metadata(source, about, known.digest))
     yield start, c.StartRun()
     moment = start
-    calls = CallIds()
+    callers: dict[str, str | None] = {}
     for number, message in enumerate(flattened(source.objects("messages"))):
         # A message without a time happened no earlier than the one before it.
         moment = message.time("timestamp") or moment
-        yield moment, _message(message, known.run_id, number, about, calls)
+        yield moment, _message(message, known.run_id, number, about, callers)
     yield end, _end(source, run_ns)
 
 
@@ -114,12 +113,12 @@ def _metadata(source: Foreign, about: Experiment, digest: str) -> dict[str, Any]
 
 
 def _message(
-    source: Foreign, run_id: str, number: int, about: Experiment, calls: CallIds
+    source: Foreign, run_id: str, number: int, about: Experiment, callers: dict[str, str | None]
 ) -> c.RecordStep | c.RecordMessages:
     message_id = derived_id("message", run_id, str(number))
     usage = source.object("usage")
     if usage is None:
-        return c.RecordMessages([ledger_message(source, message_id, None, None, calls)])
+        return c.RecordMessages([ledger_message(source, message_id, None, None, callers)])
     by_user = source.fields.get("role") == "user"
     model = about.user_model if by_user else about.agent_model
     step_id = derived_id("step", run_id, str(number))
@@ -133,7 +132,9 @@ def _message(
         "step_ns": source.seconds_as_ns("generation_time_seconds"),
         "tags": ["user_simulator" if by_user else "agent"],
     }
-    return c.RecordStep(step_id, facts, [ledger_message(source, message_id, step_id, model, calls)])
+    return c.RecordStep(
+        step_id, facts, [ledger_message(source, message_id, step_id, model, callers)]
+    )
 
 
 def _end(source: Foreign, run_ns: int) -> c.CompleteRun | c.FailRun:

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from runledger.errors import InvalidArgument, describe
 from runledger.importers.foreign import Foreign
-from runledger.importers.tau2_calls import CallIds
 from runledger.messages import (
     Function,
     Message,
@@ -38,9 +37,16 @@ def flattened(messages: Iterator[Foreign]) -> Iterator[Foreign]:
 
 
 def ledger_message(
-    source: Foreign, message_id: str, step_id: str | None, model: str | None, calls: CallIds
+    source: Foreign,
+    message_id: str,
+    step_id: str | None,
+    model: str | None,
+    callers: dict[str, str | None],
 ) -> Message:
-    """Return the message; raises InvalidArgument that names the place of the fault."""
+    """Return the message; raises InvalidArgument that names the place of the fault.
+
+    `callers` is the step that made each open call, so that a return belongs to it too.
+    """
     role = _ROLES.get(str(source.fields.get("role")))
     if role is None:
         raise source.fault("role", "system, user, assistant or tool")
@@ -48,45 +54,47 @@ def ledger_message(
         "id": message_id,
         "role": role,
         "created_at": source.time("timestamp"),
-        "step_id": step_id,
-    }
-    extra = {
-        key: value
-        for key, value in source.fields.items()
-        if key not in _MAPPED and value is not None
+        "extra": _extra(source, role) or None,
     }
     if role == "tool":
-        original = source.text("id") or ""
-        answered = calls.answered(original)
-        if answered == original:
-            extra.pop("id", None)
-        failed = source.flag("error")
+        call_id, failed = _call_id(source), source.flag("error")
         fields.update(
-            tool_call_id=answered,
-            step_id=calls.step_of(answered),
+            tool_call_id=call_id,
+            step_id=callers.pop(call_id, None),
             is_err=failed,
             tool_returns=[
                 ToolReturn(
-                    tool_call_id=answered,
+                    tool_call_id=call_id,
                     status="error" if failed else "success",
                     func_response=source.text("content"),
                 )
             ],
         )
     else:
-        made = list(_calls(source, step_id, calls))
-        renamed = {call.id: original for original, call in made if call.id != original}
-        if renamed:
-            extra["tool_call_ids"] = renamed
+        made = list(_calls(source))
+        callers.update((call.id, step_id) for call in made)
         fields.update(
-            model=model,
-            content=_content(source),
-            tool_calls=[call for _, call in made] or None,
+            step_id=step_id, model=model, content=_content(source), tool_calls=made or None
         )
     try:
-        return Message.model_validate({**fields, "extra": extra or None})
+        return Message.model_validate(fields)
     except ValidationError as e:
         raise InvalidArgument(f"{source.place}: {describe(e)}") from e
+
+
+def _extra(source: Foreign, role: Role) -> dict[str, Any]:
+    # The id of a tool message is the call that it answers; others have ids of their own.
+    mapped = _MAPPED | {"id"} if role == "tool" else _MAPPED
+    return {
+        key: value
+        for key, value in source.fields.items()
+        if key not in mapped and value is not None
+    }
+
+
+def _call_id(source: Foreign) -> str:
+    """Return the id; calls that were never given one get a name, which the run numbers."""
+    return source.text("id") or "call"
 
 
 def _content(source: Foreign) -> list[TextContent | ReasoningContent] | None:
@@ -99,20 +107,15 @@ def _content(source: Foreign) -> list[TextContent | ReasoningContent] | None:
     return parts or None
 
 
-def _calls(source: Foreign, step_id: str | None, calls: CallIds) -> Iterator[tuple[str, ToolCall]]:
-    """Yield (the source's id, the call)."""
+def _calls(source: Foreign) -> Iterator[ToolCall]:
     for call in source.objects("tool_calls"):
         name, arguments = call.text("name"), call.fields.get("arguments")
         if not name:
             raise call.fault("name", "the name of a tool")
         if not isinstance(arguments, str):
             arguments = json.dumps(arguments or {}, ensure_ascii=False)
-        original = call.text("id") or ""
-        yield (
-            original,
-            ToolCall(
-                id=calls.call(original, step_id),
-                function=Function(name=name, arguments=arguments),
-                requestor=call.text("requestor") or source.text("role"),
-            ),
+        yield ToolCall(
+            id=_call_id(call),
+            function=Function(name=name, arguments=arguments),
+            requestor=call.text("requestor") or source.text("role"),
         )
