@@ -47,7 +47,7 @@ def _apply(run: dict[str, Any], topic: str, facts: dict[str, Any]) -> None:
     elif topic in ("run.completed", "run.failed", "run.cancelled"):
         run.update(status=topic.removeprefix("run."), stop_reason=facts["stop_reason"])
         if not run["ended"]:
-            run.update(ended=True, run_ns=facts["run_ns"])
+            run.update(ended=True, run_ns=facts.get("run_ns"))
     elif topic == "run.deleted":
         run["deleted"] = True
     elif topic in ("run.started", "run.step_recorded", "run.messages_recorded"):
