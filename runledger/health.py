@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from projections.generation import Generation
+from projections.read_models import changed, discover
 from runledger.errors import LedgerError, ReadModelsLocked
 from runledger.store import Store, open_store
 
@@ -76,7 +77,7 @@ def _read_models(path: Path, head: int) -> Iterator[Check]:
         yield Check("read models", "wrong", str(e))
         return
     try:
-        position, changed = generation.position, generation.changed_models()
+        position, stale = generation.position, changed(generation.models, discover())
     finally:
         generation.close()
     yield Check("read models", "ok", str(path))
@@ -86,8 +87,8 @@ def _read_models(path: Path, head: int) -> Iterator[Check]:
         yield Check("read models' position", "wrong", ahead)
     else:
         yield Check("read models' position", "ok", behind)
-    if changed:
-        found = f"changed since their rows were made: {', '.join(changed)}; run `runledger replay`"
+    if stale:
+        found = f"changed since their rows were made: {', '.join(stale)}; run `runledger replay`"
         yield Check("read models' SQL", "wrong", found)
     else:
         yield Check("read models' SQL", "ok", "the one that made their rows")
