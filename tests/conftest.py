@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 import psycopg
 import pytest
@@ -12,10 +13,10 @@ from runledger.store import Store, open_store
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
+def postgres() -> str:
     """The address of a real server, started for this test run."""
-    server = get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-    return server.get_uri()
+    # Not below pytest's own directory: another run closes that to the server's user.
+    return get_server(mkdtemp(prefix="runledger-"), cleanup_mode="delete").get_uri()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

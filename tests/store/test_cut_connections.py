@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
+from tempfile import mkdtemp
 from threading import Thread
 from typing import Any
 
@@ -227,11 +227,11 @@ def test_a_leader_whose_session_is_cut_knows_that_it_leads_no_more(store: Store,
 
 
 @pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[Any]:
+def own_server() -> Iterator[Any]:
     """A server that the test may stop."""
-    server = get_server(tmp_path / "pg", cleanup_mode="stop")
+    server = get_server(mkdtemp(prefix="runledger-"), cleanup_mode="delete")
     yield server
-    server.stop()
+    server.cleanup()
 
 
 def test_a_server_that_crashed_and_is_back_is_not_noticed(
