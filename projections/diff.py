@@ -1,8 +1,7 @@
 """Two generations compared: digests of 1,024 buckets of keys, then rows, then columns."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -73,16 +72,6 @@ class TableDiff(_Finding):
     def share(self) -> float:
         """Differing rows as a share of the larger side, 0 to 1."""
         return self.differing / max(self.rows_old, self.rows_new, 1)
-
-
-@contextmanager
-def beside(db: Any, path: Path) -> Iterator[None]:
-    """Attach a closed generation for the block as ALIAS."""
-    db.execute(SQL["attach"], {"path": str(path)})
-    try:
-        yield
-    finally:
-        db.execute(SQL["detach"])
 
 
 class Diff:

@@ -83,14 +83,20 @@ class Explainer:
             if column in key:
                 yield str(key[column])
                 return
-        columns = {name for (name,) in db.execute(SQL["run_columns"]).fetchall()}
-        shared = [name for name in key if name in columns]
-        if not shared:
+        found = db.execute(SQL["run_tables"]).fetchall()
+        shared = {table: [name for name in columns if name in key] for table, columns in found}
+        # The table that says most of what the key says; the runs themselves where two say as much.
+        best = max(shared, key=lambda table: (len(shared[table]), table == "runs"), default=None)
+        if best is None or not shared[best]:
             return
-        value = [_text(key[name]) for name in shared]
-        for (run_id,) in db.execute(
-            SQL["sharing"], {"shared": shared, "value": value, "limit": MOST_RUNS}
-        ).fetchall():
+        scope = {
+            "table": best,
+            "shared": shared[best],
+            "value": [_text(key[name]) for name in shared[best]],
+            "day": key.get("day"),
+            "limit": MOST_RUNS,
+        }
+        for (run_id,) in db.execute(SQL["sharing"], scope).fetchall():
             yield run_id
 
     def _first_disagreement(

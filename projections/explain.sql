@@ -6,15 +6,22 @@ FROM (
 )
 WHERE json_extract_string(_key, '$[*]') = $value::VARCHAR[];
 
--- sharing: runs that agree with a key as far as it speaks of runs, those that changed first
+-- run_tables: tables whose rows are of runs, with their columns
+SELECT table_name, list(column_name ORDER BY column_index) AS columns FROM duckdb_columns()
+WHERE database_name = current_database() AND schema_name = 'main'
+GROUP BY table_name HAVING list_has_all(columns, ['run_id', 'born', 'created_at'])
+ORDER BY table_name;
+
+-- sharing: runs whose rows agree with a key as far as it speaks of them; first those of its day,
+-- then those that changed
 SELECT run_id
 FROM (
-    SELECT run_id, born, json_array(*COLUMNS(lambda c: list_contains($shared, c))) AS _key
-    FROM query_table('runs')
+    SELECT run_id, born, created_at,
+        json_array(*COLUMNS(lambda c: list_contains($shared, c))) AS _key
+    FROM query_table($table)
 )
 WHERE json_extract_string(_key, '$[*]') = $value::VARCHAR[]
-ORDER BY run_id NOT IN (SELECT c.run_id FROM changed_runs c), born DESC LIMIT $limit;
-
--- run_columns: what a key and the runs can have in common
-SELECT column_name FROM duckdb_columns()
-WHERE database_name = current_database() AND schema_name = 'main' AND table_name = 'runs';
+GROUP BY run_id
+ORDER BY bool_or(created_at::DATE = $day::DATE) DESC NULLS LAST,
+    run_id NOT IN (SELECT c.run_id FROM changed_runs c), max(born) DESC
+LIMIT $limit;

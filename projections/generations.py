@@ -53,9 +53,13 @@ class Generations:
         names = os.listdir(self.folder) if self.folder.is_dir() else []
         return sorted({int(found[1]) for name in names if (found := _NAME.match(name))})
 
-    def next_number(self, live: int = 0) -> int:
-        """Return a number that was never used; the live generation's counts as used."""
-        return max([live, *self.numbers()], default=0) + 1
+    def next_number(self) -> int:
+        """Return a number that was never used; 1 is that of the first live generation."""
+        return max([1, *self.numbers()]) + 1
+
+    def first_number(self) -> int:
+        """Return the number of a live generation that is made where there is none."""
+        return self.next_number() if self.numbers() else 1
 
     def entries(self) -> list[Manifest]:
         """Return the manifests of the generations that are there, in order."""
@@ -129,7 +133,7 @@ class Generations:
                 twin.unlink()
             else:
                 # The live file was copied away and back: two files claim one number.
-                number = self.next_number(number)
+                number = max(number + 1, self.next_number())
                 live.renumber(number)
         for other in self.numbers():
             if other == number:
@@ -170,6 +174,18 @@ class Generations:
             raise ReadModelsError(f"switch to generation {number}: {e}") from e
         _flush(self.path.parent)
         _flush(self.folder)
+
+    def install(self, number: int) -> Manifest:
+        """Make a generation the live one where there is none."""
+        self.get(number)
+        try:
+            # A link, not a rename: it fails where somebody made live read models meanwhile.
+            os.link(self.file(number), self.path)
+        except OSError as e:
+            raise ReadModelsError(f"switch to generation {number}: {e}") from e
+        self.file(number).unlink()
+        self.mark(number, "live")
+        return self.get(number)
 
     def drop(self, number: int) -> None:
         """Delete a generation that is not live; NotFound where it is not there.

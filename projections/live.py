@@ -1,22 +1,25 @@
 """The live read models: kept by one process, caught up before each answer, read by many threads."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Final, TypeVar
 
 import duckdb
 
 from projections.engine import Engine, Progress
 from projections.gate import Gate
-from projections.generation import SQL, Generation
+from projections.generation import Generation
 from projections.generations import Generations, Manifest
 from projections.queries import Queries
 from projections.read_models import changed, discover
-from runledger.errors import ReadModelsError
+from projections.snapshot import Snapshot
+from runledger.errors import ReadModelsError, ReadModelsLocked
 from runledger.store import Store
 
+REOPEN_SECONDS: Final = 30.0
 _T = TypeVar("_T")
 
 
@@ -30,7 +33,7 @@ class LiveReadModels:
     def __init__(self, store: Store, path: str | Path) -> None:
         self._store = store
         self.generations = Generations(path)
-        self._generation = Generation(path, number=self.generations.next_number())
+        self._generation = Generation(path, number=self.generations.first_number())
         try:
             self.generations.recover(self._generation)
             self._reader = store.log_reader()
@@ -101,22 +104,14 @@ class LiveReadModels:
         return known[1]
 
     @contextmanager
-    def snapshot(self) -> Iterator[tuple[Any, int]]:
-        """Give a connection that sees the read models as of one position, and the position.
-
-        Live goes on; what it takes in meanwhile is not seen. Temporary tables made in the block
-        are gone after it.
-        """
-        cursor = self._generation.cursor()
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Give the read models as of one position for the block; live goes on."""
+        with self._projecting:
+            snapshot = Snapshot(self._generation)
         try:
-            with self._projecting:
-                cursor.execute("BEGIN")
-                # The first statement, not BEGIN, decides what the transaction sees.
-                ((position,),) = cursor.execute(SQL["position"]).fetchall()
-            yield cursor, position
-            cursor.execute("ROLLBACK")
+            yield snapshot
         finally:
-            cursor.close()
+            snapshot.close()
 
     def switch(self, number: int) -> Manifest:
         """Make another generation the live one; the one that was is kept.
@@ -134,23 +129,33 @@ class LiveReadModels:
                 engine.catch_up(self.position)
                 candidate.close()
                 self._generation.checkpoint()
+                before = self.generations.record(self._generation, "live").number
                 with self._gate.alone(self._generation.interrupt):
-                    self._exchange(number)
+                    self._exchange(before, number)
         finally:
             reader.close()
             candidate.close()
         self.generations.recover(self._generation)
         return self.generations.record(self._generation, "live")
 
-    def _exchange(self, number: int) -> None:
-        before = self._generation.about.number
+    def _exchange(self, before: int, number: int) -> None:
         self._generation.close()
         try:
             self.generations.exchange(before, number)
         finally:
-            # Whichever it is that lies there.
-            self._generation = Generation(self.path)
+            self._generation = self._reopen()
             self._engine = Engine(self._generation, self._reader)
+
+    def _reopen(self) -> Generation:
+        """Open whichever generation lies at the path; others may have looked in meanwhile."""
+        deadline = time.monotonic() + REOPEN_SECONDS
+        while True:
+            try:
+                return Generation(self.path)
+            except ReadModelsLocked:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
     def close(self) -> None:
         """Let go of the file."""

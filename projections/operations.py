@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from projections.comparison import Comparison
-from projections.diff import Diff, beside
+from projections.diff import Diff
 from projections.engine import Engine
 from projections.explain import Explainer
 from projections.generation import Generation
@@ -40,28 +40,27 @@ class Operations:
             try:
                 # Live first: it must not be behind what the candidate has taken in.
                 self._live.catch_up()
-                with self._live.snapshot() as (db, position):
-                    self._follow(candidate, position)
+                with self._live.snapshot() as snapshot:
+                    self._follow(candidate, snapshot.position)
                     generations.record(candidate, generations.get(number).state)
                     parked_new = candidate.rows().get("parked_runs", 0)
                     candidate.close()
-                    with beside(db, generations.file(number)):
-                        diff = Diff(db, limit, out)
-                        old, new = self._live.generation.models, candidate.models
-                        tables = diff.tables(old, new)
-                        explainer = Explainer(self._store, old, new, position)
-                        explanations = [
-                            explainer.explain(db, table, row)
-                            for table in tables
-                            for row in table.sample[:explain]
-                        ]
+                    snapshot.attach(generations.file(number))
+                    old, new = self._live.generation.models, candidate.models
+                    tables = Diff(snapshot.db, limit, out).tables(old, new)
+                    explainer = Explainer(self._store, old, new, snapshot.position)
+                    explanations = [
+                        explainer.explain(snapshot.db, table, row)
+                        for table in tables
+                        for row in table.sample[:explain]
+                    ]
             finally:
                 candidate.close()
             names = [{model.name for model in models} for models in (old, new)]
             return Comparison(
                 old=self._live.generation.about.number,
                 new=number,
-                position=position,
+                position=snapshot.position,
                 models_added=sorted(names[1] - names[0]),
                 models_removed=sorted(names[0] - names[1]),
                 models_changed=sorted(set(changed(old, new)) & names[0] & names[1]),

@@ -2,11 +2,15 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from projections.batch import events_digest
+from projections.comparison import Comparison, Thresholds
+from projections.desk import Desk
 from projections.engine import Engine, Progress
 from projections.generation import Generation
 from projections.generations import Generations, Manifest
@@ -99,6 +103,74 @@ def _open(
             return Generation(generations.file(number))
         if entry.state == "building":
             generations.drop(number)
-    live = 1 if generations.path.exists() else 0
-    number = generations.next_number(live)
+    number = generations.next_number()
     return Generation(generations.file(number), models, number=number, built_from=source)
+
+
+class Replayed(BaseModel):
+    """What a replay came to.
+
+    `comparison` is None where there was no live generation; `exceeded` says which thresholds were;
+    `live` is the generation that was switched to; `dropped` are old ones that went.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    built: Manifest
+    comparison: Comparison | None = None
+    exceeded: list[str] = []
+    live: Manifest | None = None
+    dropped: list[int] = []
+
+
+class Plan(BaseModel):
+    """What to do with the generation that was built: a dry run unless `switch`.
+
+    `limit` differing rows of each table are shown and `explain` of them explained; `out` is a
+    Parquet file with every value that differs; `keep` old generations stay after a switch.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    limit: int = Field(default=10, ge=0)
+    explain: int = Field(default=1, ge=0)
+    out: Path | None = None
+    thresholds: Thresholds = Thresholds()
+    switch: bool = False
+    keep: int = Field(default=2, ge=0)
+
+
+def replay(
+    desk: Callable[[], AbstractContextManager[Desk]],
+    store: Store,
+    path: str | Path,
+    plan: Plan | None = None,
+    *,
+    source: Source | None = None,
+    fresh: bool = False,
+    begun: Begun | None = None,
+    progress: Progress | None = None,
+) -> Replayed:
+    """Build a generation, compare it with the live one, and switch if that is the plan.
+
+    The live file is needed for the last two only; `desk` says who has it.
+    """
+    plan = plan or Plan()
+    built = build(store, path, source=source, fresh=fresh, begun=begun, progress=progress)
+    generations = Generations(path)
+    if not generations.path.exists():
+        live = generations.install(built.number) if plan.switch else None
+        return Replayed(built=built, live=live)
+    with desk() as at:
+        return conclude(at, generations, built, plan)
+
+
+def conclude(desk: Desk, generations: Generations, built: Manifest, plan: Plan) -> Replayed:
+    """Compare what was built with the live generation; switch if that is the plan."""
+    comparison = desk.compare(
+        built.number, limit=plan.limit, explain=min(plan.explain, plan.limit), out=plan.out
+    )
+    exceeded = plan.thresholds.exceeded(comparison)
+    if exceeded or not plan.switch:
+        return Replayed(built=built, comparison=comparison, exceeded=exceeded)
+    live = desk.switch(built.number)
+    dropped = generations.prune(plan.keep)
+    return Replayed(built=built, comparison=comparison, live=live, dropped=dropped)

@@ -5,7 +5,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from projections.desk import serve
 from projections.live import LiveReadModels
+from projections.operations import Operations
 from runledger.callbacks import CallbackSettings
 from runledger.command_handler import Clock, CommandHandler, now
 from runledger.images import IMAGE_ADDRESSES
@@ -17,6 +19,7 @@ from runledger.ledger.external import (
     RunsElsewhere,
     runs_in_lettuce,
 )
+from runledger.ledger.operating import OperatingLedger
 from runledger.ledger.reading import ReadingLedger
 from runledger.ledger.writing import WritingLedger
 from runledger.outbound import AddressPolicy
@@ -25,7 +28,9 @@ from runledger.run import Actor
 from runledger.store import open_store
 
 
-class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger, CallingLedger):
+class RunLedger(
+    WritingLedger, ReadingLedger, ExternalLedger, AskingLedger, CallingLedger, OperatingLedger
+):
     """A ledger of agent runs; use it as `async with RunLedger.open(url) as ledger`."""
 
     def __init__(
@@ -37,6 +42,7 @@ class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger, Call
         unknown_agents: UnknownAgents,
         clock: Clock,
         create: bool,
+        live: bool,
         engine: ExternalEngine | None,
         runs_elsewhere: RunsElsewhere,
         image_addresses: AddressPolicy,
@@ -48,6 +54,7 @@ class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger, Call
         self._unknown_agents = unknown_agents
         self._clock = clock
         self._create = create
+        self._hold_live = live
         self._engine = engine
         self._runs_elsewhere = runs_elsewhere
         self._image_addresses = image_addresses
@@ -63,6 +70,7 @@ class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger, Call
         unknown_agents: UnknownAgents = "register",
         clock: Clock = now,
         create: bool = True,
+        live: bool = True,
         engine: ExternalEngine | None = None,
         runs_elsewhere: RunsElsewhere = runs_in_lettuce,
         image_addresses: AddressPolicy = IMAGE_ADDRESSES,
@@ -73,7 +81,9 @@ class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger, Call
         `url` is sqlite:///file.db or postgresql://…; `read_models` is the DuckDB file for lists and
         totals (without it, only questions about single runs are answered). `actor` is whoever acts
         where a call names nobody. `unknown_agents="reject"` refuses runs of agents that were not
-        registered. `create=False` refuses a store that is not there. `engine` is asked by
+        registered. `create=False` refuses a store that is not there. `live=False` leaves the read
+        models' file to the process that holds it; only an operator's work is done, and questions
+        `as_of` are answered. `engine` is asked by
         get_run_with_status about the runs for which `runs_elsewhere` is true: those whose metadata
         has a truthy `lettuce`. `image_addresses` says which hosts images may be fetched from.
         `callbacks=True` delivers callbacks with the settings of the environment, CallbackSettings
@@ -86,6 +96,7 @@ class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger, Call
             unknown_agents=unknown_agents,
             clock=clock,
             create=create,
+            live=live,
             engine=engine,
             runs_elsewhere=runs_elsewhere,
             image_addresses=image_addresses,
@@ -102,8 +113,10 @@ class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger, Call
     def _open(self) -> None:
         store = open_store(self.url, create=self._create)
         try:
-            if self._read_models_path is not None:
+            if self._read_models_path is not None and self._hold_live:
                 self._live = LiveReadModels(store, self._read_models_path)
+                self._operations = Operations(store, self._live)
+                self._requests = serve(self._live.path, self._operations)
         except BaseException:
             store.close()
             raise
@@ -125,9 +138,12 @@ class RunLedger(WritingLedger, ReadingLedger, ExternalLedger, AskingLedger, Call
 
     def _close(self) -> None:
         handler, live, store = self._handler, self._live, self._store
-        self._handler = self._live = self._store = None
+        requests = self._requests
+        self._handler = self._live = self._store = self._operations = self._requests = None
         if handler is not None:
             handler.close()
+        if requests is not None:
+            requests.close()
         if live is not None:
             live.close()
         if store is not None:

@@ -1,0 +1,77 @@
+"""Where the operator's orders go: to this process, or to the one that holds the read models."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from projections.comparison import Comparison
+from projections.generations import Manifest
+from projections.live import LiveReadModels
+from projections.operations import Operations
+from projections.requests import RequestServer, request
+from runledger.errors import ReadModelsError, ReadModelsLocked
+from runledger.store import Store
+
+
+class Desk(Protocol):
+    """See projections.operations.Operations."""
+
+    def compare(
+        self, number: int, *, limit: int = 10, explain: int = 1, out: Path | None = None
+    ) -> Comparison:
+        """Compare the live generation with another one, at one position."""
+
+    def switch(self, number: int) -> Manifest:
+        """Make a generation the live one, and keep the one that was."""
+
+
+class RemoteDesk:
+    """Asks the process that holds the read models."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def compare(
+        self, number: int, *, limit: int = 10, explain: int = 1, out: Path | None = None
+    ) -> Comparison:
+        """Have it compare; it writes `out`, so that must be a place it can write to."""
+        where = None if out is None else str(out.absolute())
+        answer = request(
+            self._path, "compare", number=number, limit=limit, explain=explain, out=where
+        )
+        return Comparison.model_validate_json(answer)
+
+    def switch(self, number: int) -> Manifest:
+        """Have it switch."""
+        return Manifest.model_validate_json(request(self._path, "switch", number=number))
+
+
+def serve(path: Path, operations: Operations) -> RequestServer:
+    """Serve the requests of other processes until the server is closed."""
+
+    def answer(verb: str, arguments: Mapping[str, Any]) -> str:
+        given = dict(arguments)
+        if verb == "compare":
+            out = given.pop("out")
+            return operations.compare(**given, out=Path(out) if out else None).model_dump_json()
+        if verb == "switch":
+            return operations.switch(**given).model_dump_json()
+        raise ReadModelsError(f"request: expected compare or switch, found {json.dumps(verb)}")
+
+    return RequestServer(path, answer)
+
+
+@contextmanager
+def open_desk(store: Store, path: str | Path) -> Iterator[Desk]:
+    """Hold the live read models for the block, or ask the process that holds them."""
+    try:
+        live = LiveReadModels(store, path)
+    except ReadModelsLocked:
+        yield RemoteDesk(Path(path))
+        return
+    try:
+        yield Operations(store, live)
+    finally:
+        live.close()

@@ -1,0 +1,127 @@
+"""What an operator does with the read models: replay, compare, switch, go back, verify."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
+
+from projections.comparison import Comparison, thresholds
+from projections.desk import Desk, open_desk
+from projections.engine import Progress
+from projections.generations import Generations, Manifest
+from projections.operations import Operations
+from projections.replay import Begun, Plan, Replayed, Source, replay
+from projections.requests import RequestServer
+from runledger.errors import ReadModelsMissing
+from runledger.ledger.base import LedgerBase
+
+
+class OperatingLedger(LedgerBase):
+    """None of it stops anything: live goes on projecting and answering, and nothing is sent.
+
+    Where the ledger was opened with `live=False`, the live file is taken for the moments in which
+    it is needed, or the process that holds it is asked.
+    """
+
+    _read_models_path: str | Path | None
+    _operations: Operations | None = None
+    _requests: RequestServer | None = None
+
+    async def replay(
+        self,
+        *,
+        switch: bool = False,
+        max_changed: str | None = None,
+        fail_if_changed: Sequence[str] = (),
+        limit: int = 10,
+        explain: int = 1,
+        out: str | Path | None = None,
+        keep: int = 2,
+        fresh: bool = False,
+        source: Source | None = None,
+        begun: Begun | None = None,
+        progress: Progress | None = None,
+    ) -> Replayed:
+        """Project the log again beside the live read models, compare, and switch if told to.
+
+        One that was killed goes on where it was, unless `fresh`. Of every table `limit` differing
+        rows are returned and `explain` of them explained; `out` is a Parquet file with every value
+        that differs. `max_changed` is a share of each table's rows (`0.1%`), `fail_if_changed`
+        names tables or columns (`runs.status`): where one is exceeded, nothing is switched.
+        `keep` old generations stay after a switch. `source` is an archive to read instead.
+        """
+        plan = Plan(
+            limit=limit,
+            explain=explain,
+            out=None if out is None else Path(out),
+            thresholds=thresholds(max_changed, fail_if_changed),
+            switch=switch,
+            keep=keep,
+        )
+        return await asyncio.to_thread(
+            replay,
+            self._desk,
+            self.store,
+            self._path,
+            plan,
+            source=source,
+            fresh=fresh,
+            begun=begun,
+            progress=progress,
+        )
+
+    async def generations(self) -> list[Manifest]:
+        """Return the manifests of all generations, in order; `state` says which is live."""
+        return await asyncio.to_thread(self._generations.entries)
+
+    async def generation(self, number: int) -> Manifest:
+        """Return the manifest of a generation, or raise NotFound."""
+        return await asyncio.to_thread(self._generations.get, number)
+
+    async def compare_generation(
+        self, number: int, *, limit: int = 10, explain: int = 1, out: str | Path | None = None
+    ) -> Comparison:
+        """Compare a generation with the live one, both at one position."""
+        async with self._at_desk() as desk:
+            return await asyncio.to_thread(
+                desk.compare,
+                number,
+                limit=limit,
+                explain=explain,
+                out=None if out is None else Path(out),
+            )
+
+    async def switch_generation(self, number: int) -> Manifest:
+        """Make a generation the live one: the next, or an old one to go back."""
+        async with self._at_desk() as desk:
+            return await asyncio.to_thread(desk.switch, number)
+
+    async def drop_generation(self, number: int) -> None:
+        """Delete a generation that is not live."""
+        await asyncio.to_thread(self._generations.drop, number)
+
+    @property
+    def _path(self) -> Path:
+        if self._read_models_path is None:
+            raise ReadModelsMissing(
+                "generations are of read models; open the ledger with read_models=PATH"
+            )
+        return Path(self._read_models_path)
+
+    @property
+    def _generations(self) -> Generations:
+        return Generations(self._path)
+
+    def _desk(self) -> AbstractContextManager[Desk]:
+        if self._operations is not None:
+            return nullcontext(self._operations)
+        return open_desk(self.store, self._path)
+
+    @asynccontextmanager
+    async def _at_desk(self) -> AsyncIterator[Desk]:
+        desk = self._desk()
+        at = await asyncio.to_thread(desk.__enter__)
+        try:
+            yield at
+        finally:
+            await asyncio.to_thread(desk.__exit__, None, None, None)
