@@ -19,9 +19,11 @@ from runledger.cli import (
     doctor,
     expire,
     exporting,
+    generations,
     importing,
     percentiles,
     project,
+    replay,
     runs,
     sql,
     usage,
@@ -43,6 +45,8 @@ MODULES: Final = (
     expire,
     callbacks,
     dispatch,
+    replay,
+    generations,
 )
 
 _GLOBAL: Final = ("--store", "--read-models", "--organization")
@@ -113,7 +117,8 @@ def settings(
     """An event-sourced ledger of agent runs.
 
     The global options may stand anywhere on the line. Every option can also be given by the
-    environment variable that its help names. Exit codes: 0 done, 1 refused or failed, 2 wrong use.
+    environment variable that its help names. Exit codes: 0 done, 1 refused or failed, 2 wrong use,
+    3 a threshold of a replay is exceeded.
     """
     ctx.obj = Settings(store, read_models, organization)
 

@@ -52,6 +52,30 @@ def ask(
     return asyncio.run(answer())
 
 
+def ask_operator(ctx: typer.Context, work: "Callable[[RunLedger], Awaitable[_T]]") -> _T:
+    """Open the ledger without its read models, which another process may hold; return the answer.
+
+    What needs their file takes it for a moment, or has that process do it.
+    """
+    import asyncio
+
+    from runledger import RunLedger
+
+    settings = given(ctx)
+
+    async def answer() -> _T:
+        async with RunLedger.open(
+            settings.store,
+            settings.read_models,
+            actor=acting(settings),
+            create=False,
+            live=False,
+        ) as ledger:
+            return await work(ledger)
+
+    return asyncio.run(answer())
+
+
 def open_ledger(settings: Settings, *, read_models: bool, create: bool) -> "RunLedger":
     """Return the ledger that the global options describe, to be opened by `async with`."""
     from runledger import RunLedger

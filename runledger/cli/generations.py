@@ -1,0 +1,127 @@
+"""`runledger generations`: what read models there are, go back, drop."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runledger.cli import printing
+from runledger.cli.options import Json, example
+from runledger.cli.quantities import show_moment
+from runledger.cli.settings import ask_operator
+
+if TYPE_CHECKING:
+    from projections.generations import Manifest
+    from runledger import RunLedger
+
+app = typer.Typer(
+    name="generations",
+    help="The read models that were built; go back to one.",
+    no_args_is_help=True,
+)
+Number = Annotated[int, typer.Argument(metavar="NUMBER", help="As `generations list` says.")]
+
+
+@app.command("list", epilog=example("runledger generations list --json"))
+def list_generations(ctx: typer.Context, as_json: Json = False) -> None:
+    """List the generations: the live one, those that were, and what a replay built."""
+    found = ask_operator(ctx, lambda ledger: ledger.generations())
+    if as_json:
+        printing.print_json(found)
+        return
+    numbers = ("number", "position", "rows", "size")
+    printing.print_table(
+        [*numbers, "state", "built_at", "built_from"],
+        (
+            [
+                str(entry.number),
+                f"{entry.position:,}",
+                f"{sum(entry.rows.values()):,}",
+                _megabytes(entry.size),
+                entry.state,
+                show_moment(entry.built_at),
+                entry.built_from,
+            ]
+            for entry in found
+        ),
+        right=numbers,
+    )
+
+
+@app.command(epilog=example("runledger generations show 2"))
+def show(ctx: typer.Context, number: Number, as_json: Json = False) -> None:
+    """Show what is known of a generation."""
+    entry = ask_operator(ctx, lambda ledger: ledger.generation(number))
+    if as_json:
+        printing.print_json(entry)
+        return
+    printing.print_facts(_facts(entry))
+
+
+@app.command(epilog=example("runledger generations compare 2 --out diff.parquet"))
+def compare(
+    ctx: typer.Context,
+    number: Number,
+    limit: Annotated[int, typer.Option(min=0, help="Rows shown per table.")] = 5,
+    explain: Annotated[int, typer.Option(min=0, help="Rows explained per table.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Parquet: every value that differs.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare a generation with the live one, both at one position."""
+    from runledger.cli.comparing import print_comparison
+
+    found = ask_operator(
+        ctx,
+        lambda ledger: ledger.compare_generation(number, limit=limit, explain=explain, out=out),
+    )
+    if as_json:
+        printing.print_json(found)
+    else:
+        print_comparison(found)
+
+
+@app.command(epilog=example("runledger generations switch 1"))
+def switch(ctx: typer.Context, number: Number, as_json: Json = False) -> None:
+    """Make a generation the live one: the next, or an old one to go back."""
+    live = ask_operator(ctx, lambda ledger: ledger.switch_generation(number))
+    if as_json:
+        printing.print_json(live)
+    else:
+        typer.echo(f"generation {live.number} is live, at position {live.position:,}")
+
+
+@app.command(epilog=example("runledger generations drop 1"))
+def drop(ctx: typer.Context, number: Number, as_json: Json = False) -> None:
+    """Delete a generation that is not live."""
+
+    async def work(ledger: "RunLedger") -> int:
+        await ledger.drop_generation(number)
+        return number
+
+    dropped = ask_operator(ctx, work)
+    if as_json:
+        printing.print_json({"dropped": dropped})
+    else:
+        typer.echo(f"generation {dropped} dropped")
+
+
+def _facts(entry: "Manifest") -> dict[str, str]:
+    return {
+        "number": str(entry.number),
+        "state": entry.state,
+        "position": f"{entry.position:,}",
+        "built_at": show_moment(entry.built_at),
+        "built_from": entry.built_from,
+        "built_by": f"runledger {entry.built_by}",
+        "seconds": "-" if entry.seconds is None else f"{entry.seconds:.1f}",
+        "size": _megabytes(entry.size),
+        "events": entry.events_digest[:12],
+        **{f"sql {name}": digest[:12] for name, digest in entry.models.items()},
+        **{f"rows {table}": f"{count:,}" for table, count in entry.rows.items()},
+    }
+
+
+def _megabytes(size: int | None) -> str:
+    return "-" if size is None else f"{size / 2**20:,.1f} MiB"
