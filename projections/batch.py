@@ -1,58 +1,95 @@
-"""A batch: consecutive events of the log, as the typed table that every projection reads."""
+"""A batch: consecutive events of the log, as the typed relation that every projection reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
-from runledger.errors import UndecodableEvent
+from runledger.errors import LedgerError
 from runledger.events import CATALOGUE
 from runledger.sql_file import statements
 from runledger.store import arrow
 from runledger.store.codec import today
 
 SQL: Final = statements(Path(__file__).with_name("batch.sql"))
+_MACROS: Final = ("shape", "has", "present", "nameless", "lacking", "typed_facts")
+
+
+class Extent(NamedTuple):
+    """What a batch holds; `unread` of the events must be seen by Python, `parked` is of the generation."""
+
+    events: int
+    last: int
+    unread: int
+    deletions: int
+    parked: bool
+
+
+@runtime_checkable
+class TypedEvents(Protocol):
+    """Events whose facts were parsed before; see projections.archive_reader."""
+
+    def bind(self, db: Any) -> None:
+        """Make the temporary view `typed`."""
+
+
+@cache
+def events_digest() -> str:
+    """Return the SHA-256 of what an event is here: topics, revisions, fields, and their columns."""
+    known = [
+        (topic, event.revision, sorted((n, str(f)) for n, f in event.model_fields.items()))
+        for topic, event in sorted(CATALOGUE.items())
+    ]
+    return sha256(repr((known, sorted(SQL.items()))).encode()).hexdigest()
+
+
+@cache
+def shape_digest() -> str:
+    """Return the SHA-256 of how facts become columns: while it is the same, so are the columns."""
+    return sha256("\0".join(SQL[name] for name in _MACROS).encode()).hexdigest()
 
 
 def prepare(db: Any) -> None:
-    """Make the tables that every batch uses; once per connection."""
+    """Make the tables and macros that every batch uses; once per connection."""
     db.execute(SQL["revisions"])
-    db.execute(SQL["shape"])
+    for macro in _MACROS:
+        db.execute(SQL[macro])
     topics = [(topic, event.revision) for topic, event in CATALOGUE.items()]
     db.execute(
         SQL["known"], {"topics": [t for t, _ in topics], "revisions": [r for _, r in topics]}
     )
 
 
-def load(db: Any, events: Any) -> tuple[int, int]:
-    """Fill the table `batch` from Arrow; return (number of events, last position).
-
-    Events of an older revision are brought to today's by their upcasters, in Python; all others
-    never become Python objects. Raises UndecodableEvent for a topic or revision not known here.
-    """
-    db.register("log_batch", events)
-    db.execute(SQL["batch"])
-    db.unregister("log_batch")
-    for stream, version, topic, revision in db.execute(SQL["unknown"]).fetchall():
-        known = CATALOGUE.get(topic)
-        reason = (
-            "no such topic in the catalogue"
-            if known is None
-            else f"stored with revision {revision}, this version of the ledger knows {known.revision}"
-        )
-        raise UndecodableEvent(stream, version, topic, reason)
-    old = db.execute(SQL["old"]).fetchall()
-    if old:
-        _upcast(db, old)
-    ((count, last),) = db.execute(SQL["extent"]).fetchall()
-    for name in ("deleted", "forget"):
-        db.execute(SQL[name])
-    return int(count), int(last or 0)
+def read(db: Any, events: Any) -> Extent:
+    """Make the relation `typed` from Arrow, or from events that are typed already."""
+    if isinstance(events, TypedEvents):
+        events.bind(db)
+    else:
+        db.register("log_batch", events)
+        db.execute(SQL["parse"])
+        db.unregister("log_batch")
+        db.execute(SQL["typed"])
+    return extent(db)
 
 
-def _upcast(db: Any, old: Sequence[tuple[int, str, int, str, bytes]]) -> None:
-    position, stream, version, topic, _ = zip(*old, strict=True)
-    shaped = [today(*row[1:]) for row in old]
-    db.execute(SQL["drop_old"])
+def extent(db: Any) -> Extent:
+    """Return what `typed` holds."""
+    ((events, last, unread, deletions, parked),) = db.execute(SQL["extent"]).fetchall()
+    return Extent(events, last or 0, unread, deletions, parked)
+
+
+def mend(db: Any) -> Mapping[int, str]:
+    """Bring the unread events to today's shape; return the reason by position where that fails."""
+    poison: dict[int, str] = {}
+    db.execute(SQL["unread"])
+    shaped = []
+    for position, stream, version, topic, facts in db.execute(SQL["unread_events"]).fetchall():
+        try:
+            shaped.append((position, stream, version, topic, today(stream, version, topic, facts)))
+        except LedgerError as e:
+            poison[position] = str(e)
+    position, stream, version, topic, facts = zip(*shaped, strict=True) if shaped else ((),) * 5
     db.register(
         "log_batch",
         arrow.table(
@@ -60,8 +97,11 @@ def _upcast(db: Any, old: Sequence[tuple[int, str, int, str, bytes]]) -> None:
             stream=arrow.string(stream),
             version=arrow.int64(version),
             topic=arrow.string(topic),
-            facts=arrow.binary(shaped),
+            facts=arrow.binary(facts),
         ),
     )
-    db.execute(SQL["add"])
+    db.execute(SQL["reshape"])
     db.unregister("log_batch")
+    for (misfit,) in db.execute(SQL["misfits"]).fetchall():
+        poison[misfit] = "a value does not fit the column that projections read it from"
+    return poison

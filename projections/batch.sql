@@ -4,16 +4,20 @@ CREATE OR REPLACE TEMP TABLE revisions (topic VARCHAR, today INTEGER);
 -- known: fill it from the catalogue
 INSERT INTO revisions SELECT unnest($topics), unnest($revisions);
 
--- shape: the facts that projections read, with their types; one parse per event
-CREATE OR REPLACE TEMP MACRO shape(facts) AS json_transform(decode(facts), '{
+-- shape: an event's facts with their types, all NULL where they are not JSON; one parse per event.
+-- A value that is not of its type becomes NULL, too: `doubtful` notices.
+CREATE OR REPLACE TEMP MACRO shape(facts) AS TRY(json_transform(decode(facts), '{
     "revision": "INTEGER",
     "occurred_at": "TIMESTAMPTZ",
     "recorded_at": "TIMESTAMPTZ",
     "organization": "VARCHAR",
+    "user": "VARCHAR",
+    "correlation_id": "VARCHAR",
     "agent_id": "VARCHAR",
     "project_id": "VARCHAR",
     "born": "BIGINT",
     "conversation_id": "VARCHAR",
+    "hold_conversation": "BOOLEAN",
     "base_template_id": "VARCHAR",
     "background": "BOOLEAN",
     "metadata": "JSON",
@@ -78,43 +82,139 @@ CREATE OR REPLACE TEMP MACRO shape(facts) AS json_transform(decode(facts), '{
     "attempt_ns": "BIGINT",
     "next_attempt_at": "TIMESTAMPTZ",
     "name": "VARCHAR",
-    "agent_type": "VARCHAR"
-}');
+    "agent_type": "VARCHAR",
+    "run_id": "VARCHAR"
+}'));
 
--- batch: the events of a batch as typed columns; the raw facts stay where an upcaster must see them
-CREATE OR REPLACE TEMP TABLE batch AS
-SELECT position, stream, version, topic, unnest(shape),
-    CASE WHEN shape.revision < today THEN facts END AS old_facts, today
-FROM (SELECT position, stream, version, topic, facts, shape(facts) AS shape FROM log_batch)
-LEFT JOIN revisions USING (topic);
+-- has: 1 for a fact that is there
+CREATE OR REPLACE TEMP MACRO has(fact) AS (fact IS NOT NULL)::UTINYINT;
 
--- unknown: an event that this version of the ledger must not guess at
-SELECT stream, version, topic, revision FROM batch
-WHERE today IS NULL OR revision IS NULL OR revision > today
-ORDER BY position LIMIT 1;
+-- present: how many of the facts are there
+CREATE OR REPLACE TEMP MACRO present(s) AS (
+    has(s.revision) + has(s.occurred_at) + has(s.recorded_at) + has(s.organization) + has(s."user")
+    + has(s.correlation_id) + has(s.agent_id) + has(s.project_id) + has(s.born)
+    + has(s.conversation_id) + has(s.hold_conversation) + has(s.base_template_id)
+    + has(s.background) + has(s.metadata) + has(s.request_config) + has(s.callback_url)
+    + has(s.step_id) + has(s.status) + has(s.late) + has(s.provider_name)
+    + has(s.provider_category) + has(s.provider_id) + has(s.model) + has(s.model_handle)
+    + has(s.model_endpoint) + has(s.context_window_limit) + has(s.prompt_tokens)
+    + has(s.completion_tokens) + has(s.total_tokens) + has(s.prompt_tokens_details)
+    + has(s.completion_tokens_details) + has(s.fresh_input_tokens) + has(s.cache_read_tokens)
+    + has(s.cache_write_tokens) + has(s.output_tokens) + has(s.reasoning_tokens)
+    + has(s.stop_reason) + has(s.error_type) + has(s.error_message) + has(s.error_data)
+    + has(s.origin) + has(s.tags) + has(s.tid) + has(s.trace_id) + has(s.request_id)
+    + has(s.step_start_ns) + has(s.step_ns) + has(s.llm_request_start_ns) + has(s.llm_request_ns)
+    + has(s.tool_execution_ns) + has(s.messages) + has(s.tool_calls) + has(s.approval_deadline)
+    + has(s.patch) + has(s.removed) + has(s.run_ns) + has(s.reason) + has(s.webhook_id)
+    + has(s.attempt) + has(s.url) + has(s.status_code) + has(s.error) + has(s.delivered)
+    + has(s.final) + has(s.redelivery) + has(s.attempt_ns) + has(s.next_attempt_at) + has(s.name)
+    + has(s.agent_type) + has(s.run_id)
+);
 
--- old: events of an earlier revision
-SELECT position, stream, version, topic, old_facts FROM batch WHERE old_facts IS NOT NULL
+-- nameless: whether a tool call has no id or no name
+CREATE OR REPLACE TEMP MACRO nameless(calls) AS calls IS NULL
+    OR len(list_filter(calls, lambda c: c.tool_call_id IS NULL OR c.name IS NULL)) > 0;
+
+-- lacking: whether a fact is missing that every event of the topic has
+CREATE OR REPLACE TEMP MACRO lacking(topic, s) AS
+    s.occurred_at IS NULL OR s.recorded_at IS NULL OR s.organization IS NULL
+    OR (topic LIKE 'run.%' AND (s.agent_id IS NULL OR s.born IS NULL))
+    OR CASE topic
+        WHEN 'run.created' THEN s.hold_conversation IS NULL OR s.metadata IS NULL
+        WHEN 'run.step_started' THEN s.step_id IS NULL
+        WHEN 'run.step_recorded' THEN s.step_id IS NULL OR s.status IS NULL OR s.late IS NULL
+            OR s.tags IS NULL
+        WHEN 'run.messages_recorded' THEN s.late IS NULL OR s.messages IS NULL
+            OR len(list_filter(s.messages, lambda m: m.message_id IS NULL OR m.role IS NULL
+                OR nameless(m.tool_calls) OR m.tool_returns IS NULL OR m.approvals IS NULL
+                OR len(list_filter(m.tool_returns,
+                    lambda r: r.tool_call_id IS NULL OR r.status IS NULL)) > 0
+                OR len(list_filter(m.approvals,
+                    lambda a: a.tool_call_id IS NULL OR a.approve IS NULL)) > 0)) > 0
+        WHEN 'run.metadata_patched' THEN s.patch IS NULL OR s.removed IS NULL
+        WHEN 'run.completed' THEN s.stop_reason IS NULL
+        WHEN 'run.failed' THEN s.stop_reason IS NULL
+        WHEN 'run.cancelled' THEN s.stop_reason IS NULL
+        WHEN 'run.tool_calls_denied' THEN nameless(s.tool_calls) OR s.reason IS NULL
+        WHEN 'run.callback_attempted' THEN s.webhook_id IS NULL OR s.attempt IS NULL
+            OR s.url IS NULL OR s.delivered IS NULL OR s.final IS NULL OR s.redelivery IS NULL
+        WHEN 'run.callback_requested' THEN s.webhook_id IS NULL
+        WHEN 'agent.registered' THEN s.agent_id IS NULL
+        WHEN 'conversation.opened' THEN s.conversation_id IS NULL OR s.agent_id IS NULL
+        WHEN 'conversation.claimed' THEN s.conversation_id IS NULL OR s.run_id IS NULL
+        WHEN 'conversation.released' THEN s.conversation_id IS NULL OR s.run_id IS NULL
+        ELSE FALSE
+    END;
+
+-- typed_facts: the events of a table of the log with their facts as columns. `doubtful` marks those whose
+-- facts are, as far as types tell, not what the catalogue says: fewer values than keys, or one
+-- missing that every such event has.
+CREATE OR REPLACE TEMP MACRO typed_facts(log) AS TABLE
+SELECT position, stream, version, topic, facts, unnest(shape),
+    coalesce(keys <> present(shape) OR lacking(topic, shape), TRUE) AS doubtful
+FROM (
+    SELECT position, stream, version, topic, facts, shape(facts) AS shape,
+        -- The id of an event is no column: it has 16 random bytes, and no projection reads it.
+        TRY(len(json_keys(decode(facts))) - contains(decode(facts), '"event_id":')::TINYINT) AS keys
+    FROM query_table(log)
+);
+
+-- parse: the events of a batch; the facts themselves stay where Python must see them
+CREATE OR REPLACE TEMP TABLE parsed AS
+SELECT * REPLACE (CASE WHEN doubtful OR revision IS DISTINCT FROM today THEN facts END AS facts)
+FROM typed_facts('log_batch') LEFT JOIN revisions USING (topic);
+
+-- typed: the events of the batch as they were read
+CREATE OR REPLACE TEMP VIEW typed AS SELECT * EXCLUDE (today) FROM parsed;
+
+-- extent: how many events up to which position, how many of them Python must see, how many
+-- deletions, and whether anything is parked
+SELECT count(*), max(position), count(*) FILTER (doubtful OR revision IS DISTINCT FROM today),
+    count(*) FILTER (topic = 'run.deleted'), EXISTS (FROM parked_runs)
+FROM typed LEFT JOIN revisions USING (topic);
+
+-- unread: events that Python must see: of an earlier revision, of one not known here, or doubtful
+CREATE OR REPLACE TEMP TABLE unread AS
+SELECT position, stream, version, topic, facts FROM typed LEFT JOIN revisions USING (topic)
+WHERE doubtful OR revision IS DISTINCT FROM today
 ORDER BY position;
 
--- drop_old: take them out, to come back in today's shape
-DELETE FROM batch WHERE old_facts IS NOT NULL;
+-- unread_events: give them to Python
+FROM unread;
 
--- add: events in today's shape
-INSERT INTO batch BY NAME
-SELECT position, stream, version, topic, unnest(shape(facts)) FROM log_batch;
+-- reshape: those that the catalogue understands, in today's shape
+CREATE OR REPLACE TEMP TABLE reshaped AS SELECT * EXCLUDE (facts) FROM typed_facts('log_batch');
 
--- extent: how many events, up to which position
-SELECT count(*), max(position) FROM batch;
+-- misfits: events that the catalogue takes, with a value that its column does not
+SELECT position FROM reshaped WHERE doubtful;
+
+-- all_legible: every event is in today's shape
+CREATE OR REPLACE TEMP VIEW legible AS SELECT * EXCLUDE (facts) FROM typed;
+
+-- legible: the events in today's shape
+CREATE OR REPLACE TEMP VIEW legible AS
+SELECT * EXCLUDE (facts) FROM typed ANTI JOIN unread USING (position)
+UNION ALL BY NAME
+FROM reshaped;
+
+-- whole: projections read every event of the batch
+CREATE OR REPLACE TEMP VIEW batch AS
+SELECT * EXCLUDE ("user", correlation_id, hold_conversation, run_id, doubtful) FROM legible;
+
+-- part: or all but some
+CREATE OR REPLACE TEMP VIEW batch AS
+SELECT * EXCLUDE ("user", correlation_id, hold_conversation, run_id, doubtful)
+FROM legible ANTI JOIN left_out USING (position);
 
 -- deleted: the runs that the batch deletes
 CREATE OR REPLACE TEMP TABLE deleted AS
 SELECT stream AS run_id, any_value(born) AS born, any_value(organization) AS organization,
-    any_value(agent_id) AS agent_id
-FROM batch WHERE topic = 'run.deleted' GROUP BY stream;
+    any_value(agent_id) AS agent_id, max(position) AS position
+FROM legible WHERE topic = 'run.deleted' GROUP BY stream;
 
--- forget: nothing of a run that the batch deletes is projected from this batch
-DELETE FROM batch USING deleted WHERE batch.stream = deleted.run_id;
+-- left_out: nothing of a run that the batch deletes is projected from it
+CREATE OR REPLACE TEMP TABLE left_out AS
+SELECT t.position FROM typed t SEMI JOIN deleted d ON t.stream = d.run_id;
 
 -- any_deleted: whether the batch deletes a run
 SELECT 1 FROM deleted LIMIT 1;

@@ -1,24 +1,42 @@
-"""The engine: reads the log in batches and folds them into a generation, one transaction a batch."""
+"""The engine: folds the log into a generation in batches, one transaction each."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import duckdb
 
-from projections import batch
+from projections import batch, parking
 from projections.generation import Generation
 from runledger.errors import ProjectionFailed
 from runledger.store.protocol import LogReader
 
 BATCH_EVENTS: Final = 50_000
 """Events per transaction: enough that a replay is bound by parsing, few enough for memory."""
+RETRY_EVENTS: Final = 1_000
+"""Of the first batch that takes up parked events, which lie far apart."""
+MOST_ISOLATED: Final = 100
+"""Events that may fail one by one before it is asked whether they are the rule."""
+SHARE_ISOLATED: Final = 0.01
 
 Progress = Callable[[int, int], None]
 """Called after every batch with (events of the batch, position)."""
 
+_LAST: Final = 2**62
+# What values do to SQL; all else (a full disk, a typing error) is no event's fault.
+_REFUSED: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException)
+
+
+class _Refused(Exception):
+    def __init__(self, where: str, count: int, error: duckdb.Error) -> None:
+        self.count = count
+        super().__init__(f"{where}: {_first_line(error)}")
+
 
 class Engine:
-    """Projects a log into one generation; for one thread at a time."""
+    """Projects a log into one generation; for one thread at a time.
+
+    An event that cannot be applied parks its stream from there on; all others are projected.
+    """
 
     def __init__(
         self, generation: Generation, reader: LogReader, *, batch_events: int = BATCH_EVENTS
@@ -33,26 +51,68 @@ class Engine:
     def catch_up(self, upto: int, progress: Progress | None = None) -> int:
         """Project the events up to a position; return the position reached.
 
-        Raises ProjectionFailed, with nothing of the batch kept, when a read model's SQL fails.
+        Raises ProjectionFailed, with nothing of the batch kept, when a read model's SQL fails for
+        another reason than what is in an event, or for more than one event in a hundred.
         """
+        isolation = _Isolation(self._batch_events, self._batch_events)
         while self.position < upto:
-            events = self._reader.read(self.position, upto, self._batch_events)
+            events = self._reader.read(self.position, upto, isolation.limit)
             if events is None:
                 break
-            count = self._apply(events)
-            if count == 0:
+            try:
+                found = self._apply(events, advance=True)
+            except _Refused as e:
+                if isolation.narrow(e):
+                    self._single(self.position, parking.park_one, str(e))
+                continue
+            if found.events == 0:
                 break
+            isolation.widen(found.events)
+            self.position = found.last
             if progress is not None:
-                progress(count, self.position)
+                progress(found.events, self.position)
         return self.position
 
-    def _apply(self, events: object) -> int:
-        where = "batch"
+    def retry(self, streams: Sequence[str] | None = None) -> list[parking.Parked]:
+        """Apply what was left out of parked streams, of all if none are named.
+
+        Returns what is still parked of them. What can be applied is in the read models as if it
+        had never been parked.
+        """
+        with self._generation.transaction() as db:
+            parking.release(db, streams)
+            tried = {row.stream for row in parking.parked(db)}
+            if streams is not None:
+                tried &= set(streams)
+        isolation = _Isolation(RETRY_EVENTS, self._batch_events)
+        after = 0
+        while (position := self._next_retried(after)) is not None:
+            after = position - 1
+            events = self._reader.read(after, self.position, isolation.limit)
+            try:
+                found = self._apply(events, advance=False)
+            except _Refused as e:
+                if isolation.narrow(e):
+                    self._single(after, parking.fail_again, str(e))
+                continue
+            isolation.widen(found.events)
+            after = found.last
+        with self._generation.transaction() as db:
+            return [row for row in parking.parked(db) if row.stream in tried]
+
+    def _next_retried(self, after: int) -> int | None:
+        with self._generation.transaction() as db:
+            return parking.next_retried(db, after)
+
+    def _apply(self, events: object, *, advance: bool) -> batch.Extent:
+        where, count = "batch", 0
         try:
             with self._generation.transaction() as db:
-                count, last = batch.load(db, events)
+                found = batch.read(db, events)
+                count = found.events
                 if count == 0:
-                    return 0
+                    return found
+                parking.settle(db, found if advance else parking.take_up(db))
                 for model in self._generation.models:
                     for name, statement in model.apply.items():
                         where = f"{model.name}/apply.sql: {name}"
@@ -65,10 +125,50 @@ class Engine:
                         for name, statement in model.delete.items():
                             where = f"{model.name}/delete.sql: {name}"
                             db.execute(statement)
-                self._generation.advance(last)
+                if advance:
+                    self._generation.advance(found.last)
+                else:
+                    parking.put_back(db)
         except duckdb.Error as e:
+            if count and isinstance(e, _REFUSED):
+                raise _Refused(where, count, e) from e
             raise ProjectionFailed(
-                f"{where}: after position {self.position}: {str(e).partition(chr(10))[0]}"
+                f"{where}: after position {self.position}: {_first_line(e)}"
             ) from e
-        self.position = last
-        return count
+        return found
+
+    def _single(self, after: int, park: Callable[[Any, str], None], reason: str) -> None:
+        with self._generation.transaction() as db:
+            batch.read(db, self._reader.read(after, _LAST, 1))
+            park(db, reason)
+
+
+class _Isolation:
+    """Finds the events that fail: halves the batch until one is left, then widens it again."""
+
+    def __init__(self, first: int, most: int) -> None:
+        self.limit = first
+        self._most = most
+        self._applied = 0
+        self._isolated = 0
+
+    def widen(self, applied: int) -> None:
+        self._applied += applied
+        self.limit = min(self._most, self.limit * 2)
+
+    def narrow(self, refused: _Refused) -> bool:
+        """Make the next batch smaller; whether one event alone was refused."""
+        self.limit = max(1, refused.count // 2)
+        if refused.count > 1:
+            return False
+        self._isolated += 1
+        if self._isolated > max(MOST_ISOLATED, SHARE_ISOLATED * self._applied):
+            raise ProjectionFailed(
+                f"{self._isolated} events were refused of {self._applied + self._isolated}: "
+                f"expected an event in a hundred at most; the last one: {refused}"
+            ) from refused
+        return True
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,1 @@
+-- Nothing: parking.sql fills these tables before the other read models see the batch.

@@ -1,0 +1,91 @@
+"""Parking: events that cannot be applied, and what follows on their streams, are left out and kept
+in mind, so that all other runs go on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from projections import batch
+from projections.read_models import ROOT
+from runledger.sql_file import statements
+
+SQL: Final = statements(ROOT / "parking.sql")
+
+
+class Parked(NamedTuple):
+    """A stream whose events from `position` on, `events` in number, are in no read model."""
+
+    stream: str
+    position: int
+    version: int
+    topic: str
+    reason: str
+    events: int
+
+
+def parked(db: Any) -> list[Parked]:
+    """Return what is parked in the generation of a connection, in the order of the log."""
+    return [Parked(*row) for row in db.execute(SQL["parked"]).fetchall()]
+
+
+def counts(db: Any) -> tuple[int, int]:
+    """Return how many streams are parked, and how many events were left out with them."""
+    ((streams, events),) = db.execute(SQL["counts"]).fetchall()
+    return streams, events
+
+
+def settle(db: Any, found: batch.Extent) -> None:
+    """Make the relation `batch`: `typed` in today's shape, without what is parked or deleted.
+
+    Deleted runs are in the table `deleted`.
+    """
+    poison = batch.mend(db) if found.unread else {}
+    db.execute(batch.SQL["legible" if found.unread else "all_legible"])
+    db.execute(batch.SQL["deleted"])
+    if not (found.deletions or found.parked or poison):
+        db.execute(batch.SQL["whole"])
+        return
+    db.execute(batch.SQL["left_out"])
+    if found.parked or poison:
+        _park(db, poison)
+    db.execute(batch.SQL["part"])
+
+
+def _park(db: Any, poison: Mapping[int, str]) -> None:
+    db.execute(SQL["poison"], {"positions": list(poison), "reasons": list(poison.values())})
+    for name in ("parked_now", "park_runs", "parked_batch", "park_events", "leave_out"):
+        db.execute(SQL[name])
+
+
+def park_one(db: Any, reason: str) -> None:
+    """Park the stream of the one event in `typed`."""
+    db.execute(SQL["park"], {"reason": reason})
+
+
+def release(db: Any, streams: Sequence[str] | None) -> None:
+    """Say which parked streams are tried again, all of them where none are named."""
+    db.execute(SQL["release"], {"streams": None if streams is None else list(streams)})
+
+
+def next_retried(db: Any, after: int) -> int | None:
+    """Return the position of the next event to be tried again, or None."""
+    ((position,),) = db.execute(SQL["next"], {"after": after}).fetchall()
+    return None if position is None else int(position)
+
+
+def take_up(db: Any) -> batch.Extent:
+    """Reduce `typed` to the events that are tried again, which are parked no more."""
+    for name in ("retried", "only_retried", "take_up_events", "take_up"):
+        db.execute(SQL[name])
+    return batch.extent(db)
+
+
+def put_back(db: Any) -> None:
+    """Keep parked what failed in the batch, and until it is tried what lies beyond."""
+    db.execute(SQL["hold"])
+    db.execute(SQL["keep"])
+
+
+def fail_again(db: Any, reason: str) -> None:
+    """Keep the stream of the one event in `typed` parked, and try it no further."""
+    db.execute(SQL["fail_again"], {"reason": reason})
+    db.execute(SQL["hold_one"])
