@@ -138,46 +138,45 @@ async def test_pages_stay_stable_while_runs_arrive(ledger, agent):
     assert seen == old[::-1]
 
 
-@pytest.fixture
-def six(ledger, agent) -> list[str]:
+async def make_six(ledger, agent) -> list[str]:
     """Six runs, the oldest first, with durations 100 to 600."""
-
-    async def make() -> list[str]:
-        made = []
-        for number in range(6):
-            run = await ledger.create_run(agent, at=START + timedelta(minutes=number))
-            await ledger.complete_run(run.run_id, run_ns=(number + 1) * 100)
-            made.append(run.run_id)
-        return made
-
-    return asyncio.run(make())
+    made = []
+    for number in range(6):
+        run = await ledger.create_run(agent, at=START + timedelta(minutes=number))
+        await ledger.complete_run(run.run_id, run_ns=(number + 1) * 100)
+        made.append(run.run_id)
+    return made
 
 
-@pytest.mark.parametrize(
-    ("ascending", "cursor", "expected"),
-    [(True, "after", [4, 5]), (True, "before", [1, 2]),
-     (False, "after", [2, 1]), (False, "before", [5, 4])],
-)  # fmt: skip
-@pytest.mark.parametrize("order_by", ["created_at", "duration"])
-async def test_after_is_further_in_the_requested_order(
-    ledger, six, ascending, cursor, expected, order_by
-):
-    page = await ledger.list_runs(
-        ascending=ascending, order_by=order_by, limit=2, **{cursor: six[3]}
-    )
-    assert [six.index(run.run_id) for run in page] == expected
+async def test_after_is_further_in_the_requested_order(ledger, agent):
+    six = await make_six(ledger, agent)
+    for ascending, cursor, expected in (
+        (True, "after", [4, 5]),
+        (True, "before", [1, 2]),
+        (False, "after", [2, 1]),
+        (False, "before", [5, 4]),
+    ):
+        for order_by in ("created_at", "duration"):
+            page = await ledger.list_runs(
+                ascending=ascending, order_by=order_by, limit=2, **{cursor: six[3]}
+            )
+            assert [six.index(run.run_id) for run in page] == expected, (ascending, cursor)
 
 
-@pytest.mark.parametrize(
-    ("percent", "expected"),
-    [(0, [600, 500, 400, 300, 200, 100]), (50, [600, 500, 400]), (80, [600, 500]), (100, [600])],
-)
-async def test_a_percentile_keeps_the_slowest_runs(ledger, six, percent, expected):
-    page = await ledger.list_runs(duration_percentile=percent)
-    assert [run.run_ns for run in page] == expected
+async def test_a_percentile_keeps_the_slowest_runs(ledger, agent):
+    await make_six(ledger, agent)
+    for percent, expected in (
+        (0, [600, 500, 400, 300, 200, 100]),
+        (50, [600, 500, 400]),
+        (80, [600, 500]),
+        (100, [600]),
+    ):
+        page = await ledger.list_runs(duration_percentile=percent)
+        assert [run.run_ns for run in page] == expected
 
 
-async def test_the_percentile_is_over_exactly_the_runs_that_the_other_filters_leave(ledger, six):
+async def test_the_percentile_is_over_exactly_the_runs_that_the_other_filters_leave(ledger, agent):
+    await make_six(ledger, agent)
     other = await ledger.create_run("agent-slow", stop_reason="max_steps", run_ns=10_000)
     for asked in (
         {"stop_reason": "end_turn"},
@@ -221,7 +220,8 @@ async def test_impossible_values_are_errors(ledger, asked):
         await ledger.list_runs(**asked)
 
 
-async def test_an_unknown_cursor_is_an_error(ledger, stranger, six, agent):
+async def test_an_unknown_cursor_is_an_error(ledger, stranger, agent):
+    six = await make_six(ledger, agent)
     theirs = await stranger.create_run(agent)
     deleted = six[0]
     await ledger.delete_run(deleted)
@@ -232,13 +232,14 @@ async def test_an_unknown_cursor_is_an_error(ledger, stranger, six, agent):
             await ledger.list_runs(before=cursor)
 
 
-async def test_an_open_run_is_no_cursor_of_an_order_by_duration(ledger, six, agent):
+async def test_an_open_run_is_no_cursor_of_an_order_by_duration(ledger, agent):
     run = await ledger.create_run(agent)
     with pytest.raises(InvalidArgument, match="must have one"):
         await ledger.list_runs(order_by="duration", after=run.run_id)
 
 
-async def test_empty_lists_and_texts_filter_nothing(ledger, six):
+async def test_empty_lists_and_texts_filter_nothing(ledger, agent):
+    await make_six(ledger, agent)
     for asked in (
         {"statuses": []},
         {"agent_ids": []},
