@@ -1,0 +1,64 @@
+"""`runledger doctor` finds what must be mended, and changes nothing."""
+
+import sqlite3
+from pathlib import Path
+
+from command_line import Command, Outcome
+
+
+def _checks(outcome: Outcome) -> dict[str, tuple[str, str]]:
+    return {check["name"]: (check["state"], check["found"]) for check in outcome.json}
+
+
+def test_a_healthy_ledger_is_ok(runledger: Command, runs: Path) -> None:
+    runledger("project")
+    found = runledger("doctor", "--json")
+    assert found.code == 0
+    checks = _checks(found)
+    assert {state for state, _ in checks.values()} == {"ok"}
+    assert checks["durable"] == ("ok", "yes")
+    assert "0 events behind" in checks["read models' position"][1]
+    assert "WRONG" not in runledger("doctor").out
+
+
+def test_lag_is_told_and_nothing_is_projected(runledger: Command, runs: Path) -> None:
+    before = _checks(runledger("doctor", "--json"))
+    assert before["read models"][0] == "note"
+    assert not (runs / "runs.duckdb").exists()
+    runledger("project")
+    runledger("runs", "cancel", "run-00000000-0000-4000-8000-000000000003")
+    after = _checks(runledger("doctor", "--json"))
+    assert "1 events behind" in after["read models' position"][1]
+
+
+def test_a_store_that_is_not_there_is_wrong(runledger: Command, tmp_path: Path) -> None:
+    found = runledger("doctor", "--json")
+    assert found.code == 1
+    assert _checks(found)["store"][0] == "wrong"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_of_a_newer_version_is_wrong(runledger: Command, runs: Path) -> None:
+    with sqlite3.connect(runs / "runs.db") as db:
+        db.execute("UPDATE ledger_meta SET value = '999' WHERE key = 'schema_version'")
+    found = runledger("doctor", "--json")
+    assert found.code == 1
+    assert "999" in _checks(found)["store"][1]
+
+
+def test_read_models_of_another_store_are_wrong(runledger: Command, runs: Path) -> None:
+    runledger("project")
+    with sqlite3.connect(runs / "other.db") as db:
+        db.execute("VACUUM")
+    env = {"RUNLEDGER_STORE": f"sqlite:///{runs}/other.db"}
+    assert runledger("import", "jsonl", "/dev/null", env=env).code == 0
+    found = runledger("doctor", "--json", env=env)
+    assert found.code == 1
+    assert "another store" in _checks(found)["read models' position"][1]
+
+
+def test_a_setting_that_loses_events_is_wrong(runledger: Command, postgres: str) -> None:
+    env = {"RUNLEDGER_STORE": postgres, "POSTGRES_ENABLE_DB_FUNCTIONS": "y"}
+    found = runledger("doctor", "--json", env=env)
+    assert found.code == 1
+    assert "lose events" in _checks(found)["store"][1]

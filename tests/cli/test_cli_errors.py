@@ -1,0 +1,123 @@
+"""What goes wrong is one line on stderr that names what was expected and found."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import RUN, Command
+
+
+def _one_line(text: str) -> bool:
+    return text.startswith("runledger: ") and text.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("runs", "list", "--store", "sqlite:///nowhere/runs.db"), "no such directory"),
+        (("runs", "show", RUN.format(9), "--store", "sqlite:///nowhere.db"), "no such file"),
+        (("runs", "list", "--store", "mysql://x"), "expected sqlite:///"),
+        (
+            ("usage", "--store", "postgresql://nobody@127.0.0.1:1/none?connect_timeout=2"),
+            "127.0.0.1",
+        ),
+        (("runs", "show", "run-1"), "Expected format: 'run-<uuid4>'"),
+        (("runs", "show", RUN.format(9)), "not found"),
+        (("runs", "list", "--status", "dead"), "found 'dead'"),
+        (("runs", "list", "--limit", "0"), "limit"),
+        (("runs", "list", "--limit", "1001"), "1000"),
+        (("runs", "list", "--step-count", "-1"), "step_count"),
+        (("runs", "list", "--duration-percentile", "101"), "duration_percentile"),
+        (("runs", "list", "--after", RUN.format(9)), "cursor"),
+        (("runs", "list", "--after", RUN.format(1), "--before", RUN.format(2)), "found both"),
+        (("runs", "list", "--organization", "a b"), "organization"),
+        (("usage", "--by", "mood"), "group by any of"),
+        (("percentiles", "--by", "model"), "group by any of"),
+        (("sql", "SELECT nothing FROM nowhere"), "nowhere"),
+        (("sql", "SELECT 1; SELECT 2"), "expected one SELECT"),
+    ],
+)
+def test_a_refusal_is_one_line_and_exit_code_1(
+    runledger: Command, runs: Path, words: tuple[str, ...], said: str
+) -> None:
+    refused = runledger(*words)
+    assert refused.code == 1
+    assert _one_line(refused.err), refused.err
+    assert said in refused.err
+    assert refused.out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("runs", "list", "--limit", "many"), "valid integer"),
+        (("runs", "list", "--duration", "soon"), "expected a duration such as"),
+        (("runs", "list", "--start-date", "yesterday"), "expected a time such as"),
+        (("usage", "--since", "1.8.2025"), "expected a day such as"),
+        (("expire",), "--older-than"),
+        (("sql", "SELECT 1", "--json", "--csv"), "found both"),
+        (("export", "jsonl", "--json"), "--output"),
+        (("runs", "show"), "RUN_ID"),
+        (("runs", "list", "--no-such-option"), "no-such-option"),
+        (("dance",), "dance"),
+    ],
+)
+def test_wrong_use_is_exit_code_2(
+    runledger: Command, runs: Path, words: tuple[str, ...], said: str
+) -> None:
+    refused = runledger(*words)
+    assert refused.code == 2
+    assert said in refused.err
+
+
+def test_asking_makes_no_store(runledger: Command, tmp_path: Path) -> None:
+    assert runledger("runs", "list").code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_read_models_held_by_another_process_are_named_with_it(
+    runledger: Command, runs: Path
+) -> None:
+    path = runs / "runs.duckdb"
+    assert runledger("project").code == 0
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"import duckdb, sys; db = duckdb.connect({str(path)!r}); print('held', flush=True); "
+            "sys.stdin.read()",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        refused = runledger("runs", "list")
+        assert refused.code == 1
+        assert _one_line(refused.err)
+        assert f"process {holder.pid}" in refused.err
+        assert runledger("runs", "show", RUN.format(1)).code == 0
+        found = {check["name"]: check for check in runledger("doctor", "--json").json}
+        assert found["read models"]["state"] == "note"
+    finally:
+        holder.communicate()
+
+
+def test_a_file_that_is_no_read_model_is_refused(runledger: Command, runs: Path) -> None:
+    (runs / "runs.duckdb").write_text("not DuckDB at all")
+    refused = runledger("usage")
+    assert refused.code == 1
+    assert _one_line(refused.err)
+    assert "runs.duckdb" in refused.err
+
+
+def test_a_bug_is_not_hidden(runledger: Command, runs: Path, monkeypatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("runledger.RunLedger.list_agents", broken)
+    with pytest.raises(KeyError):
+        runledger("agents")
