@@ -62,7 +62,7 @@ def full_payload(ended: Ended, store: Store, agent_type: str | None, limit: int)
         },
     }
     body = {**ended.outcome, "metadata": {**ended.metadata, "result": result}}
-    room = limit - len(to_json(body))
+    room = limit - len(to_json(body)) + 1  # every message but the first brings a comma
     stored, complete = _last_messages(ended, store, max(room, 0))
     shown = _shown(stored, ended, agent_type)
     kept: list[bytes] = []
