@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import Json, example
-from runledger.cli.quantities import show_moment
+from runledger.cli.options import AsOf, Json, example
+from runledger.cli.quantities import position_or_moment, show_moment
 from runledger.cli.settings import ask
 
 app = typer.Typer()
@@ -16,10 +16,12 @@ app = typer.Typer()
 def agents(
     ctx: typer.Context,
     agent_id: Annotated[str | None, typer.Option(help="Only this agent.")] = None,
+    as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
     """List the agents, the one with the newest run first."""
-    rows = ask(ctx, lambda ledger: ledger.list_agents(agent_id=agent_id))
+    then = position_or_moment(as_of)
+    rows = ask(ctx, lambda ledger: ledger.list_agents(agent_id=agent_id, as_of=then), as_of=then)
     if as_json:
         printing.print_json(rows)
         return

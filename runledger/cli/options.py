@@ -8,6 +8,13 @@ Json = Annotated[
     bool, typer.Option("--json", envvar="RUNLEDGER_JSON", help="Print JSON, for programs.")
 ]
 
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        metavar="POSITION|TIME", help="Answer as of then: a position of the log, or a time."
+    ),
+]
+
 
 def example(*lines: str) -> str:
     """Return an epilog that shows these command lines; \\b keeps click from filling them."""

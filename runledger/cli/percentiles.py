@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import Json, example
-from runledger.cli.quantities import day, show_count, show_duration
+from runledger.cli.options import AsOf, Json, example
+from runledger.cli.quantities import day, position_or_moment, show_count, show_duration
 from runledger.cli.settings import ask
 
 app = typer.Typer()
@@ -34,11 +34,13 @@ def percentiles(
     until: Annotated[
         str | None, typer.Option(metavar="DAY", help="Runs that ended on this day or earlier.")
     ] = None,
+    as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
     """Show exact duration percentiles of ended runs (linear interpolation; ns in JSON)."""
     first, last = since and day(since), until and day(until)
     groups = by or []
+    then = position_or_moment(as_of)
     rows = ask(
         ctx,
         lambda ledger: ledger.duration_percentiles(
@@ -47,7 +49,9 @@ def percentiles(
             agent_id=agent_id,
             since=first or None,
             until=last or None,
+            as_of=then,
         ),
+        as_of=then,
     )
     if as_json:
         printing.print_json(rows)

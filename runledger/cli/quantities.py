@@ -37,6 +37,13 @@ def moment(text: str) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
+def position_or_moment(text: str | None) -> int | datetime | None:
+    """Return a position of the log, or a time in ISO 8601; None for nothing."""
+    if text is None:
+        return None
+    return int(text) if text.isdecimal() else moment(text)
+
+
 def day(text: str) -> date:
     """Return a day in ISO 8601."""
     try:

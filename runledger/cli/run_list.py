@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import Json, example
+from runledger.cli.options import AsOf, Json, example
 from runledger.cli.quantities import (
     moment,
     nanoseconds,
+    position_or_moment,
     show_count,
     show_duration,
     show_moment,
@@ -69,6 +70,7 @@ def list_runs(
     before: Annotated[
         str | None, typer.Option(metavar="RUN_ID", help="The page short of this run.")
     ] = None,
+    as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
     """List runs, the newest first."""
@@ -95,7 +97,8 @@ def list_runs(
         after=after,
         before=before,
     )
-    runs = ask(ctx, lambda ledger: ledger.list_runs(**filters))
+    then = position_or_moment(as_of)
+    runs = ask(ctx, lambda ledger: ledger.list_runs(as_of=then, **filters), as_of=then)
     if as_json:
         printing.print_json(runs)
         return

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runledger.cli import printing, run_list
-from runledger.cli.options import Json, example
-from runledger.cli.quantities import show_count, show_duration, show_moment
+from runledger.cli.options import AsOf, Json, example
+from runledger.cli.quantities import position_or_moment, show_count, show_duration, show_moment
 from runledger.cli.settings import ask
 
 if TYPE_CHECKING:
@@ -26,17 +26,20 @@ def show(
     ctx: typer.Context,
     run_id: RunId,
     messages: Annotated[bool, typer.Option("--messages", help="Show the messages too.")] = False,
+    as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
     """Show a run with its steps, from its own stream: always current, needs no read models."""
 
+    then = position_or_moment(as_of)
+
     async def whole(ledger: "RunLedger") -> dict[str, Any]:
         found: dict[str, Any] = {
-            "run": await ledger.get_run_by_id(run_id),
-            "steps": await ledger.get_run_steps(run_id),
+            "run": await ledger.get_run_by_id(run_id, as_of=then),
+            "steps": await ledger.get_run_steps(run_id, as_of=then),
         }
         if messages:
-            found["messages"] = await ledger.get_stored_messages(run_id)
+            found["messages"] = await ledger.get_stored_messages(run_id, as_of=then)
         return found
 
     found = ask(ctx, whole, read_models=False)

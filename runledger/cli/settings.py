@@ -35,13 +35,18 @@ def ask(
     *,
     read_models: bool = True,
     create: bool = False,
+    as_of: object = None,
 ) -> _T:
     """Open the ledger, bring the read models up to date, return the answer to the question.
 
-    Without `read_models` the file is not touched, so that it may be another process's. A store
-    that is not there is refused unless it is to be created.
+    Without `read_models` the file is not touched, so that it may be another process's; nor is it
+    for a question `as_of` some moment. A store that is not there is refused unless it is to be
+    created.
     """
     import asyncio
+
+    if as_of is not None:
+        return ask_operator(ctx, question)
 
     async def answer() -> _T:
         async with open_ledger(given(ctx), read_models=read_models, create=create) as ledger:

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import Json, example
+from runledger.cli.options import AsOf, Json, example
+from runledger.cli.quantities import position_or_moment
 from runledger.cli.settings import ask
 
 app = typer.Typer()
@@ -23,6 +24,7 @@ def sql(
     statement: Annotated[
         str, typer.Argument(metavar="SELECT", help="One SELECT in DuckDB's SQL; - reads stdin.")
     ] = "-",
+    as_of: AsOf = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
 ) -> None:
@@ -30,7 +32,8 @@ def sql(
     if as_json and as_csv:
         raise typer.BadParameter("expected --json or --csv, found both")
     text = typer.get_text_stream("stdin").read() if statement == "-" else statement
-    columns, rows = ask(ctx, lambda ledger: ledger.sql(text))
+    then = position_or_moment(as_of)
+    columns, rows = ask(ctx, lambda ledger: ledger.sql(text, as_of=then), as_of=then)
     if as_json:
         printing.print_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif as_csv:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import Json, example
-from runledger.cli.quantities import day, show_count
+from runledger.cli.options import AsOf, Json, example
+from runledger.cli.quantities import day, position_or_moment, show_count
 from runledger.cli.settings import ask
 
 app = typer.Typer()
@@ -42,10 +42,12 @@ def usage(
         str | None, typer.Option(metavar="DAY", help="From this day on (UTC).")
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="DAY", help="Up to this day (UTC).")] = None,
+    as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
     """Show token totals; `-` stands where no step reported a count."""
     first, last = since and day(since), until and day(until)
+    then = position_or_moment(as_of)
     rows = ask(
         ctx,
         lambda ledger: ledger.usage_totals(
@@ -55,7 +57,9 @@ def usage(
             model=model,
             since=first or None,
             until=last or None,
+            as_of=then,
         ),
+        as_of=then,
     )
     if as_json:
         printing.print_json(rows)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from projections.as_of import Moment
 from projections.engine import Progress
 from projections.run_filter import run_filter
 from runledger.ledger.base import LedgerBase
@@ -13,22 +14,30 @@ from runledger.run import Actor
 
 
 class AskingLedger(LedgerBase):
-    """Lists, totals and SQL; ReadModelsMissing is raised where the ledger was opened without."""
+    """Lists, totals and SQL; ReadModelsMissing is raised where the ledger was opened without.
 
-    async def list_runs(self, *, actor: Actor | None = None, **filters: Any) -> list[RunRecord]:
+    With `as_of`, a position of the log or a time, they answer as they would have answered then, by
+    the SQL of today.
+    """
+
+    async def list_runs(
+        self, *, as_of: Moment | None = None, actor: Actor | None = None, **filters: Any
+    ) -> list[RunRecord]:
         """Return a page of runs, the newest first unless asked otherwise.
 
         `filters` are the fields of projections.run_filter.RunFilter; wrong ones are refused.
         """
         asked = run_filter(**filters)
         organization = self._organization(actor)
-        return await self._ask(lambda q: q.list_runs(organization, asked))
+        return await self._ask(lambda q: q.list_runs(organization, asked), as_of)
 
-    async def run_durations(self, *, actor: Actor | None = None, **filters: Any) -> dict[str, Any]:
+    async def run_durations(
+        self, *, as_of: Moment | None = None, actor: Actor | None = None, **filters: Any
+    ) -> dict[str, Any]:
         """Return count, p50, p90, p95 and p99 (ns) of exactly the runs that the filters leave."""
         asked = run_filter(**filters)
         organization = self._organization(actor)
-        return await self._ask(lambda q: q.durations(organization, asked))
+        return await self._ask(lambda q: q.durations(organization, asked), as_of)
 
     async def usage_totals(
         self,
@@ -39,6 +48,7 @@ class AskingLedger(LedgerBase):
         model: str | None = None,
         since: date | None = None,
         until: date | None = None,
+        as_of: Moment | None = None,
         actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
         """Return token totals grouped by any of project, agent, model and day (UTC)."""
@@ -52,7 +62,8 @@ class AskingLedger(LedgerBase):
                 model=model,
                 since=since,
                 until=until,
-            )
+            ),
+            as_of,
         )
 
     async def duration_percentiles(
@@ -63,6 +74,7 @@ class AskingLedger(LedgerBase):
         agent_id: str | None = None,
         since: date | None = None,
         until: date | None = None,
+        as_of: Moment | None = None,
         actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
         """Return exact duration percentiles (ns) grouped by any of project, agent and day (UTC)."""
@@ -75,19 +87,26 @@ class AskingLedger(LedgerBase):
                 agent_id=agent_id,
                 since=since,
                 until=until,
-            )
+            ),
+            as_of,
         )
 
     async def list_agents(
-        self, *, agent_id: str | None = None, actor: Actor | None = None
+        self,
+        *,
+        agent_id: str | None = None,
+        as_of: Moment | None = None,
+        actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
         """Return the agents, with their last run and last stop reason."""
         organization = self._organization(actor)
-        return await self._ask(lambda q: q.agents(organization, agent_id))
+        return await self._ask(lambda q: q.agents(organization, agent_id), as_of)
 
-    async def sql(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    async def sql(
+        self, statement: str, *, as_of: Moment | None = None
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Return (column names, rows) of one SELECT over the read models of all organizations."""
-        return await self._ask(lambda q: q.sql(statement))
+        return await self._ask(lambda q: q.sql(statement), as_of)
 
     async def project(self, progress: Progress | None = None) -> int:
         """Bring the read models up to date; return their position."""

@@ -5,18 +5,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from projections.as_of import AsOf, Moment, position_of
 from projections.live import LiveReadModels
 from projections.queries import Queries
 from runledger.callbacks import CallbackSettings
 from runledger.command_handler import Clock, CommandHandler, Order, Outcome
-from runledger.errors import LedgerError, ReadModelsMissing
+from runledger.errors import LedgerError, NotFound, ReadModelsMissing
+from runledger.ids import check_id
 from runledger.images import IMAGE_ADDRESSES
 from runledger.message_input import as_messages
 from runledger.messages import Message
 from runledger.outbound import AddressPolicy
-from runledger.run import Actor, Run
+from runledger.run import Actor, Run, evolve
 from runledger.run.commands import Command
 from runledger.store import Store
+from runledger.store.protocol import StoredEvent
 
 _T = TypeVar("_T")
 
@@ -29,6 +32,7 @@ class LedgerBase:
     _store: Store | None = None
     _handler: CommandHandler | None = None
     _live: LiveReadModels | None = None
+    _past: AsOf | None = None
     _image_addresses: AddressPolicy = IMAGE_ADDRESSES
     _callbacks: CallbackSettings = CallbackSettings(dispatch=False)
 
@@ -48,7 +52,8 @@ class LedgerBase:
         _open(self._store)
         if self._live is None:
             raise ReadModelsMissing(
-                "lists and totals come from read models; open the ledger with read_models=PATH"
+                "lists and totals come from read models; open the ledger with read_models=PATH "
+                "(and not with live=False)"
             )
         return self._live
 
@@ -68,11 +73,35 @@ class LedgerBase:
     async def _messages(self, given: Iterable[Message | Mapping[str, Any]]) -> list[Message]:
         return await as_messages(given, self.store, self._image_addresses)
 
-    async def _load(self, run_id: str, actor: Actor | None) -> Run:
-        return await self.handler.load(actor or self._actor, run_id)
+    async def _load(self, run_id: str, actor: Actor | None, as_of: Moment | None = None) -> Run:
+        if as_of is None:
+            return await self.handler.load(actor or self._actor, run_id)
+        run: Run | None = None
+        for row in await self._events(check_id("run", run_id), as_of):
+            run = evolve(run, run_id, row.version, row.event)
+        if run is None or run.deleted or run.organization != self._organization(actor):
+            raise NotFound("run", run_id)
+        return run
 
-    async def _ask(self, question: Callable[[Queries], _T]) -> _T:
-        return await asyncio.to_thread(self.read_models.ask, question)
+    async def _events(
+        self, run_id: str, as_of: Moment | None = None, *, contents: bool = False
+    ) -> list[StoredEvent]:
+        """Return the run's events, up to a moment."""
+        stored = await asyncio.to_thread(self.store.read_stream, run_id, 0, None, contents)
+        if as_of is None:
+            return stored
+        upto = await asyncio.to_thread(position_of, self.store, as_of)
+        return [row for row in stored if row.position <= upto]
+
+    async def _ask(self, question: Callable[[Queries], _T], as_of: Moment | None = None) -> _T:
+        if as_of is None:
+            return await asyncio.to_thread(self.read_models.ask, question)
+        if self._past is None:
+            raise ReadModelsMissing(
+                "answers from the past are kept beside the read models; open the ledger with "
+                "read_models=PATH"
+            )
+        return await asyncio.to_thread(self._past.ask, question, as_of)
 
     def _organization(self, actor: Actor | None) -> str:
         return (actor or self._actor).organization

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from projections.as_of import AsOf
 from projections.desk import serve
 from projections.live import LiveReadModels
 from projections.operations import Operations
@@ -117,6 +118,8 @@ class RunLedger(
                 self._live = LiveReadModels(store, self._read_models_path)
                 self._operations = Operations(store, self._live)
                 self._requests = serve(self._live.path, self._operations)
+            if self._read_models_path is not None:
+                self._past = AsOf(store, self._read_models_path)
         except BaseException:
             store.close()
             raise

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection
 from typing import Any, Literal, TypeVar
 
+from projections.as_of import Moment
 from runledger.api_messages import ApiMessage, api_message_page
 from runledger.errors import InvalidArgument, NotFound
 from runledger.events import MessagesRecorded, StepRecorded, StepStarted
@@ -27,25 +28,34 @@ _T = TypeVar("_T")
 
 
 class ReadingLedger(LedgerBase):
-    """Getters; NotFound for a run that is not there, was deleted, or is another organization's."""
+    """Getters; NotFound for a run that is not there, was deleted, or is another organization's.
 
-    async def get_run_by_id(self, run_id: str, *, actor: Actor | None = None) -> RunRecord:
+    With `as_of`, a position of the log or a time, they answer as they would have answered then.
+    """
+
+    async def get_run_by_id(
+        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+    ) -> RunRecord:
         """Return the run."""
-        return run_record(await self._load(run_id, actor))
+        return run_record(await self._load(run_id, actor, as_of))
 
-    async def get_run_usage(self, run_id: str, *, actor: Actor | None = None) -> RunUsage:
+    async def get_run_usage(
+        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+    ) -> RunUsage:
         """Return the token totals over all steps of the run."""
-        return run_usage(await self._load(run_id, actor))
+        return run_usage(await self._load(run_id, actor, as_of))
 
-    async def get_run_metrics(self, run_id: str, *, actor: Actor | None = None) -> RunMetrics:
+    async def get_run_metrics(
+        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+    ) -> RunMetrics:
         """Return the duration, the number of steps and the tools of the run."""
-        return run_metrics(await self._load(run_id, actor))
+        return run_metrics(await self._load(run_id, actor, as_of))
 
     async def get_run_request_config(
-        self, run_id: str, *, actor: Actor | None = None
+        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
     ) -> dict[str, Any] | None:
         """Return the request's configuration as it was given at creation."""
-        return (await self._load(run_id, actor)).request_config
+        return (await self._load(run_id, actor, as_of)).request_config
 
     async def get_run_steps(
         self,
@@ -55,14 +65,15 @@ class ReadingLedger(LedgerBase):
         limit: int | None = None,
         after: str | None = None,
         before: str | None = None,
+        as_of: Moment | None = None,
         actor: Actor | None = None,
     ) -> list[StepView]:
         """Return the steps in the order they were recorded, a page of them if asked.
 
         `after` and `before` are step ids: further in the requested order, or short of it.
         """
-        run = await self._load(run_id, actor)
-        stored = await asyncio.to_thread(self.store.read_stream, run_id, 0, None, False)
+        run = await self._load(run_id, actor, as_of)
+        stored = await self._events(run_id, as_of)
         steps = {
             row.event.step_id: step_view(run, row.event)
             for row in stored
@@ -73,11 +84,11 @@ class ReadingLedger(LedgerBase):
         return _page("step", ordered, ids, order, limit, after, before)
 
     async def get_stored_messages(
-        self, run_id: str, *, actor: Actor | None = None
+        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
     ) -> list[Message]:
         """Return all messages of the run as they are stored, in order."""
-        await self._load(run_id, actor)
-        stored = await asyncio.to_thread(self.store.read_stream, run_id)
+        await self._load(run_id, actor, as_of)
+        stored = await self._events(run_id, as_of, contents=True)
         return [
             body
             for row in stored
@@ -94,6 +105,7 @@ class ReadingLedger(LedgerBase):
         after: str | None = None,
         before: str | None = None,
         include_return_message_types: Collection[str] | None = None,
+        as_of: Moment | None = None,
         actor: Actor | None = None,
     ) -> list[ApiMessage]:
         """Return a page of what the API shows of the run's messages; images with their bytes.
@@ -102,9 +114,9 @@ class ReadingLedger(LedgerBase):
         the run's request_config say how. See runledger.api_messages.api_message_page for cursors,
         types and limit.
         """
-        run = await self._load(run_id, actor)
+        run = await self._load(run_id, actor, as_of)
         agent = await self.handler.known_agent(run.organization, run.agent_id)
-        messages = await self.get_stored_messages(run_id, actor=actor)
+        messages = await self.get_stored_messages(run_id, as_of=as_of, actor=actor)
         return await asyncio.to_thread(
             api_message_page,
             messages,
