@@ -1,6 +1,5 @@
 """Where the operator's orders go: to this process, or to the one that holds the read models."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from projections.generations import Manifest
 from projections.live import LiveReadModels
 from projections.operations import Operations
 from projections.requests import RequestServer, request
+from projections.verify import Verification
 from runledger.errors import ReadModelsError, ReadModelsLocked
 from runledger.store import Store
 
@@ -25,6 +25,9 @@ class Desk(Protocol):
 
     def switch(self, number: int) -> Manifest:
         """Make a generation the live one, and keep the one that was."""
+
+    def verify(self, sample: int | None = None) -> Verification:
+        """Make rows again from their events and compare."""
 
 
 class RemoteDesk:
@@ -47,6 +50,10 @@ class RemoteDesk:
         """Have it switch."""
         return Manifest.model_validate_json(request(self._path, "switch", number=number))
 
+    def verify(self, sample: int | None = None) -> Verification:
+        """Have it verify."""
+        return Verification.model_validate_json(request(self._path, "verify", sample=sample))
+
 
 def serve(path: Path, operations: Operations) -> RequestServer:
     """Serve the requests of other processes until the server is closed."""
@@ -58,7 +65,9 @@ def serve(path: Path, operations: Operations) -> RequestServer:
             return operations.compare(**given, out=Path(out) if out else None).model_dump_json()
         if verb == "switch":
             return operations.switch(**given).model_dump_json()
-        raise ReadModelsError(f"request: expected compare or switch, found {json.dumps(verb)}")
+        if verb == "verify":
+            return operations.verify(**given).model_dump_json()
+        raise ReadModelsError(f"request: expected compare, switch or verify, found {verb!r}")
 
     return RequestServer(path, answer)
 

@@ -1,4 +1,4 @@
-"""What the process that holds the live read models does for the operator: compare and switch."""
+"""What the process that holds the live read models does for the operator."""
 
 import threading
 import time
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from projections.comparison import Comparison
 from projections.diff import Diff
-from projections.engine import Engine
 from projections.explain import Explainer
-from projections.generation import Generation
 from projections.generations import Manifest
 from projections.live import LiveReadModels
 from projections.read_models import changed
+from projections.side_by_side import side_by_side
+from projections.verify import Verification, Verifier
 from runledger.errors import ReadModelsError
 from runledger.store import Store
 
@@ -34,31 +34,22 @@ class Operations:
         """
         with self._turn:
             started = time.monotonic()
-            generations = self._live.generations
             self._expect_other(number)
-            candidate = Generation(generations.file(number))
-            try:
-                # Live first: it must not be behind what the candidate has taken in.
-                self._live.catch_up()
-                with self._live.snapshot() as snapshot:
-                    self._follow(candidate, snapshot.position)
-                    generations.record(candidate, generations.get(number).state)
-                    parked_new = candidate.rows().get("parked_runs", 0)
-                    candidate.close()
-                    snapshot.attach(generations.file(number))
-                    old, new = self._live.generation.models, candidate.models
-                    tables = Diff(snapshot.db, limit, out).tables(old, new)
-                    explainer = Explainer(self._store, old, new, snapshot.position)
-                    explanations = [
-                        explainer.explain(snapshot.db, table, row)
-                        for table in tables
-                        for row in table.sample[:explain]
-                    ]
-            finally:
-                candidate.close()
+            live, file = self._live, self._live.generations.file(number)
+            with side_by_side(self._store, live, file) as (snapshot, other):
+                old, new = live.generation.models, other.models
+                diff = Diff(snapshot.db, limit, out)
+                tables = diff.tables(old, new)
+                explainer = Explainer(self._store, old, new, snapshot.position)
+                explanations = [
+                    explainer.explain(snapshot.db, table, row)
+                    for table in tables
+                    for row in table.sample[:explain]
+                ]
             names = [{model.name for model in models} for models in (old, new)]
+            parked = [t for t in tables if t.table == "parked_runs"]
             return Comparison(
-                old=self._live.generation.about.number,
+                old=live.generation.about.number,
                 new=number,
                 position=snapshot.position,
                 models_added=sorted(names[1] - names[0]),
@@ -66,8 +57,8 @@ class Operations:
                 models_changed=sorted(set(changed(old, new)) & names[0] & names[1]),
                 tables=tables,
                 explanations=explanations,
-                parked_old=self._live.generation.rows().get("parked_runs", 0),
-                parked_new=parked_new,
+                parked_old=sum(table.rows_old for table in parked),
+                parked_new=sum(table.rows_new for table in parked),
                 seconds=time.monotonic() - started,
             )
 
@@ -77,6 +68,15 @@ class Operations:
             self._expect_other(number)
             return self._live.switch(number)
 
+    def verify(self, sample: int | None = None) -> Verification:
+        """Make rows again from their events, by the SQL that made them, and compare.
+
+        Of `sample` runs what is said of them alone; without, everything.
+        """
+        with self._turn:
+            verifier = Verifier(self._store, self._live)
+            return verifier.everything() if sample is None else verifier.sample(sample)
+
     def _expect_other(self, number: int) -> None:
         entry = self._live.generations.get(number)
         if entry.state == "live":
@@ -85,16 +85,4 @@ class Operations:
             raise ReadModelsError(
                 f"generation {number}: expected a complete one, found one that is being built; "
                 f"run `runledger replay` to complete it"
-            )
-
-    def _follow(self, candidate: Generation, position: int) -> None:
-        reader = self._store.log_reader()
-        try:
-            Engine(candidate, reader).catch_up(position)
-        finally:
-            reader.close()
-        if candidate.position != position:
-            raise ReadModelsError(
-                f"generation {candidate.about.number}: expected position {position}, that of the "
-                f"live read models, found {candidate.position}; was it made from this log?"
             )

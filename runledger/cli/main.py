@@ -27,6 +27,7 @@ from runledger.cli import (
     runs,
     sql,
     usage,
+    verify,
 )
 from runledger.cli.settings import READ_MODELS, STORE, Settings
 from runledger.errors import LedgerError
@@ -47,6 +48,7 @@ MODULES: Final = (
     dispatch,
     replay,
     generations,
+    verify,
 )
 
 _GLOBAL: Final = ("--store", "--read-models", "--organization")

@@ -12,6 +12,7 @@ from projections.generations import Generations, Manifest
 from projections.operations import Operations
 from projections.replay import Begun, Plan, Replayed, Source, replay
 from projections.requests import RequestServer
+from projections.verify import Verification
 from runledger.errors import ReadModelsMissing
 from runledger.ledger.base import LedgerBase
 
@@ -99,6 +100,15 @@ class OperatingLedger(LedgerBase):
     async def drop_generation(self, number: int) -> None:
         """Delete a generation that is not live."""
         await asyncio.to_thread(self._generations.drop, number)
+
+    async def verify(self, *, sample: int | None = None) -> Verification:
+        """Make rows again from their events, by the SQL that made them, and compare.
+
+        Of `sample` runs what is said of them alone; without, everything. `clean` says whether the
+        read models are what the log says; `problems` name the first difference of every table.
+        """
+        async with self._at_desk() as desk:
+            return await asyncio.to_thread(desk.verify, sample)
 
     @property
     def _path(self) -> Path:
