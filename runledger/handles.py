@@ -19,7 +19,7 @@ _TEXT_LIMIT = 10_000
 
 
 class RunHandle:
-    """A run in progress: its block's end completes it, an exception fails it, a cancel cancels it."""
+    """A run in progress: its block's end completes it, an exception fails it, a cancel cancels."""
 
     def __init__(self, ledger: "WritingLedger", actor: Actor | None, facts: dict[str, Any]) -> None:
         self._ledger = ledger
