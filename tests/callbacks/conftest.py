@@ -2,15 +2,20 @@
 
 import asyncio
 import base64
+import json
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import runledger
 from runledger import Actor
 from runledger.callbacks import CallbackSettings
 from runledger.callbacks.attempt import Sender
@@ -183,6 +188,18 @@ def local_store(tmp_path):
     store = open_store(f"sqlite:///{tmp_path}/runs.db")
     yield store
     store.close()
+
+
+async def dispatching(url: str, settings: dict[str, Any]) -> asyncio.subprocess.Process:
+    """Start a dispatcher in a process of its own."""
+    root = Path(runledger.__file__).parents[1]
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).with_name("dispatch_process.py")),
+        url,
+        json.dumps(settings),
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
 
 
 async def until(holds: Callable[[], Any], seconds: float = 30.0) -> Any:
