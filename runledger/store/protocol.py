@@ -89,7 +89,11 @@ class LogReader(Protocol):
     """
 
     def read(self, after: int, upto: int, limit: int) -> Any:
-        """Return the events with after < position <= upto, `limit` at most, or None if none are."""
+        """Return the events with after < position <= upto, `limit` at most, or None if none are.
+
+        A batch may be a stream: it is consumed once, before the next read, and where the
+        connection breaks meanwhile, its consumer fails. Raises StoreUnavailable.
+        """
 
     def close(self) -> None:
         """Give the connection back."""
@@ -105,6 +109,7 @@ class Store(Protocol):
 
         No stream may occur in two of them. Raises StoreUnavailable when nothing is known to be
         recorded; an append that was recorded by an attempt that got no answer counts as recorded.
+        Raises StoreRefused, with nothing recorded, for what the database cannot take.
         """
 
     def read_stream(

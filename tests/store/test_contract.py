@@ -149,7 +149,7 @@ def test_of_two_writers_that_expect_the_same_version_one_is_recorded(
 ) -> None:
     stores = [open_stores(), open_stores()]
     verdicts: list[list[Verdict]] = [[], []]
-    barrier = Barrier(2)
+    barrier = Barrier(2, timeout=60)
 
     def race(mine: int) -> None:
         for version in range(40):
@@ -515,7 +515,7 @@ def test_a_closed_store_refuses_everything(open_stores: OpenStores) -> None:
 def test_closing_under_readers_and_writers_is_told_to_each(open_stores: OpenStores) -> None:
     store = open_stores()
     failures: list[BaseException] = []
-    busy = Barrier(5)
+    busy = Barrier(5, timeout=60)
 
     def use(what: Callable[[int], object]) -> None:
         with suppress(StoreUnavailable):
