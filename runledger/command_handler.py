@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
@@ -128,7 +128,9 @@ class CommandHandler:
     async def execute(self, order: Order, *, fresh: bool = False) -> Outcome:
         """Execute an order; `fresh` says that its run id was just made up: nothing is read."""
         run_id = check_id("run", order.run_id)
-        turn = self._turns.setdefault(run_id, asyncio.Lock())
+        turn = self._turns.get(run_id)
+        if turn is None:
+            turn = self._turns[run_id] = asyncio.Lock()
         async with turn:
             run = None if fresh else self._runs.get(run_id) or await self._refresh(run_id)
             for attempt in range(MAX_ATTEMPTS):
@@ -220,7 +222,9 @@ class CommandHandler:
                 command, beside = await self._open(envelope, order.run_id, scratch, command)
             else:
                 scratch = _visible(scratch, order.actor, order.run_id)
-            decided = decide(scratch, command, envelope, await self._priors(scratch, command))
+            repeated = _repeated(scratch, command)
+            priors = await self._priors(order.run_id, repeated) if repeated else {}
+            decided = decide(scratch, command, envelope, priors)
             if folds:
                 version = (scratch.version if scratch else 0) + 1
                 scratch = _fold(scratch, order.run_id, list(enumerate(decided, version)))
@@ -240,25 +244,31 @@ class CommandHandler:
             project_id, beside = await self._participants.open(envelope, run_id, command)
         return dataclasses.replace(command, project_id=project_id), beside
 
-    async def _priors(self, run: Run | None, command: Command) -> dict[str, Event]:
-        """Read the events that recorded the natural keys which the command repeats; mostly none."""
-        versions: dict[str, int] = {}
-        if run is None:
-            return {}
-        if isinstance(command, CreateRun):
-            versions[run.run_id] = 1
-        if isinstance(command, RecordStep) and command.step_id in run.steps:
-            versions[command.step_id] = run.steps[command.step_id]
-        if isinstance(command, RecordStep | RecordMessages):
-            seen = (message.id for message in command.messages if message.id in run.messages)
-            versions.update((message_id, run.messages[message_id]) for message_id in seen)
+    async def _priors(self, run_id: str, versions: Mapping[str, int]) -> dict[str, Event]:
+        """Read the events that recorded natural keys."""
         priors = {}
         for key, version in versions.items():
             (stored,) = await asyncio.to_thread(
-                self._store.read_stream, run.run_id, version - 1, version
+                self._store.read_stream, run_id, version - 1, version
             )
             priors[key] = stored.event
         return priors
+
+
+def _repeated(run: Run | None, command: Command) -> dict[str, int]:
+    """Return which natural keys the command repeats, and the versions that recorded them."""
+    versions: dict[str, int] = {}
+    if run is None:
+        return versions
+    if isinstance(command, CreateRun):
+        versions[run.run_id] = 1
+    elif isinstance(command, (RecordStep, RecordMessages)):
+        if isinstance(command, RecordStep) and command.step_id in run.steps:
+            versions[command.step_id] = run.steps[command.step_id]
+        for message in command.messages:
+            if message.id in run.messages:
+                versions[message.id] = run.messages[message.id]
+    return versions
 
 
 def _fold(run: Run | None, run_id: str, events: Sequence[tuple[int, Event]]) -> Run | None:

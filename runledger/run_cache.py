@@ -27,10 +27,11 @@ class RunCache:
 
     def put(self, run: Run) -> None:
         """Keep the run, and let go of those not used for longest."""
-        self.discard(run.run_id)
         size = 10 + len(run.steps) + len(run.messages)
+        known = self._runs.get(run.run_id)
         self._runs[run.run_id] = (run, size)
-        self._entries += size
+        self._runs.move_to_end(run.run_id)
+        self._entries += size - (known[1] if known else 0)
         while self._entries > self._max_entries and len(self._runs) > 1:
             _, (_, released) = self._runs.popitem(last=False)
             self._entries -= released

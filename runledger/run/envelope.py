@@ -1,9 +1,9 @@
 """Who says it and when: what a decision needs from outside to stamp its events."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from runledger.errors import InvalidArgument
 from runledger.ids import DEFAULT_ORGANIZATION, check_id, random_hex
@@ -20,8 +20,7 @@ class Actor:
         check_id("organization", self.organization)
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The actor, the caller's time (`occurred_at`), ours (`recorded_at`), a source of event ids."""
 
     actor: Actor
@@ -29,7 +28,7 @@ class Envelope:
     recorded_at: datetime
     correlation_id: str | None = None
     explicit_time: bool = False
-    next_id: Callable[[], str] = field(default=random_hex)
+    next_id: Callable[[], str] = random_hex
 
     def stamp(self) -> dict[str, Any]:
         """Return the fields that every event has."""

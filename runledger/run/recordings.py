@@ -90,35 +90,30 @@ def _messages(
     late = allow(run, MessagesRecorded)
     fresh = []
     for given in messages:
-        message = (
-            given
-            if given.step_id or step_id is None
-            else given.model_copy(update={"step_id": step_id})
-        )
-        check_id("message", message.id)
-        if message.id not in run.messages:
+        check_id("message", given.id)
+        prior = priors.get(given.id) if given.id in run.messages else None
+        stored = next((b for b in getattr(prior, "bodies", ()) if b.id == given.id), None)
+        unsaid: dict[str, Any] = {}
+        if step_id is not None and not given.step_id:
+            unsaid["step_id"] = step_id
+        if given.created_at is None:
+            unsaid["created_at"] = stored.created_at if stored else env.occurred_at
+        message = given.model_copy(update=unsaid) if unsaid else given
+        if given.id not in run.messages:
             fresh.append(message)
-            continue
-        prior = priors.get(message.id)
-        stored = next((b for b in getattr(prior, "bodies", ()) if b.id == message.id), None)
-        if message.created_at is None and stored is not None:
-            message = message.model_copy(update={"created_at": stored.created_at})
-        if stored != message:
+        elif stored != message:
             raise ContentConflict("message", message.id, run.run_id)
     if len({message.id for message in fresh}) != len(fresh):
         raise InvalidArgument(f"messages of run {run.run_id!r}: the same message id occurs twice")
     if not fresh:
         return []
-    bodies = [
-        m if m.created_at else m.model_copy(update={"created_at": env.occurred_at}) for m in fresh
-    ]
     return [
         make(
             MessagesRecorded,
             run,
             env,
-            messages=unique_calls(run, [describe_message(m) for m in bodies]),
-            bodies=bodies,
+            messages=unique_calls(run, [describe_message(m) for m in fresh]),
+            bodies=fresh,
             approval_deadline=aware("approval_deadline", deadline),
             late=late,
         )

@@ -268,9 +268,11 @@ def evolve(run: Run | None, run_id: str, version: int, event: Event) -> Run:
             event.occurred_at,
         )
     _FOLDS[type(event)](run, event, version)
-    to = TRANSITIONS[type(event)].to
-    if to is not None and to != DELETED and not getattr(event, "late", False):
-        run.status = RunStatus(to)
+    rule = TRANSITIONS[type(event)]
+    if rule.to not in (None, DELETED, run.status) and not (
+        rule.late and getattr(event, "late", False)
+    ):
+        run.status = RunStatus(rule.to)
     run.version = version
     run.last_event_at = max(run.last_event_at or event.occurred_at, event.occurred_at)
     run.last_recorded_at = event.recorded_at

@@ -29,11 +29,10 @@ def encode(event: Event) -> EncodedEvent:
     """
     cls = type(event)
     serializer = cls.__pydantic_serializer__
-    contents = None
+    apart = set(cls.contents) or None
     try:
-        facts = serializer.to_json(event, exclude_none=True, exclude=set(cls.contents) or None)
-        if cls.contents:
-            contents = serializer.to_json(event, exclude_none=True, include=set(cls.contents))
+        facts = serializer.to_json(event, exclude_none=True, exclude=apart)
+        contents = apart and serializer.to_json(event, exclude_none=True, include=apart)
     except PydanticSerializationError as e:
         raise InvalidArgument(f"{cls.topic}: cannot be stored as JSON: {e}") from e
     return EncodedEvent(cls.topic, _marker(cls) + facts[1:], contents)
