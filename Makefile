@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 VENV ?= .venv
 PYTHON ?= python3
+JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
@@ -25,7 +26,7 @@ run: $(STAMP) ## demo: an agent loop emits runs, the terminal shows what was pro
 
 .PHONY: test
 test: $(STAMP) ## all tests, on SQLite and on a PostgreSQL server that they start themselves
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS)
 
 .PHONY: check
 check: $(STAMP) ## ruff, mypy --strict, import-linter
