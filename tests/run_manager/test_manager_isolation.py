@@ -29,6 +29,7 @@ UNSCOPED = {
     "open": "makes a ledger; nothing is open yet",
     "sql": "asks all organizations, for the analyst who holds the file anyway",
     "project": "answers with a position of the log",
+    "verify": "compares the read models of all organizations with the log",
     "replay": "projects the log of all organizations again",
     "generation": "describes a file of read models, as the four below do",
     "generations": "",

@@ -43,23 +43,21 @@ async def test_metrics_are_current_without_an_update_of_the_run(ledger, agent):
     assert (await ledger.get_run_metrics(run.run_id)).num_steps == 1
 
 
-@pytest.mark.parametrize(
-    ("details", "expected"),
-    [
+async def test_not_reported_is_none_and_reported_zero_is_zero(ledger, agent):
+    cases = [
         ([None, None], None),
         ([{}, None], None),
         ([{"cached_tokens": 0}, None], 0),
         ([{"cached_tokens": 0}, {"cached_tokens": 4}], 4),
         ([{"cached_tokens": 0, "cache_read_tokens": 3}, {"cached_tokens": 4}], 7),
-    ],
-)
-async def test_not_reported_is_none_and_reported_zero_is_zero(ledger, agent, details, expected):
-    run = await ledger.create_run(agent)
-    for one in details:
-        await ledger.record_step(run.run_id, prompt_tokens=9, prompt_tokens_details=one)
-    assert (await ledger.get_run_usage(run.run_id)).cached_input_tokens == expected
-    (listed,) = await ledger.list_runs()
-    assert listed.cache_read_tokens == expected
+    ]
+    for details, expected in cases:
+        run = await ledger.create_run(agent)
+        for one in details:
+            await ledger.record_step(run.run_id, prompt_tokens=9, prompt_tokens_details=one)
+        assert (await ledger.get_run_usage(run.run_id)).cached_input_tokens == expected, details
+    listed = await ledger.list_runs(ascending=True)
+    assert [run.cache_read_tokens for run in listed] == [expected for _, expected in cases]
 
 
 async def test_details_of_a_step_are_kept(ledger, agent):
