@@ -119,8 +119,9 @@ class AsOf:
                 yield at, file
         wanted = {model.name: model.digest for model in models}
         for entry in self._generations.entries():
-            at_rest = entry.state in ("kept", "candidate") and entry.position <= position
-            if at_rest and (entry.models, entry.events_digest) == (wanted, events_digest()):
+            at_rest = entry.state in ("kept", "candidate") and not entry.partial
+            same = entry.models == wanted and entry.events_digest == events_digest()
+            if at_rest and same and entry.position <= position:
                 yield entry.position, self._generations.file(entry.number)
 
     def _project(self, file: Path, position: int, models: tuple[ReadModel, ...]) -> None:

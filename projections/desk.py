@@ -26,6 +26,9 @@ class Desk(Protocol):
     def switch(self, number: int) -> Manifest:
         """Make a generation the live one, and keep the one that was."""
 
+    def copy(self, file: Path) -> int:
+        """Write the live read models into a file that is not there yet; return their position."""
+
     def verify(self, sample: int | None = None) -> Verification:
         """Make rows again from their events and compare."""
 
@@ -50,6 +53,10 @@ class RemoteDesk:
         """Have it switch."""
         return Manifest.model_validate_json(request(self._path, "switch", number=number))
 
+    def copy(self, file: Path) -> int:
+        """Have it write a copy to a place that both processes see."""
+        return int(request(self._path, "copy", file=str(file.absolute())))
+
     def verify(self, sample: int | None = None) -> Verification:
         """Have it verify."""
         return Verification.model_validate_json(request(self._path, "verify", sample=sample))
@@ -65,9 +72,11 @@ def serve(path: Path, operations: Operations) -> RequestServer:
             return operations.compare(**given, out=Path(out) if out else None).model_dump_json()
         if verb == "switch":
             return operations.switch(**given).model_dump_json()
+        if verb == "copy":
+            return str(operations.copy(Path(given["file"])))
         if verb == "verify":
             return operations.verify(**given).model_dump_json()
-        raise ReadModelsError(f"request: expected compare, switch or verify, found {verb!r}")
+        raise ReadModelsError(f"request: expected compare, copy, switch or verify, found {verb!r}")
 
     return RequestServer(path, answer)
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from projections.read_models import ROOT, ReadModel
 from runledger.errors import ReadModelsError
-from runledger.sql_file import statements
+from runledger.sql_file import quoted, statements
 
 SQL: Final = statements(ROOT / "diff.sql")
 ALIAS: Final = "runledger_candidate"
@@ -114,8 +114,8 @@ class Diff:
     def _table(self, model: str, table: str, key: tuple[str, ...]) -> TableDiff:
         columns = self._columns(table, key)
         sides = {
-            "old": f"{_quoted(self._database)}.main.{_quoted(table)}",
-            "new": f"{ALIAS}.main.{_quoted(table)}",
+            "old": f"{quoted(self._database)}.main.{quoted(table)}",
+            "new": f"{ALIAS}.main.{quoted(table)}",
         }
         scope = {"key": list(key), "columns": columns.pop("same")}
         for side, name in sides.items():
@@ -175,10 +175,6 @@ class Diff:
         else:
             self._fetch("no_cells")
         self._fetch("whole_rows", **sides, **scope, rows=self._limit if self._out is None else ALL)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _row(

@@ -166,6 +166,18 @@ class Generation:
         """Give the generation another number."""
         self._db.execute(SQL["renumber"], {"number": number})
 
+    def describe(self, number: int, built_from: str) -> None:
+        """Say what was made of a copy; call it inside the transaction of the rows."""
+        self._db.execute(
+            SQL["describe"],
+            {
+                "number": number,
+                "built_from": built_from,
+                "built_by": _version(),
+                "events_digest": batch.events_digest(),
+            },
+        )
+
     @contextmanager
     def transaction(self) -> Iterator[Any]:
         """Give the writing connection; commit at the end, roll back on any error."""

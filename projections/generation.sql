@@ -53,6 +53,10 @@ UPDATE generation SET position = $position;
 -- renumber: give the generation another number
 UPDATE generation SET number = $number;
 
+-- describe: say what was made of a copy
+UPDATE generation SET number = $number, built_from = $built_from, built_by = $built_by,
+    events_digest = $events_digest, built_at = now();
+
 -- count: how many rows a table holds
 SELECT count(*) FROM query_table($table);
 

@@ -33,6 +33,11 @@ class Manifest(BaseModel):
     seconds: float | None = None
     size: int | None = None
 
+    @property
+    def partial(self) -> bool:
+        """Whether it is a copy in which some runs were projected again."""
+        return self.built_from.startswith("generation ")
+
 
 class Generations:
     """Names, manifests and the atomic switch; see docs/replay.md."""

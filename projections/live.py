@@ -113,6 +113,13 @@ class LiveReadModels:
         finally:
             snapshot.close()
 
+    def copy(self, file: Path) -> int:
+        """Write what is there into a file that is not there yet; return its position."""
+        self.catch_up()
+        with self.snapshot() as snapshot:
+            snapshot.copy_to(file)
+        return snapshot.position
+
     def switch(self, number: int) -> Manifest:
         """Make another generation the live one; the one that was is kept.
 

@@ -68,6 +68,11 @@ class Operations:
             self._expect_other(number)
             return self._live.switch(number)
 
+    def copy(self, file: Path) -> int:
+        """Write the live read models into a file that is not there yet; return their position."""
+        with self._turn:
+            return self._live.copy(file)
+
     def verify(self, sample: int | None = None) -> Verification:
         """Make rows again from their events, by the SQL that made them, and compare.
 

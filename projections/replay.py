@@ -14,7 +14,9 @@ from projections.desk import Desk
 from projections.engine import Engine, Progress
 from projections.generation import Generation
 from projections.generations import Generations, Manifest
+from projections.partial import BlastRadius, build_part
 from projections.read_models import ReadModel, discover
+from projections.selection import Selection
 from runledger.errors import ReadModelsLocked
 from runledger.store import Store
 from runledger.store.protocol import LogReader
@@ -98,8 +100,8 @@ def _open(
                 generations.drop(number)
         if entry is None or entry.state not in ("building", "candidate"):
             continue
-        usable = entry.models == wanted and entry.events_digest == events_digest()
-        if usable and not fresh:
+        same = entry.models == wanted and entry.events_digest == events_digest()
+        if same and not entry.partial and not fresh:
             return Generation(generations.file(number))
         if entry.state == "building":
             generations.drop(number)
@@ -111,12 +113,15 @@ class Replayed(BaseModel):
     """What a replay came to.
 
     `comparison` is None where there was no live generation; `exceeded` says which thresholds were;
-    `live` is the generation that was switched to; `dropped` are old ones that went.
+    `live` is the generation that was switched to; `dropped` are old ones that went. Of a partial
+    replay, `radius` is what it touched and `untouched_buckets` how many buckets of rows it did not.
     """
 
     model_config = ConfigDict(frozen=True)
     built: Manifest
     comparison: Comparison | None = None
+    radius: BlastRadius | None = None
+    untouched_buckets: int | None = None
     exceeded: list[str] = []
     live: Manifest | None = None
     dropped: list[int] = []
@@ -145,15 +150,25 @@ def replay(
     plan: Plan | None = None,
     *,
     source: Source | None = None,
+    selection: Selection | None = None,
+    told: Callable[[BlastRadius], None] | None = None,
     fresh: bool = False,
     begun: Begun | None = None,
     progress: Progress | None = None,
 ) -> Replayed:
     """Build a generation, compare it with the live one, and switch if that is the plan.
 
-    The live file is needed for the last two only; `desk` says who has it.
+    The live file is needed for the last two only; `desk` says who has it. With a `selection` it is
+    a partial replay, and `told` hears the blast radius before anything is changed.
     """
     plan = plan or Plan()
+    if selection is not None:
+        with desk() as at:
+            part = build_part(at, store, path, selection, told)
+            replayed = conclude(at, Generations(path), part.built, plan)
+        return replayed.model_copy(
+            update={"radius": part.radius, "untouched_buckets": part.untouched_buckets}
+        )
     built = build(store, path, source=source, fresh=fresh, begun=begun, progress=progress)
     generations = Generations(path)
     if not generations.path.exists():

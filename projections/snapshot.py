@@ -1,10 +1,15 @@
 """The read models as of one position, while live goes on; another generation can be put beside."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from projections.diff import SQL as DIFF
-from projections.generation import SQL, Generation
+from projections.generation import SQL as GENERATION
+from projections.generation import Generation
+from projections.read_models import ROOT
+from runledger.sql_file import render, statements
+
+SQL: Final = statements(ROOT / "snapshot.sql")
 
 
 class Snapshot:
@@ -17,20 +22,30 @@ class Snapshot:
         self.db: Any = generation.cursor()
         # Attaching and detaching is no transaction's business, and refused inside of one in use.
         self._side = generation.cursor()
-        self._attached = False
+        self._detach: str | None = None
         self.db.execute("BEGIN")
         # The first statement, not BEGIN, decides what the transaction sees.
-        ((self.position,),) = self.db.execute(SQL["position"]).fetchall()
+        ((position,),) = self.db.execute(GENERATION["position"]).fetchall()
+        self.position = int(position)
 
     def attach(self, path: Path) -> None:
         """Put a closed generation beside; the diff knows what it is called."""
         self._side.execute(DIFF["attach"], {"path": str(path)})
-        self._attached = True
+        self._detach = DIFF["detach"]
+
+    def copy_to(self, path: Path) -> None:
+        """Write what is seen into a file that is not there yet; the snapshot ends with it."""
+        self._side.execute(SQL["attach_copy"], {"path": str(path)})
+        self._detach = SQL["detach_copy"]
+        ((database,),) = self.db.execute(SQL["database"]).fetchall()
+        self.db.execute(render(SQL["copy"], database=database))
+        self.db.execute("COMMIT")
+        self.db.execute("BEGIN")
 
     def close(self) -> None:
         """Let go of both."""
         self.db.execute("ROLLBACK")
-        if self._attached:
-            self._side.execute(DIFF["detach"])
+        if self._detach is not None:
+            self._side.execute(self._detach)
         self._side.close()
         self.db.close()

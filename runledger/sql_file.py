@@ -14,6 +14,16 @@ def statements(path: Path | Traversable) -> dict[str, str]:
     return parse(path.read_text(encoding="utf-8"))
 
 
+def quoted(name: str) -> str:
+    """Return an identifier as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def render(statement: str, **identifiers: str) -> str:
+    """Return a statement with its {placeholders} filled by identifiers; values are parameters."""
+    return statement.format_map({key: quoted(name) for key, name in identifiers.items()})
+
+
 def parse(text: str) -> dict[str, str]:
     """Return {name: statement} of the text of a .sql file."""
     pieces = _NAME.split(text)

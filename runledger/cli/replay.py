@@ -7,9 +7,11 @@ import typer
 
 from runledger.cli import printing
 from runledger.cli.options import Json, example
-from runledger.cli.settings import ask_operator
+from runledger.cli.quantities import moment
+from runledger.cli.settings import ask_operator, fields
 
 if TYPE_CHECKING:
+    from projections.partial import BlastRadius
     from projections.replay import Replayed
     from runledger import RunLedger
 
@@ -23,6 +25,7 @@ EXCEEDED = 3
         "runledger replay",
         "runledger replay --max-changed 0.1% --fail-if-changed runs.status",
         "runledger replay --switch",
+        "runledger replay --agent agent-support --since 2025-08-01 --until 2025-08-02",
     )
 )
 def replay(
@@ -43,6 +46,23 @@ def replay(
         Path | None, typer.Option(metavar="FILE", help="Parquet: every value that differs.")
     ] = None,
     keep: Annotated[int, typer.Option(min=0, help="Old generations kept after a switch.")] = 2,
+    run: Annotated[
+        list[str] | None, typer.Option(metavar="RUN_ID", help="Partial: this run; repeatable.")
+    ] = None,
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Partial: its runs; repeatable."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Partial: runs with events recorded since.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Partial: … and before then.")
+    ] = None,
+    events_of_type: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TOPIC", help="Partial: runs with such an event; repeatable."),
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Do not go on with one that was begun before.")
     ] = False,
@@ -50,11 +70,21 @@ def replay(
 ) -> None:
     """Build the read models again and compare them with the live ones: a dry run.
 
-    Live goes on meanwhile, and callbacks are not sent. Exit code 3: a threshold is exceeded.
+    Live goes on meanwhile, and callbacks are not sent. Exit code 3: a threshold is exceeded. A
+    partial replay makes again what is said of some runs, and of the totals they are part of.
     """
     from contextlib import ExitStack
 
+    from projections.selection import selection
     from runledger.cli.progress import progress
+
+    asked = fields(
+        runs=run,
+        agents=agent,
+        since=moment(since) if since else None,
+        until=moment(until) if until else None,
+        events_of_type=events_of_type,
+    )
 
     with ExitStack() as bar:
 
@@ -74,6 +104,8 @@ def replay(
                 out=out,
                 keep=keep,
                 fresh=fresh,
+                selection=selection(**asked) if asked else None,
+                told=None if as_json else _print_radius,
                 begun=begun,
                 progress=lambda count, _position: advance[0](count),
             )
@@ -87,11 +119,20 @@ def replay(
         raise typer.Exit(EXCEEDED)
 
 
+def _print_radius(radius: "BlastRadius") -> None:
+    rows = [f"{count:,} of {table}" for table, count in radius.rows.items() if count]
+    typer.echo(f"touches {radius.runs:,} runs of {', '.join(radius.organizations) or 'nobody'}")
+    typer.echo(f"rows: {', '.join(rows) or 'none'}")
+    typer.echo(f"callbacks that will not be sent again: {radius.callbacks:,}")
+
+
 def _print(replayed: "Replayed") -> None:
     from runledger.cli.comparing import print_comparison
 
     built = replayed.built
     typer.echo(f"generation {built.number}: built to position {built.position:,}")
+    if replayed.untouched_buckets is not None:
+        typer.echo(f"{replayed.untouched_buckets:,} buckets of rows proved to be as they were")
     if replayed.comparison is not None:
         print_comparison(replayed.comparison)
     for reason in replayed.exceeded:

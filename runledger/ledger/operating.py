@@ -1,7 +1,7 @@
 """What an operator does with the read models: replay, compare, switch, go back, verify."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 
@@ -10,8 +10,10 @@ from projections.desk import Desk, open_desk
 from projections.engine import Progress
 from projections.generations import Generations, Manifest
 from projections.operations import Operations
+from projections.partial import BlastRadius
 from projections.replay import Begun, Plan, Replayed, Source, replay
 from projections.requests import RequestServer
+from projections.selection import Selection
 from projections.verify import Verification
 from runledger.errors import ReadModelsMissing
 from runledger.ledger.base import LedgerBase
@@ -40,6 +42,8 @@ class OperatingLedger(LedgerBase):
         keep: int = 2,
         fresh: bool = False,
         source: Source | None = None,
+        selection: Selection | None = None,
+        told: Callable[[BlastRadius], None] | None = None,
         begun: Begun | None = None,
         progress: Progress | None = None,
     ) -> Replayed:
@@ -50,6 +54,9 @@ class OperatingLedger(LedgerBase):
         that differs. `max_changed` is a share of each table's rows (`0.1%`), `fail_if_changed`
         names tables or columns (`runs.status`): where one is exceeded, nothing is switched.
         `keep` old generations stay after a switch. `source` is an archive to read instead.
+
+        With a `selection` only the runs that it touches are projected again, into a copy of live;
+        `told` hears the blast radius before, and every other row is proved to be as it was.
         """
         plan = Plan(
             limit=limit,
@@ -66,6 +73,8 @@ class OperatingLedger(LedgerBase):
             self._path,
             plan,
             source=source,
+            selection=selection,
+            told=told,
             fresh=fresh,
             begun=begun,
             progress=progress,

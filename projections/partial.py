@@ -1,0 +1,216 @@
+"""A partial replay: some runs again, in a copy of live; all other rows proved to be as before."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from projections.desk import Desk
+from projections.engine import Engine
+from projections.generation import Generation
+from projections.generations import Generations, Manifest
+from projections.read_models import ROOT, ReadModel, discover
+from projections.selection import Selection, Touched
+from runledger.errors import InvalidArgument, ReadModelsError
+from runledger.sql_file import render, statements
+from runledger.store import Store
+
+SQL: Final = statements(ROOT / "partial.sql")
+
+
+class BlastRadius(BaseModel):
+    """What a partial replay touches: runs, whose they are, rows by table, callbacks owed for them.
+
+    `callbacks` is what would be sent again by a system whose replay sends; here nothing is sent.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    runs: int
+    organizations: list[str]
+    rows: dict[str, int]
+    callbacks: int
+
+
+class PartialReplay(BaseModel):
+    """What was built, what it touched, and in how many buckets of rows it changed nothing."""
+
+    model_config = ConfigDict(frozen=True)
+    built: Manifest
+    radius: BlastRadius
+    untouched_buckets: int
+
+
+def build_part(
+    desk: Desk,
+    store: Store,
+    path: str | Path,
+    selection: Selection,
+    told: Callable[[BlastRadius], None] | None = None,
+) -> PartialReplay:
+    """Build a generation in which only what the selection touches is made again.
+
+    `told` hears the blast radius before anything is changed. InvalidArgument where nothing is
+    touched; ReadModelsError where the tables of today's SQL are others than those of live.
+    """
+    selection.check()
+    generations = Generations(path)
+    generations.folder.mkdir(parents=True, exist_ok=True)
+    number = generations.next_number()
+    file = generations.file(number)
+    scratch = generations.folder / f"{number:06d}.parts"
+    scratch.mkdir()
+    try:
+        position = desk.copy(file)
+        with closing(Touched(store, selection, position)) as touched:
+            if not touched.runs:
+                raise InvalidArgument("partial replay: no run has such an event")
+            with closing(Generation(file)) as copy:
+                merge = _Merge(copy, touched, scratch, position)
+                radius, untouched = merge.run(number, told)
+                copy.checkpoint()
+                built = generations.record(copy, "candidate")
+    except BaseException:
+        # Without a manifest it is nothing yet; what a kill leaves, the next replay takes away.
+        file.unlink(missing_ok=True)
+        Path(f"{file}.wal").unlink(missing_ok=True)
+        raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return PartialReplay(built=built, radius=radius, untouched_buckets=untouched)
+
+
+class _Table(NamedTuple):
+    """A table, what its digests are made of, and the column with its run, if it has one."""
+
+    name: str
+    key: list[str]
+    columns: list[str]
+    run: str | None
+
+
+class _Merge:
+    def __init__(self, copy: Generation, touched: Touched, scratch: Path, position: int) -> None:
+        self._copy = copy
+        self._touched = touched
+        self._position = position
+        self._today = discover()
+        self._parts = {
+            "old_part": self._part(scratch / "old.duckdb", copy.models, "of_runs"),
+            "new_part": self._part(scratch / "new.duckdb", self._today, "of_runs"),
+            "whole": self._part(scratch / "whole.duckdb", self._today, "of_agents"),
+        }
+        self._tables = self._same_tables()
+
+    def _part(self, file: Path, models: Sequence[ReadModel], part: str) -> Path:
+        with (
+            closing(self._touched.reader(part)) as reader,
+            closing(Generation(file, models)) as generation,
+        ):
+            Engine(generation, reader).catch_up(self._position)
+        return file
+
+    def _same_tables(self) -> list[_Table]:
+        with closing(Generation(self._parts["new_part"])) as part:
+            today = _columns(part)
+        if today != (found := _columns(self._copy)):
+            differing = sorted({row[0] for row in {*today} ^ {*found}})
+            raise ReadModelsError(
+                f"partial replay: expected the columns of live, found others in "
+                f"{', '.join(differing)}; replay the whole log"
+            )
+        columns: dict[str, list[str]] = {}
+        for table, column, _ in today:
+            columns.setdefault(table, []).append(column)
+        keys = [item for model in self._today for item in model.keys.items()]
+        return [
+            _Table(name, list(key), columns[name], _run_column(columns[name])) for name, key in keys
+        ]
+
+    def run(
+        self, number: int, told: Callable[[BlastRadius], None] | None
+    ) -> tuple[BlastRadius, int]:
+        """Merge; return what was touched, and how many buckets had no touched row."""
+        before = self._copy.about.number
+        with closing(self._copy.cursor()) as side:
+            for alias, file in self._parts.items():
+                side.execute(render(SQL["attach"], alias=alias), {"path": str(file)})
+            with self._copy.transaction() as db:
+                db.execute(SQL["runs"], {"runs": self._touched.runs})
+                radius = self._radius(db)
+                if told is not None:
+                    told(radius)
+                untouched = sum(self._merge(db, table) for table in self._tables)
+                for model in self._today:
+                    self._copy.remember(model)
+                self._copy.describe(
+                    number, f"generation {before}, {radius.runs:,} runs of it again"
+                )
+            for alias in self._parts:
+                side.execute(render(SQL["detach"], alias=alias))
+        return radius, untouched
+
+    def _radius(self, db: Any) -> BlastRadius:
+        rows = {}
+        for table in self._tables:
+            _find(db, table)
+            ((rows[table.name],),) = db.execute(SQL["count"]).fetchall()
+        return BlastRadius(
+            runs=len(self._touched.runs),
+            organizations=self._touched.organizations,
+            rows=rows,
+            callbacks=rows.get("callbacks", 0),
+        )
+
+    def _merge(self, db: Any, table: _Table) -> int:
+        """Replace the touched rows of a table; return how many buckets had none."""
+        _find(db, table)
+        before = _digest(db, table)
+        named = {"table": table.name}
+        touched = {
+            bucket
+            for (bucket,) in db.execute(
+                render(SQL["touched_buckets"], **named), {"key": table.key}
+            ).fetchall()
+        }
+        db.execute(render(SQL["delete"], **named))
+        if table.run is not None:
+            db.execute(render(SQL["insert_of_runs"], **named, column=table.run))
+        else:
+            db.execute(render(SQL["insert_of_totals"], **named), {"key": table.key})
+        _find(db, table)
+        if before != _digest(db, table):
+            raise ReadModelsError(
+                f"partial replay: {table.name}: rows changed that the selection does not touch; "
+                f"nothing was built"
+            )
+        return len({bucket for bucket, *_ in before} - touched)
+
+
+def _find(db: Any, table: _Table) -> None:
+    """Fill the list of the rows that are touched."""
+    if table.run is not None:
+        db.execute(render(SQL["rows_of_runs"], table=table.name, column=table.run))
+        return
+    for statement in ("keys_of_totals", "rows_of_totals"):
+        db.execute(render(SQL[statement], table=table.name), {"key": table.key})
+
+
+def _digest(db: Any, table: _Table) -> list[tuple[Any, ...]]:
+    """Return the digests of all rows that are not touched, by bucket."""
+    found: list[tuple[Any, ...]] = db.execute(
+        render(SQL["digest"], table=table.name), {"key": table.key, "columns": table.columns}
+    ).fetchall()
+    return found
+
+
+def _run_column(columns: Sequence[str]) -> str | None:
+    return next((name for name in ("run_id", "stream") if name in columns), None)
+
+
+def _columns(generation: Generation) -> list[tuple[str, str, str]]:
+    with closing(generation.cursor()) as db:
+        rows: list[tuple[str, str, str]] = db.execute(SQL["columns"]).fetchall()
+    return rows
