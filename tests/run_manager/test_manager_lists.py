@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from run_rows import matching, percentile, run_rows
 
 from runledger.errors import InvalidArgument, NotFound
-from runledger.ids import new_id
+from runledger.ids import derived_id, new_id
 from runledger.run import STATUS_OF
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -209,7 +209,7 @@ async def test_the_percentile_is_over_exactly_the_runs_that_the_other_filters_le
         {"step_count": -1},
         {"step_count": 1, "step_count_operator": "like"},
         {"start_date": datetime(2026, 1, 1)},  # noqa: DTZ001
-        {"after": new_id("run"), "before": new_id("run")},
+        {"after": derived_id("run", "after"), "before": derived_id("run", "before")},
         {"no_such_filter": 1},
     ],
     ids=lambda asked: "-".join(f"{name}={str(value)[:24]}" for name, value in asked.items()),
