@@ -37,6 +37,8 @@ _TOPICS: Final = tuple(
 AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
 """Not the time of the end: the clock of the machine that recorded it may be ahead."""
 _PAGE: Final = 1_000
+_STRETCH: Final = 50_000
+"""Positions looked through at a time: others wait for the store's one reading connection."""
 _PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -97,10 +99,10 @@ class Outbox:
         head = self._store.head()
         if head <= self.position:
             return Page([], self.position)
-        rows = self._store.read_log(self.position, _PAGE, _TOPICS)
+        upto = min(head, self.position + _STRETCH)
+        rows = self._store.read_log(self.position, _PAGE, _TOPICS, upto=upto)
         signs = [sign for sign in map(self._sign, rows) if sign is not None]
-        last = rows[-1].position if rows else 0
-        return Page(signs, last if len(rows) == _PAGE else max(head, last))
+        return Page(signs, rows[-1].position if len(rows) == _PAGE else upto)
 
     def _sign(self, row: StoredRow) -> Sign | None:
         try:

@@ -227,7 +227,7 @@ class GuardedClient:
     def _threads(self) -> ThreadPoolExecutor:
         # Threads of its own: a dead name server holds one for half a minute, and the loop's
         # default pool also serves the rest of the program.
-        return ThreadPoolExecutor(max_workers=8, thread_name_prefix="runledger-resolve")
+        return ThreadPoolExecutor(max_workers=32, thread_name_prefix="runledger-resolve")
 
     async def _system_resolver(self, host: str, port: int) -> list[str]:
         def ask() -> list[str]:

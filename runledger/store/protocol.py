@@ -118,9 +118,14 @@ class Store(Protocol):
         """Return a stream's events with after < version <= upto, in order."""
 
     def read_log(
-        self, after: int, limit: int, topics: Sequence[str] = (), contents: bool = False
+        self,
+        after: int,
+        limit: int,
+        topics: Sequence[str] = (),
+        contents: bool = False,
+        upto: int | None = None,
     ) -> list[StoredRow]:
-        """Return events with a position beyond `after`, in order, of these topics or of all."""
+        """Return events with after < position <= upto, in order, of these topics or of all."""
 
     def head(self) -> int:
         """Return the last position, 0 for an empty log."""

@@ -155,6 +155,7 @@ def test_a_replay_of_the_read_models_sends_nothing(local_store, clock):
 
 def test_a_long_log_is_followed_in_pages_from_the_checkpoint(local_store, clock, monkeypatch):
     monkeypatch.setattr("runledger.callbacks.outbox._PAGE", 7)
+    monkeypatch.setattr("runledger.callbacks.outbox._STRETCH", 30)
 
     async def scenario():
         async with receiving(status(200)) as receiver, Post(local_store, clock) as post:
@@ -166,9 +167,9 @@ def test_a_long_log_is_followed_in_pages_from_the_checkpoint(local_store, clock,
             read = []
             original = local_store.read_log
 
-            def reading(after, *more):
+            def reading(after, *more, **bounds):
                 read.append(after)
-                return original(after, *more)
+                return original(after, *more, **bounds)
 
             monkeypatch.setattr(local_store, "read_log", reading)
             post.begin_again()

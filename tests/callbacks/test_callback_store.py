@@ -4,6 +4,7 @@ import psycopg
 import pytest
 
 from runledger.store import open_store
+from tests.store.samples import append
 
 
 def test_a_checkpoint_is_kept_by_name_over_processes(open_stores):
@@ -24,6 +25,14 @@ def test_leads_is_true_for_the_holder_alone_and_for_the_block(open_stores):
             assert not two.leads("callbacks")
         assert one.leads("callbacks")
     assert not one.leads("callbacks")
+
+
+def test_the_log_is_read_in_stretches(store):
+    store.append([append(stream, 0) for stream in "abcde"])
+    read = [
+        [row.position for row in store.read_log(after, 9, upto=after + 2)] for after in (0, 2, 4)
+    ]
+    assert read == [[1, 2], [3, 4], [5]]
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)

@@ -20,11 +20,11 @@ WHERE originator_id = %(stream)s AND originator_version > %(after)s
     AND originator_version <= %(upto)s
 ORDER BY originator_version;
 
--- log: events beyond a position in order; an empty list of topics means all
+-- log: events of a range of positions in order; an empty list of topics means all
 SELECT notification_id, originator_id, originator_version, topic, state,
     CASE WHEN %(contents)s THEN contents END
 FROM ledger_events
-WHERE notification_id > %(after)s
+WHERE notification_id > %(after)s AND notification_id <= %(upto)s
     AND (cardinality(%(topics)s::text[]) = 0 OR topic = ANY (%(topics)s))
 ORDER BY notification_id LIMIT %(limit)s;
 

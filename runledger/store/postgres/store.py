@@ -129,10 +129,21 @@ class PostgresStore:
         return [StoredEvent(row[0], row[1], row[2], decode(*row[1:])) for row in rows]
 
     def read_log(
-        self, after: int, limit: int, topics: Sequence[str] = (), contents: bool = False
+        self,
+        after: int,
+        limit: int,
+        topics: Sequence[str] = (),
+        contents: bool = False,
+        upto: int | None = None,
     ) -> list[StoredRow]:
-        """Return events beyond a position, in order."""
-        parameters = {"after": after, "limit": limit, "topics": list(topics), "contents": contents}
+        """Return events with after < position <= upto, in order."""
+        parameters = {
+            "after": after,
+            "upto": _LAST if upto is None else upto,
+            "limit": limit,
+            "topics": list(topics),
+            "contents": contents,
+        }
         return [StoredRow(*row) for row in self._fetch("log", parameters)]
 
     def head(self) -> int:

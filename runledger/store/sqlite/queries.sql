@@ -17,11 +17,11 @@ FROM ledger_events
 WHERE originator_id = :stream AND originator_version > :after AND originator_version <= :upto
 ORDER BY originator_version;
 
--- log: events beyond a position in order; an empty list of topics means all
+-- log: events of a range of positions in order; an empty list of topics means all
 SELECT notification_id, originator_id, originator_version, topic, state,
     CASE WHEN :contents THEN contents END
 FROM ledger_events
-WHERE notification_id > :after
+WHERE notification_id > :after AND notification_id <= :upto
     AND (:topics = '[]' OR topic IN (SELECT value FROM json_each(:topics)))
 ORDER BY notification_id LIMIT :limit;
 

@@ -97,11 +97,17 @@ class SQLiteStore:
         return [StoredEvent(row[0], row[1], row[2], decode(*row[1:])) for row in rows]
 
     def read_log(
-        self, after: int, limit: int, topics: Sequence[str] = (), contents: bool = False
+        self,
+        after: int,
+        limit: int,
+        topics: Sequence[str] = (),
+        contents: bool = False,
+        upto: int | None = None,
     ) -> list[StoredRow]:
-        """Return events beyond a position, in order."""
+        """Return events with after < position <= upto, in order."""
         parameters = {
             "after": after,
+            "upto": LAST if upto is None else upto,
             "limit": limit,
             "topics": json.dumps(list(topics)),
             "contents": contents,
