@@ -31,7 +31,10 @@ class TypedEvents(Protocol):
     """Events whose facts were parsed before; see projections.archive_reader."""
 
     def bind(self, db: Any) -> None:
-        """Make the temporary view `typed`."""
+        """Make the temporary relation `typed`."""
+
+    def unread(self, db: Any) -> None:
+        """Make the temporary table `unread`."""
 
 
 @cache
@@ -79,10 +82,13 @@ def extent(db: Any) -> Extent:
     return Extent(events, last or 0, unread, deletions, parked)
 
 
-def mend(db: Any) -> Mapping[int, str]:
+def mend(db: Any, events: Any) -> Mapping[int, str]:
     """Bring the unread events to today's shape; return the reason by position where that fails."""
     poison: dict[int, str] = {}
-    db.execute(SQL["unread"])
+    if isinstance(events, TypedEvents):
+        events.unread(db)
+    else:
+        db.execute(SQL["unread"])
     shaped = []
     for position, stream, version, topic, facts in db.execute(SQL["unread_events"]).fetchall():
         try:

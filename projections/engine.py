@@ -112,7 +112,7 @@ class Engine:
                 count = found.events
                 if count == 0:
                     return found
-                parking.settle(db, found if advance else parking.take_up(db))
+                parking.settle(db, events, found if advance else parking.take_up(db))
                 for model in self._generation.models:
                     for name, statement in model.apply.items():
                         where = f"{model.name}/apply.sql: {name}"

@@ -33,12 +33,12 @@ def counts(db: Any) -> tuple[int, int]:
     return streams, events
 
 
-def settle(db: Any, found: batch.Extent) -> None:
+def settle(db: Any, events: Any, found: batch.Extent) -> None:
     """Make the relation `batch`: `typed` in today's shape, without what is parked or deleted.
 
     Deleted runs are in the table `deleted`.
     """
-    poison = batch.mend(db) if found.unread else {}
+    poison = batch.mend(db, events) if found.unread else {}
     db.execute(batch.SQL["legible" if found.unread else "all_legible"])
     db.execute(batch.SQL["deleted"])
     if not (found.deletions or found.parked or poison):

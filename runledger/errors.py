@@ -125,6 +125,14 @@ class ProjectionFailed(ReadModelsError):
     """A read model's SQL failed on a batch; nothing of the batch was kept."""
 
 
+class ArchiveError(LedgerError):
+    """The archive of a log cannot be read or continued."""
+
+
+class ArchiveDamaged(ArchiveError):
+    """A file of the archive is missing, or is not the one that was written."""
+
+
 class ImportFailed(LedgerError):
     """A file cannot be imported at all."""
 

@@ -23,6 +23,11 @@ def binary(values: Sequence[bytes]) -> Any:
     return _bytes(values, na.binary())
 
 
+def optional_binary(values: Sequence[bytes | None]) -> Any:
+    """Return a binary array with nulls (2 GiB at most)."""
+    return na.c_array(values, na.binary())
+
+
 def string(values: Sequence[str]) -> Any:
     """Return a string array (2 GiB at most)."""
     return _bytes([value.encode() for value in values], na.string())

@@ -1,0 +1,141 @@
+"""The archive of a log: Parquet segments that never change, and the manifest that vouches for them.
+
+A segment is two files: the facts as typed columns, from which a replay reads, and beside them facts
+and contents as they were recorded, byte for byte.
+"""
+
+from hashlib import file_digest
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from projections.durable_file import write_text
+from projections.read_models import ROOT
+from runledger.errors import ArchiveDamaged, ArchiveError, describe
+from runledger.sql_file import statements
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+SQL: Final = statements(ROOT / "archive.sql")
+
+
+class ArchivedFile(BaseModel):
+    """A file of the archive; `size` in bytes, `sha256` of all of it."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    size: int
+    sha256: str
+
+
+class Segment(BaseModel):
+    """The `events` events after one position, up to `last`; the first of them is at `first`.
+
+    `shape` is the digest of the SQL by which the facts became columns; `last_event` that of the
+    last event, by which the log is known again.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    first: int
+    last: int
+    events: int
+    shape: str
+    last_event: str
+    columns: ArchivedFile
+    raw: ArchivedFile
+
+
+class Manifest(BaseModel):
+    """What the archive holds, in the order of the log."""
+
+    model_config = ConfigDict(frozen=True)
+    format: int = FORMAT
+    segments: tuple[Segment, ...] = ()
+
+
+class Archive:
+    """An archive on disk; opening it finds missing files, reading it altered ones."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.manifest = self._load()
+        after = 0
+        for segment in self.manifest.segments:
+            if segment.first <= after or segment.last < segment.first:
+                raise ArchiveDamaged(
+                    f"archive {str(self.folder)!r}: expected a segment that begins after position "
+                    f"{after}, found one from {segment.first} to {segment.last}"
+                )
+            after = segment.last
+            for file in (segment.columns, segment.raw):
+                self._find(file)
+
+    def _load(self) -> Manifest:
+        path = self.folder / MANIFEST
+        try:
+            manifest = Manifest.model_validate_json(path.read_bytes())
+        except FileNotFoundError as e:
+            raise ArchiveError(f"archive {str(self.folder)!r}: no {MANIFEST} there") from e
+        except ValidationError as e:
+            raise ArchiveDamaged(f"archive {str(path)!r}: {describe(e)}") from e
+        if manifest.format > FORMAT:
+            raise ArchiveError(
+                f"archive {str(self.folder)!r}: expected format {FORMAT} or older, found "
+                f"{manifest.format}; it was written by a newer version of runledger"
+            )
+        return manifest
+
+    def _find(self, file: ArchivedFile) -> Path:
+        path = self.folder / file.name
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError as e:
+            raise ArchiveDamaged(f"archive: {str(path)!r} is missing") from e
+        if size != file.size:
+            raise ArchiveDamaged(
+                f"archive: {str(path)!r}: expected {file.size:,} bytes, found {size:,}"
+            )
+        return path
+
+    @property
+    def head(self) -> int:
+        """The last position that is archived, 0 for none."""
+        return self.manifest.segments[-1].last if self.manifest.segments else 0
+
+    @property
+    def events(self) -> int:
+        """How many events are archived."""
+        return sum(segment.events for segment in self.manifest.segments)
+
+    def check(self, file: ArchivedFile) -> Path:
+        """Return the path of a file whose bytes are the ones that were written."""
+        path = self._find(file)
+        with path.open("rb") as stream:
+            found = file_digest(stream, "sha256").hexdigest()
+        if found != file.sha256:
+            raise ArchiveDamaged(
+                f"archive: {str(path)!r}: expected SHA-256 {file.sha256}, found {found}"
+            )
+        return path
+
+    def verify(self) -> None:
+        """Check every byte of every file; raises ArchiveDamaged for the first that differs."""
+        for segment in self.manifest.segments:
+            for file in (segment.columns, segment.raw):
+                self.check(file)
+
+    def extend(self, segment: Segment) -> None:
+        """Take in a segment whose files are in place."""
+        grown = Manifest(segments=(*self.manifest.segments, segment))
+        write_text(self.folder / MANIFEST, grown.model_dump_json(indent=1) + "\n")
+        self.manifest = grown
+
+
+def open_to_write(folder: str | Path) -> Archive:
+    """Open an archive to continue it, or make an empty one."""
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    if not (path / MANIFEST).exists():
+        write_text(path / MANIFEST, Manifest().model_dump_json(indent=1) + "\n")
+    return Archive(path)

@@ -1,0 +1,169 @@
+"""Writes the archive: what the log has beyond it, segment by segment, each final once it is there."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import duckdb
+
+from projections import batch
+from projections.archive import SQL, Archive, ArchivedFile, Segment, open_to_write
+from projections.durable_file import put_in_place
+from runledger.errors import ArchiveError
+from runledger.store import Store, arrow
+from runledger.store.protocol import StoredRow
+
+SEGMENT_EVENTS: Final = 500_000
+SEGMENT_BYTES: Final = 512 * 2**20
+"""Of facts and contents, so that a segment of long messages is not larger than memory."""
+CHUNK_BYTES: Final = 32 * 2**20
+"""Of events on their way from the store, about."""
+MEMORY_LIMIT: Final = "512MiB"
+
+Progress = Callable[[int, int], None]
+"""Called with (events written since the last call, position)."""
+
+
+class Archived(NamedTuple):
+    """What was added: segments, events; and the last position that the archive has."""
+
+    segments: int
+    events: int
+    position: int
+
+
+def archive(
+    store: Store,
+    folder: str | Path,
+    *,
+    segment_events: int = SEGMENT_EVENTS,
+    progress: Progress | None = None,
+) -> Archived:
+    """Continue the archive in `folder` up to the end of the log, or begin it.
+
+    Killed at any point, it leaves the segments that were whole, and is continued by the next call.
+    Raises ArchiveError where the archive is of another log, or another process is writing it, and
+    ArchiveDamaged where a file is missing.
+    """
+    with store.leadership("archive") as alone:
+        if not alone:
+            raise ArchiveError(f"archive {str(folder)!r}: another process is archiving this log")
+        target = open_to_write(folder)
+        _same_log(store, target)
+        _clean(target)
+        before = target.head, len(target.manifest.segments), target.events
+        head = store.head()
+        with _Scratch(target.folder) as scratch:
+            while target.head < head:
+                segment = scratch.fill(store, target.head, head, segment_events)
+                if segment is None:
+                    break
+                target.extend(segment)
+                if progress is not None:
+                    progress(segment.events, segment.last)
+        segments = len(target.manifest.segments) - before[1]
+        return Archived(segments, target.events - before[2], target.head)
+
+
+def _digest(row: StoredRow) -> str:
+    named = f"{row.position}\0{row.stream}\0{row.version}\0{row.topic}\0".encode()
+    return sha256(named + row.facts).hexdigest()
+
+
+def _same_log(store: Store, target: Archive) -> None:
+    if not target.head:
+        return
+    found = store.read_log(target.head - 1, 1)
+    if not found or _digest(found[0]) != target.manifest.segments[-1].last_event:
+        raise ArchiveError(
+            f"archive {str(target.folder)!r}: expected its last event at position {target.head} of "
+            f"the log, found {'another one' if found else 'none'}; it is the archive of another log"
+        )
+
+
+def _clean(target: Archive) -> None:
+    """Delete what a killed run left: files that no manifest vouches for."""
+    known = {file.name for part in target.manifest.segments for file in (part.columns, part.raw)}
+    for path in (*target.folder.glob("*-*.parquet"), *target.folder.glob(".*.part")):
+        if path.name not in known:
+            path.unlink()
+
+
+class _Scratch:
+    """Where a segment is put together before it is written."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._db: Any = duckdb.connect()
+
+    def __enter__(self) -> "_Scratch":
+        self._db.execute(SQL["spill"], {"folder": str(self._folder / ".spill.part")})
+        self._db.execute(SQL["memory"], {"limit": MEMORY_LIMIT})
+        batch.prepare(self._db)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def fill(self, store: Store, after: int, head: int, most: int) -> Segment | None:
+        """Write the next segment; None where the log has no more events."""
+        events, first, last = 0, 0, None
+        for chunk in _chunks(store, after, head, most):
+            self._add(chunk, begin=last is None)
+            first = first or chunk[0].position
+            events, last = events + len(chunk), chunk[-1]
+        if last is None:
+            return None
+        span = f"{first:012d}-{last.position:012d}.parquet"
+        return Segment(
+            first=first,
+            last=last.position,
+            events=events,
+            shape=batch.shape_digest(),
+            last_event=_digest(last),
+            columns=self._write("write_columns", f"events-{span}"),
+            raw=self._write("write_raw", f"raw-{span}"),
+        )
+
+    def _add(self, chunk: Sequence[StoredRow], *, begin: bool) -> None:
+        position, stream, version, topic, facts, contents = zip(*chunk, strict=True)
+        columns = arrow.table(
+            position=arrow.int64(position),
+            stream=arrow.string(stream),
+            version=arrow.int64(version),
+            topic=arrow.string(topic),
+            facts=arrow.binary(facts),
+            contents=arrow.optional_binary(contents),
+        )
+        self._db.register("log_chunk", columns)
+        for name in ("columns", "raw") if begin else ():
+            self._db.execute(SQL[name])
+        for name in ("add_columns", "add_raw"):
+            self._db.execute(SQL[name])
+        self._db.unregister("log_chunk")
+
+    def _write(self, statement: str, name: str) -> ArchivedFile:
+        part = self._folder / f".{name}.part"
+        self._db.execute(SQL[statement], {"path": str(part)})
+        part.chmod(0o444)
+        with part.open("rb") as file:
+            digest = file_digest(file, "sha256").hexdigest()
+        put_in_place(part, self._folder / name)
+        size = os.stat(self._folder / name).st_size
+        return ArchivedFile(name=name, size=size, sha256=digest)
+
+
+def _chunks(store: Store, after: int, head: int, most: int) -> Iterator[list[StoredRow]]:
+    """Yield the events of the next segment in pieces of about CHUNK_BYTES."""
+    events, size, limit = 0, 0, 1_000
+    while events < most and size < SEGMENT_BYTES:
+        rows = store.read_log(after, min(limit, most - events), contents=True)
+        rows = [row for row in rows if row.position <= head]
+        if not rows:
+            return
+        yield rows
+        weight = sum(len(row.facts) + len(row.contents or b"") for row in rows)
+        events, size, after = events + len(rows), size + weight, rows[-1].position
+        limit = max(100, min(4 * limit, CHUNK_BYTES * len(rows) // max(1, weight)))
