@@ -1,19 +1,27 @@
--- delete: an agent whose last run, or last end, was deleted shows the one before. The runs are gone
--- from their table when this is executed: read models are deleted from in reverse order.
+-- bereft: the agents whose last run, or last end, is deleted; of all others nothing changes
+CREATE OR REPLACE TEMP TABLE bereft_agents AS
+SELECT DISTINCT a.organization, a.agent_id FROM agents a
+JOIN deleted d ON a.last_run_id = d.run_id OR a.last_ended_run_id = d.run_id;
+
+-- delete: they show the one before. The runs are gone from their table when this is executed: read
+-- models are deleted from in reverse order.
 UPDATE agents AS a SET
-    last_run_id = r.created.run_id,
-    last_run_at = r.created.at,
-    last_run_position = r.created.position,
-    last_stop_reason = r.ended.stop_reason,
-    last_end_position = r.ended.position
+    last_run_id = r.run_id,
+    last_run_at = r.run_at,
+    last_run_position = r.run_position,
+    last_ended_run_id = r.ended_run_id,
+    last_stop_reason = r.stop_reason,
+    last_ended_position = r.ended_position
 FROM (
-    SELECT d.organization, d.agent_id,
-        arg_max({'run_id': runs.run_id, 'at': runs.created_at, 'position': created_position},
-            created_position) AS created,
-        arg_max({'stop_reason': stop_reason, 'position': ended_position}, ended_position)
-            FILTER (ended_position IS NOT NULL) AS ended
-    FROM (SELECT DISTINCT organization, agent_id FROM deleted) d
-    LEFT JOIN runs ON runs.organization = d.organization AND runs.agent_id = d.agent_id
-    GROUP BY d.organization, d.agent_id
+    SELECT b.organization, b.agent_id,
+        arg_max(run_id, created_position) AS run_id,
+        arg_max(created_at, created_position) AS run_at,
+        max(created_position) AS run_position,
+        arg_max(run_id, ended_position) AS ended_run_id,
+        arg_max(stop_reason, ended_position) AS stop_reason,
+        max(ended_position) AS ended_position
+    FROM bereft_agents b
+    LEFT JOIN runs ON runs.organization = b.organization AND runs.agent_id = b.agent_id
+    GROUP BY b.organization, b.agent_id
 ) r
 WHERE a.organization = r.organization AND a.agent_id = r.agent_id;

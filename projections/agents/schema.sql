@@ -1,5 +1,5 @@
--- agents: one row per agent of an organization, with its last run and how that ended.
--- Key: organization, agent_id. `last_stop_reason` is that of the run that ended last.
+-- agents: one row per agent of an organization, with the run that it began last, and the one of its
+-- runs that ended last and how. Key: organization, agent_id.
 CREATE TABLE agents (
     organization VARCHAR NOT NULL,
     agent_id VARCHAR NOT NULL,
@@ -10,6 +10,7 @@ CREATE TABLE agents (
     last_run_id VARCHAR,
     last_run_at TIMESTAMPTZ,
     last_run_position BIGINT,
+    last_ended_run_id VARCHAR,
     last_stop_reason VARCHAR,
-    last_end_position BIGINT
+    last_ended_position BIGINT
 );

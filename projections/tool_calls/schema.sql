@@ -1,5 +1,7 @@
--- tool_calls: one row per tool call. Key: run_id, tool_call_id. `status` is open until the tool
--- returns (success or error) or the call is denied; a denial outweighs the error return beside it.
+-- tool_calls: one row per tool call that the messages of a run speak of. Key: run_id, tool_call_id.
+-- `status` is open until the tool returns (success or error) or the call is denied; a denial
+-- outweighs the error return beside it. `name`, `message_id` and `called_at` are NULL where a return
+-- or an answer is recorded, but not the call. The first call and the first return count.
 CREATE TABLE tool_calls (
     run_id VARCHAR NOT NULL,
     tool_call_id VARCHAR NOT NULL,
@@ -8,15 +10,15 @@ CREATE TABLE tool_calls (
     agent_id VARCHAR NOT NULL,
     project_id VARCHAR,
     step_id VARCHAR,
-    message_id VARCHAR NOT NULL,
-    name VARCHAR NOT NULL,
+    message_id VARCHAR,
+    name VARCHAR,
     tool_id VARCHAR,
     status VARCHAR NOT NULL,
     needs_approval BOOLEAN NOT NULL,
     approved BOOLEAN,
     denied BOOLEAN NOT NULL,
-    called_at TIMESTAMPTZ NOT NULL,
+    called_at TIMESTAMPTZ,
     returned_at TIMESTAMPTZ,
     return_status VARCHAR,
-    position BIGINT NOT NULL
+    position BIGINT
 );

@@ -10,7 +10,12 @@ MERGE INTO usage_totals AS u USING (
         sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
         sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
         sum(output_tokens)::BIGINT AS output_tokens,
-        sum(reasoning_tokens)::BIGINT AS reasoning_tokens
+        sum(reasoning_tokens)::BIGINT AS reasoning_tokens,
+        count(fresh_input_tokens) AS fresh_input_steps,
+        count(cache_read_tokens) AS cache_read_steps,
+        count(cache_write_tokens) AS cache_write_steps,
+        count(output_tokens) AS output_steps,
+        count(reasoning_tokens) AS reasoning_steps
     FROM batch WHERE topic = 'run.step_recorded'
     GROUP BY ALL
 ) AS c
@@ -30,5 +35,10 @@ WHEN MATCHED THEN UPDATE SET
         u.cache_write_tokens, c.cache_write_tokens),
     output_tokens = coalesce(u.output_tokens + c.output_tokens, u.output_tokens, c.output_tokens),
     reasoning_tokens = coalesce(u.reasoning_tokens + c.reasoning_tokens,
-        u.reasoning_tokens, c.reasoning_tokens)
+        u.reasoning_tokens, c.reasoning_tokens),
+    fresh_input_steps = u.fresh_input_steps + c.fresh_input_steps,
+    cache_read_steps = u.cache_read_steps + c.cache_read_steps,
+    cache_write_steps = u.cache_write_steps + c.cache_write_steps,
+    output_steps = u.output_steps + c.output_steps,
+    reasoning_steps = u.reasoning_steps + c.reasoning_steps
 WHEN NOT MATCHED THEN INSERT BY NAME;

@@ -1,5 +1,7 @@
 -- usage_totals: tokens and steps. Key: organization, project_id, agent_id, model, day. The day is
--- the UTC day in which the step ended. A bucket is NULL where no step reported it.
+-- the UTC day in which the step ended. A bucket is NULL where no step reported it; its `…_steps`
+-- says how many did, so that it is known of how much a total speaks, and deleted runs can be taken
+-- out of it.
 CREATE TABLE usage_totals (
     organization VARCHAR NOT NULL,
     project_id VARCHAR,
@@ -14,5 +16,10 @@ CREATE TABLE usage_totals (
     cache_read_tokens BIGINT,
     cache_write_tokens BIGINT,
     output_tokens BIGINT,
-    reasoning_tokens BIGINT
+    reasoning_tokens BIGINT,
+    fresh_input_steps BIGINT NOT NULL,
+    cache_read_steps BIGINT NOT NULL,
+    cache_write_steps BIGINT NOT NULL,
+    output_steps BIGINT NOT NULL,
+    reasoning_steps BIGINT NOT NULL
 );

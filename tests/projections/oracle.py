@@ -196,52 +196,51 @@ def _steps(events: list[StoredEvent]) -> list[Row]:
 
 
 def _tool_calls(events: list[StoredEvent]) -> list[Row]:
-    """Fold what is said of each call; what is said before the call is made is not about it."""
+    """Fold what is said of each call, in whatever order it is said."""
     rows: dict[str, Row] = {}
+
+    def row(stored: StoredEvent, tool_call_id: str) -> Row:
+        event = stored.event
+        assert isinstance(event, RunEvent)
+        made = {
+            "run_id": stored.stream,
+            "tool_call_id": tool_call_id,
+            "born": event.born,
+            "organization": event.organization,
+            "agent_id": event.agent_id,
+            "project_id": event.project_id,
+            "status": "open",
+            "needs_approval": False,
+            "denied": False,
+            **dict.fromkeys(("step_id", "message_id", "name", "tool_id", "position", "called_at")),
+            **dict.fromkeys(("approved", "returned_at", "return_status")),
+        }
+        return rows.setdefault(tool_call_id, made)
+
     for stored in events:
         event = stored.event
         if isinstance(event, ToolCallsDenied):
-            for call in event.tool_calls:
-                if call.tool_call_id in rows:
-                    _answer(rows[call.tool_call_id], False)
-        if not isinstance(event, MessagesRecorded):
-            continue
-        for message in event.messages:
-            for call in message.tool_calls:
-                row = rows.setdefault(
-                    call.tool_call_id,
-                    {
-                        "run_id": stored.stream,
-                        "tool_call_id": call.tool_call_id,
-                        "born": event.born,
-                        "organization": event.organization,
-                        "agent_id": event.agent_id,
-                        "project_id": event.project_id,
-                        "step_id": message.step_id,
-                        "message_id": message.message_id,
-                        "name": call.name,
-                        "tool_id": call.tool_id,
-                        "status": "open",
-                        "needs_approval": False,
-                        "approved": None,
-                        "denied": False,
-                        "called_at": event.occurred_at,
-                        "returned_at": None,
-                        "return_status": None,
-                        "position": stored.position,
-                    },
-                )
-                row["needs_approval"] = row["needs_approval"] or message.role == "approval"
-            for returned in message.tool_returns:
-                found = rows.get(returned.tool_call_id)
-                if found is not None and found["return_status"] is None:
-                    found["return_status"] = returned.status
-                    found["returned_at"] = event.occurred_at
+            for denied in event.tool_calls:
+                _answer(row(stored, denied.tool_call_id), False)
+        elif isinstance(event, MessagesRecorded):
+            for message in event.messages:
+                for call in message.tool_calls:
+                    found = row(stored, call.tool_call_id)
+                    found["needs_approval"] |= message.role == "approval"
+                    if found["name"] is None:
+                        found["step_id"], found["message_id"] = message.step_id, message.message_id
+                        found["name"], found["tool_id"] = call.name, call.tool_id
+                        found["called_at"] = event.occurred_at
+                        found["position"] = stored.position
+                for returned in message.tool_returns:
+                    found = row(stored, returned.tool_call_id)
+                    if found["return_status"] is None:
+                        found["return_status"] = returned.status
+                        found["returned_at"] = event.occurred_at
                     if not found["denied"]:
-                        found["status"] = returned.status
-            for answer in message.approvals:
-                if answer.tool_call_id in rows:
-                    _answer(rows[answer.tool_call_id], answer.approve)
+                        found["status"] = found["return_status"]
+                for answer in message.approvals:
+                    _answer(row(stored, answer.tool_call_id), answer.approve)
     return list(rows.values())
 
 
@@ -253,40 +252,44 @@ def _answer(call: Row, approve: bool) -> None:
 
 
 def _agents(log: list[StoredEvent], runs: list[Row]) -> list[Row]:
-    """Return every agent that was ever registered; runs that were deleted leave no trace."""
+    """Return every agent that was seen; runs that were deleted leave no trace."""
     rows: dict[tuple[str, str], Row] = {}
+
+    def row(organization: str, agent_id: str) -> Row:
+        made: Row = {"organization": organization, "agent_id": agent_id}
+        made |= dict.fromkeys(("project_id", "name", "agent_type", "registered_at"))
+        for kind, value in (("run", "run_at"), ("ended_run", "stop_reason")):
+            made |= dict.fromkeys((f"last_{kind}_id", f"last_{value}"))
+        made |= dict.fromkeys(("last_run_position", "last_ended_position"))
+        return rows.setdefault((organization, agent_id), made)
+
     for stored in log:
         event = stored.event
         if isinstance(event, AgentRegistered):
-            key = (event.organization, event.agent_id)
-            row = rows.setdefault(
-                key,
-                {
-                    "organization": event.organization,
-                    "agent_id": event.agent_id,
-                    "registered_at": event.occurred_at,
-                    "last_run_id": None,
-                    "last_run_at": None,
-                    "last_run_position": None,
-                    "last_stop_reason": None,
-                    "last_end_position": None,
-                },
-            )
-            row.update(project_id=event.project_id, name=event.name, agent_type=event.agent_type)
+            agent = row(event.organization, event.agent_id)
+            for name in ("project_id", "name", "agent_type"):
+                agent[name] = getattr(event, name)
+            if agent["registered_at"] is None:
+                agent["registered_at"] = event.occurred_at
     for run in runs:
-        agent = rows[run["organization"], run["agent_id"]]
+        agent = row(run["organization"], run["agent_id"])
         if run["created_position"] > (agent["last_run_position"] or 0):
             agent["last_run_id"] = run["run_id"]
             agent["last_run_at"] = run["created_at"]
             agent["last_run_position"] = run["created_position"]
-        if (run["ended_position"] or 0) > (agent["last_end_position"] or 0):
+        if (run["ended_position"] or 0) > (agent["last_ended_position"] or 0):
+            agent["last_ended_run_id"] = run["run_id"]
             agent["last_stop_reason"] = run["stop_reason"]
-            agent["last_end_position"] = run["ended_position"]
+            agent["last_ended_position"] = run["ended_position"]
     return list(rows.values())
 
 
 def _day(moment: datetime) -> date:
     return moment.astimezone(UTC).date()
+
+
+def _steps_of(bucket: str) -> str:
+    return bucket.removesuffix("_tokens") + "_steps"
 
 
 def _usage_totals(steps: list[Row]) -> list[Row]:
@@ -303,9 +306,17 @@ def _usage_totals(steps: list[Row]) -> list[Row]:
         }
         row = rows.setdefault(
             tuple(key.values()),
-            {**key, "steps": 0, **dict.fromkeys(COUNTED, 0), **dict.fromkeys(BUCKETS)},
+            {
+                **key,
+                "steps": 0,
+                **dict.fromkeys(COUNTED, 0),
+                **dict.fromkeys(BUCKETS),
+                **{_steps_of(name): 0 for name in BUCKETS},
+            },
         )
         row["steps"] += 1
+        for name in BUCKETS:
+            row[_steps_of(name)] += step[name] is not None
         _count(row, step)
     return list(rows.values())
 
