@@ -168,7 +168,10 @@ def _event(fields: dict[str, Any], raw: dict[str, str]) -> EventLine:
 def _checked(stream: str, version: int, topic: str, facts: str, contents: str | None) -> EventLine:
     bodies = None if contents is None else contents.encode()
     encoded = EncodedEvent(topic, facts.encode(), bodies)
-    _check_place(stream, version, decode(stream, version, *encoded))
+    event = decode(stream, version, *encoded)
+    if contents is not None and not event.contents:
+        raise InvalidArgument(f"contents: expected none beside {topic}, found {contents:.80}")
+    _check_place(stream, version, event)
     return EventLine(stream, version, encoded)
 
 

@@ -15,7 +15,8 @@ CHUNK: Final = 1 << 20
 """Characters read at a time; doubled for a value that is larger."""
 
 _SPACE: Final = " \t\n\r"
-# Faults that more text can cure lie this close to the end of what was read, or are open strings.
+# What more text can change lies this close to the end of what was read, or is an open string: a
+# literal or an escape that is cut, and a number ("1" of "1.5e-7").
 _MARGIN: Final = 16
 
 
@@ -71,8 +72,7 @@ class JsonStream:
             except RecursionError:
                 raise self._broken("nested too deep") from None
             else:
-                # A number at the very end may go on in the next chunk.
-                if end < len(self._buffer) or self._ended:
+                if end < len(self._buffer) - _MARGIN or self._ended:
                     self._at = end
                     return value
             self._fill()

@@ -1,0 +1,111 @@
+"""`runledger import` and `runledger export`: summaries, JSON, exit codes, files."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from command_line import Command
+
+SIMULATION = {
+    "id": "7ad146cf-324c-46e5-93c9-8fb281c7ab01",
+    "start_time": "2025-08-01T16:00:00",
+    "end_time": "2025-08-01T16:00:01",
+    "duration": 1.0,
+    "termination_reason": "user_stop",
+    "messages": [],
+}
+INFO = {
+    "agent_info": {"llm": "gpt-4.1"},
+    "environment_info": {"domain_name": "retail"},
+}
+
+
+def _results(path: Path, *simulations: object) -> Path:
+    path.write_text(json.dumps({"info": INFO, "simulations": simulations}))
+    return path
+
+
+def test_import_tells_what_went_in(runledger: Command, tmp_path: Path) -> None:
+    path = str(_results(tmp_path / "r.json", SIMULATION))
+    assert runledger("import", "tau2", path).out == (
+        "1 runs recorded (3 events), 0 were there already, 0 refused\n"
+    )
+    again = runledger("import", "tau2", path, "--json")
+    assert again.code == 0
+    assert again.json == {
+        "unit": "runs",
+        "recorded": 0,
+        "unchanged": 1,
+        "refused": 0,
+        "events": 0,
+        "refusals": [],
+    }
+
+
+def test_a_refusal_is_told_and_is_exit_code_1(runledger: Command, tmp_path: Path) -> None:
+    path = _results(tmp_path / "r.json", {**SIMULATION, "duration": -1}, SIMULATION)
+    found = runledger("import", "tau2", str(path))
+    assert found.code == 1
+    assert found.err.startswith(f"refused: {path}: simulations[0]")
+    assert "found -1" in found.err
+    assert found.out.startswith("1 runs recorded")
+    report = runledger("import", "tau2", str(path), str(tmp_path / "none.json"), "--json")
+    assert report.code == 1
+    assert [refusal["place"] for refusal in report.json["refusals"]] == [
+        f"{path}: simulations[0] ({SIMULATION['id']})",
+        str(tmp_path / "none.json"),
+    ]
+
+
+def test_events_go_out_and_come_in(runledger: Command, runs: Path) -> None:
+    file = runs / "events.jsonl.gz"
+    out = runledger("export", "jsonl", "-o", str(file))
+    lines = gzip.decompress(file.read_bytes())
+    count = lines.count(b"\n")
+    assert out.out == f"{count} lines in {file}\n"
+    assert runledger("export", "jsonl").out.encode() == lines
+    assert [json.loads(line)["position"] for line in lines.splitlines()] == list(
+        range(1, count + 1)
+    )
+    env = {"RUNLEDGER_STORE": f"sqlite:///{runs}/copy.db"}
+    assert runledger("import", "jsonl", str(file), env=env).out == (
+        f"{count} events recorded, 0 were there already, 0 refused\n"
+    )
+    assert runledger("export", "jsonl", env=env).out.encode() == lines
+    later = runledger("export", "jsonl", "--after", str(count - 2), "-o", str(file), "--json")
+    assert later.json == {"lines": 2, "file": str(file)}
+
+
+def test_an_export_that_fails_leaves_no_file(runledger: Command, runs: Path) -> None:
+    refused = runledger("export", "jsonl", "-o", str(runs / "nowhere" / "events.jsonl"))
+    assert refused.code == 1
+    assert refused.err.startswith("runledger: ")
+    assert "No such file" in refused.err
+    before = sorted(runs.iterdir())
+    missing = {"RUNLEDGER_STORE": f"sqlite:///{runs}/missing.db"}
+    assert runledger("export", "jsonl", "-o", str(runs / "e.jsonl"), env=missing).code == 1
+    assert sorted(runs.iterdir()) == before
+
+
+def test_a_reader_that_goes_away_is_no_traceback(runledger: Command, tmp_path: Path) -> None:
+    path = _results(tmp_path / "r.json", *({**SIMULATION, "id": f"sim-{n}"} for n in range(1_000)))
+    runledger("import", "tau2", str(path))
+    exporting = subprocess.Popen(
+        [sys.executable, "-m", "runledger.cli.main", "export", "jsonl"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={
+            "RUNLEDGER_STORE": f"sqlite:///{tmp_path}/runs.db",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        },
+    )
+    assert exporting.stdout is not None
+    assert exporting.stderr is not None
+    exporting.stdout.read(10)
+    exporting.stdout.close()
+    said = exporting.stderr.read()
+    exporting.stderr.close()
+    exporting.wait()
+    assert b"Traceback" not in said
