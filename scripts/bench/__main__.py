@@ -3,9 +3,10 @@
 import argparse
 import json
 import time
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -19,17 +20,27 @@ QUESTIONS: Final = (
     "latency",
     "long_run",
     "replay",
+    "archive",
     "incremental",
     "visibility",
     "list_runs",
+    "imports",
     "start_up",
     "install_size",
+    "replay_interference",
 )
 
 
 def ask(question: str, bench: Bench) -> list[Row]:
     """Return the rows of a question."""
     return list(import_module(f"scripts.bench.{question}").rows(bench))
+
+
+def write(file: Path, here: Mapping[str, Any], found: Mapping[str, Sequence[Row]]) -> None:
+    """Write the rows that are there; after every question, so that a run cut short leaves some."""
+    rows = [row.as_json(question) for question, answered in found.items() for row in answered]
+    text = json.dumps({"machine": here, "rows": rows}, indent=2, ensure_ascii=False)
+    file.write_text(text + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -51,13 +62,11 @@ def main() -> None:
             with console.status(question):
                 found[question] = ask(question, bench)
             console.print(f"[dim]{question}: {time.perf_counter() - begin:.1f} s[/dim]")
+            if given.json:
+                write(given.json, here, found)
     finally:
         bench.close()
     table.show(console, here, found)
-    if given.json:
-        rows = [row.as_json(question) for question, rows in found.items() for row in rows]
-        text = json.dumps({"machine": here, "rows": rows}, indent=2, ensure_ascii=False)
-        given.json.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -101,5 +101,5 @@ def _processes(bench: Bench, url: str) -> Iterator[Row]:
             ("threads", LIBRARY),
         ):
             peer, ratio = _beside(measured, tasks, side, name)
-            figure = f"{PROCESSES} processes, {tasks} tasks each, 1 event per append"
+            figure = f"{PROCESSES} processes x {tasks} tasks, 1 event per append"
             yield Row(figure, measured.median(tasks), "events/s", peer, None, ratio, mark)

@@ -76,7 +76,10 @@ class Bench:
         return self.schema() if kind == "postgresql" else f"sqlite:///{self.path('.db')}"
 
     def log(self, kind: str) -> str:
-        """Return the URL of the store of a kind with the generated log; nobody may append to it."""
+        """Return the URL of the store of a kind with the generated log.
+
+        Others use it too: what is appended lies beyond the generated events.
+        """
         if kind not in self._logs:
             url = self.empty_store(kind)
             # Beyond the history, a log holds the batches that are then measured.
