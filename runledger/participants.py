@@ -1,6 +1,7 @@
 """The agent and the conversation of a run: what is known of them, and what a run writes there."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, TypeVar
 
@@ -34,6 +35,8 @@ from runledger.store.protocol import Append, StreamWrite
 UnknownAgents = Literal["register", "reject"]
 MAX_KNOWN: Final = 20_000
 """Agents, and conversations, kept in memory."""
+AGENT_SECONDS: Final = 60.0
+"""How long an agent is kept: nothing tells this process that another one changed its project."""
 
 _ENDS: Final = (RunCompleted, RunFailed, RunCancelled, RunDeleted)
 _T = TypeVar("_T")
@@ -46,6 +49,7 @@ class Participants:
         self._store = store
         self._unknown_agents = unknown_agents
         self._agents: dict[str, Agent] = {}
+        self._agents_since = time.monotonic()
         self._conversations: dict[str, Conversation] = {}
 
     def forget(self, writes: Append | None = None) -> None:
@@ -59,6 +63,9 @@ class Participants:
 
     async def agent(self, organization: str, agent_id: str, *, fresh: bool = False) -> Agent | None:
         """Return what is known of an agent, or None; `fresh` reads it even if it is in memory."""
+        if time.monotonic() - self._agents_since > AGENT_SECONDS:
+            self._agents.clear()
+            self._agents_since = time.monotonic()
         if fresh:
             self._agents.pop(agent_stream(organization, agent_id), None)
         return await self._known(agent_stream(organization, agent_id), self._agents, fold_agent)

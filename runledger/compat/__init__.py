@@ -34,6 +34,8 @@ from runledger.compat.schemas import (
     Step,
     StepMetrics,
     UsageStatistics,
+    UsageStatisticsCompletionTokenDetails,
+    UsageStatisticsPromptTokenDetails,
     User,
 )
 from runledger.compat.step_manager import StepManager
@@ -65,6 +67,8 @@ __all__ = [
     "StopReasonType",
     "UniqueConstraintViolationError",
     "UsageStatistics",
+    "UsageStatisticsCompletionTokenDetails",
+    "UsageStatisticsPromptTokenDetails",
     "User",
     "close_default_ledgers",
     "default_ledger",

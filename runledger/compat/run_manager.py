@@ -38,11 +38,20 @@ class RunManager(Manager):
     `cursors="parity"` reads `before` and `after` as the replaced manager does: of runs, `before`
     goes on in the requested order; of messages, it means older. `"documented"` reads them as
     RunLedger does everywhere: `after` goes on in the requested order, `before` the other way.
+    `hold_conversations` makes a run with a conversation the only active one there; a second is
+    refused with ConversationBusyError.
     """
 
-    def __init__(self, ledger: RunLedger | None = None, *, cursors: Cursors = "parity") -> None:
+    def __init__(
+        self,
+        ledger: RunLedger | None = None,
+        *,
+        cursors: Cursors = "parity",
+        hold_conversations: bool = False,
+    ) -> None:
         super().__init__(ledger)
         self._parity = cursors == "parity"
+        self._hold_conversations = hold_conversations
 
     @enforce_types
     async def create_run(self, pydantic_run: Run, actor: Any) -> Run:
@@ -57,6 +66,7 @@ class RunManager(Manager):
                 given.agent_id,
                 run_id=given.id,
                 conversation_id=given.conversation_id,
+                hold_conversation=self._hold_conversations and given.conversation_id is not None,
                 base_template_id=given.base_template_id,
                 background=given.background,
                 metadata=given.metadata,

@@ -171,7 +171,7 @@ class LettaUsageStatistics(BaseModel):
     context_tokens: int | None = None
 
 
-class PromptTokensDetails(BaseModel):
+class UsageStatisticsPromptTokenDetails(BaseModel):
     """Which prompt tokens came from, or went to, a cache."""
 
     cached_tokens: int | None = None
@@ -179,7 +179,7 @@ class PromptTokensDetails(BaseModel):
     cache_creation_tokens: int | None = None
 
 
-class CompletionTokensDetails(BaseModel):
+class UsageStatisticsCompletionTokenDetails(BaseModel):
     """Which completion tokens were reasoning."""
 
     reasoning_tokens: int | None = None
@@ -191,5 +191,5 @@ class UsageStatistics(BaseModel):
     completion_tokens: int = 0
     prompt_tokens: int = 0
     total_tokens: int = 0
-    prompt_tokens_details: PromptTokensDetails | None = None
-    completion_tokens_details: CompletionTokensDetails | None = None
+    prompt_tokens_details: UsageStatisticsPromptTokenDetails | None = None
+    completion_tokens_details: UsageStatisticsCompletionTokenDetails | None = None

@@ -256,6 +256,17 @@ async def test_a_cancel_by_agent_works(manager, user, agent):
         await manager.cancel_run(user)
 
 
+async def test_a_server_may_have_one_active_run_per_conversation(ledger, user, agent):
+    manager = RunManager(ledger, hold_conversations=True)
+    conversation = new_id("conv")
+    run = await manager.create_run(Run(agent_id=agent, conversation_id=conversation), user)
+    with pytest.raises(ConversationBusyError, match=run.id):
+        await manager.create_run(Run(agent_id=agent, conversation_id=conversation), user)
+    await manager.create_run(Run(agent_id=agent), user)
+    await manager.update_run_by_id_async(run.id, RunUpdate(status=RunStatus.failed), user)
+    await manager.create_run(Run(agent_id=agent, conversation_id=conversation), user)
+
+
 async def test_a_deleted_run_is_gone(manager, user, agent):
     run = await manager.create_run(Run(agent_id=agent), user)
     await manager.delete_run(run.id, actor=user)

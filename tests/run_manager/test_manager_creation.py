@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from runledger import Actor, participants
 from runledger.errors import (
     ContentConflict,
     InvalidArgument,
@@ -107,8 +108,6 @@ async def test_an_unknown_agent_is_refused_where_the_ledger_says_so(own_ledger, 
 
 
 async def test_an_agent_of_another_organization_is_unknown(own_ledger, agent):
-    from runledger import Actor
-
     async with own_ledger(unknown_agents="reject") as ledger:
         await ledger.register_agent(agent, actor=Actor("org-a"))
         with pytest.raises(NotFound):
@@ -124,6 +123,20 @@ async def test_the_project_is_the_agents(ledger, agent):
     await ledger.register_agent(agent, project_id="project-3")
     assert (await ledger.create_run(agent)).project_id == "project-3"
     assert [r.project_id for r in await ledger.list_runs(project_id="project-1")] == ["project-1"]
+
+
+async def test_a_project_given_by_another_process_holds_after_a_minute(
+    own_ledger, agent, monkeypatch
+):
+    async with own_ledger(read_models=False) as here, own_ledger(read_models=False) as there:
+        await here.register_agent(agent, project_id="old")
+        assert (await there.create_run(agent)).project_id == "old"
+        await here.register_agent(agent, project_id="new")
+        assert (await there.get_agent(agent)).project_id == "new"
+        assert (await there.create_run(agent)).project_id == "new"
+        await here.register_agent(agent, project_id="newest")
+        monkeypatch.setattr(participants, "AGENT_SECONDS", -1.0)
+        assert (await there.create_run(agent)).project_id == "newest"
 
 
 async def test_a_conversation_belongs_to_one_agent(ledger, agent):
