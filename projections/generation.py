@@ -122,9 +122,13 @@ class Generation:
             )
         return tuple(ReadModel(*row) for row in self._db.execute(SQL["models"]).fetchall())
 
+    def forget(self, model: ReadModel) -> None:
+        """Forget the SQL of a read model whose rows are gone; call it inside a transaction."""
+        self._db.execute(SQL["forget_model"], {"name": model.name})
+
     def remember(self, model: ReadModel) -> None:
         """Keep the SQL that makes a read model's rows; call it inside a transaction."""
-        self._db.execute(SQL["forget_model"], {"name": model.name})
+        self.forget(model)
         self._db.execute(
             SQL["add_model"],
             {

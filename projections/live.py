@@ -1,5 +1,6 @@
 """The live read models: kept by one process, caught up before each answer, read by many threads."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from projections.snapshot import Snapshot
 from runledger.errors import ReadModelsError, ReadModelsLocked
 from runledger.store import Store
 
+_LOG: Final = logging.getLogger("runledger.read_models")
 REOPEN_SECONDS: Final = 30.0
 _T = TypeVar("_T")
 
@@ -41,6 +43,13 @@ class LiveReadModels:
             self._generation.close()
             raise
         self._engine = Engine(self._generation, self._reader)
+        if names := self.changed:
+            _LOG.warning(
+                "read models %s: the SQL of %s is not the one that made their rows, which they go "
+                "on by; run `runledger replay --changed`, and with --switch once it is right",
+                path,
+                ", ".join(names),
+            )
         self._projecting = threading.Lock()
         self._gate = Gate()
         self._threads = threading.local()

@@ -1,6 +1,5 @@
 """A partial replay: some runs again, in a copy of live; all other rows proved to be as before."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from projections.copies import copy_of_live
 from projections.desk import Desk
 from projections.engine import Engine
 from projections.generation import Generation
@@ -57,28 +57,15 @@ def build_part(
     """
     selection.check()
     generations = Generations(path)
-    generations.folder.mkdir(parents=True, exist_ok=True)
-    number = generations.next_number()
-    file = generations.file(number)
-    scratch = generations.folder / f"{number:06d}.parts"
-    scratch.mkdir()
-    try:
-        position = desk.copy(file)
+    with copy_of_live(desk, generations) as copy:
+        position = copy.generation.position
         with closing(Touched(store, selection, position)) as touched:
             if not touched.runs:
                 raise InvalidArgument("partial replay: no run has such an event")
-            with closing(Generation(file)) as copy:
-                merge = _Merge(copy, touched, scratch, position)
-                radius, untouched = merge.run(number, told)
-                copy.checkpoint()
-                built = generations.record(copy, "candidate")
-    except BaseException:
-        # Without a manifest it is nothing yet; what a kill leaves, the next replay takes away.
-        file.unlink(missing_ok=True)
-        Path(f"{file}.wal").unlink(missing_ok=True)
-        raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+            merge = _Merge(copy.generation, touched, copy.scratch, position)
+            radius, untouched = merge.run(copy.number, told)
+        copy.generation.checkpoint()
+        built = generations.record(copy.generation, "candidate")
     return PartialReplay(built=built, radius=radius, untouched_buckets=untouched)
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from projections.batch import events_digest
+from projections.changed_models import build_changed
 from projections.comparison import Comparison, Thresholds
 from projections.desk import Desk
 from projections.engine import Engine, Progress
@@ -112,13 +113,14 @@ def _open(
 class Replayed(BaseModel):
     """What a replay came to.
 
-    `comparison` is None where there was no live generation; `exceeded` says which thresholds were;
+    `built` is None where only what changed was asked for, and nothing had; `comparison` is None
+    where there was no live generation; `exceeded` says which thresholds were;
     `live` is the generation that was switched to; `dropped` are old ones that went. Of a partial
     replay, `radius` is what it touched and `untouched_buckets` how many buckets of rows it did not.
     """
 
     model_config = ConfigDict(frozen=True)
-    built: Manifest
+    built: Manifest | None = None
     comparison: Comparison | None = None
     radius: BlastRadius | None = None
     untouched_buckets: int | None = None
@@ -150,6 +152,7 @@ def replay(
     plan: Plan | None = None,
     *,
     source: Source | None = None,
+    only_changed: bool = False,
     selection: Selection | None = None,
     told: Callable[[BlastRadius], None] | None = None,
     fresh: bool = False,
@@ -158,10 +161,17 @@ def replay(
 ) -> Replayed:
     """Build a generation, compare it with the live one, and switch if that is the plan.
 
-    The live file is needed for the last two only; `desk` says who has it. With a `selection` it is
-    a partial replay, and `told` hears the blast radius before anything is changed.
+    The live file is needed for the last two only; `desk` says who has it. `only_changed` projects
+    the read models whose SQL changed, and copies the others. With a `selection` it is a partial
+    replay, and `told` hears the blast radius before anything is changed.
     """
     plan = plan or Plan()
+    if only_changed:
+        with desk() as at:
+            changes = build_changed(at, store, path, progress)
+            if changes is None:
+                return Replayed()
+            return conclude(at, Generations(path), changes, plan)
     if selection is not None:
         with desk() as at:
             part = build_part(at, store, path, selection, told)

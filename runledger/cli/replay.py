@@ -46,6 +46,9 @@ def replay(
         Path | None, typer.Option(metavar="FILE", help="Parquet: every value that differs.")
     ] = None,
     keep: Annotated[int, typer.Option(min=0, help="Old generations kept after a switch.")] = 2,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Only read models whose SQL is new or changed.")
+    ] = False,
     run: Annotated[
         list[str] | None, typer.Option(metavar="RUN_ID", help="Partial: this run; repeatable.")
     ] = None,
@@ -85,6 +88,8 @@ def replay(
         until=moment(until) if until else None,
         events_of_type=events_of_type,
     )
+    if changed and (fresh or asked):
+        raise typer.BadParameter("expected --changed alone, found --fresh or a part beside it")
 
     with ExitStack() as bar:
 
@@ -104,6 +109,7 @@ def replay(
                 out=out,
                 keep=keep,
                 fresh=fresh,
+                only_changed=changed,
                 selection=selection(**asked) if asked else None,
                 told=None if as_json else _print_radius,
                 begun=begun,
@@ -130,6 +136,9 @@ def _print(replayed: "Replayed") -> None:
     from runledger.cli.comparing import print_comparison
 
     built = replayed.built
+    if built is None:
+        typer.echo("the SQL of no read model has changed")
+        return
     typer.echo(f"generation {built.number}: built to position {built.position:,}")
     if replayed.untouched_buckets is not None:
         typer.echo(f"{replayed.untouched_buckets:,} buckets of rows proved to be as they were")

@@ -3,9 +3,10 @@
 import asyncio
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from projections.as_of import AsOf
+from projections.changed_models import build_changed
 from projections.desk import serve
 from projections.live import LiveReadModels
 from projections.operations import Operations
@@ -28,6 +29,8 @@ from runledger.participants import UnknownAgents
 from runledger.run import Actor
 from runledger.store import open_store
 
+OnChanged = Literal["keep", "rebuild"]
+
 
 class RunLedger(
     WritingLedger, ReadingLedger, ExternalLedger, AskingLedger, CallingLedger, OperatingLedger
@@ -44,6 +47,7 @@ class RunLedger(
         clock: Clock,
         create: bool,
         live: bool,
+        on_changed: OnChanged,
         engine: ExternalEngine | None,
         runs_elsewhere: RunsElsewhere,
         image_addresses: AddressPolicy,
@@ -56,6 +60,7 @@ class RunLedger(
         self._clock = clock
         self._create = create
         self._hold_live = live
+        self._on_changed = on_changed
         self._engine = engine
         self._runs_elsewhere = runs_elsewhere
         self._image_addresses = image_addresses
@@ -72,6 +77,7 @@ class RunLedger(
         clock: Clock = now,
         create: bool = True,
         live: bool = True,
+        on_changed: OnChanged = "keep",
         engine: ExternalEngine | None = None,
         runs_elsewhere: RunsElsewhere = runs_in_lettuce,
         image_addresses: AddressPolicy = IMAGE_ADDRESSES,
@@ -84,7 +90,9 @@ class RunLedger(
         where a call names nobody. `unknown_agents="reject"` refuses runs of agents that were not
         registered. `create=False` refuses a store that is not there. `live=False` leaves the read
         models' file to the process that holds it; only an operator's work is done, and questions
-        `as_of` are answered. `engine` is asked by
+        `as_of` are answered. `on_changed` is about
+        read models whose SQL on disk is not the one that made their rows: "keep" goes on by the old
+        one, "rebuild" makes them again before it begins. `engine` is asked by
         get_run_with_status about the runs for which `runs_elsewhere` is true: those whose metadata
         has a truthy `lettuce`. `image_addresses` says which hosts images may be fetched from.
         `callbacks=True` delivers callbacks with the settings of the environment, CallbackSettings
@@ -98,6 +106,7 @@ class RunLedger(
             clock=clock,
             create=create,
             live=live,
+            on_changed=on_changed,
             engine=engine,
             runs_elsewhere=runs_elsewhere,
             image_addresses=image_addresses,
@@ -117,10 +126,16 @@ class RunLedger(
             if self._read_models_path is not None and self._hold_live:
                 self._live = LiveReadModels(store, self._read_models_path)
                 self._operations = Operations(store, self._live)
+                if self._live.changed and self._on_changed == "rebuild":
+                    rebuilt = build_changed(self._operations, store, self._live.path)
+                    if rebuilt is not None:
+                        self._operations.switch(rebuilt.number)
                 self._requests = serve(self._live.path, self._operations)
             if self._read_models_path is not None:
                 self._past = AsOf(store, self._read_models_path)
         except BaseException:
+            if self._live is not None:
+                self._live.close()
             store.close()
             raise
         self._store = store

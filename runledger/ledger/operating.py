@@ -42,6 +42,7 @@ class OperatingLedger(LedgerBase):
         keep: int = 2,
         fresh: bool = False,
         source: Source | None = None,
+        only_changed: bool = False,
         selection: Selection | None = None,
         told: Callable[[BlastRadius], None] | None = None,
         begun: Begun | None = None,
@@ -55,8 +56,10 @@ class OperatingLedger(LedgerBase):
         names tables or columns (`runs.status`): where one is exceeded, nothing is switched.
         `keep` old generations stay after a switch. `source` is an archive to read instead.
 
-        With a `selection` only the runs that it touches are projected again, into a copy of live;
-        `told` hears the blast radius before, and every other row is proved to be as it was.
+        With `only_changed` the read models whose SQL on disk is new or another one are projected,
+        and the others copied. With a `selection` only the runs that it touches are projected
+        again, into a copy of live; `told` hears the blast radius before, and every other row is
+        proved to be as it was.
         """
         plan = Plan(
             limit=limit,
@@ -73,6 +76,7 @@ class OperatingLedger(LedgerBase):
             self._path,
             plan,
             source=source,
+            only_changed=only_changed,
             selection=selection,
             told=told,
             fresh=fresh,
