@@ -8,7 +8,7 @@ of a run repeats it, so that a projection finds the run's row by where it lies, 
 
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from runledger.messages import Json, Message, Role
 
@@ -29,6 +29,8 @@ StopReason = Literal[
 ]
 StepStatus = Literal["success", "failed", "cancelled"]
 Text = Annotated[str, Field(min_length=1)]
+# 64 bits, as in the read models: a larger number would be recorded and could not be projected.
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class Event(BaseModel):
@@ -53,7 +55,7 @@ class RunEvent(Event):
 
     agent_id: Text
     project_id: str | None = None
-    born: NonNegativeInt
+    born: Count
 
 
 class RunCreated(RunEvent):
@@ -102,17 +104,17 @@ class StepRecorded(RunEvent):
     model: str | None = None
     model_handle: str | None = None
     model_endpoint: str | None = None
-    context_window_limit: NonNegativeInt | None = None
-    prompt_tokens: NonNegativeInt | None = None
-    completion_tokens: NonNegativeInt | None = None
-    total_tokens: NonNegativeInt | None = None
+    context_window_limit: Count | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    total_tokens: Count | None = None
     prompt_tokens_details: Json | None = None
     completion_tokens_details: Json | None = None
-    fresh_input_tokens: NonNegativeInt | None = None
-    cache_read_tokens: NonNegativeInt | None = None
-    cache_write_tokens: NonNegativeInt | None = None
-    output_tokens: NonNegativeInt | None = None
-    reasoning_tokens: NonNegativeInt | None = None
+    fresh_input_tokens: Count | None = None
+    cache_read_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+    output_tokens: Count | None = None
+    reasoning_tokens: Count | None = None
     stop_reason: StopReason | None = None
     error_type: str | None = None
     error_data: Json | None = None
@@ -121,11 +123,11 @@ class StepRecorded(RunEvent):
     tid: str | None = None
     trace_id: str | None = None
     request_id: str | None = None
-    step_start_ns: NonNegativeInt | None = None
-    step_ns: NonNegativeInt | None = None
-    llm_request_start_ns: NonNegativeInt | None = None
-    llm_request_ns: NonNegativeInt | None = None
-    tool_execution_ns: NonNegativeInt | None = None
+    step_start_ns: Count | None = None
+    step_ns: Count | None = None
+    llm_request_start_ns: Count | None = None
+    llm_request_ns: Count | None = None
+    tool_execution_ns: Count | None = None
 
 
 class CallFacts(BaseModel):
@@ -199,7 +201,7 @@ class RunCompleted(RunEvent):
 
     topic = "run.completed"
     stop_reason: StopReason
-    run_ns: NonNegativeInt | None = None
+    run_ns: Count | None = None
 
 
 class RunFailed(RunEvent):
@@ -207,7 +209,7 @@ class RunFailed(RunEvent):
 
     topic = "run.failed"
     stop_reason: StopReason
-    run_ns: NonNegativeInt | None = None
+    run_ns: Count | None = None
     error_type: str | None = None
     error_message: str | None = None
     error_data: Json | None = None
@@ -219,7 +221,7 @@ class RunCancelled(RunEvent):
     topic = "run.cancelled"
     stop_reason: StopReason = "cancelled"
     reason: str | None = None
-    run_ns: NonNegativeInt | None = None
+    run_ns: Count | None = None
 
 
 class ToolCallsDenied(RunEvent):
@@ -255,7 +257,7 @@ class CallbackAttempted(RunEvent):
     delivered: bool
     final: bool
     redelivery: bool = False
-    attempt_ns: NonNegativeInt | None = None
+    attempt_ns: Count | None = None
     next_attempt_at: AwareDatetime | None = None
 
 

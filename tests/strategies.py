@@ -3,11 +3,13 @@
 import types
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
+from itertools import chain
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Le, MinLen
 from hypothesis import strategies as st
 from pydantic import AwareDatetime, BaseModel, JsonValue
+from pydantic.fields import FieldInfo
 
 from runledger.events import CATALOGUE, Event
 
@@ -38,7 +40,8 @@ def _values(annotation: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrateg
     if annotation is AwareDatetime:
         return times
     if origin is Annotated:
-        return _values(arguments[0], (*arguments[1:], *metadata))
+        inner = [m.metadata if isinstance(m, FieldInfo) else [m] for m in arguments[1:]]
+        return _values(arguments[0], (*chain.from_iterable(inner), *metadata))
     if origin is Literal:
         return st.sampled_from(arguments)
     if origin in (Union, types.UnionType):
@@ -51,11 +54,12 @@ def _values(annotation: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrateg
         return st.none()
     if annotation is bool:
         return st.booleans()
-    least = {type(m): m for m in metadata}
+    bounds = {type(m): m for m in metadata}
     if annotation is int:
-        return st.integers(least[Ge].ge if Ge in least else -LARGEST, LARGEST)
+        least = bounds[Ge].ge if Ge in bounds else -LARGEST
+        return st.integers(least, bounds[Le].le if Le in bounds else LARGEST)
     if annotation is str:
-        return texts.filter(len) if MinLen in least else texts
+        return texts.filter(len) if MinLen in bounds else texts
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return models(annotation)
     raise NotImplementedError(f"no strategy for {annotation!r}")

@@ -223,6 +223,12 @@ def test_a_number_that_json_does_not_have_is_refused_and_not_stored_as_null(numb
         Message(id="m1", role="user", extra={"score": number})
 
 
+def test_a_count_that_no_read_model_can_hold_is_refused() -> None:
+    assert StepRecorded(**STAMP, step_id="step-1", prompt_tokens=2**63 - 1).prompt_tokens
+    with pytest.raises(ValidationError, match="less than or equal to 9223372036854775807"):
+        StepRecorded(**STAMP, step_id="step-1", prompt_tokens=2**63)
+
+
 @pytest.mark.parametrize("value", [(1, 2), {1, 2}, b"bytes", NOON, object()], ids=type)
 def test_a_value_that_would_come_back_as_another_is_refused(value: object) -> None:
     with pytest.raises(ValidationError, match="not a valid JSON value"):
