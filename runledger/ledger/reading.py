@@ -101,7 +101,7 @@ class ReadingLedger(LedgerBase):
         run_id: str,
         *,
         order: Order = "asc",
-        limit: int = 100,
+        limit: int | None = 100,
         after: str | None = None,
         before: str | None = None,
         include_return_message_types: Collection[str] | None = None,
