@@ -2,8 +2,11 @@
 INSERT INTO ledger_events (originator_id, originator_version, topic, state, contents)
 VALUES (?, ?, ?, ?, ?);
 
--- stream_version: the version of a stream, 0 where it has no events
-SELECT coalesce(max(originator_version), 0) FROM ledger_events WHERE originator_id = ?;
+-- stream_versions: the version of every stream of a list, in its order, 0 where it has no events
+SELECT coalesce(
+    (SELECT max(originator_version) FROM ledger_events WHERE originator_id = stream.value), 0
+)
+FROM json_each(?) AS stream ORDER BY stream.key;
 
 -- stream: a stream's events in order, with contents
 SELECT notification_id, originator_id, originator_version, topic, state, contents

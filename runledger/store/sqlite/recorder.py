@@ -122,15 +122,17 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         verdicts: list[Verdict | None] = []
         rows: list[tuple[str, int, str, bytes, bytes | None]] = []
         sizes = []
+        # One statement for all streams: a statement for each takes three times as long.
+        streams = list({write.stream for append in appends for write in append})
+        found = db.execute(SQL["stream_versions"], (json.dumps(streams),)).fetchall()
+        versions = {stream: version for stream, (version,) in zip(streams, found, strict=True)}
         for append in appends:
             conflict: Conflicted | None = None
             left: dict[str, int] = {}
             for write in append:
-                found = left.get(write.stream)
-                if found is None:
-                    (found,) = db.execute(SQL["stream_version"], (write.stream,)).fetchone()
-                if found != write.expected:
-                    conflict = Conflicted(write.stream, write.expected, found)
+                stands = left.get(write.stream, versions[write.stream])
+                if stands != write.expected:
+                    conflict = Conflicted(write.stream, write.expected, stands)
                     break
                 left[write.stream] = write.expected + len(write.events)
             verdicts.append(conflict)
