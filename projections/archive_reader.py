@@ -1,7 +1,7 @@
 """Reads an archive as a log: batches of events whose facts are columns already."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import duckdb
 

@@ -1,4 +1,4 @@
-"""Writes the archive: what the log has beyond it, segment by segment, each final once it is there."""
+"""Writes the archive: what the log has beyond it, in segments that are final once they exist."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence

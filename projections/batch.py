@@ -17,7 +17,7 @@ _MACROS: Final = ("shape", "has", "present", "nameless", "lacking", "typed_facts
 
 
 class Extent(NamedTuple):
-    """What a batch holds; `unread` of the events must be seen by Python, `parked` is of the generation."""
+    """What a batch holds: Python must see `unread` events; `parked` is of the whole generation."""
 
     events: int
     last: int

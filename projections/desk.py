@@ -1,6 +1,7 @@
 """Where the operator's orders go: to this process, or to the one that holds the read models."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from projections.comparison import Comparison
 from projections.generations import Manifest
 from projections.live import LiveReadModels
 from projections.operations import Operations
+from projections.parking import Parked, Retried
 from projections.requests import RequestServer, request
 from projections.verify import Verification
 from runledger.errors import ReadModelsError, ReadModelsLocked
@@ -28,6 +30,12 @@ class Desk(Protocol):
 
     def copy(self, file: Path) -> int:
         """Write the live read models into a file that is not there yet; return their position."""
+
+    def parked(self) -> list[Parked]:
+        """Return what is left out of the live read models, because it cannot be applied."""
+
+    def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
+        """Apply what was left out of parked streams, of all if none are named."""
 
     def verify(self, sample: int | None = None) -> Verification:
         """Make rows again from their events and compare."""
@@ -57,6 +65,16 @@ class RemoteDesk:
         """Have it write a copy to a place that both processes see."""
         return int(request(self._path, "copy", file=str(file.absolute())))
 
+    def parked(self) -> list[Parked]:
+        """Have it say what is parked."""
+        return [Parked(*row) for row in json.loads(request(self._path, "parked"))]
+
+    def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
+        """Have it try again."""
+        named = None if streams is None else list(streams)
+        applied, left = json.loads(request(self._path, "retry_parked", streams=named))
+        return Retried(applied, [Parked(*row) for row in left])
+
     def verify(self, sample: int | None = None) -> Verification:
         """Have it verify."""
         return Verification.model_validate_json(request(self._path, "verify", sample=sample))
@@ -74,9 +92,13 @@ def serve(path: Path, operations: Operations) -> RequestServer:
             return operations.switch(**given).model_dump_json()
         if verb == "copy":
             return str(operations.copy(Path(given["file"])))
+        if verb == "parked":
+            return json.dumps(operations.parked())
+        if verb == "retry_parked":
+            return json.dumps(operations.retry_parked(**given))
         if verb == "verify":
             return operations.verify(**given).model_dump_json()
-        raise ReadModelsError(f"request: expected compare, copy, switch or verify, found {verb!r}")
+        raise ReadModelsError(f"request: expected a verb of the desk, found {verb!r}")
 
     return RequestServer(path, answer)
 

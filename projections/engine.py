@@ -73,17 +73,16 @@ class Engine:
                 progress(found.events, self.position)
         return self.position
 
-    def retry(self, streams: Sequence[str] | None = None) -> list[parking.Parked]:
+    def retry(self, streams: Sequence[str] | None = None) -> parking.Retried:
         """Apply what was left out of parked streams, of all if none are named.
 
-        Returns what is still parked of them. What can be applied is in the read models as if it
-        had never been parked.
+        What can be applied is in the read models as if it had never been parked.
         """
         with self._generation.transaction() as db:
             parking.release(db, streams)
-            tried = {row.stream for row in parking.parked(db)}
+            tried = [row.stream for row in parking.parked(db)]
             if streams is not None:
-                tried &= set(streams)
+                tried = [stream for stream in tried if stream in set(streams)]
         isolation = _Isolation(RETRY_EVENTS, self._batch_events)
         after = 0
         while (position := self._next_retried(after)) is not None:
@@ -98,7 +97,9 @@ class Engine:
             isolation.widen(found.events)
             after = found.last
         with self._generation.transaction() as db:
-            return [row for row in parking.parked(db) if row.stream in tried]
+            left = [row for row in parking.parked(db) if row.stream in set(tried)]
+        still = {row.stream for row in left}
+        return parking.Retried([stream for stream in tried if stream not in still], left)
 
     def _next_retried(self, after: int) -> int | None:
         with self._generation.transaction() as db:

@@ -63,6 +63,7 @@ class Generation:
             ((there,),) = self._db.execute(SQL["has_generation"]).fetchall()
             if there or read_only:
                 self.models = self._check()
+                self._expect_writable(read_only)
             else:
                 self.models = tuple(discover() if models is None else models)
                 self._create(number, built_from)
@@ -107,6 +108,14 @@ class Generation:
             for model in self.models:
                 db.execute(model.schema)
                 self.remember(model)
+
+    def _expect_writable(self, read_only: bool) -> None:
+        ((published,),) = self._db.execute(SQL["is_published"]).fetchall()
+        if published and not read_only:
+            raise ReadModelsError(
+                f"read models {str(self.path)!r}: expected those that are projected into, found a "
+                f"published copy; name its folder to read from it"
+            )
 
     def _check(self) -> tuple[ReadModel, ...]:
         found = self._db.execute(SQL["layout"]).fetchall()

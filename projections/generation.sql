@@ -35,6 +35,10 @@ DELETE FROM generation_models WHERE name = $name;
 SELECT count(*) FROM duckdb_tables()
 WHERE table_name = 'generation' AND database_name = current_database() AND NOT temporary;
 
+-- is_published: whether the file is a copy that is for readers only
+SELECT count(*) FROM duckdb_tables()
+WHERE table_name = 'published' AND database_name = current_database() AND NOT temporary;
+
 -- layout: how the generation's own tables are laid out
 SELECT layout FROM generation;
 

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
@@ -14,6 +14,7 @@ from projections.engine import Engine, Progress
 from projections.gate import Gate
 from projections.generation import Generation
 from projections.generations import Generations, Manifest
+from projections.parking import Parked, Retried, parked
 from projections.queries import Queries
 from projections.read_models import changed, discover
 from projections.snapshot import Snapshot
@@ -128,6 +129,18 @@ class LiveReadModels:
         with self.snapshot() as snapshot:
             snapshot.copy_to(file)
         return snapshot.position
+
+    def parked(self) -> list[Parked]:
+        """Return what is left out of the read models, because it cannot be applied."""
+        self.catch_up()
+        with self._projecting:
+            return parked(self._generation.cursor())
+
+    def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
+        """Apply what was left out of parked streams, of all if none are named."""
+        self.catch_up()
+        with self._projecting:
+            return self._engine.retry(streams)
 
     def switch(self, number: int) -> Manifest:
         """Make another generation the live one; the one that was is kept.

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from projections.comparison import Comparison
@@ -9,6 +10,7 @@ from projections.diff import Diff
 from projections.explain import Explainer
 from projections.generations import Manifest
 from projections.live import LiveReadModels
+from projections.parking import Parked, Retried
 from projections.read_models import changed
 from projections.side_by_side import side_by_side
 from projections.verify import Verification, Verifier
@@ -72,6 +74,15 @@ class Operations:
         """Write the live read models into a file that is not there yet; return their position."""
         with self._turn:
             return self._live.copy(file)
+
+    def parked(self) -> list[Parked]:
+        """Return what is left out of the live read models, because it cannot be applied."""
+        return self._live.parked()
+
+    def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
+        """Apply what was left out of parked streams, of all if none are named."""
+        with self._turn:
+            return self._live.retry_parked(streams)
 
     def verify(self, sample: int | None = None) -> Verification:
         """Make rows again from their events, by the SQL that made them, and compare.

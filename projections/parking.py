@@ -22,6 +22,14 @@ class Parked(NamedTuple):
     events: int
 
 
+class Retried(NamedTuple):
+    """What became of streams that were tried again: those that are not parked any more, and those
+    that are."""
+
+    applied: list[str]
+    parked: list[Parked]
+
+
 def parked(db: Any) -> list[Parked]:
     """Return what is parked in the generation of a connection, in the order of the log."""
     return [Parked(*row) for row in db.execute(SQL["parked"]).fetchall()]

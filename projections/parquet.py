@@ -1,0 +1,87 @@
+"""Read models as Parquet: a folder per table, in it a folder per day."""
+
+import json
+import os
+import shutil
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import duckdb
+
+from projections.desk import Desk
+from projections.durable_file import only_writer, write_text
+from projections.generation import MEMORY_LIMIT
+from projections.read_models import ROOT
+from runledger.errors import InvalidArgument
+from runledger.sql_file import statements
+
+SQL: Final = statements(ROOT / "parquet.sql")
+NOTE: Final = "export.json"
+
+
+class Exported(NamedTuple):
+    """What was exported: where to, up to which position, how many rows of each table."""
+
+    path: Path
+    position: int
+    rows: dict[str, int]
+
+
+def export(desk: Desk, folder: str | Path) -> Exported:
+    """Write every table of the read models under `folder`, in place of an earlier export.
+
+    A table whose rows have a day or a time is partitioned as `table/day=2026-01-31/…`, the others
+    are `table.parquet`. All is of one position, which `export.json` tells. Raises InvalidArgument
+    where the folder holds anything that is not an export.
+    """
+    target = Path(folder).absolute()
+    _expect_ours(target)
+    work = target.with_name(f".{target.name}.export")
+    with only_writer(work):
+        part, before = work / "part", work / "before"
+        if before.exists() and not target.exists():
+            # Killed between the two renames below.
+            os.rename(before, target)
+        shutil.rmtree(before, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        copy = work / "copy.duckdb"
+        copy.unlink(missing_ok=True)
+        position = desk.copy(copy)
+        rows = _write(copy, part, work)
+        write_text(part / NOTE, json.dumps({"position": position, "rows": rows}, indent=1) + "\n")
+        if target.exists():
+            os.rename(target, before)
+        os.rename(part, target)
+        shutil.rmtree(work)
+    return Exported(target, position, rows)
+
+
+def _expect_ours(target: Path) -> None:
+    if target.exists() and not (target / NOTE).exists() and any(target.iterdir()):
+        raise InvalidArgument(
+            f"export: {str(target)!r}: expected an empty folder or an earlier export, found "
+            f"other files"
+        )
+
+
+def _write(copy: Path, part: Path, work: Path) -> dict[str, int]:
+    rows = {}
+    config: dict[str, Any] = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(work / "spill")}
+    db: Any
+    with closing(duckdb.connect(config=config)) as db:
+        db.execute(SQL["utc"])
+        db.execute(SQL["attach"], {"path": str(copy)})
+        db.execute(SQL["use"])
+        for table, clock in db.execute(SQL["tables"]).fetchall():
+            if clock is None:
+                db.execute(SQL["whole"], {"table": table, "path": str(part / f"{table}.parquet")})
+            elif clock == "day":
+                db.execute(SQL["by_day"], {"table": table, "path": str(part / table)})
+            else:
+                given = {"table": table, "path": str(part / table), "clock": clock}
+                db.execute(SQL["by_clock"], given)
+            ((count,),) = db.execute(SQL["count"], {"table": table}).fetchall()
+            rows[table] = int(count)
+    return rows
