@@ -31,6 +31,7 @@ from runledger.store import Store
 
 _LOG: Final = logging.getLogger("runledger.callbacks")
 _RECORD_AGAIN_SECONDS: Final = 1.0
+_ERROR_LENGTH: Final = 300
 
 
 class Answer(NamedTuple):
@@ -99,7 +100,8 @@ class Sender:
             facts["next_attempt_at"] = self._clock() + max(wait, answer.wait or wait)
         facts |= {
             "status_code": answer.status_code,
-            "error": answer.error,
+            # A receiver may put anything into what fails, a library repeat it.
+            "error": answer.error and answer.error[:_ERROR_LENGTH],
             "delivered": answer.delivered,
             "final": final,
             "attempt_ns": time.monotonic_ns() - clocked,

@@ -42,6 +42,25 @@ def test_an_attempt_that_could_not_be_recorded_is_recorded_later_and_not_repeate
     assert [a.delivered for a in attempts] == [True]
 
 
+@pytest.mark.parametrize(
+    "said", [b"x" * 50_000 + b"\r\n\r\n", b"HTTP/1.1 200 \xff\xfe\x80\r\n\r\n", b"\x00" * 9, b""]
+)
+def test_what_is_no_answer_is_a_failed_attempt_with_a_short_error(local_store, clock, said):
+    async def answer(_request, writer):
+        writer.write(said)
+        await writer.drain()
+
+    async def scenario():
+        async with receiving(answer) as receiver, Post(local_store, clock) as post:
+            run_id = await post.ended(receiver.url)
+            await post.deliver()
+            return post.attempts(run_id)
+
+    (attempt,) = asyncio.run(scenario())
+    assert attempt.final is attempt.delivered
+    assert len(attempt.error or "") <= 300
+
+
 def test_a_store_that_is_down_stops_nothing_for_good(tmp_path, clock, monkeypatch, caplog):
     from runledger import RunLedger
     from runledger.callbacks import CallbackSettings

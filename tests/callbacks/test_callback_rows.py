@@ -91,7 +91,7 @@ moves = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=6)
 @given(moves, st.sampled_from([3, 1000]))
 def test_the_rows_are_what_the_runs_say_is_owed(given_moves, batch_events):
     log = Log()
