@@ -17,6 +17,7 @@ from scripts.bench.row import Row
 QUESTIONS: Final = (
     "append_postgres",
     "append_sqlite",
+    "append_umadb",
     "latency",
     "long_run",
     "replay",
