@@ -19,7 +19,7 @@ TOPIC = "run.heartbeat_recorded"
 
 
 @contextmanager
-def recorder(address: str, table: str) -> Iterator[ApplicationRecorder]:
+def recorder(address: str, table: str, *, create: bool = True) -> Iterator[ApplicationRecorder]:
     """Give the default application recorder of PostgreSQL, or of SQLite for a path."""
     if address.startswith("postgres"):
         parts = conninfo_to_dict(address)
@@ -33,6 +33,8 @@ def recorder(address: str, table: str) -> Iterator[ApplicationRecorder]:
         }
     else:
         env = {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": address}
+    # Processes that create the same table at once fail ("tuple concurrently updated").
+    env["CREATE_TABLE"] = "y" if create else "n"
     factory = InfrastructureFactory.construct(Environment(table, env))
     try:
         yield factory.application_recorder()
@@ -59,6 +61,6 @@ def append_rate(to: ApplicationRecorder, writers: int, seconds: float, batch: in
 
 def process_rate(address: str, table: str, seconds: float) -> float:
     """Return events/s of one writer with a recorder of its own; for a process of its own."""
-    with recorder(address, table) as own:
+    with recorder(address, table, create=False) as own:
         append_rate(own, 1, seconds / 5)
         return append_rate(own, 1, seconds)
