@@ -11,7 +11,6 @@ from projections.queries import Queries
 from runledger.callbacks import CallbackSettings
 from runledger.command_handler import Clock, CommandHandler, Order, Outcome
 from runledger.errors import LedgerError, NotFound, ReadModelsMissing
-from runledger.ids import check_id
 from runledger.images import IMAGE_ADDRESSES
 from runledger.message_input import as_messages
 from runledger.messages import Message
@@ -74,12 +73,14 @@ class LedgerBase:
         return await as_messages(given, self.store, self._image_addresses)
 
     async def _load(self, run_id: str, actor: Actor | None, as_of: Moment | None = None) -> Run:
+        # In the present first: a run that was deleted is not served from the past either.
+        found = await self.handler.load(actor or self._actor, run_id)
         if as_of is None:
-            return await self.handler.load(actor or self._actor, run_id)
+            return found
         run: Run | None = None
-        for row in await self._events(check_id("run", run_id), as_of):
+        for row in await self._events(run_id, as_of):
             run = evolve(run, run_id, row.version, row.event)
-        if run is None or run.deleted or run.organization != self._organization(actor):
+        if run is None:
             raise NotFound("run", run_id)
         return run
 

@@ -156,7 +156,12 @@ async def test_a_deleted_run_is_gone_everywhere_and_its_id_stays_taken(ledger, a
         run.run_id, model="m", prompt_tokens=3, messages=[{"role": "user", "content": "hi"}]
     )
     await ledger.list_runs()
+    there = await asyncio.to_thread(ledger.store.head)
+    assert len(await ledger.get_stored_messages(run.run_id, as_of=there)) == 1
     await ledger.delete_run(run.run_id)
+    for from_the_past in (ledger.get_run_by_id, ledger.get_stored_messages, ledger.get_run_steps):
+        with pytest.raises(NotFound):
+            await from_the_past(run.run_id, as_of=there)
     await ledger.delete_run(kept.run_id)
     for question in (
         ledger.get_run_by_id,
