@@ -1,6 +1,6 @@
 """What grows with the log? Measures one ledger at 10,000 events, 30,000, … and draws the curves.
 
-    python -m scripts.bench.growth [--size full] [--output DIRECTORY]
+    python -m scripts.bench.growth [--size full] [--upto EVENTS] [--output DIRECTORY]
 
 Writes growth.json and growth.svg, and prints what a day of 100 M events would need.
 """
@@ -179,13 +179,15 @@ def pictures(points: list[Point]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.bench.growth", description=__doc__)
     parser.add_argument("--size", choices=POINTS, default="small")
+    parser.add_argument("--upto", type=int, default=10_000_000, help="stop at so many events")
     parser.add_argument("--output", type=Path, default=Path())
     given = parser.parse_args()
+    chosen = tuple(point for point in POINTS[given.size] if point <= given.upto)
     bench = Bench(SIZES[given.size])
     points: list[Point] = []
     try:
         here = machine.describe(bench.directory)
-        for point in measure(bench, POINTS[given.size]):
+        for point in measure(bench, chosen):
             points.append(point)
             print("  ".join(f"{k} {v:,.4g}" for k, v in point._asdict().items()), flush=True)
     finally:
