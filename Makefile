@@ -35,6 +35,11 @@ check: $(STAMP) ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+.PHONY: reference
+reference: $(STAMP) ## write the reference pages of docs/ from the code
+	$(BIN)/python -m scripts.write_reference
+	$(BIN)/python -m scripts.draw_state_machine
+
 .PHONY: bench
 bench: $(STAMP) ## measure beside the peers, in one run (SIZE=full for 10 M events)
 	$(BIN)/python -m scripts.bench $(if $(SIZE),--size $(SIZE)) $(if $(JSON),--json $(JSON))
