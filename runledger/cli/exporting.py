@@ -7,7 +7,7 @@ import typer
 
 from runledger.cli import printing
 from runledger.cli.options import Json, example
-from runledger.cli.settings import ask
+from runledger.cli.settings import ask, ask_operator
 
 if TYPE_CHECKING:
     from runledger import RunLedger
@@ -32,12 +32,10 @@ def jsonl(
 ) -> None:
     """Write every event of the log as a line of JSON, in order; see `import jsonl`.
 
-    A file appears when it is complete. Organizations are not kept apart here.
+    A file appears when it is complete; --json then prints how many lines it has. Organizations are
+    not kept apart here.
     """
     import sys
-
-    if as_json and output is None:
-        raise typer.BadParameter("expected --output beside --json: the events go to stdout")
 
     async def write(ledger: "RunLedger") -> int:
         import asyncio
@@ -47,10 +45,31 @@ def jsonl(
         return await asyncio.to_thread(_write_file, ledger, output, after)
 
     lines = ask(ctx, write, read_models=False)
+    if output is None:
+        return
     if as_json:
         printing.print_json({"lines": lines, "file": str(output)})
-    elif output is not None:
+    else:
         typer.echo(f"{lines:,} lines in {output}")
+
+
+@app.command(epilog=example("runledger export parquet exported/"))
+def parquet(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Empty, or an earlier export.")],
+    as_json: Json = False,
+) -> None:
+    """Write every table of the read models as Parquet, a folder per table, in it one per day (UTC).
+
+    All tables are of one position, which DIR/export.json tells. An earlier export is replaced.
+    """
+    done = ask_operator(ctx, lambda ledger: ledger.export_parquet(folder))
+    if as_json:
+        printing.print_json(done._asdict())
+        return
+    for table, rows in done.rows.items():
+        typer.echo(f"{rows:>12,}  {table}")
+    typer.echo(f"{done.path}: read models at position {done.position:,}")
 
 
 def _write_file(ledger: "RunLedger", output: Path, after: int) -> int:

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from runledger.cli import (
     agents,
+    archive,
     callbacks,
     demo,
     dispatch,
@@ -21,8 +22,10 @@ from runledger.cli import (
     exporting,
     generations,
     importing,
+    parked,
     percentiles,
     project,
+    publish,
     replay,
     runs,
     sql,
@@ -49,6 +52,9 @@ MODULES: Final = (
     replay,
     generations,
     verify,
+    parked,
+    publish,
+    archive,
 )
 
 _GLOBAL: Final = ("--store", "--read-models", "--organization")

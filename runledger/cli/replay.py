@@ -66,6 +66,13 @@ def replay(
         list[str] | None,
         typer.Option(metavar="TOPIC", help="Partial: runs with such an event; repeatable."),
     ] = None,
+    from_archive: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Read the log from its archive, and only what is beyond from the store.",
+        ),
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Do not go on with one that was begun before.")
     ] = False,
@@ -78,6 +85,7 @@ def replay(
     """
     from contextlib import ExitStack
 
+    from projections.archived_log import archived_log
     from projections.selection import selection
     from runledger.cli.progress import progress
 
@@ -90,6 +98,10 @@ def replay(
     )
     if changed and (fresh or asked):
         raise typer.BadParameter("expected --changed alone, found --fresh or a part beside it")
+    if from_archive is not None and (changed or asked):
+        raise typer.BadParameter(
+            "expected --from-archive for a whole replay, found a part beside it"
+        )
 
     with ExitStack() as bar:
 
@@ -110,6 +122,7 @@ def replay(
                 keep=keep,
                 fresh=fresh,
                 only_changed=changed,
+                source=None if from_archive is None else archived_log(from_archive),
                 selection=selection(**asked) if asked else None,
                 told=None if as_json else _print_radius,
                 begun=begun,

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from projections.as_of import AsOf, Moment, position_of
 from projections.live import LiveReadModels
+from projections.publish import PublishedReadModels
 from projections.queries import Queries
 from runledger.callbacks import CallbackSettings
 from runledger.command_handler import Clock, CommandHandler, Order, Outcome
@@ -30,7 +31,7 @@ class LedgerBase:
     _clock: Clock
     _store: Store | None = None
     _handler: CommandHandler | None = None
-    _live: LiveReadModels | None = None
+    _live: LiveReadModels | PublishedReadModels | None = None
     _past: AsOf | None = None
     _image_addresses: AddressPolicy = IMAGE_ADDRESSES
     _callbacks: CallbackSettings = CallbackSettings(dispatch=False)
@@ -46,8 +47,8 @@ class LedgerBase:
         return _open(self._handler)
 
     @property
-    def read_models(self) -> LiveReadModels:
-        """The live read models; raises ReadModelsMissing for a ledger opened without."""
+    def read_models(self) -> LiveReadModels | PublishedReadModels:
+        """The live read models or a published copy; raises ReadModelsMissing if opened without."""
         _open(self._store)
         if self._live is None:
             raise ReadModelsMissing(

@@ -10,6 +10,7 @@ from projections.changed_models import build_changed
 from projections.desk import serve
 from projections.live import LiveReadModels
 from projections.operations import Operations
+from projections.publish import PublishedReadModels
 from runledger.callbacks import CallbackSettings
 from runledger.command_handler import Clock, CommandHandler, now
 from runledger.images import IMAGE_ADDRESSES
@@ -21,19 +22,19 @@ from runledger.ledger.external import (
     RunsElsewhere,
     runs_in_lettuce,
 )
-from runledger.ledger.operating import OperatingLedger
+from runledger.ledger.keeping import KeepingLedger
 from runledger.ledger.reading import ReadingLedger
 from runledger.ledger.writing import WritingLedger
 from runledger.outbound import AddressPolicy
 from runledger.participants import UnknownAgents
 from runledger.run import Actor
-from runledger.store import open_store
+from runledger.store import Store, open_store
 
 OnChanged = Literal["keep", "rebuild"]
 
 
 class RunLedger(
-    WritingLedger, ReadingLedger, ExternalLedger, AskingLedger, CallingLedger, OperatingLedger
+    WritingLedger, ReadingLedger, ExternalLedger, AskingLedger, CallingLedger, KeepingLedger
 ):
     """A ledger of agent runs; use it as `async with RunLedger.open(url) as ledger`."""
 
@@ -86,13 +87,13 @@ class RunLedger(
         """Return a ledger on the store at `url`, opened by `async with`.
 
         `url` is sqlite:///file.db or postgresql://…; `read_models` is the DuckDB file for lists and
-        totals (without it, only questions about single runs are answered). `actor` is whoever acts
-        where a call names nobody. `unknown_agents="reject"` refuses runs of agents that were not
-        registered. `create=False` refuses a store that is not there. `live=False` leaves the read
-        models' file to the process that holds it; only an operator's work is done, and questions
-        `as_of` are answered. `on_changed` is about
-        read models whose SQL on disk is not the one that made their rows: "keep" goes on by the old
-        one, "rebuild" makes them again before it begins. `engine` is asked by
+        totals, or the folder of a published copy (without either, only questions about single runs
+        are answered). `actor` is whoever acts where a call names nobody. `unknown_agents="reject"`
+        refuses runs of agents that were not registered. `create=False` refuses a store that is not
+        there. `live=False` leaves the read models' file to the process that holds it; only an
+        operator's work is done, and questions `as_of` are answered. `on_changed` is about read
+        models whose SQL on disk is not the one that made their rows: "keep" goes on by the old one,
+        "rebuild" makes them again before it begins. `engine` is asked by
         get_run_with_status about the runs for which `runs_elsewhere` is true: those whose metadata
         has a truthy `lettuce`. `image_addresses` says which hosts images may be fetched from.
         `callbacks=True` delivers callbacks with the settings of the environment, CallbackSettings
@@ -123,16 +124,13 @@ class RunLedger(
     def _open(self) -> None:
         store = open_store(self.url, create=self._create)
         try:
-            if self._read_models_path is not None and self._hold_live:
-                self._live = LiveReadModels(store, self._read_models_path)
-                self._operations = Operations(store, self._live)
-                if self._live.changed and self._on_changed == "rebuild":
-                    rebuilt = build_changed(self._operations, store, self._live.path)
-                    if rebuilt is not None:
-                        self._operations.switch(rebuilt.number)
-                self._requests = serve(self._live.path, self._operations)
-            if self._read_models_path is not None:
-                self._past = AsOf(store, self._read_models_path)
+            path = None if self._read_models_path is None else Path(self._read_models_path)
+            if path is not None and path.is_dir():
+                self._live = PublishedReadModels(path)
+            elif path is not None:
+                if self._hold_live:
+                    self._follow(store, path)
+                self._past = AsOf(store, path)
         except BaseException:
             if self._live is not None:
                 self._live.close()
@@ -142,6 +140,15 @@ class RunLedger(
         self._handler = CommandHandler(
             store, clock=self._clock, unknown_agents=self._unknown_agents
         )
+
+    def _follow(self, store: Store, path: Path) -> None:
+        self._live = live = LiveReadModels(store, path)
+        self._operations = Operations(store, live)
+        if live.changed and self._on_changed == "rebuild":
+            rebuilt = build_changed(self._operations, store, live.path)
+            if rebuilt is not None:
+                self._operations.switch(rebuilt.number)
+        self._requests = serve(live.path, self._operations)
 
     async def __aexit__(
         self,

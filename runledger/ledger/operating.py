@@ -15,7 +15,7 @@ from projections.replay import Begun, Plan, Replayed, Source, replay
 from projections.requests import RequestServer
 from projections.selection import Selection
 from projections.verify import Verification
-from runledger.errors import ReadModelsMissing
+from runledger.errors import ReadModelsError, ReadModelsMissing
 from runledger.ledger.base import LedgerBase
 
 
@@ -129,7 +129,13 @@ class OperatingLedger(LedgerBase):
             raise ReadModelsMissing(
                 "generations are of read models; open the ledger with read_models=PATH"
             )
-        return Path(self._read_models_path)
+        path = Path(self._read_models_path)
+        if path.is_dir():
+            raise ReadModelsError(
+                f"read models {str(path)!r}: expected the live file, found the folder of a "
+                f"published copy; generations are of the live one"
+            )
+        return path
 
     @property
     def _generations(self) -> Generations:

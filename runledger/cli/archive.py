@@ -1,0 +1,76 @@
+"""`runledger archive`: the log as Parquet files that never change."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runledger.cli import printing
+from runledger.cli.options import Json, example
+from runledger.cli.settings import ask
+
+if TYPE_CHECKING:
+    from projections.archive_writer import Archived
+    from runledger import RunLedger
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=example(
+        "runledger archive archive/",
+        "runledger archive archive/ --verify",
+        "runledger replay --from-archive archive/",
+    )
+)
+def archive(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the archive lies.")],
+    segment_events: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Events per segment, at most.")
+    ] = 500_000,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Write nothing; read every byte that is there.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Continue the archive in DIR up to the end of the log, or begin it.
+
+    It goes on where the last call ended, or was killed. A replay can be made from it.
+    """
+    if verify:
+        _verify(ctx, folder, as_json)
+        return
+
+    async def work(ledger: "RunLedger") -> "Archived":
+        import asyncio
+
+        from runledger.cli.progress import progress
+
+        head = await asyncio.to_thread(ledger.store.head)
+        with progress("archiving", head) as advance:
+            return await ledger.archive(
+                folder,
+                segment_events=segment_events,
+                progress=lambda count, _position: advance(count),
+            )
+
+    done = ask(ctx, work, read_models=False)
+    if as_json:
+        printing.print_json(done._asdict())
+    else:
+        typer.echo(
+            f"{done.segments:,} segments with {done.events:,} events written; the archive is at "
+            f"position {done.position:,}"
+        )
+
+
+def _verify(ctx: typer.Context, folder: Path, as_json: bool) -> None:
+    found = ask(ctx, lambda ledger: ledger.verify_archive(folder), read_models=False)
+    if as_json:
+        printing.print_json(found.manifest)
+    else:
+        typer.echo(
+            f"{len(found.manifest.segments):,} segments with {found.events:,} events, up to "
+            f"position {found.head:,}: every byte as it was written"
+        )

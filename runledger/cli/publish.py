@@ -1,0 +1,32 @@
+"""`runledger publish`: a copy of the read models for everybody else."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runledger.cli import printing
+from runledger.cli.options import Json, example
+from runledger.cli.settings import ask_operator
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=example("runledger publish published/", "runledger runs list --read-models published/")
+)
+def publish(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the copy is to lie.")],
+    as_json: Json = False,
+) -> None:
+    """Put a copy of the read models at DIR/read_models.duckdb, in place of the last one.
+
+    Any number of processes can open it, read-only, while the ledger goes on; whoever has the last
+    copy open keeps it as it was.
+    """
+    done = ask_operator(ctx, lambda ledger: ledger.publish(folder))
+    if as_json:
+        printing.print_json(done._asdict())
+    else:
+        typer.echo(f"{done.path}: read models at position {done.position:,}, {done.size:,} bytes")

@@ -1,0 +1,69 @@
+"""What is kept or taken away: published copies, Parquet, the archive of the log; what is parked."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from projections.archive import Archive
+from projections.archive_writer import SEGMENT_EVENTS, Archived, archive
+from projections.engine import Progress
+from projections.parking import Parked, Retried
+from projections.parquet import Exported, export
+from projections.publish import Published, publish
+from runledger.ledger.operating import OperatingLedger
+
+
+class KeepingLedger(OperatingLedger):
+    """None of it stops anything: live goes on projecting and answering."""
+
+    async def publish(self, folder: str | Path) -> Published:
+        """Put a copy of the read models at `folder`/read_models.duckdb, in place of the last one.
+
+        Any number of processes can open the copy (read-only), and each keeps what it has opened;
+        a ledger that is opened with read_models=FOLDER answers from the newest.
+        """
+        async with self._at_desk() as desk:
+            return await asyncio.to_thread(publish, desk, folder)
+
+    async def export_parquet(self, folder: str | Path) -> Exported:
+        """Write every table of the read models under `folder` as Parquet, partitioned by day.
+
+        An earlier export there is replaced; InvalidArgument where the folder holds anything else.
+        """
+        async with self._at_desk() as desk:
+            return await asyncio.to_thread(export, desk, folder)
+
+    async def archive(
+        self,
+        folder: str | Path,
+        *,
+        segment_events: int = SEGMENT_EVENTS,
+        progress: Progress | None = None,
+    ) -> Archived:
+        """Continue the archive of the log in `folder` up to the end of the log, or begin it.
+
+        Raises ArchiveError where the folder holds the archive of another log, or another process
+        is writing it.
+        """
+        return await asyncio.to_thread(
+            archive, self.store, folder, segment_events=segment_events, progress=progress
+        )
+
+    async def verify_archive(self, folder: str | Path) -> Archive:
+        """Read every byte of an archive; raises ArchiveDamaged where one is not as written."""
+        found = await asyncio.to_thread(Archive, folder)
+        await asyncio.to_thread(found.verify)
+        return found
+
+    async def parked(self) -> list[Parked]:
+        """Return the streams that are left out of the read models, and why, in log order."""
+        async with self._at_desk() as desk:
+            return await asyncio.to_thread(desk.parked)
+
+    async def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
+        """Apply what was left out of parked streams, of all if none are named.
+
+        What can be applied is in the read models as if it had never been parked.
+        """
+        async with self._at_desk() as desk:
+            return await asyncio.to_thread(desk.retry_parked, streams)
