@@ -38,7 +38,7 @@ class Size:
 SIZES: Final = {
     size.name: size
     for size in (
-        Size("tiny", 0.1, 1, 4_000, 2_000, 60, 5),
+        Size("tiny", 0.1, 1, 4_000, 2_000, 60, 2),
         Size("small", 1.0, 5, 300_000, 30_000, 10_000, 40),
         Size("full", 3.0, 5, 10_000_000, 100_000, 10_000, 100),
     )
