@@ -53,17 +53,24 @@ def _single(measured: Rounds) -> Iterator[Row]:
         peer, ratio = _beside(measured, ours, theirs, name)
         return Row(figure, measured.median(ours), unit, peer, None, ratio, mark)
 
-    yield row(f"1 task, {one}", "1", "library 1", "eventsourcing, 1 thread")
-    yield row(f"64 tasks, {one}", "64", "library", LIBRARY, Mark("≥", 12))
+    yield row(f"PostgreSQL, 1 task, {one}", "1", "library 1", "eventsourcing, 1 thread")
+    yield row(f"PostgreSQL, 64 tasks, {one}", "64", "library", LIBRARY, Mark("≥", 12))
     if "pgbench" in measured.figures:
         name = "pgbench INSERT, 32 clients"
-        yield row(f"64 tasks, {one}", "64", "pgbench", name, Mark("≥", 1.2))
-        yield row(f"256 tasks, {one}", "256", "pgbench", name, Mark("≥", 1.7))
-    yield row("64 agent loops, a command per event", "commands", "library", LIBRARY)
-    yield row("1 task, batches of 100", "batch", "library 100", "eventsourcing, batches of 100")
+        yield row(f"PostgreSQL, 64 tasks, {one}", "64", "pgbench", name, Mark("≥", 1.2))
+        yield row(f"PostgreSQL, 256 tasks, {one}", "256", "pgbench", name, Mark("≥", 1.7))
+    yield row("PostgreSQL, 64 agent loops, a command per event", "commands", "library", LIBRARY)
+    yield row(
+        "PostgreSQL, 1 task, batches of 100",
+        "batch",
+        "library 100",
+        "eventsourcing, batches of 100",
+    )
     if "pgbench 100" in measured.figures:
         name = "pgbench, 100 rows a transaction"
-        yield row("1 task, batches of 100", "batch", "pgbench 100", name, Mark("≥", 0.5))
+        yield row(
+            "PostgreSQL, 1 task, batches of 100", "batch", "pgbench 100", name, Mark("≥", 0.5)
+        )
 
 
 def _processes(bench: Bench, url: str) -> Iterator[Row]:
@@ -101,5 +108,5 @@ def _processes(bench: Bench, url: str) -> Iterator[Row]:
             ("threads", LIBRARY),
         ):
             peer, ratio = _beside(measured, tasks, side, name)
-            figure = f"{PROCESSES} processes x {tasks} tasks, 1 event per append"
+            figure = f"PostgreSQL, {PROCESSES} processes x {tasks} tasks, 1 event per append"
             yield Row(figure, measured.median(tasks), "events/s", peer, None, ratio, mark)

@@ -69,10 +69,16 @@ def rows(bench: Bench) -> Iterator[Row]:
     unit = "events/s"
     same = f"sqlite3, batches of {round(median(sizes))}"
     for figure, side, theirs, name, mark in (
-        ("64 tasks, 1 event per append", "64", "plain", same, Mark("≥", 0.7)),
-        ("64 tasks, 1 event per append", "64", "library", "eventsourcing, 8 threads", None),
-        ("1 task, 1 event per append", "1", "plain 1", "sqlite3, 1 row a transaction", None),
-        ("64 agent loops, a command per event", "commands", "plain", same, None),
+        ("SQLite, 64 tasks, 1 event per append", "64", "plain", same, Mark("≥", 0.7)),
+        ("SQLite, 64 tasks, 1 event per append", "64", "library", "eventsourcing, 8 threads", None),
+        (
+            "SQLite, 1 task, 1 event per append",
+            "1",
+            "plain 1",
+            "sqlite3, 1 row a transaction",
+            None,
+        ),
+        ("SQLite, 64 agent loops, a command per event", "commands", "plain", same, None),
     ):
         other = Figure(name, measured.median(theirs))
         ratio = measured.ratio(side, theirs)

@@ -80,7 +80,11 @@ def rate(url: str, seconds: float) -> float:
 
 def rows(bench: Bench) -> Iterator[Row]:
     """Yield our rate beside UmaDB's, or ours alone."""
-    figure, unit, seconds = "64 tasks, 1 event per append", "events/s", bench.size.seconds
+    figure, unit, seconds = (
+        "PostgreSQL, 64 tasks, 1 event per append",
+        "events/s",
+        bench.size.seconds,
+    )
     with closing(open_store(bench.schema())) as store:
         ours = partial(appends.append_rate, store, CLIENTS, seconds)
         if find_spec("umadb") is None:
