@@ -29,15 +29,13 @@ def sql(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
 ) -> None:
     """Ask the read models in SQL; nothing can be written. Organizations are not kept apart here."""
-    if as_json and as_csv:
-        raise typer.BadParameter("expected --json or --csv, found both")
     text = typer.get_text_stream("stdin").read() if statement == "-" else statement
     then = position_or_moment(as_of)
     columns, rows = ask(ctx, lambda ledger: ledger.sql(text, as_of=then), as_of=then)
-    if as_json:
-        printing.print_json([dict(zip(columns, row, strict=True)) for row in rows])
-    elif as_csv:
+    if as_csv:
         printing.print_csv(columns, rows)
+    elif as_json:
+        printing.print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
         printing.print_table(columns, ([_cell(value) for value in row] for row in rows))
 

@@ -121,6 +121,7 @@ def test_sql_answers_as_table_json_and_csv(runledger: Command, runs: Path) -> No
     assert rows[0] == {"status": "completed", "n": 1, "l": [1]}
     printed = list(csv.reader(io.StringIO(runledger("sql", question, "--csv").out)))
     assert printed[:2] == [["status", "n", "l"], ["completed", "1", "[1]"]]
+    assert runledger("sql", question, "--csv", env={"RUNLEDGER_JSON": "1"}).out[:8] == "status,n"
     assert "NULL" in runledger("sql", "SELECT NULL AS x").out
     assert runledger("sql", "--json", input="SELECT 1 AS one").json == [{"one": 1}]
 

@@ -56,8 +56,6 @@ def test_a_refusal_is_one_line_and_exit_code_1(
         (("runs", "list", "--start-date", "yesterday"), "expected a time such as"),
         (("usage", "--since", "1.8.2025"), "expected a day such as"),
         (("expire",), "--older-than"),
-        (("sql", "SELECT 1", "--json", "--csv"), "found both"),
-        (("export", "jsonl", "--json"), "--output"),
         (("runs", "show"), "RUN_ID"),
         (("runs", "list", "--no-such-option"), "no-such-option"),
         (("dance",), "dance"),
