@@ -12,7 +12,7 @@ from projections.batch import events_digest
 from projections.changed_models import build_changed
 from projections.comparison import Comparison, Thresholds
 from projections.desk import Desk
-from projections.engine import Engine, Progress
+from projections.engine import BATCH_EVENTS, Engine, Progress
 from projections.generation import Generation
 from projections.generations import Generations, Manifest
 from projections.partial import BlastRadius, build_part
@@ -41,6 +41,7 @@ def build(
     *,
     source: Source | None = None,
     fresh: bool = False,
+    batch_events: int = BATCH_EVENTS,
     begun: Begun | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
@@ -61,8 +62,8 @@ def build(
         if begun is not None:
             begun(number, position, store.head())
         if source is not None and position < source.head:
-            _project(generation, source.reader(), lambda: source.head, progress)
-        _project(generation, store.log_reader(), store.head, progress)
+            _project(generation, source.reader(), lambda: source.head, batch_events, progress)
+        _project(generation, store.log_reader(), store.head, batch_events, progress)
         generation.checkpoint()
         spent = (before.seconds or 0.0) if before else 0.0
         return generations.record(generation, "candidate", spent + time.monotonic() - started)
@@ -74,10 +75,11 @@ def _project(
     generation: Generation,
     reader: LogReader,
     head: Callable[[], int],
+    batch_events: int,
     progress: Progress | None,
 ) -> None:
     try:
-        engine = Engine(generation, reader)
+        engine = Engine(generation, reader, batch_events=batch_events)
         # Live takes in events meanwhile; what came during one round is the next.
         while engine.position < (upto := head()):
             before = engine.position

@@ -1,0 +1,68 @@
+"""A log of a few thousand runs, and read models whose SQL counts cache reads twice."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from replaying import EVENTS, copied_sql, open_live, planted_bug
+
+from projections.live import LiveReadModels
+from projections.operations import Operations
+from projections.read_models import BESIDE
+from runledger.store import Store, open_store
+from scripts.bench.generate import generate
+
+Fix = Callable[[], None]
+
+
+@pytest.fixture(scope="session")
+def large_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store file with some thousand runs; tests work on copies."""
+    file = tmp_path_factory.mktemp("log") / "runs.db"
+    generate(f"sqlite:///{file}", EVENTS)
+    return file
+
+
+@pytest.fixture
+def url(large_log: Path, tmp_path: Path) -> str:
+    """The URL of a store with that log."""
+    shutil.copyfile(large_log, tmp_path / "runs.db")
+    return f"sqlite:///{tmp_path}/runs.db"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    """That store, open."""
+    opened = open_store(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def read_models(tmp_path: Path) -> Path:
+    """Where the read models are to lie."""
+    return tmp_path / "runs.duckdb"
+
+
+@pytest.fixture
+def fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fix:
+    """Plants the bug for this test; calling it repairs the SQL on disk."""
+    right = copied_sql(tmp_path / "right")
+    monkeypatch.setenv(BESIDE, str(planted_bug(tmp_path / "wrong")))
+    return lambda: monkeypatch.setenv(BESIDE, str(right))
+
+
+@pytest.fixture
+def live(store: Store, read_models: Path, fix: Fix) -> Iterator[LiveReadModels]:
+    """Live read models made by the SQL with the bug, which is mended on disk by now."""
+    opened = open_live(store, read_models)
+    fix()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def operations(store: Store, live: LiveReadModels) -> Operations:
+    """What can be done with them."""
+    return Operations(store, live)
