@@ -1,5 +1,6 @@
 """Tables for people, JSON and CSV for programs; all on stdout."""
 
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -46,47 +47,34 @@ def print_table(
     Every cell is whole. On a terminal that is too narrow, the last columns are left out, and it
     says so: give them in the order of what matters most.
     """
-    from rich.console import Console
+    # Only the widths of characters: rich's tables would double the time of a small question.
+    from rich.cells import cell_len
 
-    cells = [[visible(cell) for cell in row] for row in rows]
-    console = Console()
-    width = console.width if console.is_terminal else _ANY_WIDTH
+    lines = [list(columns), *([visible(cell) for cell in row] for row in rows)]
+    widths = [max(cell_len(line[place]) for line in lines) for place in range(len(columns))]
     shown = len(columns)
-    while shown > 1 and _width(columns[:shown], cells) > width:
-        shown -= 1
-    wide = Console(width=max(width, _ANY_WIDTH), highlight=False, soft_wrap=True)
-    wide.print(_table(columns[:shown], cells, set(right)), end="")
+    if sys.stdout.isatty():
+        room = shutil.get_terminal_size().columns
+        while shown > 1 and sum(widths[:shown]) + len(_GAP) * (shown - 1) > room:
+            shown -= 1
+    numbers = set(right)
+    for number, line in enumerate(lines):
+        cells = [
+            " " * (width - cell_len(cell)) + cell
+            if name in numbers
+            else cell + " " * (width - cell_len(cell))
+            for name, cell, width in zip(columns[:shown], line, widths, strict=False)
+        ]
+        text = _GAP.join(cells).rstrip()
+        typer.echo(typer.style(text, bold=True) if number == 0 else text)
+        if number == 0:
+            typer.echo(_GAP.join("─" * width for width in widths[:shown]))
     if shown < len(columns):
         left_out = ", ".join(columns[shown:])
         typer.echo(f"(too narrow for: {left_out}; --json shows them)", err=True)
 
 
-_ANY_WIDTH: Final = 100_000
-_GAP: Final = 3
-
-
-def _width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    from rich.cells import cell_len
-
-    widths = [
-        max(cell_len(name), *(cell_len(row[place]) for row in rows), 0)
-        for place, name in enumerate(columns)
-    ]
-    return sum(widths) + _GAP * (len(widths) - 1)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: set[str]) -> Any:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
-    for row in rows:
-        # Text, not str: what an agent wrote is never read as markup.
-        table.add_row(*(Text(cell) for cell in row[: len(columns)]))
-    return table
+_GAP: Final = "  "
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
