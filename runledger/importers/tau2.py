@@ -66,6 +66,8 @@ def timed_commands(given: dict[str, Any], about: Experiment, known: Identity) ->
     Raises InvalidArgument that names the place of a fault.
     """
     source = Foreign(given)
+    if given.get("ticks") and not given.get("messages"):
+        raise source.fault("messages", "messages beside the ticks of a full-duplex simulation")
     start, end, run_ns = _extent(source)
     yield start, c.CreateRun(about.agent_id, metadata=_metadata(source, about, known.digest))
     yield start, c.StartRun()
@@ -117,7 +119,7 @@ def _message(
 ) -> c.RecordStep | c.RecordMessages:
     message_id = derived_id("message", run_id, str(number))
     usage = source.object("usage")
-    if usage is None:
+    if usage is None or not usage.fields:
         return c.RecordMessages([ledger_message(source, message_id, None, None, callers)])
     by_user = source.fields.get("role") == "user"
     model = about.user_model if by_user else about.agent_model

@@ -141,6 +141,7 @@ def test_without_usage_and_times_the_messages_are_kept_in_order(
         {key: m[key] for key in ("role", "content", "tool_calls", "id") if key in m}
         for m in conversation()
     ]
+    bare[0]["usage"] = {}
     given = simulation(messages=bare)
     path = write(tmp_path / "r.json", results(given))
 

@@ -37,6 +37,7 @@ def bring(folder: Path, *paths: Path) -> tuple[ImportReport, int]:
         ({"start_time": "yesterday"}, "start_time: expected a time in ISO 8601"),
         ({"start_time": None, "messages": []}, "start_time: expected a time, or a message"),
         ({"messages": {}}, "messages: expected a list"),
+        ({"messages": [], "ticks": [{"tick_id": 0}]}, "messages: expected messages beside the"),
         ({"messages": [7]}, "messages[0]: expected an object, found 7"),
         ({"messages": [message("robot")]}, "messages[0].role: expected system, user"),
         ({"messages": [message("user", content=[1])]}, "messages[0].content: expected text"),
