@@ -25,3 +25,8 @@ FROM (
     GROUP BY b.organization, b.agent_id
 ) r
 WHERE a.organization = r.organization AND a.agent_id = r.agent_id;
+
+-- unheard: an agent that was never registered is known by its runs alone
+DELETE FROM agents AS a USING bereft_agents b
+WHERE a.organization = b.organization AND a.agent_id = b.agent_id
+    AND a.registered_at IS NULL AND a.last_run_id IS NULL;
