@@ -30,14 +30,14 @@ class ArchivedFile(BaseModel):
 
 
 class Segment(BaseModel):
-    """The `events` events after one position, up to `last`; the first of them is at `first`.
+    """The `events` events with after < position <= last.
 
     `shape` is the digest of the SQL by which the facts became columns; `last_event` that of the
     last event, by which the log is known again.
     """
 
     model_config = ConfigDict(frozen=True)
-    first: int
+    after: int
     last: int
     events: int
     shape: str
@@ -62,10 +62,10 @@ class Archive:
         self.manifest = self._load()
         after = 0
         for segment in self.manifest.segments:
-            if segment.first <= after or segment.last < segment.first:
+            if segment.after != after or segment.last <= after:
                 raise ArchiveDamaged(
-                    f"archive {str(self.folder)!r}: expected a segment that begins after position "
-                    f"{after}, found one from {segment.first} to {segment.last}"
+                    f"archive {str(self.folder)!r}: expected a segment of the events after position "
+                    f"{after}, found one of those after {segment.after} up to {segment.last}"
                 )
             after = segment.last
             for file in (segment.columns, segment.raw):

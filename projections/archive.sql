@@ -36,8 +36,8 @@ SET VARIABLE archive_after = $position;
 -- upto: and where it ends
 SET VARIABLE archive_upto = $position;
 
--- bind: the batch is what the archive holds as columns
-CREATE OR REPLACE TEMP VIEW typed AS
+-- load: the batch is what the archive holds as columns
+CREATE OR REPLACE TABLE feed.parsed AS
 SELECT *, NULL::BLOB AS facts FROM read_parquet(getvariable('archive_columns'))
 WHERE position > getvariable('archive_after') AND position <= getvariable('archive_upto');
 
@@ -59,8 +59,9 @@ WHERE c.position > getvariable('archive_after') AND c.position <= getvariable('a
     AND r.position > getvariable('archive_after') AND r.position <= getvariable('archive_upto');
 
 -- parse: into the table that batches from the store are in
-CREATE OR REPLACE TEMP TABLE parsed AS
-SELECT * REPLACE (CASE WHEN doubtful OR revision IS DISTINCT FROM today THEN facts END AS facts)
+CREATE OR REPLACE TABLE feed.parsed AS
+SELECT * EXCLUDE (today, required)
+    REPLACE (CASE WHEN doubtful OR revision IS DISTINCT FROM today THEN facts END AS facts)
 FROM typed_facts('archived_log') LEFT JOIN revisions USING (topic);
 
 -- drop_archived_log: nothing reads it twice

@@ -40,25 +40,29 @@ class ArchivedEvents:
         self._after = after
         self._upto = upto
 
-    def bind(self, db: Any) -> None:
-        """Make the temporary relation `typed`."""
-        db.execute(SQL["columns_of"], {"files": self._files.check(*self._columns)})
-        db.execute(SQL["raw_of"], {"files": self._files.paths(*self._raw)})
-        db.execute(SQL["after"], {"position": self._after})
-        db.execute(SQL["upto"], {"position": self._upto})
+    def load(self, db: Any) -> None:
+        """Fill the table `feed.parsed`."""
+        self._name(db)
         if self._current:
-            db.execute(SQL["bind"])
+            db.execute(SQL["load"])
             return
         self._files.check(*self._raw)
         db.execute(SQL["archived_log"])
         db.execute(SQL["parse"])
         db.execute(SQL["drop_archived_log"])
-        db.execute(batch.SQL["typed"])
 
     def unread(self, db: Any) -> None:
         """Make the temporary table `unread`."""
+        self._name(db)
         self._files.check(*self._raw)
         db.execute(SQL["unread"])
+
+    def _name(self, db: Any) -> None:
+        """Say which files and positions are meant; every connection has its own variables."""
+        db.execute(SQL["columns_of"], {"files": self._files.check(*self._columns)})
+        db.execute(SQL["raw_of"], {"files": self._files.paths(*self._raw)})
+        db.execute(SQL["after"], {"position": self._after})
+        db.execute(SQL["upto"], {"position": self._upto})
 
 
 class ArchiveReader:
@@ -77,9 +81,9 @@ class ArchiveReader:
         chosen: list[Segment] = []
         events, end = 0, after
         for segment in self._segments:
-            if segment.last <= after or segment.first > upto:
+            if segment.last <= after or segment.after >= upto:
                 continue
-            if after < segment.first and segment.last <= upto and events + segment.events <= limit:
+            if after <= segment.after and segment.last <= upto and events + segment.events <= limit:
                 chosen.append(segment)
                 events, end = events + segment.events, segment.last
             elif chosen:

@@ -118,7 +118,7 @@ class _Scratch:
             return None
         span = f"{first:012d}-{last.position:012d}.parquet"
         return Segment(
-            first=first,
+            after=after,
             last=last.position,
             events=events,
             shape=batch.shape_digest(),

@@ -1,7 +1,7 @@
 """Answers as of a position or a time: from a generation that was projected up to there, no further.
 
 A few of them are kept, and each begins from the nearest older one, so that only the events between
-are projected.
+are projected. A run that was deleted since is not in the answers: deleted means deleted.
 """
 
 import json
@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 from projections.batch import events_digest
 from projections.engine import Engine
+from projections.event_list import LAST, EventList, LogEvent
 from projections.generation import Generation
 from projections.generations import Generations
 from projections.queries import Queries
@@ -24,7 +25,7 @@ from projections.read_models import ReadModel, discover
 from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.store import Store
 
-KEPT: Final = 4
+KEPT: Final = 6
 """Generations in the cache."""
 
 Moment = int | datetime
@@ -76,6 +77,9 @@ class AsOf:
         models = discover()
         with self._building:
             file = self._made(position, models)
+            if deletions := self._deletions(position):
+                file = self._without(file, deletions)
+            self._forget_oldest()
             generation = Generation(file, read_only=True)
         with closing(generation):
             return question(Queries(generation.cursor()))
@@ -84,19 +88,46 @@ class AsOf:
         """Return the file of a generation at a position, building it if need be."""
         digest = _digest(models)
         file = self._folder / f"{position:012d}-{digest}.duckdb"
+        with self._unless_there(file) as unfinished:
+            if unfinished is not None:
+                self._begin(unfinished, position, models, digest)
+                with (
+                    closing(self._store.log_reader()) as reader,
+                    closing(Generation(unfinished, models)) as generation,
+                ):
+                    Engine(generation, reader).catch_up(position)
+        return file
+
+    def _without(self, file: Path, deletions: EventList) -> Path:
+        """Return the file of the same generation without the runs that were deleted later."""
+        last = deletions.events[-1].position
+        pruned = file.with_suffix(f".{last}.pruned")
+        with self._unless_there(pruned) as unfinished:
+            if unfinished is not None:
+                shutil.copyfile(file, unfinished)
+                with closing(Generation(unfinished)) as generation:
+                    Engine(generation, deletions).catch_up(last)
+        return pruned
+
+    def _deletions(self, position: int) -> EventList | None:
+        rows = self._store.read_log(position, LAST, ("run.deleted",))
+        return EventList(LogEvent(*row[:5]) for row in rows) if rows else None
+
+    @contextmanager
+    def _unless_there(self, file: Path) -> Iterator[Path | None]:
+        """Give a path to build at, to be put in place after the block; None where it is there."""
         if not file.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
-            unfinished = self._folder / f"{file.name}.{os.getpid()}.part"
+            unfinished = file.with_name(f"{file.name}.{os.getpid()}.part")
             try:
-                self._begin(unfinished, position, models, digest)
-                self._project(unfinished, position, models)
+                yield unfinished
                 os.replace(unfinished, file)
             finally:
                 unfinished.unlink(missing_ok=True)
                 Path(f"{unfinished}.wal").unlink(missing_ok=True)
+        else:
+            yield None
         os.utime(file)
-        self._forget_oldest()
-        return file
 
     def _begin(self, file: Path, position: int, models: tuple[ReadModel, ...], digest: str) -> None:
         """Copy the nearest older generation that was made by the same SQL, if there is one."""
@@ -124,19 +155,10 @@ class AsOf:
             if at_rest and same and entry.position <= position:
                 yield entry.position, self._generations.file(entry.number)
 
-    def _project(self, file: Path, position: int, models: tuple[ReadModel, ...]) -> None:
-        reader = self._store.log_reader()
-        try:
-            with closing(Generation(file, models)) as generation:
-                Engine(generation, reader).catch_up(position)
-                generation.checkpoint()
-        finally:
-            reader.close()
-
     def _forget_oldest(self) -> None:
         with suppress(FileNotFoundError):  # Another process forgets too.
-            files = sorted(self._folder.glob("*.duckdb"), key=lambda file: file.stat().st_mtime)
-            for file in files[:-KEPT]:
+            files = [*self._folder.glob("*.duckdb"), *self._folder.glob("*.pruned")]
+            for file in sorted(files, key=lambda file: file.stat().st_mtime)[:-KEPT]:
                 file.unlink(missing_ok=True)
 
 

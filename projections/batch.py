@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from runledger.errors import LedgerError
-from runledger.events import CATALOGUE
+from runledger.events import CATALOGUE, Event, RunDeleted
 from runledger.sql_file import statements
 from runledger.store import arrow
 from runledger.store.codec import today
 
 SQL: Final = statements(Path(__file__).with_name("batch.sql"))
-_MACROS: Final = ("shape", "has", "present", "nameless", "lacking", "typed_facts")
+_MACROS: Final = ("shape", "nameless", "lacking", "has", "present", "typed_facts")
 
 
 class Extent(NamedTuple):
@@ -22,16 +22,21 @@ class Extent(NamedTuple):
     events: int
     last: int
     unread: int
-    deletions: int
+    topics: frozenset[str]
     parked: bool
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the batch deletes a run."""
+        return RunDeleted.topic in self.topics
 
 
 @runtime_checkable
 class TypedEvents(Protocol):
     """Events whose facts were parsed before; see projections.archive_reader."""
 
-    def bind(self, db: Any) -> None:
-        """Make the temporary relation `typed`."""
+    def load(self, db: Any) -> None:
+        """Fill the table `feed.parsed`."""
 
     def unread(self, db: Any) -> None:
         """Make the temporary table `unread`."""
@@ -54,32 +59,56 @@ def shape_digest() -> str:
 
 
 def prepare(db: Any) -> None:
-    """Make the tables and macros that every batch uses; once per connection."""
+    """Make the tables and macros that read facts; once per connection."""
     db.execute(SQL["revisions"])
     for macro in _MACROS:
         db.execute(SQL[macro])
-    topics = [(topic, event.revision) for topic, event in CATALOGUE.items()]
     db.execute(
-        SQL["known"], {"topics": [t for t, _ in topics], "revisions": [r for _, r in topics]}
+        SQL["known"],
+        {
+            "topics": list(CATALOGUE),
+            "revisions": [event.revision for event in CATALOGUE.values()],
+            "required": [_required(event) for event in CATALOGUE.values()],
+        },
     )
 
 
-def read(db: Any, events: Any) -> Extent:
-    """Make the relation `typed` from Arrow, or from events that are typed already."""
+def _required(event: type[Event]) -> int:
+    """Return how many facts every event of the topic has, and no event of another may lack."""
+    return 1 + len(event.model_fields.keys() - event.contents - _optional())
+
+
+@cache
+def _optional() -> frozenset[str]:
+    """Return the facts that an event of some topic may be stored without: those that can be None."""
+    return frozenset(
+        name
+        for event in CATALOGUE.values()
+        for name, field in event.model_fields.items()
+        if not field.is_required() and field.get_default(call_default_factory=True) is None
+    )
+
+
+def load(db: Any, events: Any) -> None:
+    """Fill the table `feed.parsed` from Arrow, or from events that are typed already."""
     if isinstance(events, TypedEvents):
-        events.bind(db)
-    else:
-        db.register("log_batch", events)
-        db.execute(SQL["parse"])
-        db.unregister("log_batch")
-        db.execute(SQL["typed"])
+        events.load(db)
+        return
+    db.register("log_batch", events)
+    db.execute(SQL["parse"])
+    db.unregister("log_batch")
+
+
+def read(db: Any) -> Extent:
+    """Make the relation `typed` of what was loaded."""
+    db.execute(SQL["typed"])
     return extent(db)
 
 
 def extent(db: Any) -> Extent:
     """Return what `typed` holds."""
-    ((events, last, unread, deletions, parked),) = db.execute(SQL["extent"]).fetchall()
-    return Extent(events, last or 0, unread, deletions, parked)
+    ((events, last, unread, topics, parked),) = db.execute(SQL["extent"]).fetchall()
+    return Extent(events, last or 0, unread, frozenset(topics), parked)
 
 
 def mend(db: Any, events: Any) -> Mapping[int, str]:

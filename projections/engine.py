@@ -6,6 +6,7 @@ from typing import Any, Final
 import duckdb
 
 from projections import batch, parking
+from projections.feed import Feed, Span
 from projections.generation import Generation
 from runledger.errors import ProjectionFailed
 from runledger.store.protocol import LogReader
@@ -42,7 +43,7 @@ class Engine:
         self, generation: Generation, reader: LogReader, *, batch_events: int = BATCH_EVENTS
     ) -> None:
         self._generation = generation
-        self._reader = reader
+        self._feed = Feed(generation.cursor(), reader)
         self._batch_events = batch_events
         with generation.transaction() as db:
             batch.prepare(db)
@@ -55,22 +56,22 @@ class Engine:
         another reason than what is in an event, or for more than one event in a hundred.
         """
         isolation = _Isolation(self._batch_events, self._batch_events)
-        while self.position < upto:
-            events = self._reader.read(self.position, upto, isolation.limit)
-            if events is None:
-                break
-            try:
-                found = self._apply(events, advance=True)
-            except _Refused as e:
-                if isolation.narrow(e):
-                    self._single(self.position, parking.park_one, str(e))
-                continue
-            if found.events == 0:
-                break
-            isolation.widen(found.events)
-            self.position = found.last
-            if progress is not None:
-                progress(found.events, self.position)
+        try:
+            while self.position < upto:
+                try:
+                    found = self._apply(Span(self.position, upto, isolation.limit))
+                except _Refused as e:
+                    if isolation.narrow(e):
+                        self._single(self.position, parking.park_one, str(e))
+                    continue
+                if found is None:
+                    break
+                isolation.widen(found.events)
+                self.position = found.last
+                if progress is not None:
+                    progress(found.events, self.position)
+        finally:
+            self._feed.rest()
         return self.position
 
     def retry(self, streams: Sequence[str] | None = None) -> parking.Retried:
@@ -87,13 +88,14 @@ class Engine:
         after = 0
         while (position := self._next_retried(after)) is not None:
             after = position - 1
-            events = self._reader.read(after, self.position, isolation.limit)
             try:
-                found = self._apply(events, advance=False)
+                found = self._apply(Span(after, self.position, isolation.limit), retry=True)
             except _Refused as e:
                 if isolation.narrow(e):
                     self._single(after, parking.fail_again, str(e))
                 continue
+            if found is None:
+                break
             isolation.widen(found.events)
             after = found.last
         with self._generation.transaction() as db:
@@ -105,42 +107,50 @@ class Engine:
         with self._generation.transaction() as db:
             return parking.next_retried(db, after)
 
-    def _apply(self, events: object, *, advance: bool) -> batch.Extent:
+    def _apply(self, span: Span, *, retry: bool = False) -> batch.Extent | None:
+        """Fold a batch, or what it has of parked events; return what it holds, None for nothing."""
         where, count = "batch", 0
         try:
+            events = self._feed.take(span)
+            if events is None:
+                return None
             with self._generation.transaction() as db:
-                found = batch.read(db, events)
+                found = batch.read(db)
                 count = found.events
-                if count == 0:
-                    return found
-                parking.settle(db, events, found if advance else parking.take_up(db))
+                if not count:
+                    return None
+                if not retry and found.last < span.upto:
+                    self._feed.foresee(span._replace(after=found.last))
+                settled = parking.take_up(db) if retry else found
+                parking.settle(db, events, settled)
+                db.execute(batch.SQL["said"])
                 for model in self._generation.models:
+                    if not model.wants(settled.topics):
+                        continue
                     for name, statement in model.apply.items():
                         where = f"{model.name}/apply.sql: {name}"
                         db.execute(statement)
-                where = "deleted"
-                if db.execute(batch.SQL["any_deleted"]).fetchall():
+                if settled.deletes:
                     # In reverse, as anything is taken down: a model that sums another's rows must
                     # still find them.
                     for model in reversed(self._generation.models):
                         for name, statement in model.delete.items():
                             where = f"{model.name}/delete.sql: {name}"
                             db.execute(statement)
-                if advance:
-                    self._generation.advance(found.last)
-                else:
+                if retry:
                     parking.put_back(db)
+                else:
+                    self._generation.advance(found.last)
         except duckdb.Error as e:
             if count and isinstance(e, _REFUSED):
                 raise _Refused(where, count, e) from e
-            raise ProjectionFailed(
-                f"{where}: after position {self.position}: {_first_line(e)}"
-            ) from e
+            raise ProjectionFailed(f"{where}: after position {span.after}: {_first_line(e)}") from e
         return found
 
     def _single(self, after: int, park: Callable[[Any, str], None], reason: str) -> None:
+        self._feed.take(Span(after, _LAST, 1))
         with self._generation.transaction() as db:
-            batch.read(db, self._reader.read(after, _LAST, 1))
+            batch.read(db)
             park(db, reason)
 
 

@@ -151,7 +151,12 @@ class LiveReadModels:
         reader = self._store.log_reader()
         try:
             engine = Engine(candidate, reader)
-            engine.catch_up(self._store.head())
+            if engine.position > (head := self._store.head()):
+                raise ReadModelsError(
+                    f"generation {number}: expected one of this log, found position "
+                    f"{engine.position}, but the log ends at {head}"
+                )
+            engine.catch_up(head)
             candidate.checkpoint()
             self._generation.checkpoint()
             with self._projecting:
@@ -159,8 +164,11 @@ class LiveReadModels:
                 candidate.close()
                 self._generation.checkpoint()
                 before = self.generations.record(self._generation, "live").number
-                with self._gate.alone(self._generation.interrupt):
-                    self._exchange(before, number)
+                try:
+                    with self._gate.alone(self._generation.interrupt):
+                        self._exchange(before, number)
+                finally:
+                    self._engine = Engine(self._generation, self._reader)
         finally:
             reader.close()
             candidate.close()
@@ -172,8 +180,8 @@ class LiveReadModels:
         try:
             self.generations.exchange(before, number)
         finally:
+            # Whichever it is that lies there.
             self._generation = self._reopen()
-            self._engine = Engine(self._generation, self._reader)
 
     def _reopen(self) -> Generation:
         """Open whichever generation lies at the path; others may have looked in meanwhile."""

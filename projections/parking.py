@@ -44,14 +44,14 @@ def counts(db: Any) -> tuple[int, int]:
 def settle(db: Any, events: Any, found: batch.Extent) -> None:
     """Make the relation `batch`: `typed` in today's shape, without what is parked or deleted.
 
-    Deleted runs are in the table `deleted`.
+    Deleted runs are in the table `deleted`, which is there only where the batch deletes some.
     """
+    if not (found.unread or found.deletes or found.parked):
+        db.execute(batch.SQL["whole"])
+        return
     poison = batch.mend(db, events) if found.unread else {}
     db.execute(batch.SQL["legible" if found.unread else "all_legible"])
     db.execute(batch.SQL["deleted"])
-    if not (found.deletions or found.parked or poison):
-        db.execute(batch.SQL["whole"])
-        return
     db.execute(batch.SQL["left_out"])
     if found.parked or poison:
         _park(db, poison)

@@ -17,6 +17,7 @@ BESIDE: Final = "RUNLEDGER_PROJECTIONS"
 PIECES: Final = ("schema", "apply", "delete")
 _TABLE: Final = re.compile(r"((?:^--.*\n)+)CREATE TABLE (\w+)", re.MULTILINE)
 _KEY: Final = re.compile(r"\bKey: (\w+(?:, \w+)*)")
+_EVENTS: Final = re.compile(r"\bEvents: ([a-z_.]+(?:, [a-z_.]+)*)\.")
 _COMMENT: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
 
 
@@ -43,7 +44,17 @@ class ReadModel:
     def digest(self) -> str:
         """SHA-256 of the SQL that makes the rows; a comment makes no rows."""
         pieces = (self.schema, self.apply_sql, self.delete_sql)
-        return sha256(_COMMENT.sub("", "\0".join(pieces)).encode()).hexdigest()
+        return sha256(_COMMENT.sub("", "\n\0\n".join(pieces)).encode()).hexdigest()
+
+    @cached_property
+    def topics(self) -> frozenset[str] | None:
+        """The events that the rows are made of, as schema.sql says: `Events: …`; None for all."""
+        found = _EVENTS.findall(re.sub(r"\n--", "", self.schema))
+        return frozenset(topic for line in found for topic in line.split(", ")) or None
+
+    def wants(self, topics: frozenset[str]) -> bool:
+        """Whether a batch with these topics is for this read model."""
+        return self.topics is None or not self.topics.isdisjoint(topics)
 
     @cached_property
     def keys(self) -> dict[str, tuple[str, ...]]:

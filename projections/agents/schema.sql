@@ -1,5 +1,6 @@
 -- agents: one row per agent of an organization, with the run that it began last, and the one of its
 -- runs that ended last and how. Key: organization, agent_id.
+-- Events: agent.registered, run.created, run.completed, run.failed, run.cancelled.
 CREATE TABLE agents (
     organization VARCHAR NOT NULL,
     agent_id VARCHAR NOT NULL,

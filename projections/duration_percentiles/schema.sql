@@ -1,5 +1,6 @@
 -- duration_percentiles: durations in nanoseconds. Key: organization, project_id, agent_id, day.
 -- The day is the UTC day in which the run ended. Percentiles are exact (linear interpolation).
+-- Events: run.completed, run.failed, run.cancelled.
 CREATE TABLE duration_percentiles (
     organization VARCHAR NOT NULL,
     project_id VARCHAR,

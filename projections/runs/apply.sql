@@ -1,25 +1,14 @@
 -- changes: what the batch says of each run, in one row
 CREATE OR REPLACE TEMP TABLE run_changes AS
-SELECT stream AS run_id, born, last(organization ORDER BY position) AS organization,
-    last(agent_id ORDER BY position) AS agent_id, last(project_id ORDER BY position) AS project_id,
-    min(position) FILTER (topic = 'run.created') AS created_position,
-    any_value(conversation_id) AS conversation_id,
-    any_value(base_template_id) AS base_template_id,
-    any_value(background) AS background,
-    any_value(occurred_at) FILTER (topic = 'run.created') AS created_at,
-    any_value(metadata) FILTER (topic = 'run.created') AS metadata,
-    any_value(request_config) AS request_config,
-    any_value(callback_url) AS callback_url,
-    arg_min(occurred_at, position) FILTER (NOT coalesce(late, FALSE) AND topic IN (
-        'run.started', 'run.step_started', 'run.step_recorded', 'run.messages_recorded',
-        'run.heartbeat_recorded')) AS started_at,
-    -- The last end of the batch decides the status, the first one the time and the duration.
-    arg_max({'status': topic[5:], 'stop_reason': stop_reason}, position)
-        FILTER (topic IN ('run.completed', 'run.failed', 'run.cancelled')) AS ended,
-    max(position) FILTER (topic IN ('run.completed', 'run.failed', 'run.cancelled'))
-        AS ended_position,
-    arg_min({'at': occurred_at, 'run_ns': run_ns}, position)
-        FILTER (topic IN ('run.completed', 'run.failed', 'run.cancelled')) AS first_end,
+SELECT stream AS run_id, born, bool_or(topic = 'run.created') AS created,
+    arg_min(occurred_at, position) FILTER (works) AS started_at,
+    -- The last end decides the status; the first one the time and the duration, which a later one
+    -- does not have.
+    arg_max(topic, position) FILTER (ends) AS ended_by,
+    arg_max(stop_reason, position) FILTER (ends) AS stop_reason,
+    max(position) FILTER (ends) AS ended_position,
+    arg_min(occurred_at, position) FILTER (ends) AS completed_at,
+    arg_min(run_ns, position) FILTER (ends) AS run_ns,
     any_value(error_type) FILTER (topic = 'run.failed') AS error_type,
     any_value(error_message) FILTER (topic = 'run.failed') AS error_message,
     any_value(error_data) FILTER (topic = 'run.failed') AS error_data,
@@ -34,44 +23,54 @@ SELECT stream AS run_id, born, last(organization ORDER BY position) AS organizat
     sum(reasoning_tokens)::BIGINT AS reasoning_tokens,
     arg_max({'at': occurred_at, 'status_code': status_code, 'error': error}, position)
         FILTER (topic = 'run.callback_attempted') AS callback,
-    arg_max({'deadline': approval_deadline}, position) FILTER (
-        approval_deadline IS NOT NULL OR topic = 'run.tool_calls_denied'
-        OR len(list_filter(messages, lambda m: len(m.approvals) > 0)) > 0) AS approval,
     max(occurred_at) AS last_event_at,
     arg_max(recorded_at, position) AS last_recorded_at,
     max(position) AS last_position
-FROM batch WHERE born IS NOT NULL
+FROM (
+    SELECT *, topic IN ('run.completed', 'run.failed', 'run.cancelled') AS ends,
+        NOT coalesce(late, FALSE) AND topic IN ('run.started', 'run.step_started',
+            'run.step_recorded', 'run.messages_recorded', 'run.heartbeat_recorded') AS works
+    FROM batch WHERE born IS NOT NULL
+)
 GROUP BY stream, born;
+
+-- tools: the tools that the batch's messages call, by run
+CREATE OR REPLACE TEMP TABLE run_tools AS
+SELECT run_id, born, list_sort(list(DISTINCT name)) AS names,
+    coalesce(list_sort(list(DISTINCT tool_id) FILTER (tool_id IS NOT NULL)), []::VARCHAR[]) AS ids
+FROM said WHERE name IS NOT NULL
+GROUP BY run_id, born;
 
 -- insert: the runs that the batch creates
 INSERT INTO runs BY NAME
-SELECT run_id, born, organization, agent_id, project_id, conversation_id, base_template_id,
-    background,
-    CASE WHEN ended IS NOT NULL THEN ended.status
-        WHEN started_at IS NOT NULL THEN 'running' ELSE 'created' END AS status,
-    ended.stop_reason AS stop_reason, created_at, started_at, first_end.at AS completed_at,
-    last_event_at, last_recorded_at, epoch_ns(created_at) AS run_start_ns,
-    first_end.run_ns AS run_ns, num_steps,
-    []::VARCHAR[] AS tools_used, []::VARCHAR[] AS tool_ids,
-    prompt_tokens, completion_tokens, total_tokens, fresh_input_tokens, cache_read_tokens,
-    cache_write_tokens, output_tokens, reasoning_tokens,
-    coalesce(metadata, '{}') AS metadata, request_config, error_type, error_message, error_data,
-    callback_url, callback.at AS callback_sent_at, callback.status_code AS callback_status_code,
-    callback.error AS callback_error, approval.deadline AS approval_deadline,
-    created_position, ended_position, last_position
-FROM run_changes WHERE created_position IS NOT NULL
-ORDER BY created_position;
+SELECT b.stream AS run_id, b.born, b.organization, b.agent_id, b.project_id, b.conversation_id,
+    b.base_template_id, b.background,
+    CASE WHEN c.ended_by IS NOT NULL THEN c.ended_by[5:]
+        WHEN c.started_at IS NOT NULL THEN 'running' ELSE 'created' END AS status,
+    c.stop_reason, b.occurred_at AS created_at, c.started_at, c.completed_at, c.last_event_at,
+    c.last_recorded_at, epoch_ns(b.occurred_at) AS run_start_ns, c.run_ns, c.num_steps,
+    coalesce(t.names, []::VARCHAR[]) AS tools_used, coalesce(t.ids, []::VARCHAR[]) AS tool_ids,
+    c.prompt_tokens, c.completion_tokens, c.total_tokens, c.fresh_input_tokens,
+    c.cache_read_tokens, c.cache_write_tokens, c.output_tokens, c.reasoning_tokens,
+    coalesce(b.metadata, '{}') AS metadata, b.request_config, c.error_type, c.error_message,
+    c.error_data, b.callback_url, c.callback.at AS callback_sent_at,
+    c.callback.status_code AS callback_status_code, c.callback.error AS callback_error,
+    b.position AS created_position, c.ended_position, c.last_position
+FROM batch b
+JOIN run_changes c ON c.run_id = b.stream
+LEFT JOIN run_tools t ON t.run_id = b.stream
+WHERE b.topic = 'run.created'
+ORDER BY b.position;
 
 -- update: the runs that were there
 UPDATE runs SET
-    status = CASE WHEN c.ended IS NOT NULL THEN c.ended.status
+    status = CASE WHEN c.ended_by IS NOT NULL THEN c.ended_by[5:]
         WHEN runs.status = 'created' AND c.started_at IS NOT NULL THEN 'running'
         ELSE runs.status END,
-    stop_reason = CASE WHEN c.ended IS NOT NULL THEN c.ended.stop_reason
-        ELSE runs.stop_reason END,
+    stop_reason = coalesce(c.stop_reason, runs.stop_reason),
     started_at = coalesce(runs.started_at, c.started_at),
-    run_ns = CASE WHEN runs.completed_at IS NULL THEN c.first_end.run_ns ELSE runs.run_ns END,
-    completed_at = coalesce(runs.completed_at, c.first_end.at),
+    run_ns = coalesce(runs.run_ns, c.run_ns),
+    completed_at = coalesce(runs.completed_at, c.completed_at),
     last_event_at = greatest(runs.last_event_at, c.last_event_at),
     last_recorded_at = c.last_recorded_at,
     num_steps = runs.num_steps + c.num_steps,
@@ -97,24 +96,10 @@ UPDATE runs SET
         ELSE runs.callback_status_code END,
     callback_error = CASE WHEN c.callback IS NOT NULL THEN c.callback.error
         ELSE runs.callback_error END,
-    approval_deadline = CASE WHEN c.approval IS NOT NULL THEN c.approval.deadline
-        ELSE runs.approval_deadline END,
     ended_position = coalesce(c.ended_position, runs.ended_position),
     last_position = c.last_position
 FROM run_changes c
-WHERE c.created_position IS NULL AND runs.born = c.born AND runs.run_id = c.run_id;
-
--- tools: the tools that the batch's messages call, by run
-CREATE OR REPLACE TEMP TABLE run_tools AS
-SELECT run_id, born, list_sort(list(DISTINCT call.name)) AS names,
-    coalesce(list_sort(list(DISTINCT call.tool_id) FILTER (call.tool_id IS NOT NULL)),
-        []::VARCHAR[]) AS ids
-FROM (
-    SELECT stream AS run_id, born, unnest(flatten(list_transform(messages, lambda m: m.tool_calls)))
-        AS call
-    FROM batch WHERE topic = 'run.messages_recorded'
-)
-GROUP BY run_id, born;
+WHERE NOT c.created AND runs.born = c.born AND runs.run_id = c.run_id;
 
 -- tools_used: add the tools that the run had not used; a list is rewritten whole, so only where needed
 UPDATE runs SET
@@ -123,6 +108,20 @@ UPDATE runs SET
 FROM run_tools t
 WHERE runs.born = t.born AND runs.run_id = t.run_id
     AND NOT (list_has_all(runs.tools_used, t.names) AND list_has_all(runs.tool_ids, t.ids));
+
+-- waits: how long a run waits for a person, by the last word of the batch; an answer ends it
+UPDATE runs SET approval_deadline = w.word.deadline
+FROM (
+    SELECT run_id, born, arg_max({'deadline': deadline}, position) AS word
+    FROM (
+        SELECT stream AS run_id, born, position, approval_deadline AS deadline
+        FROM batch WHERE approval_deadline IS NOT NULL
+        UNION ALL
+        SELECT run_id, born, position, approval_deadline FROM said WHERE approve IS NOT NULL
+    )
+    GROUP BY run_id, born
+) w
+WHERE runs.born = w.born AND runs.run_id = w.run_id;
 
 -- patched: the last word of the batch on each metadata key; a NULL value takes the key away
 CREATE OR REPLACE TEMP TABLE run_patches AS

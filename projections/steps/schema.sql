@@ -1,4 +1,5 @@
 -- steps: one row per step; pending while only its start is recorded. Key: run_id, step_id.
+-- Events: run.step_started, run.step_recorded.
 CREATE TABLE steps (
     run_id VARCHAR NOT NULL,
     step_id VARCHAR NOT NULL,

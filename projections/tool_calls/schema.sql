@@ -2,6 +2,7 @@
 -- `status` is open until the tool returns (success or error) or the call is denied; a denial
 -- outweighs the error return beside it. `name`, `message_id` and `called_at` are NULL where a return
 -- or an answer is recorded, but not the call. The first call and the first return count.
+-- Events: run.messages_recorded, run.tool_calls_denied.
 CREATE TABLE tool_calls (
     run_id VARCHAR NOT NULL,
     tool_call_id VARCHAR NOT NULL,

@@ -2,6 +2,7 @@
 -- the UTC day in which the step ended. A bucket is NULL where no step reported it; its `…_steps`
 -- says how many did, so that it is known of how much a total speaks, and deleted runs can be taken
 -- out of it.
+-- Events: run.step_recorded.
 CREATE TABLE usage_totals (
     organization VARCHAR NOT NULL,
     project_id VARCHAR,

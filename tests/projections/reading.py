@@ -16,7 +16,7 @@ def contents(generation: Generation) -> Tables:
     """Return the rows of every table of a read model, sorted: their order does not count."""
     db = generation.cursor()
     names = db.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE NOT temporary"
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
         " AND table_name NOT IN ('generation', 'generation_models') ORDER BY table_name"
     ).fetchall()
     return plain({name: _rows(db, name) for (name,) in names})
