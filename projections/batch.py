@@ -80,7 +80,7 @@ def _required(event: type[Event]) -> int:
 
 @cache
 def _optional() -> frozenset[str]:
-    """Return the facts that an event of some topic may be stored without: those that can be None."""
+    """Return the facts that some event may be stored without: those that can be None."""
     return frozenset(
         name
         for event in CATALOGUE.values()
