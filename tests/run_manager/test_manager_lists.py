@@ -94,7 +94,7 @@ def test_lists_equal_a_plain_filter_over_the_events_page_by_page(ledger):
     rows = run_rows(ledger.store.read_log(0, 10**6), ledger._actor.organization)
     assert len(rows) == 37
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=12, deadline=None)
     @given(asked=filters, limit=st.sampled_from([3, 10, 1000]))
     def check(asked, limit):
         expected = matching(rows, asked)
