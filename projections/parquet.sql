@@ -7,13 +7,18 @@ ATTACH $path AS source (READ_ONLY);
 -- use: their tables by name
 USE source;
 
--- tables: each with the column that says on which day a row lies: `day`, or the first time that
--- every row has; NULL where there is none
-SELECT table_name,
-    arg_min(column_name, (column_name <> 'day', column_index)) FILTER (
-        column_name = 'day' OR (data_type = 'TIMESTAMP WITH TIME ZONE' AND NOT is_nullable)) AS clock
-FROM duckdb_columns()
-WHERE database_name = 'source' AND table_name NOT IN ('generation', 'generation_models')
+-- tables: each with the column that says on which day a row lies: `day`, else the first time that
+-- every row has, else the first time of a row of a run; NULL where there is none
+SELECT table_name, coalesce(
+    any_value(column_name) FILTER (column_name = 'day'),
+    arg_min(column_name, column_index) FILTER (is_time AND NOT is_nullable),
+    arg_min(column_name, column_index) FILTER (is_time AND of_run)) AS clock
+FROM (
+    SELECT *, data_type = 'TIMESTAMP WITH TIME ZONE' AS is_time,
+        bool_or(column_name = 'born') OVER (PARTITION BY table_name) AS of_run
+    FROM duckdb_columns()
+    WHERE database_name = 'source' AND table_name NOT IN ('generation', 'generation_models')
+)
 GROUP BY table_name ORDER BY table_name;
 
 -- whole: a table in one file

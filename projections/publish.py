@@ -4,17 +4,18 @@ import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import duckdb
 
 from projections.desk import Desk
 from projections.durable_file import only_writer, put_in_place
 from projections.engine import Progress
-from projections.generation import Generation
+from projections.generation import LAYOUT, MEMORY_LIMIT
+from projections.generation import SQL as GENERATION
 from projections.queries import Queries
 from projections.read_models import ROOT
-from runledger.errors import ReadModelsMissing
+from runledger.errors import ReadModelsError, ReadModelsMissing
 from runledger.sql_file import statements
 
 SQL: Final = statements(ROOT / "publish.sql")
@@ -43,11 +44,47 @@ def publish(desk: Desk, folder: str | Path) -> Published:
         for left in (part, log):
             left.unlink(missing_ok=True)
         position = desk.copy(part)
+        db: Any
         with closing(duckdb.connect(str(part))) as db:
             db.execute(SQL["mark"])
         part.chmod(0o444)
         put_in_place(part, target / FILE)
         return Published(target / FILE, position, (target / FILE).stat().st_size)
+
+
+class _Copy:
+    """An open copy; it goes when nobody asks it any more."""
+
+    def __init__(self, path: Path) -> None:
+        # Before it is opened: a file that takes its place meanwhile is noticed next time.
+        self.inode = path.stat().st_ino
+        self._db: Any = duckdb.connect(config={"memory_limit": MEMORY_LIMIT})
+        try:
+            self._db.execute(SQL["attach"], {"path": str(path)})
+            db = self.cursor()
+            ((layout,),) = db.execute(GENERATION["layout"]).fetchall()
+            if layout > LAYOUT:
+                raise ReadModelsError(
+                    f"published read models {str(path)!r}: expected layout {LAYOUT} or older, "
+                    f"found {layout}; they were made by a newer version of runledger"
+                )
+            ((position,),) = db.execute(GENERATION["position"]).fetchall()
+            self.position = int(position)
+        except duckdb.Error as e:
+            raise ReadModelsError(
+                f"published read models {str(path)!r}: {str(e).partition(chr(10))[0]}"
+            ) from e
+
+    def cursor(self) -> Any:
+        """Return a connection for one thread."""
+        cursor = self._db.cursor()
+        cursor.execute(SQL["use"])
+        cursor.execute(GENERATION["settings"])
+        return cursor
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
 
 
 class PublishedReadModels:
@@ -57,24 +94,17 @@ class PublishedReadModels:
         self.path = Path(folder) / FILE
         self._opening = threading.Lock()
         self._threads = threading.local()
-        self._inode, self._generation, self._position = self._open()
-
-    def _open(self) -> tuple[int, Generation, int]:
         try:
-            # Before it is opened: a file that takes its place meanwhile is noticed next time.
-            inode = self.path.stat().st_ino
+            self._copy = _Copy(self.path)
         except OSError as e:
             raise ReadModelsMissing(
                 f"published read models {str(self.path)!r}: {e.strerror}; run `runledger publish`"
             ) from e
-        generation = Generation(self.path, read_only=True)
-        return inode, generation, generation.position
 
     @property
     def position(self) -> int:
-        """The last position that the copy has."""
-        self._newest()
-        return self._position
+        """The last position that the newest copy has."""
+        return self._newest().position
 
     def catch_up(self, _progress: Progress | None = None) -> int:
         """Turn to the newest copy; return its position."""
@@ -82,19 +112,19 @@ class PublishedReadModels:
 
     def ask(self, question: Callable[[Queries], _T]) -> _T:
         """Answer from the newest copy."""
-        generation = self._newest()
-        known: tuple[Generation, Queries] | None = getattr(self._threads, "known", None)
-        if known is None or known[0] is not generation:
-            known = self._threads.known = generation, Queries(generation.cursor())
+        copy = self._newest()
+        known: tuple[_Copy, Queries] | None = getattr(self._threads, "known", None)
+        if known is None or known[0] is not copy:
+            known = self._threads.known = copy, Queries(copy.cursor())
         return question(known[1])
 
-    def _newest(self) -> Generation:
+    def _newest(self) -> _Copy:
         with self._opening, suppress(FileNotFoundError):
-            if self.path.stat().st_ino != self._inode:
-                # Not closed here: another thread may be asking it; it goes when nobody does.
-                self._inode, self._generation, self._position = self._open()
-        return self._generation
+            if self.path.stat().st_ino != self._copy.inode:
+                # The old one is not closed: another thread may be asking it.
+                self._copy = _Copy(self.path)
+        return self._copy
 
     def close(self) -> None:
         """Let go of the file."""
-        self._generation.close()
+        self._copy.close()

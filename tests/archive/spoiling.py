@@ -20,7 +20,10 @@ _SPOILERS = {
     "newer revision": lambda row: (*row[:4], row[4].replace(b'"revision":', b'"revision":9', 1)),
     "revision is no number": lambda row: (*row[:4], row[4].replace(b'"revision":', b'"x":', 1)),
     "fact missing": lambda row: (*row[:4], row[4].replace(b'"organization":', b'"organisation":')),
-    "time is no time": lambda row: (*row[:4], row[4].replace(b'"occurred_at":"', b'"occurred_at":"x')),
+    "time is no time": lambda row: (
+        *row[:4],
+        row[4].replace(b'"occurred_at":"', b'"occurred_at":"x'),
+    ),
 }
 
 
