@@ -64,7 +64,8 @@ class Archive:
         for segment in self.manifest.segments:
             if segment.after != after or segment.last <= after:
                 raise ArchiveDamaged(
-                    f"archive {str(self.folder)!r}: expected a segment of the events after position "
+                    f"archive {str(self.folder)!r}: expected a segment of the events after "
+                    "position "
                     f"{after}, found one of those after {segment.after} up to {segment.last}"
                 )
             after = segment.last

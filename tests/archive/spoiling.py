@@ -20,6 +20,8 @@ _SPOILERS = {
     "newer revision": lambda row: (*row[:4], row[4].replace(b'"revision":', b'"revision":9', 1)),
     "revision is no number": lambda row: (*row[:4], row[4].replace(b'"revision":', b'"x":', 1)),
     "fact missing": lambda row: (*row[:4], row[4].replace(b'"organization":', b'"organisation":')),
+    "fact too many": lambda row: (*row[:4], row[4][:-1] + b',"teleport":1}'),
+    "number is no number": lambda row: (*row[:4], row[4][:-1] + b',"prompt_tokens":"many"}'),
     "time is no time": lambda row: (
         *row[:4],
         row[4].replace(b'"occurred_at":"', b'"occurred_at":"x'),
