@@ -129,6 +129,9 @@ class Generation:
                 f"read models {str(self.path)!r}: expected layout {LAYOUT} or older, found "
                 f"{found[0][0]}; they were built by a newer version of runledger"
             )
+        return self._stored_models()
+
+    def _stored_models(self) -> tuple[ReadModel, ...]:
         return tuple(ReadModel(*row) for row in self._db.execute(SQL["models"]).fetchall())
 
     def forget(self, model: ReadModel) -> None:
@@ -180,7 +183,8 @@ class Generation:
         self._db.execute(SQL["renumber"], {"number": number})
 
     def describe(self, number: int, built_from: str) -> None:
-        """Say what was made of a copy; call it inside the transaction of the rows."""
+        """Say what was made of a copy, after its SQL; inside the transaction of the rows."""
+        self.models = self._stored_models()
         self._db.execute(
             SQL["describe"],
             {
@@ -206,10 +210,10 @@ class Generation:
 
     def cursor(self) -> Any:
         """Return a connection for one thread that reads."""
-        cursor = self._db.cursor()
-        cursor.execute(SQL["settings"])
         with self._counting:
+            cursor = self._db.cursor()
             self._cursors.add(cursor)
+        cursor.execute(SQL["settings"])
         return cursor
 
     def interrupt(self) -> None:
@@ -230,7 +234,7 @@ class Generation:
         with self._counting:
             for cursor in self._cursors:
                 cursor.close()
-        self._db.close()
+            self._db.close()
 
 
 def _first_line(error: Exception) -> str:

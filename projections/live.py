@@ -176,8 +176,8 @@ class LiveReadModels:
         return self.generations.record(self._generation, "live")
 
     def _exchange(self, before: int, number: int) -> None:
-        self._generation.close()
         try:
+            self._generation.close()
             self.generations.exchange(before, number)
         finally:
             # Whichever it is that lies there.

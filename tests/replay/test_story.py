@@ -1,19 +1,14 @@
 """The story: a bug in how usage was counted, found by a replay, explained, mended, and undone."""
 
+import asyncio
+import json
 from pathlib import Path
 
 import duckdb
-import pytest
 from replaying import cache_reads
 
 from projections.diff import Key
 from runledger import RunLedger
-
-
-@pytest.fixture
-async def ledger(url: str, read_models: Path):
-    async with RunLedger.open(url, read_models) as opened:
-        yield opened
 
 
 async def _cache_reads(ledger: RunLedger) -> int:
@@ -27,8 +22,6 @@ def _total_key(key: Key) -> tuple[str, ...]:
 
 
 def test_a_bug_is_found_explained_mended_and_undone(url, read_models, tmp_path, fix) -> None:
-    import asyncio
-
     asyncio.run(_story(url, read_models, tmp_path, fix))
 
 
@@ -86,8 +79,6 @@ def _report_names_exactly_the_affected(out: Path, by_run, totals) -> None:
         " FROM read_parquet(?)",
         [str(out)],
     ).fetchall()
-    import json
-
     runs = {
         json.loads(key)["run_id"]: (old, new) for t, _, key, _, old, new in found if t == "runs"
     }

@@ -1,0 +1,210 @@
+"""What goes wrong while a generation is built or switched to: a clear error, and live untouched."""
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from replaying import open_live
+
+from projections.generation import LAYOUT, Generation
+from projections.generations import Generations
+from projections.live import LiveReadModels
+from projections.operations import Operations
+from projections.replay import build
+from projections.requests import request
+from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked
+from runledger.store import Store
+
+LARGEST_FILE = 3 << 20
+
+
+def cache_reads(live: LiveReadModels) -> int:
+    """Return a number that the SQL with the bug gets wrong."""
+    statement = "SELECT sum(cache_read_tokens)::BIGINT AS n FROM usage_totals"
+    return live.ask(lambda queries: queries.rows(statement))[0]["n"]
+
+
+@pytest.fixture
+def small_disk(read_models: Path) -> Iterator[None]:
+    """A folder for generations on a disk that is too small for one."""
+    folder = Generations(read_models).folder
+    folder.mkdir(exist_ok=True)
+    options = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if subprocess.run(options, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs more rights")
+    yield
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_said_and_live_goes_on(
+    store: Store, live: LiveReadModels, small_disk: None
+) -> None:
+    before = cache_reads(live)
+    with pytest.raises(ReadModelsError, match=r"(?i)no space left|disk"):
+        build(store, live.path)
+    assert cache_reads(live) == before
+
+
+def test_a_file_that_may_not_grow_is_said_and_live_goes_on(url: str, live: LiveReadModels) -> None:
+    before = cache_reads(live)
+    program = f"""
+import resource, signal
+resource.setrlimit(resource.RLIMIT_FSIZE, ({LARGEST_FILE}, {LARGEST_FILE}))
+from projections.replay import build
+from runledger.errors import ReadModelsError
+from runledger.store import open_store
+try:
+    build(open_store({url!r}), {str(live.path)!r})
+except ReadModelsError as e:
+    print("said:", e)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "said:" in done.stdout, done.stderr
+    assert cache_reads(live) == before
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != LARGEST_FILE
+
+
+def test_after_a_full_disk_the_replay_goes_on_where_it_was(
+    store: Store, live: LiveReadModels, operations: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached: list[int] = []
+
+    def full(_count: int, position: int) -> None:
+        reached.append(position)
+        if len(reached) == 2:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        build(store, live.path, batch_events=10_000, progress=full)
+    begun: list[tuple[int, int, int]] = []
+    built = build(store, live.path, begun=lambda *said: begun.append(said))
+    assert begun == [(2, 20_000, 30_000)]
+    assert operations.compare(built.number).tables
+
+
+def test_a_generation_of_a_newer_version_is_refused(
+    store: Store, live: LiveReadModels, operations: Operations
+) -> None:
+    built = build(store, live.path)
+    with duckdb.connect(str(live.generations.file(built.number))) as db:
+        db.execute("UPDATE generation SET layout = ?", [LAYOUT + 1])
+    before = cache_reads(live)
+    for act in (operations.switch, operations.compare):
+        with pytest.raises(ReadModelsError, match=r"expected layout \d or older, found \d"):
+            act(built.number)
+    assert cache_reads(live) == before
+    assert live.generation.about.number == 1
+
+
+def test_a_file_that_is_no_generation_is_refused(
+    store: Store, live: LiveReadModels, operations: Operations
+) -> None:
+    built = build(store, live.path)
+    live.generations.file(built.number).write_bytes(b"not a database" * 1000)
+    before = cache_reads(live)
+    with pytest.raises(ReadModelsError, match="not a valid DuckDB"):
+        operations.switch(built.number)
+    assert cache_reads(live) == before
+
+
+def test_a_generation_that_is_not_there_is_not_found(
+    live: LiveReadModels, operations: Operations
+) -> None:
+    for act in (operations.switch, operations.compare, live.generations.drop):
+        with pytest.raises(NotFound, match="generation with id 7 not found: there are 1"):
+            act(7)
+
+
+def test_the_live_generation_is_neither_switched_to_nor_dropped(
+    live: LiveReadModels, operations: Operations
+) -> None:
+    with pytest.raises(ReadModelsError, match="it is the live one already"):
+        operations.switch(1)
+    with pytest.raises(ReadModelsError, match="expected one that is not live"):
+        live.generations.drop(1)
+
+
+def test_one_that_is_not_complete_is_not_switched_to(
+    store: Store, live: LiveReadModels, operations: Operations
+) -> None:
+    def stop(_count: int, _position: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(store, live.path, batch_events=1_000, progress=stop)
+    with pytest.raises(ReadModelsError, match="found one that is being built"):
+        operations.switch(2)
+
+
+def test_writes_that_are_not_in_the_file_yet_forbid_a_switch(
+    store: Store, live: LiveReadModels, operations: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = build(store, live.path)
+    exchange = Generations.exchange
+
+    def with_a_log(self: Generations, before: int, number: int) -> None:
+        log = self.path.with_name(f"{self.path.name}.wal")
+        log.write_bytes(b"")
+        try:
+            exchange(self, before, number)
+        finally:
+            log.unlink()
+
+    monkeypatch.setattr(Generations, "exchange", with_a_log)
+    before = cache_reads(live)
+    with pytest.raises(ReadModelsError, match="nothing was switched"):
+        operations.switch(built.number)
+    assert cache_reads(live) == before
+    assert live.generation.about.number == 1
+
+
+def test_a_generation_of_another_log_is_refused(
+    live: LiveReadModels, operations: Operations, store: Store
+) -> None:
+    built = build(store, live.path)
+    other = Generation(live.generations.file(built.number))
+    with other.transaction():
+        other.advance(40_000)
+    other.close()
+    with pytest.raises(ReadModelsError, match="expected position 30000"):
+        operations.compare(built.number)
+    with pytest.raises(ReadModelsError, match="the log ends at 30000"):
+        operations.switch(built.number)
+
+
+def test_a_damaged_manifest_is_named_and_can_be_dropped(store: Store, live: LiveReadModels) -> None:
+    built = build(store, live.path)
+    manifest = live.generations.file(built.number).with_suffix(".json")
+    manifest.write_text('{"number": 2}')
+    with pytest.raises(ReadModelsError, match=r"000002\.json.*position: Field required"):
+        live.generations.entries()
+    live.generations.drop(built.number)
+    assert [entry.number for entry in live.generations.entries()] == [1]
+
+
+def test_nobody_serves_requests(store: Store, live: LiveReadModels) -> None:
+    with pytest.raises(ReadModelsLocked, match="does not serve requests"):
+        request(live.path, "switch", patience=0.2, number=2)
+
+
+def test_a_copied_live_file_gets_a_number_of_its_own(store: Store, read_models: Path, fix) -> None:
+    fix()
+    open_live(store, read_models).close()
+    generations = Generations(read_models)
+    generations.file(1).write_bytes(read_models.read_bytes())
+    live = open_live(store, read_models)
+    assert live.generation.about.number == 2
+    live.close()
+    assert {entry.number: entry.state for entry in generations.entries()} == {1: "kept", 2: "live"}

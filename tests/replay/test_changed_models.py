@@ -1,0 +1,129 @@
+"""New and changed read models are noticed at start; only they are made again."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+from replaying import cache_reads, change, contents, open_live
+
+from projections.changed_models import build_changed
+from projections.live import LiveReadModels
+from projections.operations import Operations
+from projections.replay import build
+from runledger import RunLedger
+from runledger.errors import InvalidArgument, ReadModelsError
+from runledger.store import Store
+
+SCHEMA = """-- failures: failed runs by stop reason. Key: organization, stop_reason.
+CREATE TABLE failures (organization VARCHAR NOT NULL, stop_reason VARCHAR, runs BIGINT NOT NULL);
+"""
+APPLY = """-- merge: count the failures of the batch
+MERGE INTO failures f USING (
+    SELECT organization, stop_reason, count(*) AS runs FROM batch WHERE topic = 'run.failed'
+    GROUP BY ALL
+) b ON f.organization = b.organization AND f.stop_reason IS NOT DISTINCT FROM b.stop_reason
+WHEN MATCHED THEN UPDATE SET runs = f.runs + b.runs
+WHEN NOT MATCHED THEN INSERT BY NAME;
+"""
+
+
+def add_failures(folder: Path) -> None:
+    (folder / "failures").mkdir()
+    (folder / "failures" / "schema.sql").write_text(SCHEMA)
+    (folder / "failures" / "apply.sql").write_text(APPLY)
+
+
+def test_live_goes_on_by_its_own_sql_and_says_so(
+    store: Store, live: LiveReadModels, read_models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert live.changed == ["runs", "usage_totals"]
+    live.close()
+    caplog.clear()
+    again = open_live(store, read_models)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "the SQL of runs, usage_totals is not the one" in caplog.text
+    assert "runledger replay --changed" in caplog.text
+    again.close()
+
+
+def test_only_what_changed_is_made_again_and_comes_to_the_same(
+    store: Store, live: LiveReadModels, operations: Operations, tmp_path: Path
+) -> None:
+    add_failures(tmp_path / "right")
+    shutil.rmtree(tmp_path / "right" / "callbacks")
+    whole = live.generations.file(build(store, live.path).number)
+    built = build_changed(operations, store, live.path)
+    assert built is not None
+    # The ledger's own folder has it still: taking a folder away beside brings that one back.
+    made = live.generations.file(built.number)
+    assert contents(made) == contents(whole)
+    with duckdb.connect(str(made), read_only=True) as db:
+        ((failures,),) = db.execute("SELECT sum(runs)::BIGINT FROM failures").fetchall()
+        ((failed,),) = db.execute("SELECT count(*) FROM runs WHERE status = 'failed'").fetchall()
+    assert failures == failed > 50
+    comparison = operations.compare(built.number)
+    assert comparison.models_added == ["failures"]
+    assert comparison.models_changed == ["runs", "usage_totals"]
+    operations.switch(built.number)
+    assert live.changed == []
+    assert operations.verify().clean
+
+
+def test_what_is_gone_on_disk_goes_from_the_read_models(
+    store: Store, live: LiveReadModels, operations: Operations, tmp_path: Path
+) -> None:
+    add_failures(tmp_path / "right")
+    operations.switch(build(store, live.path).number)
+    shutil.rmtree(tmp_path / "right" / "failures")
+    assert live.changed == ["failures"]
+    built = build_changed(operations, store, live.path)
+    assert built is not None
+    assert operations.compare(built.number).models_removed == ["failures"]
+    operations.switch(built.number)
+    assert live.changed == []
+
+
+def test_nothing_is_built_where_nothing_changed(store: Store, read_models: Path, fix) -> None:
+    fix()
+    live = open_live(store, read_models)
+    assert build_changed(Operations(store, live), store, read_models) is None
+    assert [entry.number for entry in live.generations.entries()] == [1]
+    assert sorted(path.name for path in live.generations.folder.iterdir()) == ["000001.json"]
+    live.close()
+
+
+def test_a_question_that_needs_the_sql_on_disk_says_what_to_do(
+    store: Store, live: LiveReadModels, tmp_path: Path
+) -> None:
+    add_failures(tmp_path / "right")
+    with pytest.raises(ReadModelsError, match=r"failures, runs, usage_totals.*runledger replay"):
+        live.ask(lambda queries: queries.rows("SELECT * FROM failures"))
+    with pytest.raises(InvalidArgument):
+        live.ask(lambda queries: queries.sql("SELECT * FROM failures"))
+
+
+def test_what_changed_is_rebuilt_at_start_if_asked(url: str, read_models: Path, fix) -> None:
+    async def total(**options: str) -> int:
+        async with RunLedger.open(url, read_models, **options) as ledger:  # type: ignore[arg-type]
+            statement = "SELECT sum(cache_read_tokens)::BIGINT FROM runs"
+            return (await ledger.sql(statement))[1][0][0]
+
+    by_run, _ = cache_reads(read_models.with_name("runs.db"))
+    right = sum(by_run.values())
+    assert asyncio.run(total()) == 2 * right
+    fix()
+    assert asyncio.run(total()) == 2 * right
+    assert asyncio.run(total(on_changed="rebuild")) == right
+    assert asyncio.run(total()) == right
+
+
+def test_a_read_model_that_fails_on_the_log_leaves_live_as_it_was(
+    store: Store, live: LiveReadModels, operations: Operations, tmp_path: Path
+) -> None:
+    change(tmp_path / "right" / "agents" / "apply.sql", "FROM batch", "FROM no_such_table")
+    with pytest.raises(ReadModelsError, match=r"agents/apply\.sql"):
+        build_changed(operations, store, live.path)
+    assert [entry.number for entry in live.generations.entries()] == [1]
+    assert live.catch_up() == store.head()

@@ -1,0 +1,146 @@
+"""The comparison of two generations against one in plain Python, on small tables of all kinds."""
+
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from projections.diff import Diff, TableDiff
+from projections.generation import Generation
+from projections.read_models import ReadModel, discover
+from projections.snapshot import Snapshot
+from runledger.errors import ReadModelsError
+
+SCHEMA = """-- things: what is compared. Key: place, name.
+CREATE TABLE things (name VARCHAR, place INTEGER, n BIGINT, tags VARCHAR[]);
+"""
+
+Row = tuple[str | None, int | None, int | None, list[str] | None]
+
+keys = st.tuples(st.sampled_from(["a", "b", "ü/\"'\\", None]), st.sampled_from([1, 2, None]))
+values = st.tuples(
+    st.sampled_from([None, 0, 1, 2**62]), st.sampled_from([None, [], ["x"], ["x", "y"]])
+)
+tables = st.lists(st.tuples(keys, values).map(lambda row: (*row[0], *row[1])), max_size=8)
+
+
+def generation(path: Path, rows: list[Row], schema: str = SCHEMA) -> Path:
+    made = Generation(path, [ReadModel("things", schema, "")])
+    with made.transaction() as db:
+        for row in rows:
+            db.execute("INSERT INTO things VALUES (?, ?, ?, ?)", row)
+    made.close()
+    return path
+
+
+def compared(old: Path, new: Path, limit: int = 100, out: Path | None = None) -> TableDiff:
+    with closing(Generation(old)) as live, closing(Snapshot(live)) as snapshot:
+        snapshot.attach(new)
+        (found,) = Diff(snapshot.db, limit, out).tables(live.models, live.models)
+        return found
+
+
+def by_key(rows: list[Row]) -> dict[tuple[object, ...], Counter[str]]:
+    found: dict[tuple[object, ...], Counter[str]] = {}
+    for name, place, *rest in rows:
+        found.setdefault((name, place), Counter())[repr(rest)] += 1
+    return found
+
+
+@settings(deadline=None)
+@given(tables, tables)
+def test_the_diff_is_what_plain_python_finds(old: list[Row], new: list[Row]) -> None:
+    with TemporaryDirectory() as folder:
+        base = Path(folder)
+        found = compared(generation(base / "old.duckdb", old), generation(base / "new.duckdb", new))
+    before, after = by_key(old), by_key(new)
+    changed = {key for key in before.keys() & after if before[key] != after[key]}
+    differing = changed | (before.keys() ^ after.keys())
+    assert (found.rows_old, found.rows_new) == (len(old), len(new))
+    assert found.added == len(after.keys() - before)
+    assert found.removed == len(before.keys() - after)
+    assert found.changed == len(changed)
+    assert found.duplicated == len(
+        {
+            key
+            for key in differing
+            for side in (before, after)
+            if side.get(key, Counter()).total() > 1
+        }
+    )
+    told = {(row.key["name"], row.key["place"]): row.change for row in found.sample}
+    assert told.keys() == differing
+    single = [key for key in changed if before[key].total() == after[key].total() == 1]
+    for row in found.sample:
+        key = (row.key["name"], row.key["place"])
+        if key not in single:
+            continue
+        ((_, _, n, tags),) = [r for r in old if r[:2] == key]
+        ((_, _, new_n, new_tags),) = [r for r in new if r[:2] == key]
+        columns = {"n"} if n != new_n else set()
+        columns |= {"tags"} if tags != new_tags else set()
+        assert {cell.column for cell in row.cells} == columns
+    if len(single) == len(changed):
+        assert sum(found.columns.values()) == sum(
+            len(row.cells) for row in found.sample if row.change == "changed"
+        )
+
+
+def test_values_are_shown_as_text_and_whole_rows_as_they_are(tmp_path: Path) -> None:
+    old = generation(tmp_path / "old.duckdb", [("a", 1, None, ["x"]), ("gone", 1, 5, [])])
+    new = generation(tmp_path / "new.duckdb", [("a", 1, 2**62, ["x", "y"]), ("came", 2, 6, None)])
+    out = tmp_path / "diff.parquet"
+    found = compared(old, new, out=out)
+    changed, came, gone = found.sample
+    assert [(cell.column, cell.old, cell.new) for cell in changed.cells] == [
+        ("n", None, str(2**62)),
+        ("tags", "[x]", "[x, y]"),
+    ]
+    assert (came.change, came.row) == ("added", {"name": "came", "place": 2, "n": 6, "tags": None})
+    assert (gone.change, gone.row) == ("removed", {"name": "gone", "place": 1, "n": 5, "tags": []})
+    assert found.columns == {"n": 1, "tags": 1}
+    reported = duckdb.sql(f"SELECT change, count(*) FROM '{out}' GROUP BY ALL").fetchall()
+    assert dict(reported) == {"changed": 2, "added": 1, "removed": 1}
+
+
+def test_rows_beyond_the_limit_are_counted_and_not_shown(tmp_path: Path) -> None:
+    old = generation(tmp_path / "old.duckdb", [("a", n, 1, None) for n in range(50)])
+    new = generation(tmp_path / "new.duckdb", [("a", n, 2, None) for n in range(50)])
+    found = compared(old, new, limit=3)
+    assert found.changed == 50
+    assert [row.key["place"] for row in found.sample] == [0, 1, 2]
+
+
+def test_columns_of_one_side_and_other_types_are_named(tmp_path: Path) -> None:
+    old = generation(tmp_path / "old.duckdb", [("a", 1, 1, None)])
+    schema = SCHEMA.replace("n BIGINT", "n VARCHAR").replace("tags VARCHAR[]", "words VARCHAR[]")
+    new = generation(tmp_path / "new.duckdb", [("a", 1, "2", None)], schema)  # type: ignore[list-item]
+    found = compared(old, new)
+    assert (found.columns_added, found.columns_removed) == (["words"], ["tags"])
+    assert found.columns_retyped == ["n"]
+    assert found.differing == 0
+
+
+@pytest.mark.parametrize("model", discover(), ids=lambda model: model.name)
+def test_every_table_of_a_read_model_names_its_key(model: ReadModel, tmp_path: Path) -> None:
+    made = Generation(tmp_path / "g.duckdb", [model])
+    with closing(made.cursor()) as db:
+        tables = db.execute(
+            "SELECT table_name, list(column_name) FROM duckdb_columns()"
+            " WHERE NOT internal AND NOT starts_with(table_name, 'generation') GROUP BY ALL"
+        ).fetchall()
+    made.close()
+    assert {table for table, _ in tables} == model.keys.keys()
+    for table, columns in tables:
+        assert set(model.keys[table]) <= set(columns)
+
+
+def test_a_table_without_a_key_is_refused() -> None:
+    model = ReadModel("things", "-- things: whatever.\nCREATE TABLE things (n BIGINT);\n", "")
+    with pytest.raises(ReadModelsError, match=r"things/schema.sql: expected `Key: column, …`"):
+        _ = model.keys

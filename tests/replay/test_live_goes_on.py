@@ -1,0 +1,149 @@
+"""Live goes on while a replay is built, compared, switched to: nothing waits, nothing is lost."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+from replaying import open_live
+
+from projections.gate import Gate
+from projections.live import LiveReadModels
+from projections.operations import Operations
+from projections.replay import build
+from runledger import RunLedger
+from runledger.store import Store
+
+
+def test_a_program_reads_its_own_writes_all_through_a_replay(
+    url: str, read_models: Path, fix
+) -> None:
+    async def work() -> None:
+        async with RunLedger.open(url, read_models) as ledger:
+            await ledger.project()
+            fix()
+            written: list[str] = []
+            begun, done = asyncio.Event(), asyncio.Event()
+            loop = asyncio.get_running_loop()
+
+            async def write() -> None:
+                while not done.is_set():
+                    async with ledger.run(agent_id="agent-busy") as run, run.step() as step:
+                        step.usage(prompt_tokens=10, completion_tokens=1)
+                    written.append(run.run_id)
+                    (found,) = await ledger.list_runs(run_id=run.run_id)
+                    assert (found.status, found.num_steps) == ("completed", 1)
+                    if len(written) == 3:
+                        begun.set()
+
+            writing = asyncio.create_task(write())
+            await begun.wait()
+            replayed = await ledger.replay(switch=True)
+            at_switch = len(written)
+            while len(written) < at_switch + 3:
+                await asyncio.sleep(0)
+                assert not writing.done(), writing.exception()
+            done.set()
+            await writing
+            assert replayed.live is not None
+            assert at_switch > 3, "runs were recorded and read while the replay ran"
+            listed = await ledger.list_runs(agent_id="agent-busy", limit=1000)
+            assert {run.run_id for run in listed} == set(written)
+            assert (await ledger.verify()).clean
+            assert loop is asyncio.get_running_loop()
+
+    asyncio.run(work())
+
+
+def test_a_long_question_is_asked_again_of_the_next_generation(
+    store: Store, live: LiveReadModels, operations: Operations
+) -> None:
+    built = build(store, live.path)
+    asked: list[int] = []
+    inside = threading.Event()
+    answers: list[object] = []
+
+    def question(queries) -> object:
+        asked.append(1)
+        inside.set()
+        if len(asked) == 1:
+            # Only an interrupt ends this one.
+            queries.rows("SELECT sum(a.i * b.i) FROM range(10000000) a(i), range(10000000) b(i)")
+        return queries.rows("SELECT number FROM generation")
+
+    asking = threading.Thread(target=lambda: answers.append(live.ask(question)))
+    asking.start()
+    inside.wait()
+    operations.switch(built.number)
+    asking.join()
+    assert len(asked) == 2
+    assert answers == [[{"number": built.number}]]
+
+
+def test_questions_of_many_threads_are_all_answered_through_many_switches(
+    store: Store, live: LiveReadModels, operations: Operations
+) -> None:
+    built = build(store, live.path)
+    stop = threading.Event()
+    answers: list[set[int]] = []
+    failures: list[BaseException] = []
+
+    def ask() -> None:
+        seen: set[int] = set()
+        try:
+            while not stop.is_set():
+                (row,) = live.ask(lambda q: q.rows("SELECT count(*) AS n FROM runs"))
+                seen.add(row["n"])
+        except BaseException as e:
+            failures.append(e)
+        answers.append(seen)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in (built.number, 1) * 4:
+        operations.switch(number)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert set().union(*answers) == {live.generation.rows()["runs"]}
+
+
+def test_what_live_takes_in_during_a_comparison_is_not_seen_by_it(
+    store: Store, read_models: Path, fix
+) -> None:
+    fix()
+    live = open_live(store, read_models)
+    with live.snapshot() as snapshot:
+        ((before,),) = snapshot.db.execute("SELECT count(*) FROM runs").fetchall()
+        with live.generation.transaction() as db:
+            db.execute("DELETE FROM runs")
+        assert snapshot.db.execute("SELECT count(*) FROM runs").fetchall() == [(before,)]
+    assert live.generation.rows()["runs"] == 0
+    live.close()
+
+
+def test_a_gate_lets_nobody_in_while_one_is_alone() -> None:
+    gate = Gate()
+    log: list[str] = []
+    inside = threading.Event()
+    leave = threading.Event()
+
+    def pass_through(name: str) -> None:
+        with gate.open():
+            log.append(name)
+            inside.set()
+            leave.wait()
+
+    first = threading.Thread(target=pass_through, args=("first",))
+    first.start()
+    inside.wait()
+    with gate.alone(leave.set):
+        log.append("alone")
+        second = threading.Thread(target=pass_through, args=("second",))
+        second.start()
+        assert gate.shut
+        log.append("still alone")
+    second.join()
+    first.join()
+    assert log == ["first", "alone", "still alone", "second"]

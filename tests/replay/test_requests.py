@@ -1,0 +1,168 @@
+"""An operator's orders while another process, a real one, holds the read models."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from replaying import cache_reads, contents
+
+from projections.generations import Generations
+from projections.replay import build
+from projections.requests import RequestServer, request
+from runledger import RunLedger
+from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked
+from runledger.store import Store
+
+HERE = Path(__file__).parent
+
+
+class Holder:
+    """The other process."""
+
+    def __init__(self, url: str, path: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "holder.py"), url, str(path)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.first = self._line()
+
+    def _line(self) -> int:
+        assert self.process.stdout is not None
+        return int(self.process.stdout.readline())
+
+    def cache_reads(self) -> int:
+        """Ask it what it counts."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self._line()
+
+
+@pytest.fixture
+def holder(url: str, read_models: Path, fix) -> Iterator[Holder]:
+    """A process that holds read models made by the SQL with the bug, mended since."""
+    held = Holder(url, read_models)
+    fix()
+    yield held
+    held.process.kill()
+    held.process.wait()
+
+
+def test_compare_and_switch_are_done_by_the_process_that_holds_the_file(
+    holder: Holder, url: str, read_models: Path, tmp_path: Path
+) -> None:
+    right = sum(cache_reads(tmp_path / "runs.db")[0].values())
+    assert holder.first == 2 * right
+
+    async def operate() -> None:
+        with pytest.raises(ReadModelsLocked):
+            await RunLedger.open(url, read_models).__aenter__()
+        async with RunLedger.open(url, read_models, live=False) as ledger:
+            out = tmp_path / "diff.parquet"
+            dry = await ledger.replay(out=out, max_changed="1%")
+            assert dry.comparison is not None
+            assert [r.partition(":")[0] for r in dry.exceeded] == ["runs", "usage_totals"]
+            assert out.exists()
+            assert dry.comparison.explanations
+            assert holder.cache_reads() == 2 * right
+            assert [p.kind for p in (await ledger.verify(sample=20)).problems] == []
+            part = await ledger.replay(selection=_of_failed())
+            assert part.radius is not None
+            assert part.radius.runs > 50
+            done = await ledger.replay(switch=True)
+            assert done.live is not None
+            assert holder.cache_reads() == right
+            await ledger.switch_generation(1)
+            assert holder.cache_reads() == 2 * right
+            with pytest.raises(NotFound):
+                await ledger.generation(99)
+            with pytest.raises(ReadModelsError, match="generation with id 99 not found"):
+                await ledger.switch_generation(99)
+
+    asyncio.run(operate())
+
+
+def _of_failed():
+    from projections.selection import selection
+
+    return selection(events_of_type=["run.failed"])
+
+
+def test_a_replay_beside_a_held_file_equals_one_without(
+    holder: Holder, store: Store, read_models: Path, tmp_path: Path
+) -> None:
+    beside = Generations(read_models).file(build(store, read_models).number)
+    alone = Generations(tmp_path / "alone.duckdb")
+    assert contents(beside) == contents(alone.file(build(store, alone.path).number))
+
+
+def test_a_holder_that_dies_over_a_request_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "runs.duckdb"
+    program = f"""
+import time
+from pathlib import Path
+from projections.requests import RequestServer
+def serve(verb, arguments):
+    print("asked", flush=True)
+    time.sleep(60)
+server = RequestServer(Path({str(path)!r}), serve)
+print("serving", flush=True)
+time.sleep(60)
+"""
+    server = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout is not None
+    assert server.stdout.readline() == "serving\n"
+    failed: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            request(path, "switch", number=2)
+        except ReadModelsError as e:
+            failed.append(e)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert server.stdout.readline() == "asked\n"
+    server.send_signal(signal.SIGKILL)
+    server.wait()
+    asking.join()
+    assert "ended while it was asked to switch" in str(failed[0])
+
+
+def test_a_request_that_came_too_late_is_not_served(tmp_path: Path) -> None:
+    path = tmp_path / "runs.duckdb"
+    with pytest.raises(ReadModelsLocked):
+        request(path, "switch", patience=0, number=2)
+    served: list[str] = []
+    folder = Generations(path).folder / "requests"
+    assert list(folder.iterdir()) == []
+    (folder / "old.json").write_text('{"verb": "switch", "arguments": {}, "expires": 1}')
+    (folder / "nonsense.json").write_text("{")
+    server = RequestServer(path, lambda verb, _: served.append(verb) or "done")
+    assert request(path, "verify") == "done"
+    server.close()
+    assert served == ["verify"]
+    assert list(folder.iterdir()) == []
+
+
+def test_a_bug_in_the_other_process_is_told_and_survived(tmp_path: Path) -> None:
+    path = tmp_path / "runs.duckdb"
+    server = RequestServer(path, lambda verb, _: str(1 / 0) if verb == "switch" else "fine")
+    with pytest.raises(ReadModelsError, match="ZeroDivisionError"):
+        request(path, "switch")
+    assert request(path, "verify") == "fine"
+    server.close()
