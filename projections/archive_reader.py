@@ -5,8 +5,8 @@ from typing import Any
 
 import duckdb
 
-from projections import batch
 from projections.archive import SQL, Archive, ArchivedFile, Segment
+from projections.event_tables import shapes_digest
 
 
 class _Files:
@@ -30,34 +30,30 @@ class _Files:
 
 
 class ArchivedEvents:
-    """Events of some segments with after < position <= upto; see batch.TypedEvents."""
+    """Events of some segments with after < position <= upto; see batch.ArchivedEvents."""
 
     def __init__(self, files: _Files, segments: Sequence[Segment], after: int, upto: int) -> None:
         self._files = files
         self._columns = [segment.columns for segment in segments]
         self._raw = [segment.raw for segment in segments]
-        self._current = {segment.shape for segment in segments} == {batch.shape_digest()}
+        self.typed = {segment.shape for segment in segments} == {shapes_digest()}
         self._after = after
         self._upto = upto
 
-    def load(self, db: Any) -> None:
-        """Fill the table `feed.parsed`."""
-        self._name(db)
-        if self._current:
-            db.execute(SQL["load"])
-            return
-        self._files.check(*self._raw)
-        db.execute(SQL["archived_log"])
-        db.execute(SQL["parse"])
-        db.execute(SQL["drop_archived_log"])
+    def name(self, db: Any) -> None:
+        """Make them readable as `log_batch`."""
+        self._choose(db)
+        if not self.typed:
+            self._files.check(*self._raw)
+        db.execute(SQL["typed" if self.typed else "raw"])
 
     def unread(self, db: Any) -> None:
         """Make the temporary table `unread`."""
-        self._name(db)
+        self._choose(db)
         self._files.check(*self._raw)
         db.execute(SQL["unread"])
 
-    def _name(self, db: Any) -> None:
+    def _choose(self, db: Any) -> None:
         """Say which files and positions are meant; every connection has its own variables."""
         db.execute(SQL["columns_of"], {"files": self._files.check(*self._columns)})
         db.execute(SQL["raw_of"], {"files": self._files.paths(*self._raw)})

@@ -11,7 +11,9 @@ import duckdb
 from projections import batch
 from projections.archive import SQL, Archive, ArchivedFile, Segment, open_to_write
 from projections.durable_file import put_in_place
+from projections.event_tables import event_tables, shapes_digest, table_name
 from runledger.errors import ArchiveError
+from runledger.sql_file import render
 from runledger.store import Store, arrow
 from runledger.store.protocol import StoredRow
 
@@ -96,6 +98,7 @@ class _Scratch:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._loaded = batch.NOTHING
         self._db: Any = duckdb.connect()
 
     def __enter__(self) -> "_Scratch":
@@ -121,7 +124,7 @@ class _Scratch:
             after=after,
             last=last.position,
             events=events,
-            shape=batch.shape_digest(),
+            shape=shapes_digest(),
             last_event=_digest(last),
             columns=self._write("write_columns", f"events-{span}"),
             raw=self._write("write_raw", f"raw-{span}"),
@@ -138,11 +141,19 @@ class _Scratch:
             contents=arrow.optional_binary(contents),
         )
         self._db.register("log_chunk", columns)
-        for name in ("columns", "raw") if begin else ():
-            self._db.execute(SQL[name])
-        for name in ("add_columns", "add_raw"):
-            self._db.execute(SQL[name])
+        self._loaded = batch.load(self._db, columns, self._loaded)
+        if begin:
+            self._begin()
+        for name in {table_name(known) for known in self._loaded.topics}:
+            self._db.execute(render(SQL["add_columns"], table=name))
+        self._db.execute(SQL["add_raw"])
         self._db.unregister("log_chunk")
+
+    def _begin(self) -> None:
+        both = f" {SQL['and']} "
+        parts = [render(SQL["no_columns"], table=table.name) for table in event_tables().values()]
+        self._db.execute(f"{SQL['columns']} {both.join(parts)}")
+        self._db.execute(SQL["raw_columns"])
 
     def _write(self, statement: str, name: str) -> ArchivedFile:
         part = self._folder / f".{name}.part"

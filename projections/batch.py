@@ -1,42 +1,44 @@
-"""A batch: consecutive events of the log, as the typed relation that every projection reads."""
+"""A batch: consecutive events of the log, as the tables that every projection reads."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
+from projections.event_tables import STRANGE, EventTable, event_tables
+from projections.read_models import ROOT
 from runledger.errors import LedgerError
-from runledger.events import CATALOGUE, Event, RunDeleted
-from runledger.sql_file import statements
+from runledger.events import CATALOGUE
+from runledger.sql_file import fill, parse, quoted, render, statements
 from runledger.store import arrow
 from runledger.store.codec import today
 
-SQL: Final = statements(Path(__file__).with_name("batch.sql"))
-_MACROS: Final = ("shape", "nameless", "lacking", "has", "present", "typed_facts")
+SQL: Final = statements(ROOT / "batch.sql")
+DERIVED: Final = parse((ROOT / "derived.sql").read_text(encoding="utf-8"))
 
 
-class Extent(NamedTuple):
-    """What a batch holds: Python must see `unread` events; `parked` is of the whole generation."""
+class Loaded(NamedTuple):
+    """What the event tables hold; Python must see `unread` of the events."""
 
     events: int
     last: int
     unread: int
     topics: frozenset[str]
-    parked: bool
 
-    @property
-    def deletes(self) -> bool:
-        """Whether the batch deletes a run."""
-        return RunDeleted.topic in self.topics
+
+NOTHING: Final = Loaded(0, 0, 0, frozenset())
+_MISFIT: Final = "a value does not fit the column that projections read it from"
 
 
 @runtime_checkable
-class TypedEvents(Protocol):
-    """Events whose facts were parsed before; see projections.archive_reader."""
+class ArchivedEvents(Protocol):
+    """Events that lie in files; see projections.archive_reader."""
 
-    def load(self, db: Any) -> None:
-        """Fill the table `feed.parsed`."""
+    typed: bool
+    """Whether they have the columns of today's event tables already."""
+
+    def name(self, db: Any) -> None:
+        """Make them readable as `log_batch`."""
 
     def unread(self, db: Any) -> None:
         """Make the temporary table `unread`."""
@@ -49,94 +51,159 @@ def events_digest() -> str:
         (topic, event.revision, sorted((n, str(f)) for n, f in event.model_fields.items()))
         for topic, event in sorted(CATALOGUE.items())
     ]
-    return sha256(repr((known, sorted(SQL.items()))).encode()).hexdigest()
-
-
-@cache
-def shape_digest() -> str:
-    """Return the SHA-256 of how facts become columns: while it is the same, so are the columns."""
-    return sha256("\0".join(SQL[name] for name in _MACROS).encode()).hexdigest()
+    made = sorted(SQL.items()), [statement.sql for statement in DERIVED]
+    return sha256(repr((known, list(event_tables().values()), made)).encode()).hexdigest()
 
 
 def prepare(db: Any) -> None:
-    """Make the tables and macros that read facts; once per connection."""
-    db.execute(SQL["revisions"])
-    for macro in _MACROS:
-        db.execute(SQL[macro])
-    db.execute(
-        SQL["known"],
-        {
-            "topics": list(CATALOGUE),
-            "revisions": [event.revision for event in CATALOGUE.values()],
-            "required": [_required(event) for event in CATALOGUE.values()],
-        },
-    )
+    """Make the event tables, empty; for the connection that loads them."""
+    db.execute(SQL["feed"])
+    for table in event_tables().values():
+        _empty(db, table)
 
 
-def _required(event: type[Event]) -> int:
-    """Return how many facts every event of the topic has, and no event of another may lack."""
-    return 1 + len(event.model_fields.keys() - event.contents - _optional())
-
-
-@cache
-def _optional() -> frozenset[str]:
-    """Return the facts that some event may be stored without: those that can be None."""
-    return frozenset(
-        name
-        for event in CATALOGUE.values()
-        for name, field in event.model_fields.items()
-        if not field.is_required() and field.get_default(call_default_factory=True) is None
-    )
-
-
-def load(db: Any, events: Any) -> None:
-    """Fill the table `feed.parsed` from Arrow, or from events that are typed already."""
-    if isinstance(events, TypedEvents):
-        events.load(db)
-        return
-    db.register("log_batch", events)
-    db.execute(SQL["parse"])
-    db.unregister("log_batch")
-
-
-def read(db: Any) -> Extent:
-    """Make the relation `typed` of what was loaded."""
-    db.execute(SQL["typed"])
-    return extent(db)
-
-
-def extent(db: Any) -> Extent:
-    """Return what `typed` holds."""
-    ((events, last, unread, topics, parked),) = db.execute(SQL["extent"]).fetchall()
-    return Extent(events, last or 0, unread, frozenset(topics), parked)
-
-
-def mend(db: Any, events: Any) -> Mapping[int, str]:
-    """Bring the unread events to today's shape; return the reason by position where that fails."""
-    poison: dict[int, str] = {}
-    if isinstance(events, TypedEvents):
-        events.unread(db)
+def load(db: Any, events: Any, before: Loaded) -> Loaded:
+    """Fill the event tables from Arrow or an archive; `before` is what they held."""
+    archived = isinstance(events, ArchivedEvents)
+    if archived:
+        events.name(db)
     else:
-        db.execute(SQL["unread"])
-    shaped = []
-    for position, stream, version, topic, facts in db.execute(SQL["unread_events"]).fetchall():
-        try:
-            shaped.append((position, stream, version, topic, today(stream, version, topic, facts)))
-        except LedgerError as e:
-            poison[position] = str(e)
-    position, stream, version, topic, facts = zip(*shaped, strict=True) if shaped else ((),) * 5
-    db.register(
-        "log_batch",
-        arrow.table(
-            position=arrow.int64(position),
-            stream=arrow.string(stream),
-            version=arrow.int64(version),
-            topic=arrow.string(topic),
-            facts=arrow.binary(facts),
-        ),
-    )
-    db.execute(SQL["reshape"])
-    db.unregister("log_batch")
-    for (misfit,) in db.execute(SQL["misfits"]).fetchall():
-        poison[misfit] = "a value does not fit the column that projections read it from"
-    return poison
+        db.register("log_batch", events)
+    rows = "typed_before" if archived and events.typed else "typed"
+    found = db.execute(SQL["topics"]).fetchall()
+    topics = frozenset(topic for topic, *_ in found)
+    tables = [table for topic, table in event_tables().items() if topic in topics]
+    for table in tables:
+        _fill(db, SQL["filled"], table.name, table, rows)
+    for topic in before.topics & CATALOGUE.keys() - topics:
+        _empty(db, event_tables()[topic])
+    parts = [(table.name, table.envelope) for table in tables]
+    if topics - CATALOGUE.keys():
+        head = render(SQL["filled"], table=STRANGE)
+        db.execute(f"{head} {SQL['untyped']}", {"topics": list(CATALOGUE)})
+        parts.append((STRANGE, ["position", "stream", "version", "topic", "doubtful", "facts"]))
+    _unite(db, SQL["batch"], "feed.main", parts)
+    ((unread,),) = db.execute(SQL["unread"]).fetchall()
+    last = max((last for *_, last in found), default=0)
+    return Loaded(sum(count for _, count, _ in found), last, unread, topics)
+
+
+def _fill(db: Any, head: str, name: str, table: EventTable, rows: str) -> None:
+    optional = [fact for fact in table.facts if fact not in table.required]
+    pieces = {
+        "required": _count(table.required),
+        "optional": _count(optional),
+        "columns": _names(("position", "stream", "version", "topic", *table.facts, "doubtful")),
+    }
+    parameters: dict[str, Any] = {"topic": table.topic}
+    if rows == "typed":
+        parameters["shape"] = table.shape
+        parameters["revision"] = table.revision
+        parameters["required"] = len(table.required)
+    db.execute(f"{render(head, table=name)} {fill(SQL[rows], **pieces)}", parameters)
+
+
+def _empty(db: Any, table: EventTable) -> None:
+    statement = f"{render(SQL['filled'], table=table.name)} {SQL['none']}"
+    db.execute(statement, {"shape": table.shape})
+
+
+def _unite(db: Any, head: str, where: str, parts: Iterable[tuple[str, Sequence[str]]]) -> None:
+    pieces = [
+        fill(SQL["part"], columns=_names(columns), table=f"{where}.{quoted(name)}")
+        for name, columns in parts
+    ]
+    db.execute(" ".join((head, SQL["nothing"], *pieces)))
+
+
+def _count(facts: Iterable[str]) -> str:
+    return " + ".join(render(SQL["has"], fact=fact) for fact in facts)
+
+
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(map(quoted, columns))
+
+
+class Batch:
+    """What a fold sees of the event tables, through its own connection.
+
+    Mostly that is everything that was loaded. Where some of it is left out, or had to be brought
+    into today's shape, views of the same names lie before the tables until the next batch.
+    """
+
+    def __init__(self, db: Any) -> None:
+        self._db = db
+        # An engine on the same connection may have left some.
+        self._hidden = [name for (name,) in db.execute(SQL["hidden"]).fetchall()]
+        db.execute(SQL["search"])
+        db.execute(SQL["given"])
+
+    def whole(self) -> None:
+        """See everything, as it is loaded at this moment and until the transaction ends."""
+        for name in self._hidden:
+            self._db.execute(render(SQL["whole"], table=name))
+        self._hidden = []
+        self._db.execute(SQL["look"])
+
+    def begin_part(self) -> None:
+        """Leave nothing out so far: the table `left_out` is empty."""
+        self.whole()
+        self._db.execute(SQL["loaded"])
+        self._db.execute(SQL["left_out"])
+
+    def mend(self, loaded: Loaded, events: Any) -> Mapping[int, str]:
+        """See today's shape of what is not left out; return the reason, by position, where there
+        is none."""
+        poison, reshaped = self._reshape(events) if loaded.unread else ({}, frozenset())
+        tables = [table for topic, table in event_tables().items() if topic in loaded.topics]
+        for table in tables:
+            pieces = [render(SQL["projected"], table=table.name)]
+            if table.topic in reshaped:
+                pieces.append(render(SQL["reshaped"], table=_reshaped(table)))
+            self._db.execute(" ".join(pieces))
+            self._hidden.append(table.name)
+        parts = [(table.name, table.envelope) for table in tables]
+        _unite(self._db, SQL["batch_apart"], "temp.main", parts)
+        self._hidden.append("batch")
+        return poison
+
+    def _reshape(self, events: Any) -> tuple[dict[int, str], frozenset[str]]:
+        db, poison, shaped = self._db, {}, []
+        if isinstance(events, ArchivedEvents):
+            events.unread(db)
+        else:
+            db.execute(SQL["unread_events"])
+        for position, stream, version, topic, facts in db.execute(SQL["give_unread"]).fetchall():
+            try:
+                shaped.append(
+                    (position, stream, version, topic, today(stream, version, topic, facts))
+                )
+            except LedgerError as e:
+                poison[position] = str(e)
+        position, stream, version, topic, facts = zip(*shaped, strict=True) if shaped else ((),) * 5
+        db.register(
+            "log_batch",
+            arrow.table(
+                position=arrow.int64(position),
+                stream=arrow.string(stream),
+                version=arrow.int64(version),
+                topic=arrow.string(topic),
+                facts=arrow.binary(facts),
+            ),
+        )
+        for name in set(topic):
+            table = event_tables()[name]
+            _fill(db, SQL["filled_apart"], _reshaped(table), table, "typed")
+            found = db.execute(render(SQL["misfits"], table=_reshaped(table))).fetchall()
+            poison.update(dict.fromkeys((misfit for (misfit,) in found), _MISFIT))
+        db.unregister("log_batch")
+        return poison, frozenset(topic)
+
+    def delete(self) -> None:
+        """Leave out what the batch has of runs that it deletes; they are in the table `deleted`."""
+        self._db.execute(SQL["deleted"])
+        self._db.execute(SQL["leave_out_deleted"])
+
+
+def _reshaped(table: EventTable) -> str:
+    return f"reshaped_{table.name}"

@@ -1,14 +1,17 @@
 """The engine: folds the log into a generation in batches, one transaction each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import duckdb
 
-from projections import batch, parking
+from projections import parking
+from projections.batch import DERIVED, Batch, Loaded
 from projections.feed import Feed, Span
 from projections.generation import Generation
 from runledger.errors import ProjectionFailed
+from runledger.events import CATALOGUE, RunDeleted
+from runledger.sql_file import Statement
 from runledger.store.protocol import LogReader
 
 BATCH_EVENTS: Final = 50_000
@@ -46,7 +49,8 @@ class Engine:
         self._feed = Feed(generation.cursor(), reader)
         self._batch_events = batch_events
         with generation.transaction() as db:
-            batch.prepare(db)
+            self._seen = Batch(db)
+        self._left = frozenset(CATALOGUE)
         self.position = generation.position
 
     def catch_up(self, upto: int, progress: Progress | None = None) -> int:
@@ -107,50 +111,51 @@ class Engine:
         with self._generation.transaction() as db:
             return parking.next_retried(db, after)
 
-    def _apply(self, span: Span, *, retry: bool = False) -> batch.Extent | None:
+    def _apply(self, span: Span, *, retry: bool = False) -> Loaded | None:
         """Fold a batch, or what it has of parked events; return what it holds, None for nothing."""
         where, count = "batch", 0
         try:
-            events = self._feed.take(span)
-            if events is None:
+            taken = self._feed.take(span)
+            if taken is None or not taken.loaded.events:
                 return None
+            found = taken.loaded
+            count = found.events
             with self._generation.transaction() as db:
-                found = batch.read(db)
-                count = found.events
-                if not count:
-                    return None
+                settle = parking.settle_retried if retry else parking.settle
+                topics = settle(db, self._seen, taken)
                 if not retry and found.last < span.upto:
                     self._feed.foresee(span._replace(after=found.last))
-                settled = parking.take_up(db) if retry else found
-                parking.settle(db, events, settled)
-                db.execute(batch.SQL["said"])
-                for model in self._generation.models:
-                    if not model.wants(settled.topics):
-                        continue
-                    for name, statement in model.apply.items():
-                        where = f"{model.name}/apply.sql: {name}"
-                        db.execute(statement)
-                if settled.deletes:
-                    # In reverse, as anything is taken down: a model that sums another's rows must
-                    # still find them.
-                    for model in reversed(self._generation.models):
-                        for name, statement in model.delete.items():
-                            where = f"{model.name}/delete.sql: {name}"
-                            db.execute(statement)
+                for place, statement in self._statements(topics):
+                    if statement.wanted(topics, self._left):
+                        where = place
+                        db.execute(statement.sql)
                 if retry:
                     parking.put_back(db)
                 else:
                     self._generation.advance(found.last)
+            self._left = topics
         except duckdb.Error as e:
             if count and isinstance(e, _REFUSED):
                 raise _Refused(where, count, e) from e
             raise ProjectionFailed(f"{where}: after position {span.after}: {_first_line(e)}") from e
         return found
 
+    def _statements(self, topics: frozenset[str]) -> Iterator[tuple[str, Statement]]:
+        models = self._generation.models
+        for statement in DERIVED:
+            yield f"derived.sql: {statement.name}", statement
+        for model in models:
+            for statement in model.apply:
+                yield f"{model.name}/apply.sql: {statement.name}", statement
+        # In reverse, as anything is taken down: a model that sums another's rows must still find
+        # them.
+        for model in reversed(models) if RunDeleted.topic in topics else ():
+            for statement in model.delete:
+                yield f"{model.name}/delete.sql: {statement.name}", statement
+
     def _single(self, after: int, park: Callable[[Any, str], None], reason: str) -> None:
         self._feed.take(Span(after, _LAST, 1))
         with self._generation.transaction() as db:
-            batch.read(db)
             park(db, reason)
 
 

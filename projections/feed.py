@@ -3,6 +3,8 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+import nanoarrow as na
+
 from projections import batch
 from runledger.store.protocol import LogReader
 
@@ -15,23 +17,30 @@ class Span(NamedTuple):
     limit: int
 
 
-class Feed:
-    """Fills the table `feed.parsed` through a connection of its own.
+class Taken(NamedTuple):
+    """Events as they were read, and what the event tables hold of them."""
 
-    A reader's transaction sees the table as it was when it first looked, so it is filled anew while
-    the batch in it is folded.
+    events: Any
+    loaded: batch.Loaded
+
+
+class Feed:
+    """Fills the event tables through a connection of its own.
+
+    A reader's transaction sees the tables as they were when it first looked, so they are filled
+    anew while the batch in them is folded.
     """
 
     def __init__(self, db: Any, reader: LogReader) -> None:
         self._db = db
         self._reader = reader
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="runledger-feed")
-        self._ahead: tuple[Span, Future[Any]] | None = None
-        db.execute(batch.SQL["feed"])
+        self._ahead: tuple[Span, Future[Taken | None]] | None = None
+        self._loaded = batch.NOTHING
         batch.prepare(db)
 
-    def take(self, span: Span) -> Any:
-        """Load a batch and return its events as they were read; None where there are none."""
+    def take(self, span: Span) -> Taken | None:
+        """Load a batch; None where there are no events."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             foreseen, loading = ahead
@@ -54,8 +63,12 @@ class Feed:
             self._ahead[1].exception()
             self._ahead = None
 
-    def _load(self, span: Span) -> Any:
+    def _load(self, span: Span) -> Taken | None:
         events = self._reader.read(*span)
-        if events is not None:
-            batch.load(self._db, events)
-        return events
+        if events is None:
+            return None
+        if not isinstance(events, batch.ArchivedEvents):
+            # Some readers give a stream, which can be read once; here it is read once per topic.
+            events = na.ArrayStream(events).read_all()
+        self._loaded = batch.load(self._db, events, self._loaded)
+        return Taken(events, self._loaded)

@@ -4,8 +4,10 @@ in mind, so that all other runs go on."""
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from projections import batch
+from projections.batch import Batch
+from projections.feed import Taken
 from projections.read_models import ROOT
+from runledger.events import RunDeleted
 from runledger.sql_file import statements
 
 SQL: Final = statements(ROOT / "parking.sql")
@@ -41,21 +43,40 @@ def counts(db: Any) -> tuple[int, int]:
     return streams, events
 
 
-def settle(db: Any, events: Any, found: batch.Extent) -> None:
-    """Make the relation `batch`: `typed` in today's shape, without what is parked or deleted.
+def any_parked(db: Any) -> bool:
+    """Whether the generation of a connection has anything parked."""
+    ((found,),) = db.execute(SQL["any"]).fetchall()
+    return bool(found)
+
+
+def settle(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
+    """Leave out of a batch what is parked or deleted; return the topics of the batch.
 
     Deleted runs are in the table `deleted`, which is there only where the batch deletes some.
     """
-    if not (found.unread or found.deletes or found.parked):
-        db.execute(batch.SQL["whole"])
-        return
-    poison = batch.mend(db, events) if found.unread else {}
-    db.execute(batch.SQL["legible" if found.unread else "all_legible"])
-    db.execute(batch.SQL["deleted"])
-    db.execute(batch.SQL["left_out"])
-    if found.parked or poison:
+    loaded = taken.loaded
+    holds_parked = any_parked(db)
+    if not (loaded.unread or holds_parked or RunDeleted.topic in loaded.topics):
+        seen.whole()
+        return loaded.topics
+    seen.begin_part()
+    poison = seen.mend(loaded, taken.events)
+    seen.delete()
+    if holds_parked or poison:
         _park(db, poison)
-    db.execute(batch.SQL["part"])
+    return loaded.topics
+
+
+def settle_retried(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
+    """Leave out of a batch all but the events that are tried again, which are parked no more;
+    return the topics of these."""
+    seen.begin_part()
+    for name in ("retried", "only_retried", "take_up_events", "take_up"):
+        db.execute(SQL[name])
+    poison = seen.mend(taken.loaded, taken.events)
+    seen.delete()
+    _park(db, poison)
+    return frozenset(topic for (topic,) in db.execute(SQL["retried_topics"]).fetchall())
 
 
 def _park(db: Any, poison: Mapping[int, str]) -> None:
@@ -65,7 +86,7 @@ def _park(db: Any, poison: Mapping[int, str]) -> None:
 
 
 def park_one(db: Any, reason: str) -> None:
-    """Park the stream of the one event in `typed`."""
+    """Park the stream of the one event that is loaded."""
     db.execute(SQL["park"], {"reason": reason})
 
 
@@ -80,13 +101,6 @@ def next_retried(db: Any, after: int) -> int | None:
     return None if position is None else int(position)
 
 
-def take_up(db: Any) -> batch.Extent:
-    """Reduce `typed` to the events that are tried again, which are parked no more."""
-    for name in ("retried", "only_retried", "take_up_events", "take_up"):
-        db.execute(SQL[name])
-    return batch.extent(db)
-
-
 def put_back(db: Any) -> None:
     """Keep parked what failed in the batch, and until it is tried what lies beyond."""
     db.execute(SQL["hold"])
@@ -94,6 +108,6 @@ def put_back(db: Any) -> None:
 
 
 def fail_again(db: Any, reason: str) -> None:
-    """Keep the stream of the one event in `typed` parked, and try it no further."""
+    """Keep the stream of the one event that is loaded parked, and try it no further."""
     db.execute(SQL["fail_again"], {"reason": reason})
     db.execute(SQL["hold_one"])

@@ -9,23 +9,23 @@ SELECT stream, min(position) AS position, arg_min(reason, position) AS reason
 FROM (
     SELECT stream, position, reason FROM parked_runs
     UNION ALL
-    SELECT t.stream, t.position, p.reason FROM typed t JOIN poison p USING (position)
+    SELECT l.stream, l.position, p.reason FROM loaded l JOIN poison p USING (position)
 ) found
 ANTI JOIN deleted d ON d.run_id = found.stream AND d.position > found.position
 GROUP BY stream;
 
 -- park_runs: streams that this batch parks
 INSERT INTO parked_runs BY NAME
-SELECT t.stream, t.position, t.version, t.topic, n.reason
-FROM typed t JOIN parked_now n ON n.stream = t.stream AND n.position = t.position
-ANTI JOIN parked_runs p ON p.stream = t.stream
-ORDER BY t.position;
+SELECT l.stream, l.position, l.version, l.topic, n.reason
+FROM loaded l JOIN parked_now n ON n.stream = l.stream AND n.position = l.position
+ANTI JOIN parked_runs p ON p.stream = l.stream
+ORDER BY l.position;
 
 -- parked_batch: the events of the batch that lie there, or beyond
 CREATE OR REPLACE TEMP TABLE parked_batch AS
-SELECT t.position, t.stream, t.version, t.topic
-FROM typed t JOIN parked_now n ON n.stream = t.stream AND n.position <= t.position
-ORDER BY t.position;
+SELECT l.position, l.stream, l.version, l.topic
+FROM loaded l JOIN parked_now n ON n.stream = l.stream AND n.position <= l.position
+ORDER BY l.position;
 
 -- park_events: remember what is left out
 INSERT INTO parked_events BY NAME FROM parked_batch;
@@ -35,7 +35,10 @@ INSERT INTO left_out SELECT position FROM parked_batch;
 
 -- park: the one event of the batch cannot be applied; its stream waits from there
 INSERT INTO parked_runs BY NAME
-SELECT stream, position, version, topic, $reason AS reason FROM typed;
+SELECT stream, position, version, topic, $reason AS reason FROM feed.main.batch;
+
+-- any: whether anything is parked
+SELECT EXISTS (FROM parked_runs);
 
 -- parked: what is parked, the longest first, with the number of events left out
 SELECT r.stream, r.position, r.version, r.topic, r.reason, count(e.position) AS events
@@ -55,10 +58,14 @@ WHERE e.position > $after;
 
 -- retried: of the batch, the events that are tried again
 CREATE OR REPLACE TEMP TABLE retried AS
-FROM typed SEMI JOIN parked_events USING (position) SEMI JOIN released USING (stream);
+FROM loaded SEMI JOIN parked_events USING (position) SEMI JOIN released USING (stream);
 
--- only_retried: the batch is these
-CREATE OR REPLACE TEMP VIEW typed AS FROM retried;
+-- only_retried: all others are left out; the batch is these
+INSERT INTO left_out SELECT position FROM loaded ANTI JOIN retried USING (position);
+DELETE FROM loaded WHERE position IN (FROM left_out);
+
+-- retried_topics: what they are
+SELECT DISTINCT topic FROM retried;
 
 -- take_up_events: they are left out no more, unless they fail again
 DELETE FROM parked_events USING retried t WHERE parked_events.position = t.position;
@@ -78,8 +85,8 @@ ANTI JOIN parked_runs p ON p.stream = e.stream
 GROUP BY e.stream;
 
 -- fail_again: the one event of the batch fails again, maybe for another reason
-UPDATE parked_runs SET reason = $reason FROM typed t
-WHERE parked_runs.stream = t.stream AND parked_runs.position = t.position;
+UPDATE parked_runs SET reason = $reason FROM feed.main.batch b
+WHERE parked_runs.stream = b.stream AND parked_runs.position = b.position;
 
 -- hold_one: its stream is not tried further
-DELETE FROM released USING typed t WHERE released.stream = t.stream;
+DELETE FROM released USING feed.main.batch b WHERE released.stream = b.stream;

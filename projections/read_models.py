@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from runledger.errors import ReadModelsError
-from runledger.sql_file import parse
+from runledger.sql_file import Statement, parse
 
 ROOT = Path(__file__).parent
 BESIDE: Final = "RUNLEDGER_PROJECTIONS"
 PIECES: Final = ("schema", "apply", "delete")
 _TABLE: Final = re.compile(r"((?:^--.*\n)+)CREATE TABLE (\w+)", re.MULTILINE)
 _KEY: Final = re.compile(r"\bKey: (\w+(?:, \w+)*)")
-_EVENTS: Final = re.compile(r"\bEvents: ([a-z_.]+(?:, [a-z_.]+)*)\.")
 _COMMENT: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
 
 
@@ -31,13 +30,13 @@ class ReadModel:
     delete_sql: str = ""
 
     @cached_property
-    def apply(self) -> dict[str, str]:
-        """The statements that fold a batch, by name, in order."""
+    def apply(self) -> list[Statement]:
+        """The statements that fold a batch, in order."""
         return parse(self.apply_sql)
 
     @cached_property
-    def delete(self) -> dict[str, str]:
-        """The statements that take deleted runs out, by name, in order."""
+    def delete(self) -> list[Statement]:
+        """The statements that take deleted runs out, in order."""
         return parse(self.delete_sql)
 
     @cached_property
@@ -45,16 +44,6 @@ class ReadModel:
         """SHA-256 of the SQL that makes the rows; a comment makes no rows."""
         pieces = (self.schema, self.apply_sql, self.delete_sql)
         return sha256(_COMMENT.sub("", "\n\0\n".join(pieces)).encode()).hexdigest()
-
-    @cached_property
-    def topics(self) -> frozenset[str] | None:
-        """The events that the rows are made of, as schema.sql says: `Events: …`; None for all."""
-        found = _EVENTS.findall(re.sub(r"\n--", "", self.schema))
-        return frozenset(topic for line in found for topic in line.split(", ")) or None
-
-    def wants(self, topics: frozenset[str]) -> bool:
-        """Whether a batch with these topics is for this read model."""
-        return self.topics is None or not self.topics.isdisjoint(topics)
 
     @cached_property
     def keys(self) -> dict[str, tuple[str, ...]]:

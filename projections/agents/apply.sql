@@ -1,4 +1,4 @@
--- changes: what the batch says of each agent
+-- changes [agent.registered, run.created, run.completed, run.failed, run.cancelled]: of each agent
 CREATE OR REPLACE TEMP TABLE agent_changes AS
 SELECT organization, agent_id,
     arg_max({'project_id': project_id, 'name': name, 'agent_type': agent_type}, position)
@@ -10,12 +10,18 @@ SELECT organization, agent_id,
     arg_max(stream, position) FILTER (stop_reason IS NOT NULL) AS ended_run_id,
     arg_max(stop_reason, position) FILTER (stop_reason IS NOT NULL) AS stop_reason,
     max(position) FILTER (stop_reason IS NOT NULL) AS ended_position
-FROM batch
-WHERE topic IN ('agent.registered', 'run.created', 'run.completed', 'run.failed', 'run.cancelled')
+FROM (
+    SELECT position, stream, topic, organization, agent_id, occurred_at, project_id, name, agent_type
+    FROM agent_registered
+    UNION ALL BY NAME
+    SELECT position, stream, topic, organization, agent_id, occurred_at FROM run_created
+    UNION ALL BY NAME
+    SELECT position, stream, topic, organization, agent_id, occurred_at, stop_reason FROM ended
+)
 GROUP BY organization, agent_id;
 
--- merge: later facts replace earlier ones. By position, as a run that was parked is applied after
--- later ones.
+-- merge [agent.registered, run.created, run.completed, run.failed, run.cancelled]: later facts
+-- replace earlier ones. By position, as a run that was parked is applied after later ones.
 MERGE INTO agents AS a USING agent_changes AS c
 ON a.organization = c.organization AND a.agent_id = c.agent_id
 WHEN MATCHED THEN UPDATE SET

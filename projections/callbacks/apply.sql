@@ -1,21 +1,26 @@
--- created: the runs that somebody waits for
+-- created [run.created]: the runs that somebody waits for
 INSERT INTO callbacks BY NAME
 SELECT stream AS run_id, born, organization, agent_id, project_id, callback_url, 'open' AS status,
     FALSE AS redelivery, 0 AS attempts, position AS asked_position
-FROM batch WHERE topic = 'run.created' AND callback_url IS NOT NULL
+FROM run_created WHERE callback_url IS NOT NULL
 ORDER BY position;
 
--- asks: the last end, and the last word that asked for a delivery: an end or a request
+-- asks [run.completed, run.failed, run.cancelled, run.callback_requested]: the last end,
+-- and the last word that asked for a delivery: an end or a request
 CREATE OR REPLACE TEMP TABLE callback_asks AS
 SELECT stream AS run_id, born, max(position) AS position,
     arg_max(topic, position) = 'run.callback_requested' AS redelivery,
     arg_max({'status': topic[5:], 'at': occurred_at, 'webhook_id': stream || '-' || version},
         position) FILTER (topic <> 'run.callback_requested') AS ended
-FROM batch
-WHERE topic IN ('run.completed', 'run.failed', 'run.cancelled', 'run.callback_requested')
+FROM (
+    SELECT position, stream, version, topic, born, occurred_at FROM ended
+    UNION ALL
+    SELECT position, stream, version, topic, born, occurred_at FROM run_callback_requested
+) e SEMI JOIN callbacks c ON c.born = e.born AND c.run_id = e.stream
 GROUP BY stream, born;
 
--- asked: an end begins a delivery of its own, a request begins the same one anew
+-- asked [run.completed, run.failed, run.cancelled, run.callback_requested]: an end begins
+-- a delivery of its own, a request begins the same one anew
 UPDATE callbacks SET
     status = 'pending',
     run_status = CASE WHEN a.ended IS NULL THEN callbacks.run_status ELSE a.ended.status END,
@@ -31,15 +36,16 @@ UPDATE callbacks SET
 FROM callback_asks a
 WHERE callbacks.born = a.born AND callbacks.run_id = a.run_id;
 
--- attempts: every attempt is kept
+-- attempts [run.callback_attempted]: every attempt is kept
 INSERT INTO callback_attempts BY NAME
-SELECT stream AS run_id, born, organization, webhook_id, attempt,
-    coalesce(redelivery, FALSE) AS redelivery, occurred_at AS attempted_at, url, status_code,
-    error, delivered, final, attempt_ns, next_attempt_at, position
-FROM batch WHERE topic = 'run.callback_attempted'
+SELECT stream AS run_id, born, organization, webhook_id, attempt, redelivery,
+    occurred_at AS attempted_at, url, status_code, error, delivered, final, attempt_ns,
+    next_attempt_at, position
+FROM run_callback_attempted
 ORDER BY position;
 
--- tries: the batch's attempts at what is owed; only those after it was asked for settle it
+-- tries [run.callback_attempted]: the batch's attempts at what is owed; only those after it was
+-- asked for settle it
 CREATE OR REPLACE TEMP TABLE callback_tries AS
 SELECT c.run_id, c.born, max(b.attempt) AS attempts,
     arg_max({'at': b.occurred_at, 'status_code': b.status_code, 'error': b.error}, b.position)
@@ -47,12 +53,12 @@ SELECT c.run_id, c.born, max(b.attempt) AS attempts,
     coalesce(bool_or(b.delivered) FILTER (b.position > c.asked_position), FALSE) AS delivered,
     coalesce(bool_or(b.final) FILTER (b.position > c.asked_position), FALSE) AS final,
     arg_max({'at': b.next_attempt_at}, b.position) FILTER (b.position > c.asked_position) AS next
-FROM batch b
+FROM run_callback_attempted b
 JOIN callbacks c ON c.born = b.born AND c.run_id = b.stream AND c.webhook_id = b.webhook_id
-WHERE b.topic = 'run.callback_attempted'
 GROUP BY c.run_id, c.born;
 
--- tried: a delivery that arrived stays delivered, whatever came of attempts beside it
+-- tried [run.callback_attempted]: a delivery that arrived stays delivered, whatever came of attempts
+-- beside it
 UPDATE callbacks SET
     status = CASE WHEN t.delivered OR callbacks.status = 'delivered' THEN 'delivered'
         WHEN t.final THEN 'failed' ELSE callbacks.status END,

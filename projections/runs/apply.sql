@@ -1,47 +1,59 @@
 -- changes: what the batch says of each run, in one row
 CREATE OR REPLACE TEMP TABLE run_changes AS
-SELECT stream AS run_id, born, bool_or(topic = 'run.created') AS created,
-    arg_min(occurred_at, position) FILTER (works) AS started_at,
+SELECT e.run_id, e.born, e.created, e.started_at, e.last_event_at, e.last_recorded_at,
+    e.last_position, f.* EXCLUDE (run_id), coalesce(s.num_steps, 0) AS num_steps,
+    coalesce(s.prompt_tokens, 0) AS prompt_tokens,
+    coalesce(s.completion_tokens, 0) AS completion_tokens,
+    coalesce(s.total_tokens, 0) AS total_tokens, s.fresh_input_tokens, s.cache_read_tokens,
+    s.cache_write_tokens, s.output_tokens, s.reasoning_tokens, a.callback
+FROM (
+    SELECT stream AS run_id, born, bool_or(topic = 'run.created') AS created,
+        arg_min(occurred_at, position) FILTER (NOT coalesce(late, FALSE) AND topic IN ('run.started',
+            'run.step_started', 'run.step_recorded', 'run.messages_recorded',
+            'run.heartbeat_recorded')) AS started_at,
+        max(occurred_at) AS last_event_at,
+        arg_max(recorded_at, position) AS last_recorded_at,
+        max(position) AS last_position
+    FROM batch WHERE born IS NOT NULL
+    GROUP BY stream, born
+) e
+LEFT JOIN (
     -- The last end decides the status; the first one the time and the duration, which a later one
     -- does not have.
-    arg_max(topic, position) FILTER (ends) AS ended_by,
-    arg_max(stop_reason, position) FILTER (ends) AS stop_reason,
-    max(position) FILTER (ends) AS ended_position,
-    arg_min(occurred_at, position) FILTER (ends) AS completed_at,
-    arg_min(run_ns, position) FILTER (ends) AS run_ns,
-    any_value(error_type) FILTER (topic = 'run.failed') AS error_type,
-    any_value(error_message) FILTER (topic = 'run.failed') AS error_message,
-    any_value(error_data) FILTER (topic = 'run.failed') AS error_data,
-    count(*) FILTER (topic = 'run.step_recorded') AS num_steps,
-    coalesce(sum(prompt_tokens), 0)::BIGINT AS prompt_tokens,
-    coalesce(sum(completion_tokens), 0)::BIGINT AS completion_tokens,
-    coalesce(sum(total_tokens), 0)::BIGINT AS total_tokens,
-    sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
-    sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
-    sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
-    sum(output_tokens)::BIGINT AS output_tokens,
-    sum(reasoning_tokens)::BIGINT AS reasoning_tokens,
-    arg_max({'at': occurred_at, 'status_code': status_code, 'error': error}, position)
-        FILTER (topic = 'run.callback_attempted') AS callback,
-    max(occurred_at) AS last_event_at,
-    arg_max(recorded_at, position) AS last_recorded_at,
-    max(position) AS last_position
-FROM (
-    SELECT *, topic IN ('run.completed', 'run.failed', 'run.cancelled') AS ends,
-        NOT coalesce(late, FALSE) AND topic IN ('run.started', 'run.step_started',
-            'run.step_recorded', 'run.messages_recorded', 'run.heartbeat_recorded') AS works
-    FROM batch WHERE born IS NOT NULL
-)
-GROUP BY stream, born;
+    SELECT stream AS run_id, arg_max(topic, position) AS ended_by,
+        arg_max(stop_reason, position) AS stop_reason,
+        max(position) AS ended_position,
+        arg_min(occurred_at, position) AS completed_at,
+        arg_min(run_ns, position) AS run_ns,
+        any_value(error_type) AS error_type, any_value(error_message) AS error_message,
+        any_value(error_data) AS error_data
+    FROM ended GROUP BY stream
+) f ON f.run_id = e.run_id
+LEFT JOIN (
+    SELECT stream AS run_id, count(*) AS num_steps, sum(prompt_tokens)::BIGINT AS prompt_tokens,
+        sum(completion_tokens)::BIGINT AS completion_tokens,
+        sum(total_tokens)::BIGINT AS total_tokens,
+        sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
+        sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
+        sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
+        sum(output_tokens)::BIGINT AS output_tokens,
+        sum(reasoning_tokens)::BIGINT AS reasoning_tokens
+    FROM run_step_recorded GROUP BY stream
+) s ON s.run_id = e.run_id
+LEFT JOIN (
+    SELECT stream AS run_id, arg_max({'at': occurred_at, 'status_code': status_code,
+        'error': error}, position) AS callback
+    FROM run_callback_attempted GROUP BY stream
+) a ON a.run_id = e.run_id;
 
--- tools: the tools that the batch's messages call, by run
+-- tools [run.messages_recorded]: the tools that the batch's messages call, by run
 CREATE OR REPLACE TEMP TABLE run_tools AS
 SELECT run_id, born, list_sort(list(DISTINCT name)) AS names,
     coalesce(list_sort(list(DISTINCT tool_id) FILTER (tool_id IS NOT NULL)), []::VARCHAR[]) AS ids
 FROM said WHERE name IS NOT NULL
 GROUP BY run_id, born;
 
--- insert: the runs that the batch creates
+-- insert [run.created]: the runs that the batch creates
 INSERT INTO runs BY NAME
 SELECT b.stream AS run_id, b.born, b.organization, b.agent_id, b.project_id, b.conversation_id,
     b.base_template_id, b.background,
@@ -56,10 +68,9 @@ SELECT b.stream AS run_id, b.born, b.organization, b.agent_id, b.project_id, b.c
     c.error_data, b.callback_url, c.callback.at AS callback_sent_at,
     c.callback.status_code AS callback_status_code, c.callback.error AS callback_error,
     b.position AS created_position, c.ended_position, c.last_position
-FROM batch b
+FROM run_created b
 JOIN run_changes c ON c.run_id = b.stream
 LEFT JOIN run_tools t ON t.run_id = b.stream
-WHERE b.topic = 'run.created'
 ORDER BY b.position;
 
 -- update: the runs that were there
@@ -101,7 +112,7 @@ UPDATE runs SET
 FROM run_changes c
 WHERE NOT c.created AND runs.born = c.born AND runs.run_id = c.run_id;
 
--- tools_used: add the tools that the run had not used; a list is rewritten whole, so only where needed
+-- tools_used [run.messages_recorded]: add the tools that the run had not used; a list is rewritten whole, so only where needed
 UPDATE runs SET
     tools_used = list_sort(list_distinct(list_concat(runs.tools_used, t.names))),
     tool_ids = list_sort(list_distinct(list_concat(runs.tool_ids, t.ids)))
@@ -109,13 +120,14 @@ FROM run_tools t
 WHERE runs.born = t.born AND runs.run_id = t.run_id
     AND NOT (list_has_all(runs.tools_used, t.names) AND list_has_all(runs.tool_ids, t.ids));
 
--- waits: how long a run waits for a person, by the last word of the batch; an answer ends it
+-- waits [run.messages_recorded, run.tool_calls_denied]: how long a run waits for a person, by the
+-- last word of the batch; an answer ends it
 UPDATE runs SET approval_deadline = w.word.deadline
 FROM (
     SELECT run_id, born, arg_max({'deadline': deadline}, position) AS word
     FROM (
         SELECT stream AS run_id, born, position, approval_deadline AS deadline
-        FROM batch WHERE approval_deadline IS NOT NULL
+        FROM run_messages_recorded WHERE approval_deadline IS NOT NULL
         UNION ALL
         SELECT run_id, born, position, approval_deadline FROM said WHERE approve IS NOT NULL
     )
@@ -123,19 +135,20 @@ FROM (
 ) w
 WHERE runs.born = w.born AND runs.run_id = w.run_id;
 
--- patched: the last word of the batch on each metadata key; a NULL value takes the key away
+-- patched [run.metadata_patched]: the last word of the batch on each metadata key; a NULL value
+-- takes the key away
 CREATE OR REPLACE TEMP TABLE run_patches AS
 SELECT run_id, born, key, arg_max({'value': value}, position).value AS value
 FROM (
     SELECT stream AS run_id, born, position, e.key, e.value
-    FROM batch, json_each(batch.patch) e WHERE topic = 'run.metadata_patched'
+    FROM run_metadata_patched p, json_each(p.patch) e
     UNION ALL
     SELECT stream, born, position, unnest(removed), NULL
-    FROM batch WHERE topic = 'run.metadata_patched'
+    FROM run_metadata_patched
 )
 GROUP BY run_id, born, key;
 
--- metadata: the keys that stay, and those that are set
+-- metadata [run.metadata_patched]: the keys that stay, and those that are set
 UPDATE runs SET metadata = m.metadata
 FROM (
     SELECT run_id, born,

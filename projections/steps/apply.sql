@@ -1,22 +1,20 @@
--- pending: steps that began
+-- pending [run.step_started]: steps that began
 INSERT INTO steps BY NAME
 SELECT stream AS run_id, step_id, born, organization, agent_id, project_id, 'pending' AS status,
     FALSE AS late, occurred_at AS created_at, provider_name, model, position
-FROM batch WHERE topic = 'run.step_started'
-ORDER BY position;
+FROM run_step_started;
 
--- finished: the end of a step takes the place of its beginning
-DELETE FROM steps USING batch b
-WHERE b.topic = 'run.step_recorded' AND steps.born = b.born AND steps.run_id = b.stream
+-- finished [run.step_recorded]: the end of a step takes the place of its beginning
+DELETE FROM steps USING run_step_recorded b
+WHERE steps.born = b.born AND steps.run_id = b.stream
     AND steps.step_id = b.step_id AND steps.status = 'pending';
 
--- recorded: steps that ended; their rows are final
+-- recorded [run.step_recorded]: steps that ended; their rows are final
 INSERT INTO steps BY NAME
-SELECT stream AS run_id, step_id, born, organization, agent_id, project_id, status,
-    coalesce(late, FALSE) AS late, occurred_at AS created_at, provider_name, provider_category,
-    model, prompt_tokens, completion_tokens, total_tokens, fresh_input_tokens, cache_read_tokens,
-    cache_write_tokens, output_tokens, reasoning_tokens, prompt_tokens_details,
-    completion_tokens_details, stop_reason, error_type, error_data, trace_id, request_id,
-    step_start_ns, step_ns, llm_request_start_ns, llm_request_ns, tool_execution_ns, position
-FROM batch WHERE topic = 'run.step_recorded'
-ORDER BY position;
+SELECT stream AS run_id, step_id, born, organization, agent_id, project_id, status, late,
+    occurred_at AS created_at, provider_name, provider_category, model, prompt_tokens,
+    completion_tokens, total_tokens, fresh_input_tokens, cache_read_tokens, cache_write_tokens,
+    output_tokens, reasoning_tokens, prompt_tokens_details, completion_tokens_details, stop_reason,
+    error_type, error_data, trace_id, request_id, step_start_ns, step_ns, llm_request_start_ns,
+    llm_request_ns, tool_execution_ns, position
+FROM run_step_recorded;

@@ -1,4 +1,5 @@
--- changes: one row per call; the first call and the first return count, a denial is never taken back
+-- changes [run.messages_recorded, run.tool_calls_denied]: one row per call; the first call
+-- and the first return count, a denial is never taken back
 CREATE OR REPLACE TEMP TABLE call_changes AS
 SELECT run_id, born, tool_call_id, any_value(organization) AS organization,
     any_value(agent_id) AS agent_id, any_value(project_id) AS project_id,
@@ -12,7 +13,7 @@ SELECT run_id, born, tool_call_id, any_value(organization) AS organization,
 FROM said
 GROUP BY run_id, born, tool_call_id;
 
--- merge: what was said first stays
+-- merge [run.messages_recorded, run.tool_calls_denied]: what was said first stays
 MERGE INTO tool_calls AS t USING call_changes AS c
 ON t.born = c.born AND t.run_id = c.run_id AND t.tool_call_id = c.tool_call_id
 WHEN MATCHED THEN UPDATE SET

@@ -1,4 +1,4 @@
--- merge: add the batch's sums to the totals
+-- merge [run.step_recorded]: add the batch's sums to the totals
 MERGE INTO usage_totals AS u USING (
     SELECT organization, project_id, agent_id, model,
         (occurred_at AT TIME ZONE 'UTC')::DATE AS day,
@@ -16,7 +16,7 @@ MERGE INTO usage_totals AS u USING (
         count(cache_write_tokens) AS cache_write_steps,
         count(output_tokens) AS output_steps,
         count(reasoning_tokens) AS reasoning_steps
-    FROM batch WHERE topic = 'run.step_recorded'
+    FROM run_step_recorded
     GROUP BY ALL
 ) AS c
 ON u.day = c.day AND u.organization = c.organization AND u.agent_id = c.agent_id

@@ -19,9 +19,9 @@ from runledger.store import Store
 SCHEMA = """-- failures: failed runs by stop reason. Key: organization, stop_reason.
 CREATE TABLE failures (organization VARCHAR NOT NULL, stop_reason VARCHAR, runs BIGINT NOT NULL);
 """
-APPLY = """-- merge: count the failures of the batch
+APPLY = """-- merge [run.failed]: count the failures of the batch
 MERGE INTO failures f USING (
-    SELECT organization, stop_reason, count(*) AS runs FROM batch WHERE topic = 'run.failed'
+    SELECT organization, stop_reason, count(*) AS runs FROM run_failed
     GROUP BY ALL
 ) b ON f.organization = b.organization AND f.stop_reason IS NOT DISTINCT FROM b.stop_reason
 WHEN MATCHED THEN UPDATE SET runs = f.runs + b.runs
@@ -122,7 +122,9 @@ def test_what_changed_is_rebuilt_at_start_if_asked(url: str, read_models: Path, 
 def test_a_read_model_that_fails_on_the_log_leaves_live_as_it_was(
     store: Store, live: LiveReadModels, operations: Operations, tmp_path: Path
 ) -> None:
-    change(tmp_path / "right" / "agents" / "apply.sql", "FROM batch", "FROM no_such_table")
+    change(
+        tmp_path / "right" / "agents" / "apply.sql", "FROM agent_registered", "FROM no_such_table"
+    )
     with pytest.raises(ReadModelsError, match=r"agents/apply\.sql"):
         build_changed(operations, store, live.path)
     assert [entry.number for entry in live.generations.entries()] == [1]

@@ -1,0 +1,40 @@
+-- ended [run.completed, run.failed, run.cancelled]: the ends of runs
+CREATE OR REPLACE TEMP TABLE ended AS
+SELECT position, stream, version, topic, occurred_at, organization, agent_id, project_id, born,
+    stop_reason, run_ns, error_type, error_message, error_data
+FROM (
+    FROM run_completed
+    UNION ALL BY NAME FROM run_failed
+    UNION ALL BY NAME FROM run_cancelled
+);
+
+-- said [run.messages_recorded, run.tool_calls_denied]: what messages say of tool calls, a row for
+-- each call, return and answer. `place` orders them, those of one event, too. What lacks a name is
+-- refused, and parks its run, rather than counted.
+CREATE OR REPLACE TEMP TABLE said AS
+WITH message AS (
+    SELECT stream AS run_id, born, organization, agent_id, project_id, occurred_at, position,
+        approval_deadline, unnest(messages) AS m,
+        position * 1_048_576 + generate_subscripts(messages, 1) AS place
+    FROM run_messages_recorded
+)
+SELECT * EXCLUDE (call), given(call.tool_call_id) AS tool_call_id, given(call.name) AS name,
+    call.tool_id, NULL::VARCHAR AS return_status, NULL::BOOLEAN AS approve
+FROM (
+    SELECT * EXCLUDE (m), given(m.message_id) AS message_id, m.step_id,
+        given(m.role) = 'approval' AS asks, unnest(m.tool_calls) AS call
+    FROM message
+)
+UNION ALL BY NAME
+SELECT * EXCLUDE (r), given(r.tool_call_id) AS tool_call_id, given(r.status) AS return_status
+FROM (SELECT * EXCLUDE (m), unnest(m.tool_returns) AS r FROM message)
+UNION ALL BY NAME
+SELECT * EXCLUDE (a), given(a.tool_call_id) AS tool_call_id, given(a.approve) AS approve
+FROM (SELECT * EXCLUDE (m), unnest(m.approvals) AS a FROM message)
+UNION ALL BY NAME
+SELECT * EXCLUDE (d), given(d.tool_call_id) AS tool_call_id, FALSE AS approve
+FROM (
+    SELECT stream AS run_id, born, organization, agent_id, project_id, occurred_at, position,
+        position * 1_048_576 AS place, unnest(tool_calls) AS d
+    FROM run_tool_calls_denied
+);
