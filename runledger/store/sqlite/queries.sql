@@ -28,11 +28,28 @@ WHERE notification_id > :after AND notification_id <= :upto
     AND (:topics = '[]' OR topic IN (SELECT value FROM json_each(:topics)))
 ORDER BY notification_id LIMIT :limit;
 
--- log_batch: events of a range of positions in order, as projections read them
-SELECT notification_id, originator_id, originator_version, topic, state
-FROM ledger_events
-WHERE notification_id > ? AND notification_id <= ?
-ORDER BY notification_id LIMIT ?;
+-- log_chunk: the events of a range in order, end to end, and five numbers of each as 16 hex digits:
+-- position, version, and the lengths of stream, topic and facts. The inner LIMIT keeps the inner
+-- ORDER BY; the casts count and join bytes, where text would be counted up to a NUL.
+SELECT
+    CAST(group_concat(stream, '') AS BLOB),
+    CAST(group_concat(topic, '') AS BLOB),
+    CAST(group_concat(facts, '') AS BLOB),
+    group_concat(
+        printf(
+            '%016x%016x%016x%016x%016x',
+            position, version, length(stream), length(topic), length(facts)
+        ),
+        ''
+    )
+FROM (
+    SELECT notification_id AS position, originator_version AS version,
+        CAST(originator_id AS BLOB) AS stream, CAST(topic AS BLOB) AS topic,
+        CAST(state AS BLOB) AS facts
+    FROM ledger_events
+    WHERE notification_id > ? AND notification_id <= ?
+    ORDER BY notification_id LIMIT ?
+);
 
 -- head: the last position
 SELECT coalesce(max(notification_id), 0) FROM ledger_events;

@@ -23,6 +23,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore, SQL
 from runledger.errors import StoreUnavailable
 from runledger.sql_file import statements
 from runledger.store.protocol import Append, Conflicted, Recorded, Verdict
+from runledger.store.sqlite.driver_errors import busy
 from runledger.store.subscription import PollingSubscription
 
 SQL = statements(Path(__file__).with_name("queries.sql"))
@@ -58,11 +59,6 @@ def _use_wal(db: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def busy(error: sqlite3.Error) -> bool:
-    """Whether another connection holds the lock (the low byte is the primary result code)."""
-    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 class LedgerRecorder(SQLiteApplicationRecorder):

@@ -10,32 +10,13 @@ from typing import Any
 
 from eventsourcing.sqlite import SQLiteDatastore
 
-from runledger.errors import StoreRefused, StoreUnavailable
-from runledger.store import arrow
+from runledger.errors import StoreUnavailable
 from runledger.store.codec import decode
 from runledger.store.protocol import Append, StoredEvent, StoredRow, Verdict
 from runledger.store.schema_version import check_version
-from runledger.store.sqlite.recorder import LAST, LOCK_SECONDS, SQL, LedgerRecorder, busy, connect
-
-# The driver's words for values that no database takes, not for a database in trouble.
-_REFUSED = (
-    sqlite3.IntegrityError,
-    sqlite3.DataError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-    UnicodeError,
-)
-
-
-@contextmanager
-def _translated(url: str) -> Iterator[None]:
-    """Turn the driver's words into ours."""
-    try:
-        yield
-    except _REFUSED as e:
-        raise StoreRefused(f"store {url!r}: {e}") from e
-    except sqlite3.Error as e:
-        raise StoreUnavailable(f"store {url!r}: {e}") from e
+from runledger.store.sqlite.driver_errors import busy, translated
+from runledger.store.sqlite.log_reader import SQLiteLogReader
+from runledger.store.sqlite.recorder import LAST, LOCK_SECONDS, SQL, LedgerRecorder, connect
 
 
 class SQLiteStore:
@@ -53,7 +34,7 @@ class SQLiteStore:
             raise StoreUnavailable(f"store {url!r}: no such directory {str(file.parent)!r}")
         if not create and not file.exists():
             raise StoreUnavailable(f"store {url!r}: no such file {self.path!r}")
-        with _translated(url):
+        with translated(url):
             there = self._look()
             if not there and not create:
                 raise StoreUnavailable(f"store {url!r}: no ledger in file {self.path!r}")
@@ -77,11 +58,11 @@ class SQLiteStore:
 
     def append(self, appends: Sequence[Append]) -> list[Verdict]:
         """Record the appends in one transaction, each with its own verdict."""
-        with _translated(self.url):
+        with translated(self.url):
             return self._recorder.append(appends)
 
     def _fetch(self, name: str, parameters: Any) -> list[tuple[Any, ...]]:
-        with _translated(self.url), self._reading:
+        with translated(self.url), self._reading:
             if self._reader is None:
                 raise StoreUnavailable("the store is closed")
             return self._reader.execute(SQL[name], parameters).fetchall()
@@ -119,13 +100,13 @@ class SQLiteStore:
         ((position,),) = self._fetch("head", ())
         return int(position)
 
-    def log_reader(self) -> "SQLiteLogReader":
+    def log_reader(self) -> SQLiteLogReader:
         """Open a reader with a connection of its own."""
         return SQLiteLogReader(self.url, self.path)
 
     def put_blob(self, sha256: str, media_type: str, data: bytes) -> None:
         """Keep bytes under their SHA-256."""
-        with _translated(self.url):
+        with translated(self.url):
             self._recorder.put_blob(sha256, media_type, data)
 
     def get_blob(self, sha256: str) -> tuple[str, bytes] | None:
@@ -141,11 +122,11 @@ class SQLiteStore:
         every platform SQLite works on, and needs no lease that could run out while its holder
         lives.
         """
-        with _translated(self.url):
+        with translated(self.url):
             lock = sqlite3.connect(f"{self.path}.{name}-lock", timeout=0, isolation_level=None)
         with closing(lock):
             taken = True
-            with _translated(self.url):
+            with translated(self.url):
                 try:
                     lock.execute("BEGIN EXCLUSIVE")
                 except sqlite3.OperationalError as e:
@@ -172,7 +153,7 @@ class SQLiteStore:
 
     def save_checkpoint(self, name: str, position: int) -> None:
         """Keep a follower's position."""
-        with _translated(self.url):
+        with translated(self.url):
             self._recorder.save_checkpoint(name, position)
 
     def facts(self) -> dict[str, str]:
@@ -196,39 +177,3 @@ class SQLiteStore:
                 self._reader = None
         self._recorder.close()
         self._recorder.datastore.close()
-
-
-class SQLiteLogReader:
-    """Reads the log as Arrow through the interpreter's own SQLite.
-
-    Not through ADBC's driver: that one brings a second copy of SQLite into the process, and two
-    copies on one file break each other's POSIX locks (sqlite.org/howtocorrupt.html, 2.2.1).
-    """
-
-    def __init__(self, url: str, path: str) -> None:
-        self._url = url
-        with _translated(url):
-            self._db: sqlite3.Connection | None = connect(path)
-
-    def read(self, after: int, upto: int, limit: int) -> Any:
-        """Return the next events as Arrow, or None."""
-        if self._db is None:
-            raise StoreUnavailable("the log reader is closed")
-        with _translated(self._url):
-            rows = self._db.execute(SQL["log_batch"], (after, upto, limit)).fetchall()
-        if not rows:
-            return None
-        position, stream, version, topic, facts = zip(*rows, strict=True)
-        return arrow.table(
-            position=arrow.int64(position),
-            stream=arrow.string(stream),
-            version=arrow.int64(version),
-            topic=arrow.string(topic),
-            facts=arrow.binary(facts),
-        )
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._db is not None:
-            self._db.close()
-            self._db = None
