@@ -43,7 +43,7 @@ WHERE NOT list_contains($topics, topic);
 
 -- none: no events, with the columns that they would have
 SELECT NULL::BIGINT AS position, NULL::VARCHAR AS stream, NULL::BIGINT AS version,
-    NULL::VARCHAR AS topic, unnest(json_transform('{{}}', $shape)), NULL::BOOLEAN AS doubtful,
+    NULL::VARCHAR AS topic, unnest(json_transform('{}', $shape)), NULL::BOOLEAN AS doubtful,
     NULL::BLOB AS facts
 LIMIT 0;
 
