@@ -81,7 +81,8 @@ class Sender:
         began = self._clock()
         if owed is None or owed.settled or (owed.next_attempt_at or began) > began:
             return owed, None
-        url, tries = run.callback_url or "", owed.tries + 1
+        # What the cache holds goes on changing: taken now.
+        url, tries, asked = run.callback_url or "", owed.tries + 1, owed.asked
         facts = {
             "webhook_id": owed.webhook_id,
             "attempt": owed.attempts + 1,
@@ -106,7 +107,7 @@ class Sender:
             "final": final,
             "attempt_ns": time.monotonic_ns() - clocked,
         }
-        order = Order(actor, pending.run_id, (RecordCallbackAttempt(facts),), at=began)
+        order = Order(actor, pending.run_id, (RecordCallbackAttempt(facts, asked),), at=began)
         return await self._record(order), answer.alive
 
     async def _send(self, run: Run, url: str, webhook_id: str, at: datetime) -> Answer:

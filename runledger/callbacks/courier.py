@@ -55,10 +55,7 @@ class Courier:
         try:
             pause = self._receivers.pause(pending, self._clock())
             owed, alive = await self._sender.attempt(pending, pause)
-            if owed is None or owed.settled:
-                self._outbox.settle(pending.run_id)
-            else:
-                pending.take_over(owed)
+            self._outbox.attempted(pending, owed)
         except Exception as e:
             # Whatever it was, the delivery is not given up for it.
             _LOG.error(

@@ -44,13 +44,17 @@ _PORTS: Final = {"https": 443, "http": 80}
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """A delivery that is outstanding; `position` is that of the event that asked for it."""
+    """A delivery that is outstanding; `position` and `asked` say where the event that asked is.
+
+    `position` is that in the log, `asked` the version in the run's stream.
+    """
 
     run_id: str
     organization: str
     receiver: str
     webhook_id: str = ""
     position: int = 0
+    asked: int = 0
     due: datetime = AT_ONCE
     attempts: int = 0
     busy: bool = False
@@ -71,6 +75,7 @@ class Sign(NamedTuple):
 
     position: int
     run_id: str
+    version: int
     webhook_id: str
     event: Event
     url: str | None
@@ -108,9 +113,9 @@ class Outbox:
         try:
             event = decode(row.stream, row.version, row.topic, row.facts, None)
             if isinstance(event, CallbackAttempted):
-                return Sign(row.position, row.stream, event.webhook_id, event, None)
+                return Sign(row.position, row.stream, row.version, event.webhook_id, event, None)
             if isinstance(event, RunDeleted):
-                return Sign(row.position, row.stream, "", event, None)
+                return Sign(row.position, row.stream, row.version, "", event, None)
             url = self._url(row.stream)
         except UndecodableEvent as e:
             self._stumbled(row.position, e)
@@ -120,7 +125,7 @@ class Outbox:
         owed = webhook_id(row.stream, row.version)
         if isinstance(event, CallbackRequested):
             owed = event.webhook_id
-        return Sign(row.position, row.stream, owed, event, url)
+        return Sign(row.position, row.stream, row.version, owed, event, url)
 
     def _stumbled(self, position: int, error: UndecodableEvent) -> None:
         # The others go on. The checkpoint does not: a newer version may know what this event says.
@@ -155,7 +160,7 @@ class Outbox:
             pending = Pending(sign.run_id, event.organization, receiver_of(sign.url or ""))
         if pending.webhook_id != sign.webhook_id:
             pending.webhook_id, pending.attempts = sign.webhook_id, 0
-        pending.position = sign.position
+        pending.position, pending.asked = sign.position, sign.version
         pending.due = AT_ONCE
         self.pending[sign.run_id] = pending
         return pending
@@ -173,6 +178,16 @@ class Outbox:
             return None
         pending.due = event.next_attempt_at or AT_ONCE
         return pending
+
+    def attempted(self, pending: Pending, owed: Delivery | None) -> None:
+        """Take in what is owed after an attempt of this dispatcher; None where nobody waits."""
+        # The log may have told more meanwhile: settled, or asked for again and due at once.
+        if pending.settled or (owed is not None and owed.asked < pending.asked):
+            return
+        if owed is None or owed.settled:
+            self.settle(pending.run_id)
+        else:
+            pending.take_over(owed)
 
     def settle(self, run_id: str) -> None:
         """Forget a run: nothing is owed any more."""

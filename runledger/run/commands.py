@@ -134,9 +134,13 @@ class RequestCallback:
 
 @dataclass(frozen=True, slots=True)
 class RecordCallbackAttempt:
-    """Record one attempt to deliver the callback; `facts` as in CallbackAttempted."""
+    """Record one attempt to deliver the callback; `facts` as in CallbackAttempted.
+
+    `asked` is the version of the event that had asked for the delivery when the attempt began.
+    """
 
     facts: Mapping[str, Any]
+    asked: int | None = None
 
 
 Command = (

@@ -98,7 +98,17 @@ def _callback(
     run: Run, command: c.RecordCallbackAttempt, env: Envelope, _priors: Priors
 ) -> list[Event]:
     allow(run, CallbackAttempted)
-    return [make(CallbackAttempted, run, env, **command.facts)]
+    facts, owed = command.facts, run.delivery
+    if (
+        owed is not None
+        and owed.webhook_id == facts["webhook_id"]
+        and command.asked is not None
+        and command.asked < owed.asked
+        and not facts["delivered"]
+    ):
+        # Asked for again while it was on its way: its failure neither ends nor delays that.
+        facts = {**facts, "final": False, "next_attempt_at": None}
+    return [make(CallbackAttempted, run, env, **facts)]
 
 
 _DECISIONS: Final[dict[type, Callable[[Run, Any, Envelope, Priors], list[Event]]]] = {

@@ -10,11 +10,13 @@ from runledger.events import CallbackAttempted
 class Delivery:
     """The delivery of a run's last end: an end that follows another one replaces its delivery.
 
-    `webhook_id` is that of all attempts, repeated ones included. `tries` counts the attempts since
-    the delivery was last asked for, by the end or by a request: the calendar goes by them.
+    `webhook_id` is that of all attempts, repeated ones included. `asked` is the version of the
+    event that last asked for the delivery, the end or a request; `tries` counts the attempts since
+    then: the calendar goes by them.
     """
 
     webhook_id: str
+    asked: int
     attempts: int = 0
     tries: int = 0
     redelivery: bool = False
@@ -39,9 +41,9 @@ class Delivery:
         self.settled = self.settled or event.delivered or event.final
         self.next_attempt_at = event.next_attempt_at
 
-    def requested(self) -> None:
+    def requested(self, version: int) -> None:
         """Fold a request: the calendar begins anew, at once."""
-        self.tries = 0
+        self.asked, self.tries = version, 0
         self.redelivery = True
         self.delivered = self.settled = False
         self.next_attempt_at = None

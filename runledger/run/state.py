@@ -200,7 +200,7 @@ def _metadata_patched(run: Run, event: RunMetadataPatched, _version: int) -> Non
 
 def _ended(run: Run, event: RunCompleted | RunFailed | RunCancelled, version: int) -> None:
     if run.callback_url is not None:
-        run.delivery = Delivery(webhook_id(run.run_id, version))
+        run.delivery = Delivery(webhook_id(run.run_id, version), asked=version)
     run.stop_reason = event.stop_reason
     run.holds_conversation = False
     if run.completed_at is None:
@@ -218,9 +218,9 @@ def _denied(run: Run, event: ToolCallsDenied, _version: int) -> None:
     run.approval_deadline = None
 
 
-def _callback_requested(run: Run, _event: CallbackRequested, _version: int) -> None:
+def _callback_requested(run: Run, _event: CallbackRequested, version: int) -> None:
     if run.delivery is not None:
-        run.delivery.requested()
+        run.delivery.requested(version)
 
 
 def _callback(run: Run, event: CallbackAttempted, _version: int) -> None:
