@@ -201,7 +201,8 @@ class GuardedClient:
         request.extensions = {
             # One dead address must leave time for the next.
             "timeout": {"connect": timeout / len(addresses)},
-            "sni_hostname": named.raw_host.decode("ascii"),
+            # No certificate and no server knows the dot of a fully qualified name (RFC 6066, 3).
+            "sni_hostname": named.raw_host.decode("ascii").rstrip("."),
         }
         for address in addresses[:-1]:
             request.url = named.copy_with(host=address)

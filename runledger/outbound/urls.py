@@ -1,5 +1,6 @@
 """What can be said of a URL without the network: scheme, length, credentials, host."""
 
+import re
 import socket
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 MAX_URL_LENGTH: Final = 2048
 """Characters; what proxies and servers in practice still take."""
+
+_NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+"""A name that could resolve (RFC 1035, 2.3.4), underscores too, which some names have."""
 
 
 def check_url(url: str, policy: AddressPolicy) -> "httpx.URL":
@@ -40,6 +44,9 @@ def check_url(url: str, policy: AddressPolicy) -> "httpx.URL":
         raise UrlRefused(url, "expected a host, found none")
     if parsed.port is not None and not 1 <= parsed.port <= 65535:
         raise UrlRefused(url, f"expected a port of 1 to 65535, found {parsed.port}")
+    name = parsed.raw_host.decode("ascii").rstrip(".")
+    if ":" not in name and not _NAME.fullmatch(name):
+        raise UrlRefused(url, f"expected a host name that could resolve, found {name!r:.80}")
     address = _literal(parsed.host)
     reason = None if address is None else policy.refusal(parsed.host, address)
     if reason is not None:

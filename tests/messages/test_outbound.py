@@ -175,13 +175,14 @@ def test_no_cookie_and_no_connection_is_kept_between_requests(receiver, reply):
     assert not any("cookie" in headers for _, headers, _ in it.requests)
 
 
+@pytest.mark.parametrize("host", ["receiver.example", "receiver.example."])
 def test_the_name_not_the_address_is_what_tls_and_the_receiver_see(
-    receiver, reply, resolver, trusting
+    receiver, reply, resolver, trusting, host
 ):
     async def scenario():
         async with receiver(reply(body=b"safe"), tls=True) as it:
             response = await get(
-                f"https://receiver.example:{it.port}/",
+                f"https://{host}:{it.port}/",
                 policy=AddressPolicy(allow_private=True),
                 resolver=resolver(["127.0.0.1"]),
                 ssl_context=trusting,
@@ -191,7 +192,7 @@ def test_the_name_not_the_address_is_what_tls_and_the_receiver_see(
     it, response = asyncio.run(scenario())
     assert response.body == b"safe"
     assert it.server_names == ["receiver.example"]
-    assert it.requests[0][1]["host"] == f"receiver.example:{it.port}"
+    assert it.requests[0][1]["host"] == f"{host}:{it.port}"
 
 
 @pytest.mark.parametrize("host", ["other.example", "127.0.0.1"])
