@@ -85,6 +85,27 @@ def test_closing_sends_what_is_due_and_the_next_one_nothing_more(store_url):
     assert asyncio.run(scenario()) == (30, 30, [200] * 30)
 
 
+def test_closing_sends_nothing_when_the_lock_is_lost(tmp_path, monkeypatch):
+    async def scenario():
+        url = f"sqlite:///{tmp_path}/runs.db"
+        async with receiving(status(200)) as receiver:
+            slow = CallbackSettings(**{**LOCAL, "poll_seconds": 3600})
+            async with RunLedger.open(url, callbacks=slow) as ledger:
+                asked, leads = [], ledger.store.leads
+                monkeypatch.setattr(
+                    ledger.store, "leads", lambda name: asked.append(name) or leads(name)
+                )
+                await until(lambda: asked)  # so it has had its one look at the log
+                await ended(ledger, receiver.url)
+                monkeypatch.setattr(ledger.store, "leads", lambda name: False)
+            lost = receiver.connections
+            async with RunLedger.open(url, callbacks=SETTINGS):
+                await until(lambda: receiver.requests)
+            return lost, len(receiver.requests)
+
+    assert asyncio.run(scenario()) == (0, 1)
+
+
 def test_a_hanging_receiver_does_not_hold_up_closing_and_is_told_later(tmp_path):
     hangs = [True]
 

@@ -97,3 +97,33 @@ def test_a_request_after_a_delivery_is_served_by_another_one(local_store, clock,
     assert [a.redelivery for a in attempts] == [False, True]
     assert len(requests) == 2
     assert checkpoint == head
+
+
+@pytest.mark.parametrize(("code", "later"), [(200, []), (410, []), (500, [200])])
+def test_what_another_dispatcher_sent_is_not_sent_again(local_store, clock, code, later):
+    """Two that believe to lead: the run's stream tells the slower one what there is left to do."""
+    left = [code, *later]
+
+    async def answer(request, writer):
+        await status(left.pop(0))(request, writer)
+
+    async def scenario():
+        async with (
+            receiving(answer) as receiver,
+            Post(local_store, clock) as one,
+            Post(local_store, clock) as two,
+        ):
+            run_id = await one.ended(receiver.url)
+            assert await two.courier.follow()
+            await one.deliver()
+            two.courier.send_due()
+            await asyncio.wait(two.courier.in_flight)
+            assert len(receiver.requests) == 1
+            clock.advance(5)
+            await two.deliver()
+            return receiver.requests, two.attempts(run_id), dict(two.outbox.pending)
+
+    requests, attempts, pending = asyncio.run(scenario())
+    assert [a.status_code for a in attempts] == [code, *later]
+    assert len(requests) == len(attempts)
+    assert pending == {}

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,38 @@ def test_the_next_checked_address_is_tried_where_one_does_not_answer(receiver, r
 
     response = asyncio.run(scenario())
     assert (response.address, response.body) == ("127.0.0.3", b"second")
+
+
+def test_an_address_that_swallows_connections_leaves_time_for_the_next(receiver, reply, resolver):
+    async def scenario():
+        async with receiver(reply(body=b"second"), host="127.0.0.3") as it:
+            with socket.socket() as full:
+                full.bind(("127.0.0.2", it.port))
+                full.listen(0)  # and nobody accepts: the kernel drops what comes after these
+                with socket.create_connection(full.getsockname()):
+                    answers = resolver(["127.0.0.2", "127.0.0.3"])
+                    url = f"http://two.example:{it.port}/"
+                    return await get(url, resolver=answers, timeout=2.0)
+
+    response = asyncio.run(scenario())
+    assert (response.address, response.body) == ("127.0.0.3", b"second")
+
+
+def test_what_was_sent_to_one_address_is_not_sent_to_the_next(receiver, reply, resolver):
+    async def closes(*_):
+        pass
+
+    async def scenario():
+        async with (
+            receiver(closes, host="127.0.0.2") as first,
+            receiver(reply(), host="127.0.0.3", port=first.port) as second,
+        ):
+            answers = resolver(["127.0.0.2", "127.0.0.3"])
+            with pytest.raises(OutboundFailed):
+                await get(f"http://two.example:{first.port}/", resolver=answers)
+            return len(first.requests), second.connections
+
+    assert asyncio.run(scenario()) == (1, 0)
 
 
 def test_a_redirect_to_a_metadata_address_is_handed_back_not_followed(receiver, reply):
