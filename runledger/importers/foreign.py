@@ -47,10 +47,15 @@ class Foreign:
         return int(value)
 
     def seconds_as_ns(self, key: str) -> int | None:
-        """Return seconds of 0 or more as nanoseconds, or None."""
+        """Return seconds of 0 or more, perhaps written as text, as nanoseconds, or None."""
         value = self.fields.get(key)
         if value is None:
             return None
+        if isinstance(value, str):
+            try:
+                value = float(value)
+            except ValueError:
+                raise self.fault(key, "seconds of 0 or more") from None
         if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
             raise self.fault(key, "seconds of 0 or more")
         if value < 0:

@@ -1,6 +1,7 @@
 """Reads one large JSON document piece by piece: an array's elements come one at a time.
 
 A file that is cut short, or broken in the middle, gives everything that stands before the fault.
+NaN and Infinity, which some write although they are no JSON, are read as null.
 """
 
 import codecs
@@ -26,7 +27,7 @@ class JsonStream:
     def __init__(self, stream: Bytes) -> None:
         self._stream = stream
         self._utf8 = codecs.getincrementaldecoder("utf-8-sig")()
-        self._decoder = json.JSONDecoder()
+        self._decoder = json.JSONDecoder(parse_constant=lambda _: None)
         self._buffer = ""
         self._at = 0
         self._before = 0

@@ -24,6 +24,7 @@ STOP_REASONS: Final = {
     "max_steps": "max_steps",
     "too_many_errors": "error",
     "timeout": "error",
+    "context_window_exceeded": "error",
 }
 """Termination reason → stop reason; every other reason that ends in `_error` is an error too."""
 
@@ -85,17 +86,23 @@ def _extent(source: Foreign) -> tuple[datetime, datetime, int]:
     run_ns = source.seconds_as_ns("duration")
     start, end = source.time("start_time"), source.time("end_time")
     if start is None:
-        times = (m.time("timestamp") for m in flattened(source.objects("messages")))
-        start = next((time for time in times if time is not None), None)
+        start = next(_said(source), None)
     if start is None:
         raise source.fault("start_time", "a time, or a message that has one")
     if end is None and run_ns is not None:
         end = start + timedelta(microseconds=run_ns / 1000)
     if end is None:
-        raise source.fault("end_time", "a time, or a duration")
+        end = max(_said(source), default=None)
+    if end is None:
+        raise source.fault("end_time", "a time, a duration, or a message that has a time")
     if run_ns is None:
         run_ns = max(0, (end - start) // timedelta(microseconds=1) * 1000)
     return start, end, run_ns
+
+
+def _said(source: Foreign) -> Iterator[datetime]:
+    times = (message.time("timestamp") for message in flattened(source.objects("messages")))
+    return (time for time in times if time is not None)
 
 
 def _metadata(source: Foreign, about: Experiment, digest: str) -> dict[str, Any]:

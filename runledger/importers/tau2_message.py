@@ -110,7 +110,7 @@ def _content(source: Foreign) -> list[TextContent | ReasoningContent] | None:
 def _calls(source: Foreign) -> Iterator[ToolCall]:
     for call in source.objects("tool_calls"):
         name, arguments = call.text("name"), call.fields.get("arguments")
-        if not name:
+        if name is None:
             raise call.fault("name", "the name of a tool")
         if not isinstance(arguments, str):
             arguments = json.dumps(arguments or {}, ensure_ascii=False)

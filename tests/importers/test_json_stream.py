@@ -57,6 +57,10 @@ def test_a_fault_is_told_with_its_place(text: str, reason: str) -> None:
         _read(text)
 
 
+def test_what_is_no_number_is_null() -> None:
+    assert _read('{"a": [NaN, Infinity, -Infinity, 1]}') == {"a": [None, None, None, 1]}
+
+
 def test_a_fault_far_from_the_end_is_told_without_reading_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

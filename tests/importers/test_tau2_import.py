@@ -115,6 +115,9 @@ def test_every_message_and_call_is_kept(open_ledger: Open, tmp_path: Path) -> No
         ("agent_error", "failed", "error"),
         ("user_error", "failed", "error"),
         ("infrastructure_error", "failed", "error"),
+        ("unexpected_error", "failed", "error"),
+        ("context_window_exceeded", "failed", "error"),
+        ("timeout", "failed", "error"),
         ("TerminationReason.AGENT_STOP", "completed", "end_turn"),
     ],
 )
@@ -175,6 +178,9 @@ def test_a_time_with_a_zone_is_taken_as_it_is(open_ledger: Open, tmp_path: Path)
         ({"duration": None}, 9_000_000_000, 9),
         ({"end_time": None}, 8_250_000_000, 8.25),
         ({"start_time": None}, 8_250_000_000, 8.5),
+        ({"end_time": None, "duration": None}, 6_500_000_000, 6.5),
+        ({"duration": "8.25"}, 8_250_000_000, 9),
+        ({"duration": float("nan")}, 9_000_000_000, 9),
     ],
 )
 def test_what_the_file_does_not_say_of_the_time_follows_from_the_rest(
@@ -188,6 +194,28 @@ def test_what_the_file_does_not_say_of_the_time_follows_from_the_rest(
             (run,) = await ledger.list_runs()
             assert run.run_ns == run_ns
             assert (run.completed_at - run.created_at).total_seconds() == seconds
+
+    asyncio.run(check())
+
+
+def test_costs_that_are_no_number_and_calls_without_a_name_are_kept(tmp_path: Path) -> None:
+    nan = float("nan")
+    said = [
+        message("assistant", 1, tool_calls=[call("c", "")], usage=usage(5, 1), cost=nan),
+        message("tool", 2, id="c", content="Error: no such tool", error=True),
+    ]
+    given = simulation(agent_cost=nan, reward_info={"reward": nan}, messages=said)
+    path = write(tmp_path / "r.json", results(given))
+
+    async def check() -> None:
+        async with RunLedger.open(f"sqlite:///{tmp_path}/r.db", tmp_path / "r.duckdb") as ledger:
+            assert (await bring(ledger, path)).refusals == []
+            (run,) = await ledger.list_runs()
+            assert (run.prompt_tokens, run.tools_used) == (5, [""])
+            assert "agent_cost" not in run.metadata
+            assert run.metadata["reward"] is None
+            _, rows = await ledger.sql("SELECT name, status FROM tool_calls")
+            assert rows == [("", "error")]
 
     asyncio.run(check())
 
