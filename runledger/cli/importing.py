@@ -60,7 +60,13 @@ def _import(
         with progress("importing", size_of(files), "bytes") as advance:
             return await read(ledger, advance)
 
-    report = ask(ctx, with_progress, read_models=False, create=True)
+    try:
+        report = ask(ctx, with_progress, read_models=False, create=True)
+    except KeyboardInterrupt:
+        typer.echo(
+            "interrupted: what is recorded stays; the same command brings the rest", err=True
+        )
+        raise
     if as_json:
         printing.print_json(
             {

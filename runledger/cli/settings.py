@@ -1,6 +1,10 @@
 """The global options, and the one way in which a command reaches the ledger."""
 
-from collections.abc import Awaitable, Callable
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -54,7 +58,29 @@ def ask(
                 await _catch_up(ledger)
             return await question(ledger)
 
-    return asyncio.run(answer())
+    with _ended_by_interrupt() if read_models else nullcontext():
+        return asyncio.run(answer())
+
+
+@contextmanager
+def _ended_by_interrupt() -> Iterator[None]:
+    """Let Ctrl-C end the process at once, with exit code 130.
+
+    Cancelling waits for DuckDB's thread, which goes on to the end of its question. What a crash
+    leaves of a projection is rolled back by whoever opens the file next.
+    """
+
+    def end(*_: object) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write("\x1b[?25h\n")  # the cursor, which a progress bar hides
+            sys.stderr.flush()
+        os._exit(128 + signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def ask_operator(ctx: typer.Context, work: "Callable[[RunLedger], Awaitable[_T]]") -> _T:

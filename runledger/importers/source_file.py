@@ -39,7 +39,7 @@ def opened(path: Path) -> Iterator[SourceFile]:
     try:
         file = path.open("rb")
     except OSError as e:
-        raise ImportFailed(f"{path}: {e.strerror or e}") from e
+        raise ImportFailed(str(e.strerror or e)) from e
     with file:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)

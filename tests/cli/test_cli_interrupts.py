@@ -1,0 +1,79 @@
+"""Ctrl-C: a long question ends at once, an import keeps what went in and says how to go on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+from command_line import Command
+from test_cli_importing import INFO, SIMULATION
+
+ENDLESS = "SELECT count(*) FROM range(1_000_000_000_000) AS t(n) WHERE n % 7 = 1"
+
+
+def _started(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "runledger.cli.main", *words],
+        env={
+            **os.environ,
+            "RUNLEDGER_STORE": f"sqlite:///{folder}/runs.db",
+            "RUNLEDGER_READ_MODELS": str(folder / "runs.duckdb"),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _interrupted(process: subprocess.Popen[str], when: Callable[[], bool]) -> tuple[int, str]:
+    """Send Ctrl-C as soon as something holds; return exit code and stderr."""
+    try:
+        deadline = time.monotonic() + 60
+        while not when():
+            assert process.poll() is None, "it ended by itself"
+            assert time.monotonic() < deadline, "it never came to that"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        return process.returncode, said
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_long_question_ends_at_once(runledger: Command, runs: Path) -> None:
+    assert runledger("project").code == 0
+    process = _started(runs, "sql", ENDLESS)
+
+    def counts() -> bool:
+        # Nothing else keeps it busy for as long.
+        return bool(psutil.Process(process.pid).cpu_times().user > 3)
+
+    assert _interrupted(process, counts) == (130, "")
+    assert runledger("runs", "list").code == 0
+
+
+def test_an_import_keeps_what_went_in(runledger: Command, tmp_path: Path) -> None:
+    total = 3_000
+    file, store = tmp_path / "r.json", tmp_path / "runs.db"
+    simulations = [{**SIMULATION, "id": str(uuid.uuid4())} for _ in range(total)]
+    file.write_text(json.dumps({"info": INFO, "simulations": simulations}))
+    process = _started(tmp_path, "import", "tau2", str(file))
+
+    def records() -> bool:
+        wal = store.with_name("runs.db-wal")
+        return wal.exists() and wal.stat().st_size > 200_000
+
+    code, said = _interrupted(process, records)
+    assert code == 130
+    assert said == "interrupted: what is recorded stays; the same command brings the rest\n"
+    report = runledger("import", "tau2", str(file), "--json").json
+    assert report["recorded"] + report["unchanged"] == total
+    assert report["unchanged"] > 0
+    assert report["recorded"] > 0
