@@ -1,6 +1,6 @@
 """A batch: consecutive events of the log, as the tables that every projection reads."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
@@ -27,6 +27,8 @@ class Loaded(NamedTuple):
 
 
 NOTHING: Final = Loaded(0, 0, 0, frozenset())
+FEW: Final = 1_000
+"""Events that Python looks at one by one."""
 _MISFIT: Final = "a value does not fit the column that projections read it from"
 
 
@@ -64,17 +66,50 @@ def prepare(db: Any) -> None:
 
 def load(db: Any, events: Any, before: Loaded) -> Loaded:
     """Fill the event tables from Arrow or an archive; `before` is what they held."""
-    archived = isinstance(events, ArchivedEvents)
-    if archived:
+    if isinstance(events, ArchivedEvents):
         events.name(db)
-    else:
-        db.register("log_batch", events)
-    rows = "typed_before" if archived and events.typed else "typed"
+        return _load_many(db, "typed_before" if events.typed else "typed", before)
+    db.register("log_batch", events)
+    if len(events) > FEW:
+        return _load_many(db, "typed", before)
+    return _load_few(db, list(events.iter_tuples()), before)
+
+
+def _load_many(db: Any, rows: str, before: Loaded) -> Loaded:
     found = db.execute(SQL["topics"]).fetchall()
     topics = frozenset(topic for topic, *_ in found)
+    _fill_all(db, topics, before, lambda table: _many(table, rows))
+    ((unread,),) = db.execute(SQL["unread"]).fetchall()
+    last = max((last for *_, last in found), default=0)
+    return Loaded(sum(count for _, count, _ in found), last, unread, topics)
+
+
+def _load_few(db: Any, events: Sequence[tuple[Any, ...]], before: Loaded) -> Loaded:
+    # To plan the SQL that notices what is not in today's shape takes longer than Python needs to
+    # look at so few, and longer than all else that is done with them.
+    doubts = [position for position, *event in events if not _of_today(*event)]
+    topics = frozenset(topic for _, _, _, topic, _ in events)
+    _fill_all(db, topics, before, lambda table: _few(table, doubts))
+    return Loaded(len(events), max((event[0] for event in events), default=0), len(doubts), topics)
+
+
+def _of_today(stream: str, version: int, topic: str, facts: bytes) -> bool:
+    try:
+        return today(stream, version, topic, facts) == facts
+    except LedgerError:
+        return False
+
+
+def _fill_all(
+    db: Any,
+    topics: frozenset[str],
+    before: Loaded,
+    typed: Callable[[EventTable], tuple[str, dict[str, Any]]],
+) -> None:
     tables = [table for topic, table in event_tables().items() if topic in topics]
     for table in tables:
-        _fill(db, SQL["filled"], table.name, table, rows)
+        rows, parameters = typed(table)
+        db.execute(f"{render(SQL['filled'], table=table.name)} {rows}", parameters)
     for topic in before.topics & CATALOGUE.keys() - topics:
         _empty(db, event_tables()[topic])
     parts = [(table.name, table.envelope) for table in tables]
@@ -83,12 +118,10 @@ def load(db: Any, events: Any, before: Loaded) -> Loaded:
         db.execute(f"{head} {SQL['untyped']}", {"topics": list(CATALOGUE)})
         parts.append((STRANGE, ["position", "stream", "version", "topic", "doubtful", "facts"]))
     _unite(db, SQL["batch"], "feed.main", parts)
-    ((unread,),) = db.execute(SQL["unread"]).fetchall()
-    last = max((last for *_, last in found), default=0)
-    return Loaded(sum(count for _, count, _ in found), last, unread, topics)
 
 
-def _fill(db: Any, head: str, name: str, table: EventTable, rows: str) -> None:
+def _many(table: EventTable, rows: str) -> tuple[str, dict[str, Any]]:
+    """Return the SQL, and its parameters, that fills a table; `rows` says from what."""
     optional = [fact for fact in table.facts if fact not in table.required]
     pieces = {
         "required": _count(table.required),
@@ -100,7 +133,12 @@ def _fill(db: Any, head: str, name: str, table: EventTable, rows: str) -> None:
         parameters["shape"] = table.shape
         parameters["revision"] = table.revision
         parameters["required"] = len(table.required)
-    db.execute(f"{render(head, table=name)} {fill(SQL[rows], **pieces)}", parameters)
+    return fill(SQL[rows], **pieces), parameters
+
+
+def _few(table: EventTable, doubts: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    parameters = {"topic": table.topic, "shape": table.shape, "doubts": doubts}
+    return SQL["typed_few"], parameters
 
 
 def _empty(db: Any, table: EventTable) -> None:
@@ -138,16 +176,18 @@ class Batch:
         db.execute(SQL["search"])
         db.execute(SQL["given"])
 
-    def whole(self) -> None:
-        """See everything, as it is loaded at this moment and until the transaction ends."""
+    def uncover(self) -> None:
+        """Take such views away; outside of a transaction, whose end could bring them back."""
         for name in self._hidden:
-            self._db.execute(render(SQL["whole"], table=name))
+            self._db.execute(render(SQL["uncover"], table=name))
         self._hidden = []
+
+    def look(self) -> None:
+        """See everything, as it is loaded at this moment and until the transaction ends."""
         self._db.execute(SQL["look"])
 
     def begin_part(self) -> None:
         """Leave nothing out so far: the table `left_out` is empty."""
-        self.whole()
         self._db.execute(SQL["loaded"])
         self._db.execute(SQL["left_out"])
 
@@ -193,7 +233,9 @@ class Batch:
         )
         for name in set(topic):
             table = event_tables()[name]
-            _fill(db, SQL["filled_apart"], _reshaped(table), table, "typed")
+            rows, parameters = _many(table, "typed")
+            head = render(SQL["filled_apart"], table=_reshaped(table))
+            db.execute(f"{head} {rows}", parameters)
             found = db.execute(render(SQL["misfits"], table=_reshaped(table))).fetchall()
             poison.update(dict.fromkeys((misfit for (misfit,) in found), _MISFIT))
         db.unregister("log_batch")

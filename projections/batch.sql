@@ -31,6 +31,11 @@ FROM (
     )
 );
 
+-- typed_few: the same of few events, of which it is known which ones are doubtful
+SELECT position, stream, version, topic, unnest(TRY(json_transform(TRY(decode(facts)), $shape))),
+    list_contains($doubts::BIGINT[], position) AS doubtful, facts
+FROM log_batch WHERE topic = $topic;
+
 -- has: 1 for a fact that is there
 ({fact} IS NOT NULL)::UTINYINT;
 
@@ -101,7 +106,7 @@ SELECT view_name FROM duckdb_views()
 WHERE temporary AND NOT internal AND (view_name = 'batch' OR view_name IN (
     SELECT table_name FROM duckdb_tables() WHERE database_name = 'feed'));
 
--- whole: everything is projected as it was read
+-- uncover: everything is projected as it was read
 DROP VIEW IF EXISTS temp.main.{table};
 
 -- deleted: the runs that the batch deletes

@@ -14,7 +14,7 @@ from runledger.events import CATALOGUE, RunDeleted
 from runledger.sql_file import Statement
 from runledger.store.protocol import LogReader
 
-BATCH_EVENTS: Final = 50_000
+BATCH_EVENTS: Final = 200_000
 """Events per transaction: enough that a replay is bound by parsing, few enough for memory."""
 RETRY_EVENTS: Final = 1_000
 """Of the first batch that takes up parked events, which lie far apart."""
@@ -120,6 +120,7 @@ class Engine:
                 return None
             found = taken.loaded
             count = found.events
+            self._seen.uncover()
             with self._generation.transaction() as db:
                 settle = parking.settle_retried if retry else parking.settle
                 topics = settle(db, self._seen, taken)
@@ -155,6 +156,7 @@ class Engine:
 
     def _single(self, after: int, park: Callable[[Any, str], None], reason: str) -> None:
         self._feed.take(Span(after, _LAST, 1))
+        self._seen.uncover()
         with self._generation.transaction() as db:
             park(db, reason)
 

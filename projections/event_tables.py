@@ -68,7 +68,7 @@ def shapes_digest() -> str:
 
 
 def table_name(topic: str) -> str:
-    """Return the table of a topic: `run_step_recorded` of `run.step_recorded`; STRANGE if unknown."""
+    """Return the table of a topic, such as `run_step_recorded`; STRANGE if it is unknown."""
     return topic.replace(".", "_") if topic in CATALOGUE else STRANGE
 
 

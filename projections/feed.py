@@ -1,12 +1,17 @@
-"""The feed: reads and parses the next batch of a log while the one before is folded."""
+"""The feed: reads and parses the next batches of a log while the one before is folded."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import nanoarrow as na
 
 from projections import batch
 from runledger.store.protocol import LogReader
+
+BATCH_BYTES: Final = 80 * 2**20
+"""Of a batch as it is read, about: two of them are in memory beside DuckDB's own limit."""
+FIRST_EVENTS: Final = 20_000
+"""As long as it is not known how large an event is."""
 
 
 class Span(NamedTuple):
@@ -18,57 +23,90 @@ class Span(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """Events as they were read, and what the event tables hold of them."""
+    """What the event tables hold, and the events as they were read, where Python must see some."""
 
     events: Any
     loaded: batch.Loaded
 
 
+class _Read(NamedTuple):
+    """Events that can be read again and again, None where there are none, and the next span."""
+
+    events: Any
+    beyond: Span | None
+
+
 class Feed:
     """Fills the event tables through a connection of its own.
 
-    A reader's transaction sees the tables as they were when it first looked, so they are filled
-    anew while the batch in them is folded.
+    Three batches are under way: one is read, one is parsed, one is folded. A reader's transaction
+    sees the tables as they were when it first looked, so they are filled anew while the batch in
+    them is folded.
     """
 
     def __init__(self, db: Any, reader: LogReader) -> None:
         self._db = db
         self._reader = reader
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="runledger-feed")
-        self._ahead: tuple[Span, Future[Taken | None]] | None = None
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="runledger-read")
+        self._loading = ThreadPoolExecutor(1, thread_name_prefix="runledger-load")
+        self._read_ahead: tuple[Span, Future[_Read]] | None = None
+        self._load_ahead: tuple[Span, Future[Taken | None]] | None = None
         self._loaded = batch.NOTHING
+        self._affordable = FIRST_EVENTS
         batch.prepare(db)
 
     def take(self, span: Span) -> Taken | None:
-        """Load a batch; None where there are no events."""
-        ahead, self._ahead = self._ahead, None
+        """Load a batch, which may have less than the limit; None where there are no events."""
+        ahead, self._load_ahead = self._load_ahead, None
         if ahead is not None:
             foreseen, loading = ahead
             if foreseen == span:
                 return loading.result()
             # Another was asked for, as a batch was refused: what was loaded must not come after.
-            loading.exception()
+            self._forget(loading)
         return self._load(span)
 
     def foresee(self, span: Span) -> None:
-        """Begin to load the batch that is expected to be taken next.
+        """Begin to load the batch that is expected to be taken next, and to read the one after.
 
         Call it inside of a transaction that has looked at the batch before.
         """
-        self._ahead = span, self._thread.submit(self._load, span)
+        self._load_ahead = span, self._loading.submit(self._load, span, ahead=True)
 
     def rest(self) -> None:
-        """Wait until nothing is being loaded."""
-        if self._ahead is not None:
-            self._ahead[1].exception()
-            self._ahead = None
+        """Wait until nothing is being read or loaded."""
+        ahead, self._load_ahead = self._load_ahead, None
+        if ahead is not None:
+            self._forget(ahead[1])
 
-    def _load(self, span: Span) -> Taken | None:
-        events = self._reader.read(*span)
+    def _forget(self, loading: "Future[Taken | None]") -> None:
+        loading.exception()
+        reading, self._read_ahead = self._read_ahead, None
+        if reading is not None:
+            reading[1].exception()
+
+    def _load(self, span: Span, *, ahead: bool = False) -> Taken | None:
+        read_ahead, self._read_ahead = self._read_ahead, None
+        if read_ahead is not None and read_ahead[0] == span:
+            events, beyond = read_ahead[1].result()
+        else:
+            events, beyond = self._reading.submit(self._read, span).result()
         if events is None:
             return None
-        if not isinstance(events, batch.ArchivedEvents):
-            # Some readers give a stream, which can be read once; here it is read once per topic.
-            events = na.ArrayStream(events).read_all()
+        if ahead and beyond is not None:
+            self._read_ahead = beyond, self._reading.submit(self._read, beyond)
         self._loaded = batch.load(self._db, events, self._loaded)
-        return Taken(events, self._loaded)
+        return Taken(events if self._loaded.unread else None, self._loaded)
+
+    def _read(self, span: Span) -> _Read:
+        events = self._reader.read(span.after, span.upto, min(span.limit, self._affordable))
+        if events is None or isinstance(events, batch.ArchivedEvents):
+            return _Read(events, None)
+        # Some readers give a stream, which can be read once; here it is read once per topic.
+        events = na.ArrayStream(events).read_all()
+        if not len(events):
+            return _Read(None, None)
+        facts = sum(chunk.buffers[2].size_bytes for chunk in events.child(4).iter_chunks())
+        self._affordable = max(1, BATCH_BYTES * len(events) // max(1, facts))
+        last = events.child(0)[len(events) - 1].as_py()
+        return _Read(events, span._replace(after=last) if last < span.upto else None)

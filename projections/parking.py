@@ -57,7 +57,7 @@ def settle(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
     loaded = taken.loaded
     holds_parked = any_parked(db)
     if not (loaded.unread or holds_parked or RunDeleted.topic in loaded.topics):
-        seen.whole()
+        seen.look()
         return loaded.topics
     seen.begin_part()
     poison = seen.mend(loaded, taken.events)

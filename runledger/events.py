@@ -250,9 +250,9 @@ class CallbackAttempted(RunEvent):
 
     topic = "run.callback_attempted"
     webhook_id: Text
-    attempt: int = Field(ge=1)
+    attempt: Count = Field(ge=1)
     url: str
-    status_code: int | None = None
+    status_code: Count | None = None
     error: str | None = None
     delivered: bool
     final: bool
