@@ -30,6 +30,7 @@ from runledger.run.commands import (
 )
 from runledger.run.envelope import aware
 from runledger.run.parties import Agent
+from runledger.run.rules import stamped
 from runledger.run_cache import RunCache
 from runledger.store import Store
 from runledger.store.appender import Appender
@@ -143,7 +144,7 @@ class CommandHandler:
     async def register_agent(self, actor: Actor, **facts: str | None) -> Agent:
         """Append an agent's registration unless the same one is the last; return the agent."""
         for _ in range(MAX_ATTEMPTS):
-            registered = AgentRegistered(**self.envelope(actor).stamp(), **facts)
+            registered = stamped(AgentRegistered, self.envelope(actor), **facts)
             agent, append = await self._participants.registration(registered)
             if not append:
                 return agent

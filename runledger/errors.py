@@ -169,6 +169,13 @@ def describe(error: Any) -> str:
     """Return one line that names every fault of a pydantic ValidationError by its place."""
     return "; ".join(
         f"{'.'.join(str(part) for part in fault['loc']) or 'value'}: {fault['msg']}"
-        f" (found {fault['input']!r:.80})"
+        f" (found {_shown(fault['input'])})"
         for fault in error.errors(include_url=False)
     )
+
+
+def _shown(value: Any) -> str:
+    try:
+        return f"{value!r:.80}"
+    except RecursionError:
+        return f"a {type(value).__name__} too deep to be shown"

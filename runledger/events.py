@@ -6,6 +6,7 @@ count. `born` is when the run's first event was recorded, in microseconds since 
 of a run repeats it, so that a projection finds the run's row by where it lies, not by a scan.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -31,6 +32,10 @@ StepStatus = Literal["success", "failed", "cancelled"]
 Text = Annotated[str, Field(min_length=1)]
 # 64 bits, as in the read models: a larger number would be recorded and could not be projected.
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+# Nanoseconds since 1970 have 64 bits there too, and so has the longest time between two moments.
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2190, 1, 1, tzinfo=UTC)
+Moment = Annotated[AwareDatetime, Field(ge=EARLIEST, lt=LATEST)]
 
 
 class Event(BaseModel):
@@ -43,8 +48,8 @@ class Event(BaseModel):
     contents: ClassVar[frozenset[str]] = frozenset()
 
     event_id: Text
-    occurred_at: AwareDatetime
-    recorded_at: AwareDatetime
+    occurred_at: Moment
+    recorded_at: Moment
     organization: Text
     user: str | None = None
     correlation_id: str | None = None
@@ -177,7 +182,7 @@ class MessagesRecorded(RunEvent):
     topic = "run.messages_recorded"
     contents = frozenset({"bodies"})
     messages: list[MessageFacts]
-    approval_deadline: AwareDatetime | None = None
+    approval_deadline: Moment | None = None
     late: bool = False
     bodies: list[Message]
 
@@ -258,7 +263,7 @@ class CallbackAttempted(RunEvent):
     final: bool
     redelivery: bool = False
     attempt_ns: Count | None = None
-    next_attempt_at: AwareDatetime | None = None
+    next_attempt_at: Moment | None = None
 
 
 class AgentRegistered(Event):

@@ -38,6 +38,8 @@ async def as_messages(
     Raises ImageRefused where one cannot be had. The bytes are kept before the event that refers to
     them is recorded: a reference never leads nowhere.
     """
+    if not isinstance(given, Iterable):
+        raise InvalidArgument(f"messages: expected a list of messages, found {given!r:.80}")
     async with GuardedClient() as client:
         messages, blobs = await resolve_images(
             [as_message(one) for one in given], client, policy=addresses

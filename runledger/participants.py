@@ -28,6 +28,7 @@ from runledger.run.parties import (
     fold_agent,
     fold_conversation,
 )
+from runledger.run.rules import stamped
 from runledger.store import Store
 from runledger.store.codec import encode
 from runledger.store.protocol import Append, StreamWrite
@@ -114,8 +115,11 @@ class Participants:
             if self._unknown_agents == "reject":
                 raise NotFound("agent", command.agent_id, "register it first")
             agent, writes = await self.registration(
-                AgentRegistered(
-                    **envelope.stamp(), agent_id=command.agent_id, project_id=command.project_id
+                stamped(
+                    AgentRegistered,
+                    envelope,
+                    agent_id=command.agent_id,
+                    project_id=command.project_id,
                 )
             )
         if command.conversation_id is not None:

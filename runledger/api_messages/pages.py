@@ -89,6 +89,10 @@ def api_message_page(
 
 def _types(given: Collection[str] | None, config: RequestConfig) -> frozenset[str]:
     known = frozenset(get_args(MessageType))
+    if isinstance(given, str) or not isinstance(given, Collection | None):
+        raise InvalidArgument(
+            f"include_return_message_types: expected a list of types, found {given!r:.80}"
+        )
     types = config.include_return_message_types if given is None else given
     unknown = sorted(set(types or ()) - known)
     if unknown:
@@ -102,6 +106,8 @@ def _span(
     cursor: str, messages: Sequence[Message], shown: Callable[[int], list[ApiMessage]]
 ) -> tuple[_Place, _Place]:
     """Return the first and last place that a cursor stands for; raise NotFound if there is none."""
+    if not isinstance(cursor, str):
+        raise NotFound("message", cursor, "it is the cursor of a page")
     message_id, mark, index = cursor.rpartition("#")
     likely = []
     for number, message in enumerate(messages):

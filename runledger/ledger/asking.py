@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from projections.as_of import Moment
 from projections.engine import Progress
 from projections.run_filter import run_filter
+from runledger.errors import InvalidArgument
 from runledger.ledger.base import LedgerBase
 from runledger.records import RunRecord
 from runledger.run import Actor
@@ -53,6 +54,8 @@ class AskingLedger(LedgerBase):
     ) -> list[dict[str, Any]]:
         """Return token totals grouped by any of project, agent, model and day (UTC)."""
         organization = self._organization(actor)
+        _check_texts(project_id=project_id, agent_id=agent_id, model=model)
+        _check_days(since=since, until=until)
         return await self._ask(
             lambda q: q.usage_totals(
                 organization,
@@ -79,6 +82,8 @@ class AskingLedger(LedgerBase):
     ) -> list[dict[str, Any]]:
         """Return exact duration percentiles (ns) grouped by any of project, agent and day (UTC)."""
         organization = self._organization(actor)
+        _check_texts(project_id=project_id, agent_id=agent_id)
+        _check_days(since=since, until=until)
         return await self._ask(
             lambda q: q.percentiles(
                 organization,
@@ -100,14 +105,30 @@ class AskingLedger(LedgerBase):
     ) -> list[dict[str, Any]]:
         """Return the agents, with their last run and last stop reason."""
         organization = self._organization(actor)
+        _check_texts(agent_id=agent_id)
         return await self._ask(lambda q: q.agents(organization, agent_id), as_of)
 
     async def sql(
         self, statement: str, *, as_of: Moment | None = None
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Return (column names, rows) of one SELECT over the read models of all organizations."""
+        if not isinstance(statement, str):
+            raise InvalidArgument(f"sql: expected one SELECT as text, found {statement!r:.80}")
         return await self._ask(lambda q: q.sql(statement), as_of)
 
     async def project(self, progress: Progress | None = None) -> int:
         """Bring the read models up to date; return their position."""
         return await asyncio.to_thread(self.read_models.catch_up, progress)
+
+
+def _check_texts(**given: str | None) -> None:
+    for name, value in given.items():
+        if value is not None and not isinstance(value, str):
+            raise InvalidArgument(f"{name}: expected text, found {value!r:.80}")
+
+
+def _check_days(**given: date | None) -> None:
+    for name, value in given.items():
+        # A moment is a date to Python; which day it lies in depends on the zone.
+        if value is not None and (not isinstance(value, date) or isinstance(value, datetime)):
+            raise InvalidArgument(f"{name}: expected a date, found {value!r:.80}")

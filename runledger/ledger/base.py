@@ -11,7 +11,7 @@ from projections.publish import PublishedReadModels
 from projections.queries import Queries
 from runledger.callbacks import CallbackSettings
 from runledger.command_handler import Clock, CommandHandler, Order, Outcome
-from runledger.errors import LedgerError, NotFound, ReadModelsMissing
+from runledger.errors import InvalidArgument, LedgerError, NotFound, ReadModelsMissing
 from runledger.images import IMAGE_ADDRESSES
 from runledger.message_input import as_messages
 from runledger.messages import Message
@@ -67,7 +67,7 @@ class LedgerBase:
         correlation_id: str | None = None,
         fresh: bool = False,
     ) -> Outcome:
-        order = Order(actor or self._actor, run_id, commands, at, times, correlation_id)
+        order = Order(self._acting(actor), run_id, commands, at, times, correlation_id)
         return await self.handler.execute(order, fresh=fresh)
 
     async def _messages(self, given: Iterable[Message | Mapping[str, Any]]) -> list[Message]:
@@ -75,7 +75,7 @@ class LedgerBase:
 
     async def _load(self, run_id: str, actor: Actor | None, as_of: Moment | None = None) -> Run:
         # In the present first: a run that was deleted is not served from the past either.
-        found = await self.handler.load(actor or self._actor, run_id)
+        found = await self.handler.load(self._acting(actor), run_id)
         if as_of is None:
             return found
         run: Run | None = None
@@ -105,8 +105,15 @@ class LedgerBase:
             )
         return await asyncio.to_thread(self._past.ask, question, as_of)
 
+    def _acting(self, actor: Actor | None) -> Actor:
+        if actor is None:
+            return self._actor
+        if not isinstance(actor, Actor):
+            raise InvalidArgument(f"actor: expected an Actor, found {actor!r:.80}")
+        return actor
+
     def _organization(self, actor: Actor | None) -> str:
-        return (actor or self._actor).organization
+        return self._acting(actor).organization
 
 
 def _open(part: _T | None) -> _T:

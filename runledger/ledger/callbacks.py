@@ -14,6 +14,7 @@ from runledger.ledger.base import LedgerBase
 from runledger.run import Actor
 from runledger.run.commands import RequestCallback
 from runledger.run.delivery import Delivery
+from runledger.run.envelope import aware
 from runledger.sql_file import statements
 
 CallbackStatus = Literal["pending", "delivered", "failed"]
@@ -77,8 +78,9 @@ class CallingLedger(LedgerBase):
             raise InvalidArgument(
                 f"statuses: expected any of {', '.join(_STATUSES)}, found {unknown}"
             )
-        if limit is not None and limit < 1:
-            raise InvalidArgument(f"limit: expected 1 or more, or None, found {limit}")
+        if limit is not None and (not isinstance(limit, int) or limit is True or limit < 1):
+            raise InvalidArgument(f"limit: expected 1 or more, or None, found {limit!r}")
+        since, until = aware("since", since), aware("until", until)
         scope = {
             "organization": self._organization(actor),
             "statuses": wanted or None,

@@ -1,11 +1,12 @@
 """The commands that end a run, and those that read what an update of its fields asks for."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from runledger.errors import IllegalTransition, InvalidArgument, NotFound
+from runledger.ids import check_id
 from runledger.ledger.base import LedgerBase
 from runledger.ledger.field_update import ENDS, status_for, transition
 from runledger.records import RunRecord, run_record
@@ -80,6 +81,10 @@ class EndingLedger(LedgerBase):
         """
         if (agent_id is None) == (conversation_id is None):
             raise InvalidArgument("cancel_runs: expected an agent_id or a conversation_id")
+        if agent_id is not None:
+            check_id("agent", agent_id)
+        if conversation_id is not None:
+            check_id("conversation", conversation_id)
         organization = self._organization(actor)
         found = await self._ask(lambda q: q.open_runs(organization, agent_id, conversation_id))
         cancelled = await asyncio.gather(
@@ -106,7 +111,7 @@ class EndingLedger(LedgerBase):
         stop_reason: str | None = None,
         completed_at: datetime | None = None,
         metadata: Mapping[str, Any] | None = None,
-        remove_metadata: Sequence[str] = (),
+        remove_metadata: Collection[str] = (),
         total_duration_ns: int | None = None,
         error_type: str | None = None,
         error_message: str | None = None,

@@ -11,6 +11,7 @@ from runledger.run import Actor, commands
 from runledger.run.envelope import aware
 
 _AT_ONCE: Final = 64
+_LONGEST: Final = timedelta(days=36_500)
 
 
 class ExpiringLedger(LedgerBase):
@@ -29,10 +30,13 @@ class ExpiringLedger(LedgerBase):
         Their open tool calls are denied and their conversations freed in the same append; a run
         that is heard of meanwhile stays open. Returns the ids of the runs that were ended.
         """
-        at = aware("at", at)
-        if older_than < timedelta(0):
-            raise InvalidArgument(f"older_than: expected 0 or more, found {older_than}")
-        since = (at or self._clock()) - older_than
+        moment = aware("at", at) or self._clock()
+        if not isinstance(older_than, timedelta) or not timedelta(0) <= older_than <= _LONGEST:
+            raise InvalidArgument(
+                f"older_than: expected a timedelta, 0 or more and {_LONGEST.days} days at most, "
+                f"found {older_than!r:.80}"
+            )
+        since = moment - older_than
         scope = None if every_organization else self._organization(actor)
         rows = await self._ask(lambda q: q.silent_runs(since, scope))
         return await self._expire(rows, commands.ExpireRun(since), actor, at)
@@ -57,7 +61,7 @@ class ExpiringLedger(LedgerBase):
         actor: Actor | None,
         at: datetime | None,
     ) -> list[str]:
-        user = (actor or self._actor).user
+        user = self._acting(actor).user
 
         async def one(row: dict[str, Any]) -> str | None:
             whose = Actor(row["organization"], user)

@@ -10,6 +10,7 @@ from projections.engine import Progress
 from projections.parking import Parked, Retried
 from projections.parquet import Exported, export
 from projections.publish import Published, publish
+from runledger.errors import InvalidArgument
 from runledger.ledger.operating import OperatingLedger
 
 
@@ -65,5 +66,7 @@ class KeepingLedger(OperatingLedger):
 
         What can be applied is in the read models as if it had never been parked.
         """
+        if isinstance(streams, str):
+            raise InvalidArgument(f"streams: expected a list of streams, found {streams!r:.80}")
         async with self._at_desk() as desk:
             return await asyncio.to_thread(desk.retry_parked, streams)

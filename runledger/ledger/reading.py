@@ -139,7 +139,7 @@ class ReadingLedger(LedgerBase):
 
     async def get_agent(self, agent_id: str, *, actor: Actor | None = None) -> Agent:
         """Return a registered agent."""
-        return await self.handler.agent(actor or self._actor, agent_id)
+        return await self.handler.agent(self._acting(actor), agent_id)
 
 
 def _page(
@@ -153,18 +153,18 @@ def _page(
 ) -> list[_T]:
     if order not in ("asc", "desc"):
         raise InvalidArgument(f"order: expected asc or desc, found {order!r}")
-    if limit is not None and limit < 1:
-        raise InvalidArgument(f"limit: expected 1 or more, found {limit}")
+    if limit is not None and (not isinstance(limit, int) or limit is True or limit < 1):
+        raise InvalidArgument(f"limit: expected 1 or more, or None, found {limit!r}")
     if after is not None and before is not None:
         raise InvalidArgument("expected `after` or `before`, found both")
     if order == "desc":
         items, ids = items[::-1], ids[::-1]
-    cursor = after or before
+    cursor = before if after is None else after
     if cursor is not None:
         if cursor not in ids:
             raise NotFound(kind, cursor, "it is the cursor of a page")
         place = ids.index(cursor)
-        items = items[place + 1 :] if after else items[:place]
+        items = items[:place] if after is None else items[place + 1 :]
     if limit is None:
         return items
     return items[:limit] if before is None else items[-limit:]

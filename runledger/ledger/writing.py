@@ -1,6 +1,6 @@
 """The commands of the ledger, one by one: what an agent loop reports."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -85,6 +85,10 @@ class WritingLedger(EndingLedger, ExpiringLedger):
             exist_ok,
         )
         asked = status_for(status, stop_reason) or RunStatus.CREATED
+        if run_ns is not None and asked not in ENDS:
+            raise InvalidArgument(
+                f"create_run: run_ns needs a status that is an end, found {asked.value!r}"
+            )
         times: list[datetime] = []
         if completed_at is not None:
             if asked not in ENDS or at is None:
@@ -181,7 +185,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         run_id: str,
         patch: Mapping[str, Any] | None = None,
         *,
-        remove: Sequence[str] = (),
+        remove: Collection[str] = (),
         actor: Actor | None = None,
         at: datetime | None = None,
     ) -> RunRecord:
@@ -206,7 +210,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
     ) -> Agent:
         """Make an agent known, or tell its new project, name or type; return it."""
         return await self.handler.register_agent(
-            actor or self._actor,
+            self._acting(actor),
             agent_id=check_id("agent", agent_id),
             project_id=project_id,
             name=name,

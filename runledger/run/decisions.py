@@ -1,12 +1,9 @@
 """decide(run, command, envelope) → events: everything the ledger accepts or refuses about a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from pydantic import ValidationError
-
-from runledger import errors
 from runledger.errors import ContentConflict, InvalidArgument
 from runledger.events import (
     CallbackAttempted,
@@ -21,30 +18,26 @@ from runledger.events import (
 from runledger.run import commands as c
 from runledger.run import endings, recordings
 from runledger.run.envelope import Envelope
-from runledger.run.rules import Priors, allow, make, same
+from runledger.run.rules import Priors, allow, make, same, stamped
 from runledger.run.state import Run
 from runledger.run.transitions import NONE, RunStatus
 
 
 def _create(run: Run | None, command: c.CreateRun, env: Envelope, priors: Priors) -> list[Event]:
-    try:
-        created = RunCreated(
-            **env.stamp(),
-            agent_id=command.agent_id,
-            project_id=command.project_id,
-            born=int(
-                (env.recorded_at - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)
-            ),
-            conversation_id=command.conversation_id,
-            hold_conversation=command.hold_conversation,
-            base_template_id=command.base_template_id,
-            background=command.background,
-            metadata=dict(command.metadata),
-            request_config=None if command.request_config is None else dict(command.request_config),
-            callback_url=command.callback_url,
-        )
-    except ValidationError as e:
-        raise InvalidArgument(f"{RunCreated.topic}: {errors.describe(e)}") from e
+    created = stamped(
+        RunCreated,
+        env,
+        agent_id=command.agent_id,
+        project_id=command.project_id,
+        born=int((env.recorded_at - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)),
+        conversation_id=command.conversation_id,
+        hold_conversation=command.hold_conversation,
+        base_template_id=command.base_template_id,
+        background=command.background,
+        metadata=command.metadata,
+        request_config=command.request_config,
+        callback_url=command.callback_url,
+    )
     if run is None:
         return [created]
     prior = priors.get(run.run_id)
@@ -62,6 +55,14 @@ def _start(run: Run, _command: c.StartRun, env: Envelope, _priors: Priors) -> li
 
 def _patch(run: Run, command: c.PatchMetadata, env: Envelope, _priors: Priors) -> list[Event]:
     allow(run, RunMetadataPatched)
+    if not isinstance(command.patch, Mapping):
+        raise InvalidArgument(f"metadata: expected a mapping, found {command.patch!r:.80}")
+    if isinstance(command.remove, str) or not isinstance(command.remove, Collection):
+        # Text is a sequence of texts to Python: each letter would be taken for a key.
+        raise InvalidArgument(f"remove: expected a list of keys, found {command.remove!r:.80}")
+    unfit = [key for key in command.remove if not isinstance(key, str)]
+    if unfit:
+        raise InvalidArgument(f"remove: expected keys that are text, found {unfit!r:.80}")
     both = set(command.patch) & set(command.remove)
     if both:
         raise InvalidArgument(f"metadata keys {sorted(both)} are both set and removed")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from runledger.errors import InvalidArgument
+from runledger.events import EARLIEST, LATEST
 from runledger.ids import DEFAULT_ORGANIZATION, check_id, random_hex
 
 
@@ -18,6 +19,8 @@ class Actor:
 
     def __post_init__(self) -> None:
         check_id("organization", self.organization)
+        if self.user is not None and not isinstance(self.user, str):
+            raise InvalidArgument(f"user: expected text or None, found {self.user!r:.80}")
 
 
 class Envelope(NamedTuple):
@@ -43,9 +46,13 @@ class Envelope(NamedTuple):
 
 
 def aware(name: str, value: datetime | None) -> datetime | None:
-    """Return `value` if it knows its time zone; raise InvalidArgument otherwise."""
+    """Return `value` if it knows its time zone and read models can hold it, or InvalidArgument."""
     if value is None:
         return None
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise InvalidArgument(f"{name}: expected a datetime with a time zone, found {value!r}")
+        raise InvalidArgument(f"{name}: expected a datetime with a time zone, found {value!r:.80}")
+    if not EARLIEST <= value < LATEST:
+        raise InvalidArgument(
+            f"{name}: expected a time from {EARLIEST.year} until {LATEST.year}, found {value}"
+        )
     return value

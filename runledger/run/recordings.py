@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from runledger.errors import ContentConflict, InvalidArgument
 from runledger.events import Event, MessagesRecorded, StepRecorded, StepStarted
@@ -13,7 +13,11 @@ from runledger.run.envelope import Envelope, aware
 from runledger.run.message_facts import describe_message
 from runledger.run.rules import Priors, allow, make, same
 from runledger.run.state import Run
-from runledger.usage import buckets
+from runledger.usage import Buckets, buckets
+
+# Totals have 64 bits: one step that claimed them all would leave no room for the others of its day.
+MOST_TOKENS: Final = 2**40
+_COUNTED: Final = ("prompt_tokens", "completion_tokens", "total_tokens", *Buckets._fields)
 
 
 def start_step(run: Run, command: c.StartStep, env: Envelope, _priors: Priors) -> list[Event]:
@@ -37,11 +41,16 @@ def start_step(run: Run, command: c.StartStep, env: Envelope, _priors: Priors) -
 def _step_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     whole = dict(facts)
     prompt, completion = whole.get("prompt_tokens"), whole.get("completion_tokens")
-    for name, count in (("prompt_tokens", prompt), ("completion_tokens", completion)):
+    for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
+        count = whole.get(name)
         if count is not None and (
             isinstance(count, bool) or not isinstance(count, int) or count < 0
         ):
             raise InvalidArgument(f"{name}: expected a token count of 0 or more, found {count!r}")
+    for name in ("prompt_tokens_details", "completion_tokens_details"):
+        details = whole.get(name)
+        if details is not None and not isinstance(details, Mapping):
+            raise InvalidArgument(f"{name}: expected a mapping, found {details!r:.80}")
     if whole.get("total_tokens") is None and (prompt is not None or completion is not None):
         whole["total_tokens"] = (prompt or 0) + (completion or 0)
     split = buckets(
@@ -52,6 +61,11 @@ def _step_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
         whole.get("completion_tokens_details"),
     )
     whole.update(split._asdict())
+    for name in _COUNTED:
+        if (whole.get(name) or 0) > MOST_TOKENS:
+            raise InvalidArgument(
+                f"{name}: expected {MOST_TOKENS} tokens in a step at most, found {whole[name]}"
+            )
     return whole
 
 

@@ -1,7 +1,7 @@
 """The rules that every decision shares: what the table allows, what counts as the same again."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -12,6 +12,7 @@ from runledger.run.envelope import Envelope
 from runledger.run.state import Run
 from runledger.run.transitions import TRANSITIONS
 
+_E = TypeVar("_E", bound=Event)
 Priors = Mapping[str, Event]
 """Natural key (run, step or message id) → the event that recorded it, for keys seen again."""
 
@@ -26,18 +27,24 @@ _ENVELOPE: Final = {
 }
 
 
-def make(cls: type[RunEvent], run: Run, envelope: Envelope, **fields: Any) -> Event:
-    """Return a stamped event of the run; raise InvalidArgument that names every wrong field."""
+def stamped(cls: type[_E], envelope: Envelope, **fields: Any) -> _E:
+    """Return a stamped event; raise InvalidArgument that names every wrong field."""
     try:
-        return cls(
-            **envelope.stamp(),
-            agent_id=run.agent_id,
-            project_id=run.project_id,
-            born=run.born,
-            **fields,
-        )
+        return cls(**envelope.stamp(), **fields)
     except ValidationError as e:
         raise InvalidArgument(f"{cls.topic}: {errors.describe(e)}") from e
+
+
+def make(cls: type[RunEvent], run: Run, envelope: Envelope, **fields: Any) -> Event:
+    """Return a stamped event of the run; raise InvalidArgument that names every wrong field."""
+    return stamped(
+        cls,
+        envelope,
+        agent_id=run.agent_id,
+        project_id=run.project_id,
+        born=run.born,
+        **fields,
+    )
 
 
 def allow(run: Run, event: type[Event]) -> bool:

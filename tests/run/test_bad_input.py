@@ -1,7 +1,7 @@
 """Wrong types, negative numbers, times without a zone: each is refused by name, nothing is kept."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,16 @@ RUN = "run-00000000-0000-4000-8000-000000000001"
         (c.RecordStep(STEP, {"prompt_tokens": "8"}), "prompt_tokens.*found '8'"),
         (c.RecordStep(STEP, {"prompt_tokens_details": {"cached_tokens": -5}}), "cached_tokens"),
         (c.RecordStep(STEP, {"completion_tokens_details": {"reasoning_tokens": "x"}}), "reasoning"),
+        (c.RecordStep(STEP, {"total_tokens": -1}), "total_tokens.*0 or more, found -1"),
+        (
+            c.RecordStep(STEP, {"prompt_tokens": 2**40 + 1}),
+            "prompt_tokens.*1099511627776 .*at most",
+        ),
+        (
+            c.RecordStep(STEP, {"prompt_tokens_details": {"cached_tokens": 2**62}}),
+            "cache_read_tokens.*1099511627776 .*at most",
+        ),
+        (c.RecordStep(STEP, {"prompt_tokens_details": ["cached_tokens"]}), "expected a mapping"),
         (c.RecordStep(STEP, {"step_ns": -1}), "step_ns"),
         (c.RecordStep(STEP, {"step_ns": "soon"}), "step_ns"),
         (c.RecordStep(STEP, {"status": "fine"}), "status"),
@@ -42,13 +52,18 @@ RUN = "run-00000000-0000-4000-8000-000000000001"
         (c.StartStep("step-2"), "Invalid step ID format"),
         (c.StartStep(STEP, model=5), "model"),  # type: ignore[arg-type]
         (c.PatchMetadata({"a": 1}, ["a"]), "'a'.*both set and removed"),
+        (c.PatchMetadata(["a"]), "metadata: expected a mapping"),  # type: ignore[arg-type]
+        (c.PatchMetadata(remove="draft"), "remove: expected a list of keys, found 'draft'"),
+        (c.PatchMetadata(remove=["a", 1]), "remove.*text"),  # type: ignore[list-item]
         (c.PatchMetadata({"a": float("inf")}), "patch"),
         (c.PatchMetadata({"a": object()}), "patch"),
         (c.CompleteRun("tired"), "stop_reason.*end_turn.*found 'tired'"),
+        (c.CompleteRun(["end_turn"]), "stop_reason"),  # type: ignore[arg-type]
         (c.CompleteRun("error"), "'error' means failed"),
         (c.CompleteRun(run_ns=-1), "run_ns"),
         (c.FailRun("end_turn"), "'end_turn' means completed"),
         (c.FailRun(error_message=5), "error_message"),  # type: ignore[arg-type]
+        (c.FailRun(error_data=[5]), "error_data"),  # type: ignore[arg-type]
         (c.CancelRun(reason=5), "reason"),  # type: ignore[arg-type]
     ],
 )
@@ -60,10 +75,20 @@ def test_a_command_with_a_wrong_value_is_refused(command: c.Command, said: str) 
     assert len(history.events) == before
 
 
+def _nested(depth: int) -> dict[str, Any]:
+    outer: dict[str, Any] = {}
+    for _ in range(depth):
+        outer = {"deeper": outer}
+    return outer
+
+
 def test_a_run_with_a_wrong_value_is_refused() -> None:
     for command in (
         c.CreateRun("agent-a", metadata={"x": float("nan")}),
         c.CreateRun("agent-a", metadata=[("x", object())]),  # type: ignore[arg-type]
+        c.CreateRun("agent-a", metadata="draft"),  # type: ignore[arg-type]
+        c.CreateRun("agent-a", metadata=_nested(2_000)),
+        c.CreateRun("agent-a", request_config="quiet"),  # type: ignore[arg-type]
         c.CreateRun("agent-a", background="perhaps"),  # type: ignore[arg-type]
         c.CreateRun(""),
     ):
@@ -106,13 +131,41 @@ def test_the_ledger_refuses_wrong_arguments_and_writes_nothing(
                 await _refused(ledger, "get_run_by_id", 5),
                 await _refused(ledger, "get_run_steps", RUN, limit=0),
                 await _refused(ledger, "get_run_steps", RUN, order="sideways"),
+                await _refused(ledger, "get_run_steps", RUN, limit="5"),
+                await _refused(ledger, "get_run_steps", RUN, limit=True),
+                await _refused(ledger, "get_run_messages", RUN, limit=1.5),
+                await _refused(
+                    ledger, "get_run_messages", RUN, include_return_message_types="user_message"
+                ),
+                await _refused(ledger, "get_run_by_id", RUN, actor="me"),
+                await _refused(ledger, "create_run", "agent-b", project_id=7),
+                await _refused(ledger, "create_run", "agent-a", run_ns=5),
+                await _refused(ledger, "create_run", "agent-a", stop_reason=["end_turn"]),
+                await _refused(ledger, "record_messages", RUN, None),
+                await _refused(ledger, "register_agent", "agent-a", name=7),
+                await _refused(ledger, "expire_runs", older_than=300),
+                await _refused(ledger, "expire_runs", older_than=timedelta.max),
                 await _refused(ledger, "cancel_runs"),
+                await _refused(ledger, "cancel_runs", agent_id=7),
+                await _refused(ledger, "cancel_runs", conversation_id=""),
+                await _refused(ledger, "list_agents", agent_id=7),
+                await _refused(ledger, "usage_totals", since="today"),
+                await _refused(ledger, "duration_percentiles", until=BEGIN),
+                await _refused(ledger, "list_callbacks", limit="5"),
+                await _refused(ledger, "list_callbacks", since=NAIVE),
+                await _refused(ledger, "retry_parked", RUN),
+                await _refused(ledger, "sql", None),
             ]
             for error in refusals:
                 assert isinstance(error, InvalidArgument), error
             assert ledger.store.head() == head
             unknown = RUN.replace("1", "2")
             assert isinstance(await _refused(ledger, "start_run", unknown), NotFound)
+            for cursor in ("", "step-x", 7):
+                for getter in ("get_run_steps", "get_run_messages"):
+                    for side in ("after", "before"):
+                        error = await _refused(ledger, getter, RUN, **{side: cursor})
+                        assert isinstance(error, NotFound)
             assert isinstance(await _refused(ledger, "get_run_by_id", "run-x"), InvalidId)
 
     asyncio.run(check())
@@ -122,3 +175,53 @@ def test_a_step_of_the_past_and_an_end_before_the_beginning_are_no_negative_dura
     history = History(*PATHS["running"])
     (ended,) = history.do(c.CompleteRun(), at=BEGIN - timedelta(days=1))
     assert ended.run_ns == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=14))),
+        datetime(1899, 12, 31, tzinfo=UTC),
+        datetime(2190, 1, 1, tzinfo=UTC),
+        datetime.max.replace(tzinfo=timezone(-timedelta(hours=14))),
+    ],
+)
+def test_a_time_that_no_read_model_could_hold_is_refused(
+    store_url: str, tmp_path: Path, moment: datetime
+) -> None:
+    async def check() -> None:
+        async with RunLedger.open(store_url, tmp_path / "runs.duckdb") as ledger:
+            await ledger.create_run("agent-a", run_id=RUN)
+            for call, args in (
+                ("create_run", ["agent-a"]),
+                ("record_step", [RUN]),
+                ("complete_run", [RUN]),
+                ("expire_approvals", []),
+            ):
+                error = await _refused(ledger, call, *args, at=moment)
+                assert isinstance(error, InvalidArgument)
+                assert "expected a time from 1900 until 2190" in str(error)
+            # The first and the last that are taken, a duration as long as can be between them.
+            first = datetime(1900, 1, 1, tzinfo=UTC)
+            last = datetime(2190, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)
+            run = await ledger.create_run("agent-a", status="failed", at=first, completed_at=last)
+            assert run in await ledger.list_runs()
+            assert await ledger.parked() == []
+
+    asyncio.run(check())
+
+
+def test_the_most_tokens_that_steps_may_report_can_be_summed(
+    store_url: str, tmp_path: Path
+) -> None:
+    async def check() -> None:
+        async with RunLedger.open(store_url, tmp_path / "runs.duckdb") as ledger:
+            for _ in range(3):
+                run = await ledger.create_run("agent-a")
+                for _ in range(3):
+                    await ledger.record_step(run.run_id, prompt_tokens=2**40)
+            (total,) = await ledger.usage_totals()
+            assert total["prompt_tokens"] == 9 * 2**40
+            assert (await ledger.list_runs())[0].prompt_tokens == 3 * 2**40
+
+    asyncio.run(check())
