@@ -15,14 +15,14 @@ def status_for(status: str | None, stop_reason: str | None) -> RunStatus | None:
         asked = None if status is None else RunStatus(status)
     except ValueError:
         raise InvalidArgument(
-            f"status: expected one of {', '.join(RunStatus)}, found {status!r}"
+            f"status: expected one of {', '.join(RunStatus)}, found {status!r:.80}"
         ) from None
     if stop_reason is None:
         return asked
     try:
         meant = status_of(stop_reason)
-    except KeyError:
-        raise InvalidArgument(f"stop_reason: no such stop reason {stop_reason!r}") from None
+    except (KeyError, TypeError):
+        raise InvalidArgument(f"stop_reason: no such stop reason {stop_reason!r:.80}") from None
     if asked is not None and asked is not meant:
         raise InvalidArgument(
             f"status: stop_reason {stop_reason!r} means {meant.value!r}, found {asked.value!r}"
@@ -46,11 +46,11 @@ def transition(
         case RunStatus.RUNNING:
             return [commands.StartRun()]
         case RunStatus.COMPLETED:
-            return [commands.CompleteRun(stop_reason or "end_turn", run_ns, measured)]
+            return [commands.CompleteRun(stop_reason, run_ns, measured)]
         case RunStatus.FAILED:
             return [
                 commands.FailRun(
-                    stop_reason or "error",
+                    stop_reason,
                     error_type,
                     error_message,
                     run_ns=run_ns,

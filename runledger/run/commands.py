@@ -1,6 +1,6 @@
 """What can be asked of a run, as data. `runledger.run.decisions` says what follows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -64,7 +64,7 @@ class PatchMetadata:
     """Set the top-level keys of `patch`, take away those of `remove`."""
 
     patch: Mapping[str, Any] = field(default_factory=dict)
-    remove: Sequence[str] = ()
+    remove: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +74,22 @@ class RecordHeartbeat:
 
 @dataclass(frozen=True, slots=True)
 class CompleteRun:
-    """End the run well.
+    """End the run well; without a `stop_reason`, as `end_turn` or as it has ended well already.
 
     Without `run_ns`, the clocks tell how long it took. `measured=False` says that nobody can: the
     run is recorded when it is over already, and a duration of 0 would be a false one.
     """
 
-    stop_reason: str = "end_turn"
+    stop_reason: str | None = "end_turn"
     run_ns: int | None = None
     measured: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class FailRun:
-    """End the run badly; `run_ns` and `measured` as in CompleteRun."""
+    """End the run badly; what is not told, as in CompleteRun (`error`)."""
 
-    stop_reason: str = "error"
+    stop_reason: str | None = "error"
     error_type: str | None = None
     error_message: str | None = None
     error_data: Mapping[str, Any] | None = None

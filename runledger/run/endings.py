@@ -36,7 +36,7 @@ def _duration(
 
 
 def _ends_as(run_id: str, stop_reason: str, *statuses: RunStatus) -> None:
-    status = STATUS_OF.get(stop_reason)
+    status = STATUS_OF.get(stop_reason) if isinstance(stop_reason, str) else None
     if status is None:
         raise InvalidArgument(
             f"stop_reason of run {run_id!r}: expected one of {', '.join(STATUS_OF)}, "
@@ -51,22 +51,20 @@ def _ends_as(run_id: str, stop_reason: str, *statuses: RunStatus) -> None:
 
 def complete(run: Run, command: c.CompleteRun, env: Envelope, _priors: Priors) -> list[Event]:
     """End the run well; nothing where it ended so already."""
-    _ends_as(run.run_id, command.stop_reason, RunStatus.COMPLETED)
-    if run.status is RunStatus.COMPLETED and run.stop_reason == command.stop_reason:
+    stop_reason = "end_turn" if command.stop_reason is None else command.stop_reason
+    _ends_as(run.run_id, stop_reason, RunStatus.COMPLETED)
+    if run.status is RunStatus.COMPLETED and command.stop_reason in (None, run.stop_reason):
         return []
     allow(run, RunCompleted)
     run_ns = _duration(run, env, command)
-    return [make(RunCompleted, run, env, stop_reason=command.stop_reason, run_ns=run_ns)]
+    return [make(RunCompleted, run, env, stop_reason=stop_reason, run_ns=run_ns)]
 
 
 def fail(run: Run, command: c.FailRun, env: Envelope, _priors: Priors) -> list[Event]:
     """End the run badly; nothing where it ended so already."""
-    _ends_as(run.run_id, command.stop_reason, RunStatus.FAILED)
-    if run.status is RunStatus.FAILED and (run.stop_reason, run.error_type, run.error_message) == (
-        command.stop_reason,
-        command.error_type,
-        command.error_message,
-    ):
+    stop_reason = "error" if command.stop_reason is None else command.stop_reason
+    _ends_as(run.run_id, stop_reason, RunStatus.FAILED)
+    if run.status is RunStatus.FAILED and _says_no_more(run, command):
         return []
     allow(run, RunFailed)
     return [
@@ -74,13 +72,19 @@ def fail(run: Run, command: c.FailRun, env: Envelope, _priors: Priors) -> list[E
             RunFailed,
             run,
             env,
-            stop_reason=command.stop_reason,
+            stop_reason=stop_reason,
             error_type=command.error_type,
             error_message=command.error_message,
-            error_data=None if command.error_data is None else dict(command.error_data),
+            error_data=command.error_data,
             run_ns=_duration(run, env, command),
         )
     ]
+
+
+def _says_no_more(run: Run, command: c.FailRun) -> bool:
+    told = (command.stop_reason, command.error_type, command.error_message)
+    known = (run.stop_reason, run.error_type, run.error_message)
+    return all(said in (None, there) for said, there in zip(told, known, strict=True))
 
 
 def _deny(run: Run, env: Envelope, reason: str) -> list[Event]:

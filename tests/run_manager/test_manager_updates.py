@@ -212,3 +212,32 @@ async def test_status_and_stop_reason_agree(ledger, agent):
 async def test_an_update_of_a_run_that_is_not_there_is_refused(ledger):
     with pytest.raises(NotFound):
         await ledger.update_run("run-00000000-0000-4000-8000-000000000000", metadata={"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("end", "again", "other"),
+    [
+        ("tool_rule", {"status": "completed"}, {"status": "failed"}),
+        ("requires_approval", {"status": "completed"}, {"status": "running"}),
+        ("llm_api_error", {"status": "failed"}, {"status": "completed"}),
+        ("cancelled", {"status": "cancelled"}, {"status": "failed"}),
+    ],
+)
+async def test_a_status_alone_contradicts_no_reason(ledger, agent, end, again, other):
+    run = await ledger.create_run(agent)
+    ended = await ledger.update_run(run.run_id, stop_reason=end)
+    assert await ledger.update_run(run.run_id, **again) == ended
+    patched = await ledger.update_run(run.run_id, **again, metadata={"seen": True})
+    assert (patched.stop_reason, patched.metadata) == (end, {"seen": True})
+    with pytest.raises(AlreadyEnded):
+        await ledger.update_run(run.run_id, **other)
+    assert await ledger.get_run_by_id(run.run_id) == patched
+
+
+async def test_a_failure_that_says_less_is_the_same_failure(ledger, agent):
+    run = await ledger.create_run(agent)
+    failed = await ledger.fail_run(run.run_id, error_type="Timeout", error_message="30 s")
+    assert await ledger.fail_run(run.run_id) == failed
+    assert await ledger.fail_run(run.run_id, error_type="Timeout") == failed
+    with pytest.raises(AlreadyEnded):
+        await ledger.fail_run(run.run_id, error_type="Timeout", error_message="60 s")
