@@ -3,6 +3,7 @@
 See docs/compat.md for what is the same, what is better, and what a server must know.
 """
 
+from runledger.compat.agent_manager import AgentManager
 from runledger.compat.default_ledger import close_default_ledgers, default_ledger
 from runledger.compat.enums import (
     ComparisonOperator,
@@ -26,7 +27,9 @@ from runledger.compat.message import Message
 from runledger.compat.message_manager import MessageManager
 from runledger.compat.run_manager import RunManager
 from runledger.compat.schemas import (
+    AgentState,
     LettaRequestConfig,
+    LettaStopReason,
     LettaUsageStatistics,
     Run,
     RunMetrics,
@@ -39,15 +42,20 @@ from runledger.compat.schemas import (
     User,
 )
 from runledger.compat.step_manager import StepManager
+from runledger.messages import ImageContent, TextContent, ToolCall, ToolReturn
 
 __all__ = [
+    "AgentManager",
+    "AgentState",
     "ComparisonOperator",
     "ConversationBusyError",
     "ErrorCode",
+    "ImageContent",
     "LettaAgentNotFoundError",
     "LettaError",
     "LettaInvalidArgumentError",
     "LettaRequestConfig",
+    "LettaStopReason",
     "LettaUsageStatistics",
     "Message",
     "MessageManager",
@@ -65,6 +73,9 @@ __all__ = [
     "StepMetrics",
     "StepStatus",
     "StopReasonType",
+    "TextContent",
+    "ToolCall",
+    "ToolReturn",
     "UniqueConstraintViolationError",
     "UsageStatistics",
     "UsageStatisticsCompletionTokenDetails",

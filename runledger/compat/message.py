@@ -1,16 +1,19 @@
-"""The stored message of the replaced server, and how it becomes one of the ledger's."""
+"""The stored message of the replaced server: to and from the ledger's, and as the API shows it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from itertools import chain
+from typing import Any, Self
 
 from pydantic import Field, field_validator
 
+from runledger.api_messages import ApiMessage, RequestConfig, spoken_calls, to_api_messages
 from runledger.compat.enums import MessageRole
 from runledger.compat.schemas import LettaBase, now
 from runledger.ids import new_id
 from runledger.messages import Approval, ContentPart, ToolCall, ToolReturn
 from runledger.messages import Message as StoredMessage
+from runledger.records import RunRecord
 
 ToolIds = Callable[[str], str | None]
 """Gives the id of a tool by its name, None where it has none."""
@@ -63,6 +66,46 @@ class Message(LettaBase):
     @classmethod
     def _none_for_no_calls(cls, value: list[ToolCall] | None) -> list[ToolCall] | None:
         return value or None
+
+    @classmethod
+    def of(cls, stored: StoredMessage, run: RunRecord) -> Self:
+        """Return a message of a run as the ledger keeps it."""
+        shared = StoredMessage.model_fields.keys() & cls.model_fields.keys()
+        return cls(
+            **{name: getattr(stored, name) for name in shared},
+            agent_id=run.agent_id,
+            run_id=run.run_id,
+            conversation_id=run.conversation_id,
+        )
+
+    @staticmethod
+    def to_letta_messages_from_list(
+        messages: Iterable["Message"],
+        use_assistant_message: bool = True,
+        assistant_message_tool_name: str = "send_message",
+        assistant_message_tool_kwarg: str = "message",
+        reverse: bool = True,
+        text_is_assistant_message: bool = False,
+    ) -> list[ApiMessage]:
+        """Return what the API shows of stored messages; `reverse` turns what each is shown as."""
+        config = RequestConfig(
+            use_assistant_message=use_assistant_message,
+            assistant_message_tool_name=assistant_message_tool_name,
+            assistant_message_tool_kwarg=assistant_message_tool_kwarg,
+        )
+        given = [(message.stored(), message.run_id) for message in messages]
+        spoken = frozenset(chain.from_iterable(spoken_calls(one, config) for one, _ in given))
+        shown = (
+            to_api_messages(
+                one,
+                agent_type="letta_v1_agent" if text_is_assistant_message else "letta_agent",
+                request_config=config,
+                run_id=run_id,
+                spoken=spoken,
+            )
+            for one, run_id in given
+        )
+        return [each for group in shown for each in (group[::-1] if reverse else group)]
 
     def stored(self, tool_ids: ToolIds | None = None) -> StoredMessage:
         """Return the ledger's message, its calls with the ids of their tools where known."""

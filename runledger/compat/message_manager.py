@@ -4,7 +4,8 @@ from itertools import groupby
 from typing import Any
 
 from runledger.compat.argument_types import enforce_types
-from runledger.compat.errors import LettaInvalidArgumentError
+from runledger.compat.enums import MessageRole
+from runledger.compat.errors import LettaInvalidArgumentError, NoResultFound
 from runledger.compat.manager import Manager
 from runledger.compat.message import Message, ToolIds
 from runledger.compat.records import actor_of
@@ -12,7 +13,7 @@ from runledger.ledger import RunLedger
 
 
 class MessageManager(Manager):
-    """Records the messages of runs; `tool_ids` gives the id of a tool by its name."""
+    """Records and lists the messages of runs; `tool_ids` gives the id of a tool by its name."""
 
     def __init__(self, ledger: RunLedger | None = None, *, tool_ids: ToolIds | None = None) -> None:
         super().__init__(ledger)
@@ -43,3 +44,43 @@ class MessageManager(Manager):
         """Record one message."""
         await self.create_many_messages_async([pydantic_msg], actor)
         return pydantic_msg
+
+    @enforce_types
+    async def list_messages(
+        self,
+        actor: Any,
+        agent_id: str | None = None,  # noqa: ARG002
+        after: str | None = None,
+        before: str | None = None,
+        roles: list[MessageRole] | None = None,
+        limit: int | None = 50,
+        ascending: bool = True,
+        run_id: str | None = None,
+    ) -> list[Message]:
+        """Return stored messages of a run; `before` is older and `after` newer, in either order.
+
+        The page lies at its cursor; between two cursors it begins at the first in the order. The
+        agent is the run's; `limit` counts what `roles` leave.
+        """
+        if run_id is None:
+            raise LettaInvalidArgumentError("run_id: expected a run's id, found None", "run_id")
+        if limit is not None and limit < 0:
+            raise LettaInvalidArgumentError(f"limit: expected 0 or more, found {limit}", "limit")
+        whose = actor_of(actor)
+        async with self._ledger() as ledger:
+            run = await ledger.get_run_by_id(run_id, actor=whose)
+            stored = await ledger.get_stored_messages(run_id, actor=whose)
+        places = {message.id: place for place, message in enumerate(stored)}
+        for cursor in filter(None, (after, before)):
+            if cursor not in places:
+                raise NoResultFound("Message", cursor)
+        window = stored[places[after] + 1 if after else 0 : places[before] if before else None]
+        found = [
+            Message.of(message, run)
+            for message in (window if ascending else window[::-1])
+            if not roles or message.role in roles
+        ]
+        towards_cursor = bool(before and not after) if ascending else bool(after and not before)
+        if limit is None:
+            return found
+        return found[max(0, len(found) - limit) :] if towards_cursor else found[:limit]

@@ -6,6 +6,7 @@ from typing import Any
 from runledger import records
 from runledger.compat.enums import RunStatus, StepStatus, StopReasonType
 from runledger.compat.schemas import (
+    AgentState,
     LettaRequestConfig,
     LettaUsageStatistics,
     Run,
@@ -49,6 +50,12 @@ def run_of(record: records.RunRecord) -> Run:
         total_duration_ns=record.run_ns,
     )
     return Run(**fields)
+
+
+def agent_of(row: dict[str, Any]) -> AgentState:
+    """Return an agent of a row of the read model."""
+    shared = AgentState.model_fields.keys() & row.keys()
+    return AgentState(**{name: row[name] for name in shared}, id=row["agent_id"])
 
 
 def request_config_of(stored: dict[str, Any] | None) -> LettaRequestConfig | None:

@@ -1,7 +1,7 @@
 """The resources of the replaced server: field names, defaults and strictness as there."""
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -51,6 +51,11 @@ class LettaRequestConfig(BaseModel):
     assistant_message_tool_kwarg: str = "message"
     include_return_message_types: list[MessageType] | None = None
 
+    @classmethod
+    def from_letta_request(cls, request: Any) -> Self:
+        """Return the four fields of a request, which has them as attributes."""
+        return cls(**{name: getattr(request, name) for name in cls.model_fields})
+
 
 class Run(LettaBase):
     """One agent run. Times know their zone; `total_duration_ns` is there wherever a run is."""
@@ -84,6 +89,24 @@ class RunUpdate(LettaBase):
     stop_reason: StopReasonType | None = None
     metadata: dict[str, Any] | None = Field(default=None, validation_alias="metadata_")
     total_duration_ns: int | None = None
+
+
+class LettaStopReason(BaseModel):
+    """The stop reason as a message of a response."""
+
+    message_type: Literal["stop_reason"] = "stop_reason"
+    stop_reason: StopReasonType
+
+
+class AgentState(LettaBase):
+    """What a run manager knows of an agent; `last_stop_reason` is that of its run ended last."""
+
+    id_prefix = "agent"
+    id: str
+    name: str | None = None
+    agent_type: str | None = None
+    project_id: str | None = None
+    last_stop_reason: StopReasonType | None = None
 
 
 class RunMetrics(LettaBase):

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from runledger.compat import (
+    AgentManager,
     ConversationBusyError,
     LettaAgentNotFoundError,
     LettaError,
@@ -276,11 +277,23 @@ async def test_a_deleted_run_is_gone(manager, user, agent):
 
 
 async def test_the_agent_shows_its_last_stop_reason(manager, ledger, user, agent):
+    agents = AgentManager(ledger)
+    with pytest.raises(LettaAgentNotFoundError):
+        await agents.get_agent_by_id_async(agent, user)
+    await ledger.register_agent(agent, name="Ada", project_id="p", agent_type="letta_v1_agent")
+    state = await agents.get_agent_by_id_async(agent_id=agent, actor=user)
+    assert (state.id, state.name, state.project_id, state.last_stop_reason) == (
+        agent, "Ada", "p", None)  # fmt: skip
     run = await manager.create_run(Run(agent_id=agent), user)
     await manager.update_run_by_id_async(
         run.id, RunUpdate(status=RunStatus.completed, stop_reason=StopReasonType.max_steps), user
     )
-    assert (await ledger.list_agents(agent_id=agent))[0]["last_stop_reason"] == "max_steps"
+    state = await agents.get_agent_by_id_async(agent_id=agent, actor=user)
+    assert state.last_stop_reason is StopReasonType.max_steps
+    waits = await manager.create_run(Run(agent_id=agent), user)
+    await manager.cancel_run(user, run_id=waits.id)
+    state = await agents.get_agent_by_id_async(agent_id=agent, actor=user)
+    assert state.last_stop_reason == "cancelled"
 
 
 async def test_wrong_python_types_are_refused_by_name(manager, user, agent):
@@ -331,3 +344,20 @@ def test_schemas_are_as_strict_as_they_were(agent):
     assert Run(agent_id=agent, metadata_={"a": 1}).metadata == {"a": 1}
     assert Run(agent_id=agent, metadata={"a": 1}).model_dump(to_orm=True)["metadata_"] == {"a": 1}
     assert "metadata" in Run(agent_id=agent).model_dump()
+
+
+def test_a_request_config_is_read_from_a_request():
+    class Request:
+        use_assistant_message = False
+        assistant_message_tool_name = "speak"
+        assistant_message_tool_kwarg = "words"
+        include_return_message_types = ("user_message",)
+        max_steps = 50
+
+    config = LettaRequestConfig.from_letta_request(Request())
+    assert config.model_dump(mode="json") == {
+        "use_assistant_message": False,
+        "assistant_message_tool_name": "speak",
+        "assistant_message_tool_kwarg": "words",
+        "include_return_message_types": ["user_message"],
+    }

@@ -3,6 +3,7 @@
 import pytest
 
 from runledger.compat import (
+    ImageContent,
     LettaInvalidArgumentError,
     LettaRequestConfig,
     Message,
@@ -14,10 +15,11 @@ from runledger.compat import (
     RunUpdate,
     StepStatus,
     StopReasonType,
+    TextContent,
+    ToolReturn,
     UsageStatistics,
 )
 from runledger.ids import new_id
-from runledger.messages import TextContent
 
 
 async def log(steps, user, agent, run_id, **facts):
@@ -146,6 +148,87 @@ async def test_the_stored_request_config_is_honoured(manager, messages, user, ag
     assert shown.message_type == "tool_call_message"
     assert shown.tool_call.name == "f"
     assert await manager.get_run_request_config(run.id, user) == config
+
+
+async def test_stored_messages_are_listed_by_time_and_role(manager, messages, user, agent):
+    run = await manager.create_run(Run(agent_id=agent), user)
+    given = [
+        Message(role=MessageRole.assistant if n % 2 else MessageRole.user,
+                content=[TextContent(text=str(n))], agent_id=agent, run_id=run.id)
+        for n in range(6)
+    ]  # fmt: skip
+    await messages.create_many_messages_async(given, actor=user)
+    ids = [message.id for message in given]
+
+    async def page(**asked):
+        found = await messages.list_messages(actor=user, run_id=run.id, **asked)
+        return [int(message.content[0].text) for message in found]
+
+    listed = await messages.list_messages(actor=user, run_id=run.id, agent_id=agent)
+    assert listed == given
+    assert await page(limit=2) == [0, 1]
+    assert await page(limit=2, ascending=False) == [5, 4]
+    assert await page(before=ids[4], after=ids[0]) == [1, 2, 3]
+    assert await page(before=ids[4], after=ids[0], ascending=False) == [3, 2, 1]
+    assert await page(before=ids[4], after=ids[0], ascending=False, limit=2) == [3, 2]
+    assert await page(before=ids[3]) == [0, 1, 2]
+    assert await page(before=ids[3], ascending=False) == [2, 1, 0]
+    assert await page(before=ids[3], limit=2) == [1, 2]
+    assert await page(after=ids[2], limit=2, ascending=False) == [4, 3]
+    assert await page(roles=[MessageRole.user]) == [0, 2, 4]
+    assert await page(roles=[MessageRole.user], after=ids[0], limit=1) == [2]
+    assert await page(limit=0) == await page(before=ids[0]) == await page(after=ids[5]) == []
+    with pytest.raises(NoResultFound):
+        await page(after=new_id("message"))
+    with pytest.raises(LettaInvalidArgumentError, match="limit"):
+        await page(limit=-1)
+    with pytest.raises(LettaInvalidArgumentError, match="run_id"):
+        await messages.list_messages(user, agent_id=agent)
+
+
+async def test_a_stored_message_comes_back_whole(manager, messages, user, agent):
+    run = await manager.create_run(Run(agent_id=agent, conversation_id=new_id("conv")), user)
+    image = {"type": "image", "source": {"type": "base64", "data": "iVBORw0KGgo="}}
+    given = Message(
+        role="tool",
+        run_id=run.id,
+        tool_call_id="c",
+        otid="theirs",
+        tool_returns=[ToolReturn(tool_call_id="c", status="error", func_response=[image])],
+    )
+    await messages.create_message_async(given, user)
+    (stored,) = await messages.list_messages(user, run_id=run.id)
+    assert (stored.agent_id, stored.conversation_id) == (agent, run.conversation_id)
+    (returned,) = stored.tool_returns
+    assert returned.status == "error"
+    (part,) = returned.func_response
+    assert isinstance(part, ImageContent)
+    assert (part.source.type, part.source.size) == ("blob", 8)
+    assert stored.model_copy(update={"tool_returns": given.tool_returns}) == given.model_copy(
+        update={"agent_id": agent, "conversation_id": run.conversation_id}
+    )
+
+
+def test_stored_messages_are_shown_as_the_api_shows_them():
+    call = {"id": "c", "type": "function",
+            "function": {"name": "speak", "arguments": '{"words": "hello"}'}}  # fmt: skip
+    given = [
+        Message(role="assistant", content="I should greet.", tool_calls=[call], run_id="run-1"),
+        Message(role="tool", tool_call_id="c", tool_returns=[{"tool_call_id": "c"}]),
+    ]
+    show = Message.to_letta_messages_from_list
+    reasoning, called, returned = show(given, reverse=False)
+    assert reasoning.reasoning == "I should greet."
+    assert (called.tool_call.name, called.run_id) == ("speak", "run-1")
+    assert returned.message_type == "tool_return_message"
+    assert show(given)[:2] == [called, reasoning]
+    (spoken, thought) = show(
+        given, assistant_message_tool_name="speak", assistant_message_tool_kwarg="words"
+    )
+    assert (spoken.content, thought.message_type) == ("hello", "reasoning_message")
+    kinds = [one.message_type for one in show(given[:1], reverse=False,
+                                              text_is_assistant_message=True)]  # fmt: skip
+    assert kinds == ["assistant_message", "tool_call_message"]
 
 
 class OpenAIToolCall:

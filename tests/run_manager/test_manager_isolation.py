@@ -11,6 +11,8 @@ import pytest
 
 from runledger import RunLedger
 from runledger.compat import (
+    AgentManager,
+    LettaAgentNotFoundError,
     Message,
     MessageManager,
     Run,
@@ -108,7 +110,8 @@ FACADE = {
         "update_run_by_id_async",
     },
     StepManager: {"list_steps_async", "log_step_async"},
-    MessageManager: {"create_many_messages_async", "create_message_async"},
+    MessageManager: {"create_many_messages_async", "create_message_async", "list_messages"},
+    AgentManager: {"get_agent_by_id_async"},
 }
 
 
@@ -256,11 +259,14 @@ async def test_the_facade_reaches_over_nowhere(ledger, stranger, manager, steps,
         ),
         messages.create_many_messages_async([text], user),
         messages.create_message_async(text, user),
+        messages.list_messages(user, run_id=run_id),
     ):
         with pytest.raises(NotFound) as caught:
             await call
         assert "their" not in str(caught.value)
         assert user.id not in str(caught.value)
+    with pytest.raises(LettaAgentNotFoundError):
+        await AgentManager(ledger).get_agent_by_id_async(agent, user)
     assert await manager.cancel_run(user, agent_id=agent) is None
     assert await manager.list_runs(user) == []
     with pytest.raises(ContentConflict):
