@@ -115,6 +115,13 @@ def _sources(message: Message) -> Iterator[ImageSource]:
             yield part.source
 
 
+def blob_sources(message: Message) -> Iterator[BlobImage]:
+    """Yield the references of a message to bytes that are stored already."""
+    for part in _parts(message):
+        if isinstance(part, ImageContent) and isinstance(part.source, BlobImage):
+            yield part.source
+
+
 def _is_data(url: str) -> bool:
     return url[:5].lower() == "data:"
 

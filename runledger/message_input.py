@@ -1,14 +1,14 @@
 """Messages as callers give them: models, or mappings without an id; images go to the blobs."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from runledger.errors import InvalidArgument, describe
+from runledger.errors import ImageRefused, InvalidArgument, describe
 from runledger.ids import new_id
-from runledger.images import IMAGE_ADDRESSES, resolve_images
+from runledger.images import IMAGE_ADDRESSES, blob_sources, resolve_images
 from runledger.messages import Message
 from runledger.outbound import AddressPolicy, GuardedClient
 from runledger.store import Store
@@ -28,22 +28,38 @@ def as_message(given: Message | Mapping[str, Any]) -> Message:
         raise InvalidArgument(f"message {fields['id']!r}: {describe(e)}") from e
 
 
-async def as_messages(
-    given: Iterable[Message | Mapping[str, Any]],
-    store: Store,
-    addresses: AddressPolicy = IMAGE_ADDRESSES,
+def as_messages(given: Iterable[Message | Mapping[str, Any]]) -> list[Message]:
+    """Return the checked messages, each as in `as_message`."""
+    if not isinstance(given, Iterable):
+        raise InvalidArgument(f"messages: expected a list of messages, found {given!r:.80}")
+    return [as_message(one) for one in given]
+
+
+def check_blobs(messages: Iterable[Message], recorded: Container[str]) -> None:
+    """Raise ImageRefused for a reference to stored bytes, but in a message recorded with it.
+
+    Blobs belong to nobody: who knew no more than a hash would be shown what others have stored.
+    """
+    for message in messages:
+        if message.id not in recorded:
+            for source in blob_sources(message):
+                raise ImageRefused(
+                    f"message {message.id!r}",
+                    source.sha256,
+                    "expected a url, base64 data or a file id, found a reference to stored bytes",
+                )
+
+
+async def keep_images(
+    given: list[Message], store: Store, addresses: AddressPolicy = IMAGE_ADDRESSES
 ) -> list[Message]:
-    """Return the checked messages, their images fetched and kept in the store's blobs.
+    """Return the messages with their images fetched and kept in the store's blobs.
 
     Raises ImageRefused where one cannot be had. The bytes are kept before the event that refers to
     them is recorded: a reference never leads nowhere.
     """
-    if not isinstance(given, Iterable):
-        raise InvalidArgument(f"messages: expected a list of messages, found {given!r:.80}")
     async with GuardedClient() as client:
-        messages, blobs = await resolve_images(
-            [as_message(one) for one in given], client, policy=addresses
-        )
+        messages, blobs = await resolve_images(given, client, policy=addresses)
     for blob in blobs.values():
         await asyncio.to_thread(store.put_blob, blob.sha256, blob.media_type, blob.data)
     return messages

@@ -12,8 +12,8 @@ from projections.queries import Queries
 from runledger.callbacks import CallbackSettings
 from runledger.command_handler import Clock, CommandHandler, Order, Outcome
 from runledger.errors import InvalidArgument, LedgerError, NotFound, ReadModelsMissing
-from runledger.images import IMAGE_ADDRESSES
-from runledger.message_input import as_messages
+from runledger.images import IMAGE_ADDRESSES, blob_sources
+from runledger.message_input import as_messages, check_blobs, keep_images
 from runledger.messages import Message
 from runledger.outbound import AddressPolicy
 from runledger.run import Actor, Run, evolve
@@ -70,8 +70,13 @@ class LedgerBase:
         order = Order(self._acting(actor), run_id, commands, at, times, correlation_id)
         return await self.handler.execute(order, fresh=fresh)
 
-    async def _messages(self, given: Iterable[Message | Mapping[str, Any]]) -> list[Message]:
-        return await as_messages(given, self.store, self._image_addresses)
+    async def _messages(
+        self, run_id: str, given: Iterable[Message | Mapping[str, Any]], actor: Actor | None
+    ) -> list[Message]:
+        messages = as_messages(given)
+        if any(True for message in messages for _ in blob_sources(message)):
+            check_blobs(messages, (await self._load(run_id, actor)).messages)
+        return await keep_images(messages, self.store, self._image_addresses)
 
     async def _load(self, run_id: str, actor: Actor | None, as_of: Moment | None = None) -> Run:
         # In the present first: a run that was deleted is not served from the past either.

@@ -159,7 +159,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         command = commands.RecordStep(
             check_id("step", step_id) if step_id else new_id("step"),
             facts,
-            await self._messages(messages),
+            await self._messages(run_id, messages, actor),
             approval_deadline,
         )
         await self._execute(run_id, command, actor=actor, at=at)
@@ -175,7 +175,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         at: datetime | None = None,
     ) -> list[str]:
         """Record messages, skip those recorded before with the same content; return their ids."""
-        made = await self._messages(messages)
+        made = await self._messages(run_id, messages, actor)
         command = commands.RecordMessages(made, approval_deadline)
         await self._execute(run_id, command, actor=actor, at=at)
         return [message.id for message in made]

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import random
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +18,7 @@ from runledger.importers import event_import
 from runledger.importers.event_export import export_lines
 from runledger.importers.event_import import EventImport
 from runledger.importers.report import ImportReport
-from runledger.messages import BlobImage, ImageContent, Message, ToolReturn
+from runledger.messages import Base64Image, ImageContent, Message, ToolReturn
 from runledger.store import Store, open_store
 from runledger.store.codec import encode
 from runledger.store.protocol import EncodedEvent, StreamWrite
@@ -50,8 +51,7 @@ async def interleaved(url: str, runs: int = 12) -> None:
             )
         for run_id in ids[::2]:
             await ledger.complete_run(run_id)
-        await asyncio.to_thread(ledger.store.put_blob, DIGEST, "image/png", PIXELS)
-        image = BlobImage(sha256=DIGEST, media_type="image/png", size=len(PIXELS))
+        image = Base64Image(data=b64encode(PIXELS).decode())
         returned = ToolReturn(tool_call_id="c", func_response=[ImageContent(source=image)])
         for run_id in ids[:2]:
             message = Message(

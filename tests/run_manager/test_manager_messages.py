@@ -129,6 +129,29 @@ async def test_an_image_is_kept_once_and_shown_with_its_bytes(ledger, agent):
     assert shown[0].content[1].source.data == INLINE["data"]
 
 
+async def test_a_hash_alone_shows_nobody_what_others_have_stored(ledger, stranger, agent):
+    theirs = await stranger.create_run(agent)
+    image = {"type": "image", "source": INLINE}
+    await stranger.record_messages(theirs.run_id, [{"role": "user", "content": [image]}])
+    (known,) = await stranger.get_stored_messages(theirs.run_id)
+    part = known.content[0]
+    run = await ledger.create_run(agent)
+    for said in (
+        {"role": "user", "content": [part]},
+        {"role": "tool", "tool_returns": [{"tool_call_id": "c", "func_response": [part]}]},
+        {"role": "approval",
+         "approvals": [{"type": "tool", "tool_call_id": "c", "func_response": [part]}]},
+        known,
+    ):  # fmt: skip
+        for call in (ledger.record_messages, ledger.record_step):
+            with pytest.raises(ImageRefused, match="found a reference to stored bytes"):
+                await call(run.run_id, messages=[said])
+    assert await ledger.get_stored_messages(run.run_id) == []
+    # Whoever recorded it may say it again, and nothing is recorded twice.
+    assert await stranger.record_messages(theirs.run_id, [known]) == [known.id]
+    assert await stranger.get_stored_messages(theirs.run_id) == [known]
+
+
 async def test_a_tool_return_keeps_its_status_and_its_parts(ledger, agent):
     run = await ledger.create_run(agent)
     parts = [{"type": "text", "text": "caption"}, {"type": "image", "source": INLINE}]
