@@ -36,6 +36,20 @@ FILTERS: Final[dict[str, dict[str, Any]]] = {
     "order by duration": {"order_by": "duration"},
 }
 
+TOGETHER: Final = (
+    ("agent_id", "statuses"),
+    ("agent_id", "order by duration"),
+    ("agent_ids", "stop_reason", "dates"),
+    ("project_id", "percentile"),
+    ("project_id", "agent_id", "tools_used"),
+    ("statuses", "background", "step_count"),
+    ("stop_reason", "duration", "order by duration"),
+    ("dates", "statuses", "percentile"),
+    ("tools_used", "step_count", "duration"),
+    ("project_id", "statuses", "dates", "percentile", "order by duration"),
+)
+"""Ten combinations of the filters above."""
+
 
 async def _measure(url: str, path: str, samples: int) -> tuple[dict[str, list[float]], int]:
     async with RunLedger.open(url, path, actor=Actor("org-1")) as ledger:
@@ -44,6 +58,9 @@ async def _measure(url: str, path: str, samples: int) -> tuple[dict[str, list[fl
             f"list_runs, {name}": partial(ledger.list_runs, **asked)
             for name, asked in FILTERS.items()
         }
+        for names in TOGETHER:
+            asked = {key: value for name in names for key, value in FILTERS[name].items()}
+            questions[f"list_runs, {' + '.join(names)}"] = partial(ledger.list_runs, **asked)
         (found,) = await ledger.list_runs(limit=1, ascending=True)
         questions["list_runs, run_id"] = partial(ledger.list_runs, run_id=found.run_id)
         questions["list_runs, after a run"] = partial(
