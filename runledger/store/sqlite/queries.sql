@@ -1,6 +1,10 @@
--- insert_event: append one event; its position is the next of the AUTOINCREMENT sequence
-INSERT INTO ledger_events (originator_id, originator_version, topic, state, contents)
-VALUES (?, ?, ?, ?, ?);
+-- insert_events: append events, whose rows follow; their positions are the next of the AUTOINCREMENT
+-- sequence. Undoing a statement of many rows alone would cost a copy of every page it touches.
+INSERT OR ROLLBACK INTO ledger_events
+    (originator_id, originator_version, topic, state, contents) VALUES;
+
+-- event_row: one of insert_events
+(?, ?, ?, ?, ?);
 
 -- stream_versions: the version of every stream of a list, in its order, 0 where it has no events
 SELECT coalesce(

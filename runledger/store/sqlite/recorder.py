@@ -5,9 +5,11 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from eventsourcing.persistence import (
@@ -30,6 +32,7 @@ SQL = statements(Path(__file__).with_name("queries.sql"))
 SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 LOCK_SECONDS = 30.0
 LAST = 2**63 - 1
+_ROWS: Final = 64
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -140,11 +143,7 @@ class LedgerRecorder(SQLiteApplicationRecorder):
                     for version, event in enumerate(write.events, write.expected + 1)
                 ]
                 sizes.append(len(rows) - before)
-        if rows:
-            db.executemany(SQL["insert_event"], rows)
-        # Within one transaction AUTOINCREMENT numbers are consecutive: nobody else can insert.
-        (last,) = db.execute("SELECT last_insert_rowid()").fetchone()
-        position = last - len(rows) + 1
+        position = _insert(db, rows)
         counts = iter(sizes)
         recorded: list[Verdict] = []
         for verdict in verdicts:
@@ -164,13 +163,12 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         ]
         try:
             with self._transaction() as db:
-                db.executemany(SQL["insert_event"], rows)
-                (last,) = db.execute("SELECT last_insert_rowid()").fetchone()
+                first = _insert(db, rows)
         except sqlite3.IntegrityError as e:
             raise IntegrityError(e) from e
         except sqlite3.OperationalError as e:
             raise OperationalError(e) from e
-        return list(range(last - len(rows) + 1, last + 1))
+        return list(range(first, first + len(rows)))
 
     def select_notifications(
         self,
@@ -221,6 +219,26 @@ class LedgerRecorder(SQLiteApplicationRecorder):
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
+
+
+def _insert(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Insert the events; return the position of the first.
+
+    Many rows a statement, because the interpreter lock is let go once for each: with executemany
+    a busy event loop would take it away at every row. Few enough that every length has a prepared
+    statement in the connection's cache.
+    """
+    for begin in range(0, len(rows), _ROWS):
+        piece = rows[begin : begin + _ROWS]
+        db.execute(_insert_statement(len(piece)), [*chain.from_iterable(piece)])
+    # Within one transaction AUTOINCREMENT numbers are consecutive: nobody else can insert.
+    (last,) = db.execute("SELECT last_insert_rowid()").fetchone()
+    return int(last) - len(rows) + 1
+
+
+@cache
+def _insert_statement(rows: int) -> str:
+    return f"{SQL['insert_events']} {', '.join([SQL['event_row']] * rows)}"
 
 
 def _text(originator_id: UUID | str) -> str:

@@ -38,7 +38,8 @@ BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only: an event is never deleted');
 END;
 
--- INSERT OR REPLACE deletes the row in its way without firing the trigger above.
+-- INSERT OR REPLACE deletes the row in its way without firing the trigger above. ROLLBACK, not ABORT:
+-- for a trigger that may undo one statement, SQLite keeps a copy of every page the statement touches.
 CREATE TRIGGER IF NOT EXISTS ledger_events_no_replace BEFORE INSERT ON ledger_events
 WHEN EXISTS (SELECT 1 FROM ledger_events WHERE notification_id = NEW.notification_id)
     OR EXISTS (
@@ -46,7 +47,7 @@ WHEN EXISTS (SELECT 1 FROM ledger_events WHERE notification_id = NEW.notificatio
         WHERE originator_id = NEW.originator_id AND originator_version = NEW.originator_version
     )
 BEGIN
-    SELECT RAISE(ABORT, 'the ledger is append-only: an event is never replaced');
+    SELECT RAISE(ROLLBACK, 'the ledger is append-only: an event is never replaced');
 END;
 
 COMMIT;
