@@ -1,7 +1,7 @@
 """A reader that moves its cursor to the last position it saw never passes an event.
 
 Writers in processes of their own append at random while readers follow from the beginning. The
-same check goes red where the lock is taken out of the append function.
+same check goes red where the lock is taken out of one of the two statements that append.
 """
 
 import re
@@ -16,7 +16,7 @@ import pytest
 
 from runledger.store import Store, open_store
 from runledger.store.postgres.address import parse
-from runledger.store.postgres.recorder import SCHEMA
+from runledger.store.postgres.recorder import SCHEMA, SQL
 from tests.store.workers import Tally, append_at_random, working
 
 Place = tuple[int, str, int]
@@ -25,6 +25,8 @@ Read = Callable[[int], list[Place]]
 WRITERS = 4
 LOCK = re.compile(r"^    PERFORM pg_advisory_xact_lock\(.*\n", re.MULTILINE)
 LAST_WORDS = "SELECT c.request, c.stream, c.expected, c.found FROM conflict c;\n"
+INSERT_LOCK = re.compile(r"pg_advisory_xact_lock\(.*\)$", re.MULTILINE)
+INSERT_LAST_WORD = "max(notification_id)"
 
 
 def faults(log: Sequence[Place], seen: Sequence[Place], tallies: Sequence[Tally]) -> list[str]:
@@ -89,13 +91,13 @@ def batches_of(store: Store) -> Iterator[Read]:
         yield read
 
 
-def observe(url: str, rounds: int) -> tuple[list[str], int]:
+def observe(url: str, rounds: int, insert: str = SQL["insert"]) -> tuple[list[str], int]:
     """Let writers append while two kinds of reader follow; return all faults, and the conflicts."""
     with closing(open_store(url)) as store:
         with (
             rows_of(store) as rows,
             batches_of(store) as batches,
-            working(append_at_random, url, rounds, count=WRITERS) as writers,
+            working(append_at_random, url, rounds, insert, count=WRITERS) as writers,
         ):
             seeds = iter(range(WRITERS))
             assert [writer.told() for writer in writers] == ["ready"] * WRITERS
@@ -114,27 +116,41 @@ def test_a_reader_that_follows_sees_every_event_once_and_in_order(store_url: str
     assert conflicts > 0
 
 
-def alter(url: str, change: Callable[[str], str]) -> None:
-    """Make a store whose append function lingers before it commits, and change it further."""
+def linger(url: str, change: Callable[[str], str]) -> str:
+    """Make a store whose append function lingers before it commits, and change it further.
+
+    Return the other statement that appends, which lingers as well.
+    """
     lingering = SCHEMA.replace(LAST_WORDS, LAST_WORDS + "    PERFORM pg_sleep(random() * 0.002);\n")
     assert lingering != SCHEMA
     open_store(url).close()
     with psycopg.connect(**parse(url).keywords) as db:
         db.execute(change(lingering).encode())
+    assert SQL["insert"].count(INSERT_LAST_WORD) == 1
+    pause = f"{INSERT_LAST_WORD} + length(pg_sleep(random() * 0.002)::text)"
+    return SQL["insert"].replace(INSERT_LAST_WORD, pause)
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_slow_append_function_that_takes_the_lock_loses_nothing(store_url: str) -> None:
-    alter(store_url, lambda schema: schema)
-    found, _ = observe(store_url, 60)
+def test_slow_appends_that_take_the_lock_lose_nothing(store_url: str) -> None:
+    insert = linger(store_url, lambda schema: schema)
+    found, _ = observe(store_url, 60, insert)
     assert found == []
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_without_the_lock_the_same_reader_passes_events(store_url: str) -> None:
+def test_without_the_lock_of_the_function_the_same_reader_passes_events(store_url: str) -> None:
     assert len(LOCK.findall(SCHEMA)) == 1
-    alter(store_url, lambda schema: LOCK.sub("", schema))
-    found, _ = observe(store_url, 60)
+    insert = linger(store_url, lambda schema: LOCK.sub("", schema))
+    found, _ = observe(store_url, 60, insert)
+    assert any("committed, never seen" in fault for fault in found)
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_without_the_lock_of_the_plain_insert_the_same_reader_passes_events(store_url: str) -> None:
+    insert = linger(store_url, lambda schema: schema)
+    assert len(INSERT_LOCK.findall(insert)) == 1
+    found, _ = observe(store_url, 60, INSERT_LOCK.sub("1", insert))
     assert any("committed, never seen" in fault for fault in found)
 
 

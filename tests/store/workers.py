@@ -15,6 +15,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from runledger.store import open_store
+from runledger.store.postgres import recorder as postgres_recorder
 from runledger.store.protocol import Append, Conflicted
 from tests.store.samples import append, write
 
@@ -97,8 +98,12 @@ class Tally(NamedTuple):
     errors: list[str]
 
 
-def append_at_random(pipe: Connection, url: str, rounds: int) -> None:
-    """Append to streams of its own and to streams that others write too; send a Tally."""
+def append_at_random(pipe: Connection, url: str, rounds: int, insert: str) -> None:
+    """Append to streams of its own and to streams that others write too; send a Tally.
+
+    `insert` is what PostgreSQL executes for appends that need no look at their streams.
+    """
+    postgres_recorder._INSERT = insert.encode()
     store = open_store(url)
     pipe.send("ready")
     seed = pipe.recv()

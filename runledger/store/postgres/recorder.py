@@ -1,10 +1,10 @@
 """The library's application recorder on the ledger's own table and append function."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import psycopg
 from eventsourcing.persistence import (
@@ -20,17 +20,21 @@ from eventsourcing.postgres import (
     PostgresFactory,
 )
 from psycopg import sql
+from psycopg.errors import UniqueViolation
 from psycopg.rows import tuple_row
 
 from runledger.errors import StoreUnavailable
 from runledger.sql_file import statements
+from runledger.store.known_versions import KnownVersions
 from runledger.store.postgres.arrays import ByteaArray, Int4Array, Int8Array, TextArray, register
 from runledger.store.protocol import Append, Conflicted, Recorded, Verdict
 from runledger.store.subscription import PollingSubscription
 
 SQL = statements(Path(__file__).with_name("queries.sql"))
 SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+_Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 _APPEND = SQL["append"].encode()
+_INSERT = SQL["insert"].encode()
 _STORED_EVENT = SQL["stored_event"].encode()
 ARGUMENTS: Final = (Int4Array, TextArray, Int8Array, TextArray, ByteaArray, ByteaArray)
 """Of ledger_append: request, stream, version, topic, facts, contents."""
@@ -44,7 +48,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     def __init__(self, datastore: PostgresDatastore, **_: Any) -> None:
         super().__init__(datastore, events_table_name="ledger_events")
-        self._writer: psycopg.Connection[Any] | None = None
+        self._writer: _Connection | None = None
+        self._known = KnownVersions()
         self._writing = Lock()
         self._closed = False
 
@@ -62,7 +67,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             cursor.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
             cursor.execute(SCHEMA.encode())
 
-    def connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
+    def connect(self) -> _Connection:
         """Open a connection of its own, outside the pool, in autocommit mode."""
         keywords = dict(self.datastore.pool.kwargs)  # type: ignore[arg-type]
         keywords.pop("row_factory", None)
@@ -78,12 +83,13 @@ class LedgerRecorder(PostgresApplicationRecorder):
         return connection
 
     @contextmanager
-    def _connection(self) -> "Iterator[psycopg.Connection[tuple[Any, ...]]]":
+    def _connection(self) -> Iterator[_Connection]:
         with self._writing:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
             if self._writer is None or self._writer.closed:
                 self._writer = self.connect()
+                self._known = KnownVersions()
             yield self._writer
 
     @property
@@ -97,27 +103,16 @@ class LedgerRecorder(PostgresApplicationRecorder):
         Raises the driver's errors. Where the connection broke, the outcome is unknown; the next
         call opens another.
         """
-        conflicts = {
-            request: conflict
-            for request, writes in enumerate(appends)
-            if len(writes) > 1 and (conflict := _contradiction(writes))
-        }
-        events = [
-            (request, write.stream, version, *event)
-            for request, writes in enumerate(appends)
-            if request not in conflicts
-            for write in writes
-            for version, event in enumerate(write.events, write.expected + 1)
-        ]
-        rows = self._call(events)
-        conflicts |= {row[0]: Conflicted(*row[1:]) for row in reversed(rows) if row[0] is not None}
-        return _verdicts(appends, rows, conflicts)
-
-    def _call(self, events: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        columns = list(zip(*events, strict=True)) or [()] * len(ARGUMENTS)
-        arrays = [pack(column) for pack, column in zip(ARGUMENTS, columns, strict=True)]
         with self._connection() as db:
-            return db.execute(_APPEND, arrays, binary=True).fetchall()
+            leads_to = self._known.after(appends)
+            if leads_to:
+                with suppress(UniqueViolation):
+                    verdicts = _insert(db, appends)
+                    self._known.learn(leads_to)
+                    return verdicts
+            verdicts = _check_and_insert(db, appends)
+            self._known.learn_from(appends, verdicts)
+            return verdicts
 
     def recorded(self, append: Append) -> Recorded | None:
         """Return where the append lies if exactly its events stand at their places.
@@ -142,7 +137,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
             for e in stored_events
         ]
         try:
-            rows = self._call(events)
+            with self._connection() as db:
+                rows = _call(db, events)
         except psycopg.IntegrityError as e:
             raise IntegrityError(str(e)) from e
         except psycopg.Error as e:
@@ -167,6 +163,49 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 self._writer = None
 
 
+def _insert(db: _Connection, appends: Sequence[Append]) -> list[Verdict]:
+    """Record all appends, none of which goes on from a version that is not there."""
+    columns = zip(*[event for append in appends for event in _events(append)], strict=True)
+    arrays = [pack(column) for pack, column in zip(ARGUMENTS[1:], columns, strict=True)]
+    ((first, last),) = db.execute(_INSERT, arrays, binary=True).fetchall()
+    return _verdicts(appends, first, last, {})
+
+
+def _check_and_insert(db: _Connection, appends: Sequence[Append]) -> list[Verdict]:
+    """Record the appends that agree with their streams."""
+    conflicts = {
+        request: conflict
+        for request, writes in enumerate(appends)
+        if len(writes) > 1 and (conflict := _contradiction(writes))
+    }
+    rows = _call(
+        db,
+        [
+            (request, *event)
+            for request, append in enumerate(appends)
+            if request not in conflicts
+            for event in _events(append)
+        ],
+    )
+    conflicts |= {row[0]: Conflicted(*row[1:]) for row in reversed(rows) if row[0] is not None}
+    (_, _, first, last) = next(row for row in rows if row[0] is None)
+    return _verdicts(appends, first, last, conflicts)
+
+
+def _events(append: Append) -> Iterator[tuple[Any, ...]]:
+    return (
+        (write.stream, version, *event)
+        for write in append
+        for version, event in enumerate(write.events, write.expected + 1)
+    )
+
+
+def _call(db: _Connection, events: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    columns = list(zip(*events, strict=True)) or [()] * len(ARGUMENTS)
+    arrays = [pack(column) for pack, column in zip(ARGUMENTS, columns, strict=True)]
+    return db.execute(_APPEND, arrays, binary=True).fetchall()
+
+
 def _contradiction(append: Append) -> Conflicted | None:
     """Return what is wrong within the append; the database compares its first versions alone."""
     left: dict[str, int] = {}
@@ -180,16 +219,16 @@ def _contradiction(append: Append) -> Conflicted | None:
 
 def _verdicts(
     appends: Sequence[Append],
-    rows: Sequence[tuple[Any, ...]],
+    position: int,
+    last: int | None,
     conflicts: Mapping[int, Conflicted],
 ) -> list[Verdict]:
-    (_, _, position, last) = next(row for row in rows if row[0] is None)
     verdicts: list[Verdict] = []
     for number, writes in enumerate(appends):
         if number in conflicts:
             verdicts.append(conflicts[number])
             continue
-        size = sum(len(write.events) for write in writes)
+        size = sum([len(write.events) for write in writes])
         verdicts.append(Recorded(position, position + size - 1))
         position += size
     # Under the lock nobody else draws positions, so those of one call are consecutive.

@@ -3,8 +3,8 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -24,6 +24,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore, SQL
 
 from runledger.errors import StoreUnavailable
 from runledger.sql_file import statements
+from runledger.store.known_versions import KnownVersions
 from runledger.store.protocol import Append, Conflicted, Recorded, Verdict
 from runledger.store.sqlite.driver_errors import busy
 from runledger.store.subscription import PollingSubscription
@@ -70,6 +71,7 @@ class LedgerRecorder(SQLiteApplicationRecorder):
     def __init__(self, datastore: SQLiteDatastore) -> None:
         super().__init__(datastore, events_table_name="ledger_events")
         self._writer: sqlite3.Connection | None = None
+        self._known = KnownVersions()
         self._writing = Lock()
         self._closed = False
 
@@ -103,8 +105,18 @@ class LedgerRecorder(SQLiteApplicationRecorder):
 
     def append(self, appends: Sequence[Append]) -> list[Verdict]:
         """Record the appends in one transaction, each with its own verdict."""
+        leads_to = self._known.after(appends)
+        if leads_to:
+            # Refused: another process has gone on with a stream.
+            with suppress(sqlite3.IntegrityError), self._transaction() as db:
+                rows = [row for append in appends for row in _rows(append)]
+                verdicts = _verdicts(appends, [None] * len(appends), _insert(db, rows))
+                self._known.learn(leads_to)
+                return verdicts
         with self._transaction() as db:
-            return self._record(db, appends)
+            verdicts = _check_and_insert(db, appends)
+            self._known.learn_from(appends, verdicts)
+            return verdicts
 
     def put_blob(self, sha256: str, media_type: str, data: bytes) -> None:
         """Keep bytes under their SHA-256."""
@@ -115,45 +127,6 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         """Keep a follower's position."""
         with self._transaction() as db:
             db.execute(SQL["save_checkpoint"], (name, str(position)))
-
-    @staticmethod
-    def _record(db: sqlite3.Connection, appends: Sequence[Append]) -> list[Verdict]:
-        verdicts: list[Verdict | None] = []
-        rows: list[tuple[str, int, str, bytes, bytes | None]] = []
-        sizes = []
-        # One statement for all streams: a statement for each takes three times as long.
-        streams = list({write.stream for append in appends for write in append})
-        found = db.execute(SQL["stream_versions"], (json.dumps(streams),)).fetchall()
-        versions = {stream: version for stream, (version,) in zip(streams, found, strict=True)}
-        for append in appends:
-            conflict: Conflicted | None = None
-            left: dict[str, int] = {}
-            for write in append:
-                stands = left.get(write.stream, versions[write.stream])
-                if stands != write.expected:
-                    conflict = Conflicted(write.stream, write.expected, stands)
-                    break
-                left[write.stream] = write.expected + len(write.events)
-            verdicts.append(conflict)
-            if conflict is None:
-                before = len(rows)
-                rows += [
-                    (write.stream, version, *event)
-                    for write in append
-                    for version, event in enumerate(write.events, write.expected + 1)
-                ]
-                sizes.append(len(rows) - before)
-        position = _insert(db, rows)
-        counts = iter(sizes)
-        recorded: list[Verdict] = []
-        for verdict in verdicts:
-            if verdict is None:
-                size = next(counts)
-                recorded.append(Recorded(position, position + size - 1))
-                position += size
-            else:
-                recorded.append(verdict)
-        return recorded
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         """Record the library's events all or not at all; return their positions."""
@@ -219,6 +192,54 @@ class LedgerRecorder(SQLiteApplicationRecorder):
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
+
+
+def _check_and_insert(db: sqlite3.Connection, appends: Sequence[Append]) -> list[Verdict]:
+    """Record the appends that agree with their streams."""
+    # One statement for all streams: a statement for each takes three times as long.
+    streams = list({write.stream for append in appends for write in append})
+    found = db.execute(SQL["stream_versions"], (json.dumps(streams),)).fetchall()
+    versions = {stream: version for stream, (version,) in zip(streams, found, strict=True)}
+    conflicts = [_conflict(append, versions) for append in appends]
+    rows = [
+        row
+        for append, conflict in zip(appends, conflicts, strict=True)
+        if conflict is None
+        for row in _rows(append)
+    ]
+    return _verdicts(appends, conflicts, _insert(db, rows))
+
+
+def _conflict(append: Append, versions: Mapping[str, int]) -> Conflicted | None:
+    left: dict[str, int] = {}
+    for write in append:
+        stands = left.get(write.stream, versions[write.stream])
+        if stands != write.expected:
+            return Conflicted(write.stream, write.expected, stands)
+        left[write.stream] = write.expected + len(write.events)
+    return None
+
+
+def _rows(append: Append) -> Iterator[tuple[Any, ...]]:
+    return (
+        (write.stream, version, *event)
+        for write in append
+        for version, event in enumerate(write.events, write.expected + 1)
+    )
+
+
+def _verdicts(
+    appends: Sequence[Append], conflicts: Sequence[Conflicted | None], position: int
+) -> list[Verdict]:
+    verdicts: list[Verdict] = []
+    for append, conflict in zip(appends, conflicts, strict=True):
+        if conflict is not None:
+            verdicts.append(conflict)
+            continue
+        size = sum([len(write.events) for write in append])
+        verdicts.append(Recorded(position, position + size - 1))
+        position += size
+    return verdicts
 
 
 def _insert(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
