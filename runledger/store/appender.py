@@ -5,10 +5,10 @@ is on its way to the disk, the next batch collects by itself, so a lone append n
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from threading import Condition, Thread
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import Final, NamedTuple
 
 from runledger.errors import LedgerError, StoreError, StoreRefused, StoreUnavailable
@@ -22,7 +22,6 @@ Outcome = Verdict | LedgerError
 
 class _Request(NamedTuple):
     append: Append
-    events: int
     answer: asyncio.Future[Verdict]
 
 
@@ -31,9 +30,11 @@ class Appender:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: deque[_Request] = deque()
-        self._changed = Condition()
-        self._closed = False
+        # Written in C, and one thread takes from it: a condition costs more than all else here.
+        self._submitted: SimpleQueue[_Request | None] = SimpleQueue()
+        self._waiting: list[_Request] = []
+        self._closing = Lock()
+        self._closed = self._ended = False
         self._thread = Thread(target=self._work, name="runledger-appender", daemon=True)
         self._thread.start()
 
@@ -43,49 +44,56 @@ class Appender:
         A cancelled caller does not take its append back: it may be recorded all the same.
         """
         answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        request = _Request(append, sum(len(write.events) for write in append), answer)
-        with self._changed:
+        with self._closing:
             if self._closed:
                 raise StoreUnavailable("the ledger is closed")
-            self._waiting.append(request)
-            self._changed.notify()
+            self._submitted.put(_Request(append, answer))
         return await answer
 
     def close(self) -> None:
         """Record what was submitted, then stop."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                # Under the lock, so that nothing follows it.
+                self._submitted.put(None)
         self._thread.join()
 
     def _take(self) -> list[_Request]:
-        """Take the next batch: in order, no stream in two requests.
+        """Take the next batch: in order, no stream in two requests; empty once all is recorded.
 
         A request whose stream is taken waits for the next batch, and so does all that follows on
         its streams: within one process, appends to a stream keep the order they came in.
         """
-        with self._changed:
-            while not self._waiting and not self._closed:
-                self._changed.wait()
-            batch: list[_Request] = []
-            left: deque[_Request] = deque()
-            streams: set[str] = set()
-            events = 0
-            while self._waiting:
-                request = self._waiting.popleft()
-                touched = [write.stream for write in request.append]
-                full = bool(batch) and events + request.events > MAX_EVENTS
-                if full or not streams.isdisjoint(touched):
-                    left.append(request)
-                else:
-                    batch.append(request)
-                    events += request.events
-                streams.update(touched)
-                if full:
-                    break
-            left.extend(self._waiting)
-            self._waiting = left
-            return batch
+        if not self._waiting and not self._ended:
+            self._collect(1)
+        self._collect(self._submitted.qsize())
+        batch: list[_Request] = []
+        left: list[_Request] = []
+        streams: set[str] = set()
+        events = 0
+        for place, request in enumerate(self._waiting):
+            touched = [write.stream for write in request.append]
+            size = sum([len(write.events) for write in request.append])
+            if batch and events + size > MAX_EVENTS:
+                left += self._waiting[place:]
+                break
+            if streams.isdisjoint(touched):
+                batch.append(request)
+                events += size
+            else:
+                left.append(request)
+            streams.update(touched)
+        self._waiting = left
+        return batch
+
+    def _collect(self, count: int) -> None:
+        for _ in range(count):
+            request = self._submitted.get()
+            if request is None:
+                self._ended = True
+            else:
+                self._waiting.append(request)
 
     def _work(self) -> None:
         while batch := self._take():
