@@ -132,17 +132,16 @@ class _Scratch:
 
     def _add(self, chunk: Sequence[StoredRow], *, begin: bool) -> None:
         position, stream, version, topic, facts, contents = zip(*chunk, strict=True)
-        read = {"position": arrow.int64(position), "facts": arrow.binary(facts)}
-        events = arrow.table(
-            position=read["position"],
+        columns = arrow.table(
+            position=arrow.int64(position),
             stream=arrow.string(stream),
             version=arrow.int64(version),
             topic=arrow.string(topic),
-            facts=read["facts"],
+            facts=arrow.binary(facts),
+            contents=arrow.optional_binary(contents),
         )
-        raw = arrow.table(**read, contents=arrow.optional_binary(contents))
-        self._db.register("log_chunk", raw)
-        self._loaded = batch.load(self._db, events, self._loaded)
+        self._db.register("log_chunk", columns)
+        self._loaded = batch.load(self._db, "log_chunk", self._loaded)
         if begin:
             self._begin()
         for name in {table_name(known) for known in self._loaded.topics}:

@@ -46,6 +46,10 @@ class ArchivedEvents(Protocol):
         """Make the temporary table `unread`."""
 
 
+Source = str | ArchivedEvents
+"""Of what event tables are filled: a table of the log, by name as SQL writes it, or an archive."""
+
+
 @cache
 def events_digest() -> str:
     """Return the SHA-256 of what an event is here: topics, revisions, fields, and their columns."""
@@ -64,33 +68,29 @@ def prepare(db: Any) -> None:
         _empty(db, table)
 
 
-def load(db: Any, events: Any, before: Loaded) -> Loaded:
-    """Fill the event tables from Arrow or an archive; `before` is what they held."""
-    if isinstance(events, ArchivedEvents):
-        events.name(db)
-        return _load_many(db, "typed_before" if events.typed else "typed", before)
-    db.register("log_batch", events)
+def load(db: Any, source: Source, before: Loaded) -> Loaded:
+    """Fill the event tables from a table of the log, or an archive; `before` is what they held."""
+    if isinstance(source, ArchivedEvents):
+        source.name(db)
+        return _load_many(db, "log_batch", "typed_before" if source.typed else "typed", before)
+    events = db.execute(fill(SQL["few"], source=source), {"most": FEW + 1}).fetchall()
     if len(events) > FEW:
-        return _load_many(db, "typed", before)
-    return _load_few(db, list(events.iter_tuples()), before)
-
-
-def _load_many(db: Any, rows: str, before: Loaded) -> Loaded:
-    found = db.execute(SQL["topics"]).fetchall()
-    topics = frozenset(topic for topic, *_ in found)
-    _fill_all(db, topics, before, lambda table: _many(table, rows))
-    ((unread,),) = db.execute(SQL["unread"]).fetchall()
-    last = max((last for *_, last in found), default=0)
-    return Loaded(sum(count for _, count, _ in found), last, unread, topics)
-
-
-def _load_few(db: Any, events: Sequence[tuple[Any, ...]], before: Loaded) -> Loaded:
+        return _load_many(db, source, "typed", before)
     # To plan the SQL that notices what is not in today's shape takes longer than Python needs to
     # look at so few, and longer than all else that is done with them.
     doubts = [position for position, *event in events if not _of_today(*event)]
     topics = frozenset(topic for _, _, _, topic, _ in events)
-    _fill_all(db, topics, before, lambda table: _few(table, doubts))
+    _fill_all(db, source, topics, before, lambda table: _few(table, doubts))
     return Loaded(len(events), max((event[0] for event in events), default=0), len(doubts), topics)
+
+
+def _load_many(db: Any, source: str, rows: str, before: Loaded) -> Loaded:
+    found = db.execute(fill(SQL["topics"], source=source)).fetchall()
+    topics = frozenset(topic for topic, *_ in found)
+    _fill_all(db, source, topics, before, lambda table: _many(table, rows))
+    ((unread,),) = db.execute(SQL["unread"]).fetchall()
+    last = max((last for *_, last in found), default=0)
+    return Loaded(sum(count for _, count, _ in found), last, unread, topics)
 
 
 def _of_today(stream: str, version: int, topic: str, facts: bytes) -> bool:
@@ -102,6 +102,7 @@ def _of_today(stream: str, version: int, topic: str, facts: bytes) -> bool:
 
 def _fill_all(
     db: Any,
+    source: str,
     topics: frozenset[str],
     before: Loaded,
     typed: Callable[[EventTable], tuple[str, dict[str, Any]]],
@@ -109,13 +110,15 @@ def _fill_all(
     tables = [table for topic, table in event_tables().items() if topic in topics]
     for table in tables:
         rows, parameters = typed(table)
-        db.execute(f"{render(SQL['filled'], table=table.name)} {rows}", parameters)
+        head = render(SQL["filled"], table=table.name)
+        db.execute(f"{head} {fill(rows, source=source)}", parameters)
     for topic in before.topics & CATALOGUE.keys() - topics:
         _empty(db, event_tables()[topic])
     parts = [(table.name, table.envelope) for table in tables]
     if topics - CATALOGUE.keys():
         head = render(SQL["filled"], table=STRANGE)
-        db.execute(f"{head} {SQL['untyped']}", {"topics": list(CATALOGUE)})
+        rows = fill(SQL["untyped"], source=source)
+        db.execute(f"{head} {rows}", {"topics": list(CATALOGUE)})
         parts.append((STRANGE, ["position", "stream", "version", "topic", "doubtful", "facts"]))
     _unite(db, SQL["batch"], "feed.main", parts)
 
@@ -124,6 +127,7 @@ def _many(table: EventTable, rows: str) -> tuple[str, dict[str, Any]]:
     """Return the SQL, and its parameters, that fills a table; `rows` says from what."""
     optional = [fact for fact in table.facts if fact not in table.required]
     pieces = {
+        "source": "{source}",
         "required": _count(table.required),
         "optional": _count(optional),
         "columns": _names(("position", "stream", "version", "topic", *table.facts, "doubtful")),
@@ -191,10 +195,10 @@ class Batch:
         self._db.execute(SQL["loaded"])
         self._db.execute(SQL["left_out"])
 
-    def mend(self, loaded: Loaded, events: Any) -> Mapping[int, str]:
+    def mend(self, loaded: Loaded, source: Source) -> Mapping[int, str]:
         """See today's shape of what is not left out; return the reason, by position, where there
         is none."""
-        poison, reshaped = self._reshape(events) if loaded.unread else ({}, frozenset())
+        poison, reshaped = self._reshape(source) if loaded.unread else ({}, frozenset())
         tables = [table for topic, table in event_tables().items() if topic in loaded.topics]
         for table in tables:
             pieces = [render(SQL["projected"], table=table.name)]
@@ -207,10 +211,10 @@ class Batch:
         self._hidden.append("batch")
         return poison
 
-    def _reshape(self, events: Any) -> tuple[dict[int, str], frozenset[str]]:
+    def _reshape(self, source: Source) -> tuple[dict[int, str], frozenset[str]]:
         db, poison, shaped = self._db, {}, []
-        if isinstance(events, ArchivedEvents):
-            events.unread(db)
+        if isinstance(source, ArchivedEvents):
+            source.unread(db)
         else:
             db.execute(SQL["unread_events"])
         for position, stream, version, topic, facts in db.execute(SQL["give_unread"]).fetchall():
@@ -235,7 +239,7 @@ class Batch:
             table = event_tables()[name]
             rows, parameters = _many(table, "typed")
             head = render(SQL["filled_apart"], table=_reshaped(table))
-            db.execute(f"{head} {rows}", parameters)
+            db.execute(f"{head} {fill(rows, source='log_batch')}", parameters)
             found = db.execute(render(SQL["misfits"], table=_reshaped(table))).fetchall()
             poison.update(dict.fromkeys((misfit for (misfit,) in found), _MISFIT))
         db.unregister("log_batch")

@@ -4,8 +4,17 @@ ATTACH IF NOT EXISTS ':memory:' AS feed;
 -- search: the read models' SQL finds them there under their names alone
 SET search_path = 'main,feed.main';
 
+-- read: keep a batch as it comes
+CREATE OR REPLACE TABLE feed.main.{table} AS FROM log_batch;
+
+-- size: how much came
+SELECT count(*), max(position), sum(octet_length(facts)) FROM feed.main.{table};
+
+-- few: the events, if they are few
+SELECT position, stream, version, topic, facts FROM {source} ORDER BY position LIMIT $most;
+
 -- topics: what a batch has
-SELECT topic, count(*), max(position) FROM log_batch GROUP BY topic;
+SELECT topic, count(*), max(position) FROM {source} GROUP BY topic;
 
 -- filled: fill an event table, where the fold looks for it
 CREATE OR REPLACE TABLE feed.main.{table} AS
@@ -26,7 +35,7 @@ FROM (
             TRY(len(json_keys(text))) AS keys
         FROM (
             SELECT position, stream, version, topic, facts, TRY(decode(facts)) AS text
-            FROM log_batch WHERE topic = $topic
+            FROM {source} WHERE topic = $topic
         )
     )
 );
@@ -34,16 +43,16 @@ FROM (
 -- typed_few: the same of few events, of which it is known which ones are doubtful
 SELECT position, stream, version, topic, unnest(TRY(json_transform(TRY(decode(facts)), $shape))),
     list_contains($doubts::BIGINT[], position) AS doubtful, facts
-FROM log_batch WHERE topic = $topic;
+FROM {source} WHERE topic = $topic;
 
 -- has: 1 for a fact that is there
 ({fact} IS NOT NULL)::UTINYINT;
 
 -- typed_before: the batch has the columns already
-SELECT {columns}, facts FROM log_batch WHERE topic = $topic;
+SELECT {columns}, facts FROM {source} WHERE topic = $topic;
 
 -- untyped: events of topics that the catalogue does not know
-SELECT position, stream, version, topic, TRUE AS doubtful, facts FROM log_batch
+SELECT position, stream, version, topic, TRUE AS doubtful, facts FROM {source}
 WHERE NOT list_contains($topics, topic);
 
 -- none: no events, with the columns that they would have

@@ -46,7 +46,7 @@ class Engine:
         self, generation: Generation, reader: LogReader, *, batch_events: int = BATCH_EVENTS
     ) -> None:
         self._generation = generation
-        self._feed = Feed(generation.cursor(), reader)
+        self._feed = Feed(generation.cursor, reader)
         self._batch_events = batch_events
         with generation.transaction() as db:
             self._seen = Batch(db)

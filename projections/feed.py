@@ -1,17 +1,18 @@
 """The feed: reads and parses the next batches of a log while the one before is folded."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import cycle
 from typing import Any, Final, NamedTuple
 
-import nanoarrow as na
-
 from projections import batch
+from runledger.sql_file import render
 from runledger.store.protocol import LogReader
 
-BATCH_BYTES: Final = 80 * 2**20
+BATCH_BYTES: Final = 64 * 2**20
 """Of a batch as it is read, about: two of them are in memory beside DuckDB's own limit."""
 FIRST_EVENTS: Final = 20_000
-"""As long as it is not known how large an event is."""
+"""Of the first batch, twice as many of each next one: beside a large first one nothing is done."""
 
 
 class Span(NamedTuple):
@@ -23,29 +24,31 @@ class Span(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What the event tables hold, and the events as they were read, where Python must see some."""
+    """What the event tables hold, and of what they were filled."""
 
-    events: Any
+    source: batch.Source
     loaded: batch.Loaded
 
 
 class _Read(NamedTuple):
-    """Events that can be read again and again, None where there are none, and the next span."""
+    """Where events were read to, None where there are none, and the span after them."""
 
-    events: Any
+    source: batch.Source | None
     beyond: Span | None
 
 
 class Feed:
-    """Fills the event tables through a connection of its own.
+    """Fills the event tables through connections of its own.
 
     Three batches are under way: one is read, one is parsed, one is folded. A reader's transaction
     sees the tables as they were when it first looked, so they are filled anew while the batch in
     them is folded.
     """
 
-    def __init__(self, db: Any, reader: LogReader) -> None:
-        self._db = db
+    def __init__(self, connect: Callable[[], Any], reader: LogReader) -> None:
+        self._db = connect()
+        self._reading_db = connect()
+        self._raw = cycle(("raw_even", "raw_odd"))
         self._reader = reader
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="runledger-read")
         self._loading = ThreadPoolExecutor(1, thread_name_prefix="runledger-load")
@@ -53,7 +56,7 @@ class Feed:
         self._load_ahead: tuple[Span, Future[Taken | None]] | None = None
         self._loaded = batch.NOTHING
         self._affordable = FIRST_EVENTS
-        batch.prepare(db)
+        batch.prepare(self._db)
 
     def take(self, span: Span) -> Taken | None:
         """Load a batch, which may have less than the limit; None where there are no events."""
@@ -88,25 +91,29 @@ class Feed:
     def _load(self, span: Span, *, ahead: bool = False) -> Taken | None:
         read_ahead, self._read_ahead = self._read_ahead, None
         if read_ahead is not None and read_ahead[0] == span:
-            events, beyond = read_ahead[1].result()
+            source, beyond = read_ahead[1].result()
         else:
-            events, beyond = self._reading.submit(self._read, span).result()
-        if events is None:
+            source, beyond = self._reading.submit(self._read, span).result()
+        if source is None:
             return None
         if ahead and beyond is not None:
             self._read_ahead = beyond, self._reading.submit(self._read, beyond)
-        self._loaded = batch.load(self._db, events, self._loaded)
-        return Taken(events if self._loaded.unread else None, self._loaded)
+        self._loaded = batch.load(self._db, source, self._loaded)
+        return Taken(source, self._loaded)
 
     def _read(self, span: Span) -> _Read:
         events = self._reader.read(span.after, span.upto, min(span.limit, self._affordable))
         if events is None or isinstance(events, batch.ArchivedEvents):
             return _Read(events, None)
-        # Some readers give a stream, which can be read once; here it is read once per topic.
-        events = na.ArrayStream(events).read_all()
-        if not len(events):
+        # Into a table, as some readers give a stream, which can be read once. By DuckDB, as Python
+        # would keep its lock, and the fold waiting, while it waits for the server.
+        db, table = self._reading_db, next(self._raw)
+        db.register("log_batch", events)
+        db.execute(render(batch.SQL["read"], table=table))
+        db.unregister("log_batch")
+        ((count, last, size),) = db.execute(render(batch.SQL["size"], table=table)).fetchall()
+        if not count:
             return _Read(None, None)
-        facts = sum(chunk.buffers[2].size_bytes for chunk in events.child(4).iter_chunks())
-        self._affordable = max(1, BATCH_BYTES * len(events) // max(1, facts))
-        last = events.child(0)[len(events) - 1].as_py()
-        return _Read(events, span._replace(after=last) if last < span.upto else None)
+        self._affordable = max(1, min(2 * self._affordable, BATCH_BYTES * count // max(1, size)))
+        beyond = span._replace(after=last) if last < span.upto else None
+        return _Read(f"feed.main.{table}", beyond)

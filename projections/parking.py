@@ -60,7 +60,7 @@ def settle(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
         seen.look()
         return loaded.topics
     seen.begin_part()
-    poison = seen.mend(loaded, taken.events)
+    poison = seen.mend(loaded, taken.source)
     seen.delete()
     if holds_parked or poison:
         _park(db, poison)
@@ -73,7 +73,7 @@ def settle_retried(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
     seen.begin_part()
     for name in ("retried", "only_retried", "take_up_events", "take_up"):
         db.execute(SQL[name])
-    poison = seen.mend(taken.loaded, taken.events)
+    poison = seen.mend(taken.loaded, taken.source)
     seen.delete()
     _park(db, poison)
     return frozenset(topic for (topic,) in db.execute(SQL["retried_topics"]).fetchall())
