@@ -85,7 +85,7 @@ class Diff:
         self._limit = limit
         self._out = out
         ((self._database,),) = db.execute(SQL["database"]).fetchall()
-        for name in ("changed_runs", "report"):
+        for name in ("comparable", "changed_runs", "report"):
             db.execute(SQL[name])
 
     def _fetch(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
@@ -117,7 +117,11 @@ class Diff:
             "old": f"{quoted(self._database)}.main.{quoted(table)}",
             "new": f"{ALIAS}.main.{quoted(table)}",
         }
-        scope = {"key": list(key), "columns": columns.pop("same")}
+        scope = {
+            "key": list(key),
+            "columns": columns.pop("same"),
+            "nested": columns.pop("nested"),
+        }
         for side, name in sides.items():
             self._fetch(f"{side}_digest", **{side: name}, **scope)
         self._fetch("differing")
@@ -153,8 +157,11 @@ class Diff:
         )
 
     def _columns(self, table: str, key: tuple[str, ...]) -> dict[str, list[str]]:
-        old = dict(self._fetch("columns", database=self._database, table=table))
-        new = dict(self._fetch("columns", database=ALIAS, table=table))
+        found = self._fetch("columns", database=ALIAS, table=table)
+        new = {name: kind for name, kind, _ in found}
+        nested = {name for name, _, holds_others in found if holds_others}
+        there = self._fetch("columns", database=self._database, table=table)
+        old = {name: kind for name, kind, _ in there}
         same = [name for name in new if old.get(name) == new[name]]
         if missing := sorted(set(key) - set(same)):
             raise ReadModelsError(
@@ -163,6 +170,7 @@ class Diff:
             )
         return {
             "same": same,
+            "nested": [name for name in same if name in nested and name not in key],
             "columns_added": sorted(new.keys() - old),
             "columns_removed": sorted(old.keys() - new),
             "columns_retyped": sorted(n for n in new.keys() & old if old[n] != new[n]),
@@ -174,7 +182,8 @@ class Diff:
             self._fetch("cells", **sides, key=scope["key"], differing=differing)
         else:
             self._fetch("no_cells")
-        self._fetch("whole_rows", **sides, **scope, rows=self._limit if self._out is None else ALL)
+        rows = self._limit if self._out is None else ALL
+        self._fetch("whole_rows", **sides, key=scope["key"], columns=scope["columns"], rows=rows)
 
 
 def _row(

@@ -7,22 +7,29 @@ DETACH runledger_candidate;
 -- database: what the open generation is called
 SELECT current_database();
 
--- columns: of a table, with their types
-SELECT column_name, data_type FROM duckdb_columns()
+-- columns: of a table, with their types, and whether their values may hold others
+SELECT column_name, data_type, regexp_matches(data_type, '[(\[]') FROM duckdb_columns()
 WHERE database_name = $database AND table_name = $table AND schema_name = 'main'
 ORDER BY column_index;
+
+-- comparable: a table as it is digested. An empty list has the hash of NULL, and a list that of a
+-- list around it; their texts differ.
+CREATE OR REPLACE TEMP MACRO comparable(side, nested) AS TABLE
+SELECT COLUMNS(lambda c: NOT list_contains(nested || ['_none'], c)),
+    COLUMNS(lambda c: list_contains(nested || ['_none'], c))::VARCHAR
+FROM (SELECT *, NULL AS _none FROM query_table(side));
 
 -- old_digest: a digest per bucket of keys, in which the order of rows does not count
 CREATE OR REPLACE TEMP TABLE old_digest AS
 SELECT hash(*COLUMNS(lambda c: list_contains($key, c))) % 1024 AS bucket, count(*) AS rows,
     sum(hash(*COLUMNS(lambda c: list_contains($columns, c)))::HUGEINT) AS digest
-FROM query_table($old) GROUP BY bucket;
+FROM comparable($old, $nested) GROUP BY bucket;
 
 -- new_digest: the same of the other generation
 CREATE OR REPLACE TEMP TABLE new_digest AS
 SELECT hash(*COLUMNS(lambda c: list_contains($key, c))) % 1024 AS bucket, count(*) AS rows,
     sum(hash(*COLUMNS(lambda c: list_contains($columns, c)))::HUGEINT) AS digest
-FROM query_table($new) GROUP BY bucket;
+FROM comparable($new, $nested) GROUP BY bucket;
 
 -- differing: the buckets to look into
 CREATE OR REPLACE TEMP TABLE differing AS
@@ -38,7 +45,7 @@ SELECT (SELECT coalesce(sum(rows), 0)::BIGINT FROM old_digest),
 CREATE OR REPLACE TEMP TABLE old_rows AS
 SELECT struct_pack(*COLUMNS(lambda c: list_contains($key, c))) AS row_key, count(*) AS copies,
     sum(hash(*COLUMNS(lambda c: list_contains($columns, c)))::HUGEINT) AS digest
-FROM query_table($old)
+FROM comparable($old, $nested)
 WHERE hash(*COLUMNS(lambda c: list_contains($key, c))) % 1024 IN (SELECT bucket FROM differing)
 GROUP BY row_key;
 
@@ -46,7 +53,7 @@ GROUP BY row_key;
 CREATE OR REPLACE TEMP TABLE new_rows AS
 SELECT struct_pack(*COLUMNS(lambda c: list_contains($key, c))) AS row_key, count(*) AS copies,
     sum(hash(*COLUMNS(lambda c: list_contains($columns, c)))::HUGEINT) AS digest
-FROM query_table($new)
+FROM comparable($new, $nested)
 WHERE hash(*COLUMNS(lambda c: list_contains($key, c))) % 1024 IN (SELECT bucket FROM differing)
 GROUP BY row_key;
 
@@ -69,12 +76,12 @@ FROM changes;
 SELECT column_name FROM (
     SELECT side, sum(hash(mark, COLUMNS(* EXCLUDE (side, mark)))::HUGEINT) FROM (
         SELECT 'old' AS side, hash(*COLUMNS(lambda c: list_contains($key, c))) AS mark,
-            COLUMNS(lambda c: list_contains($columns, c)) FROM query_table($old)
+            COLUMNS(lambda c: list_contains($columns, c)) FROM comparable($old, $nested)
         WHERE struct_pack(*COLUMNS(lambda c: list_contains($key, c)))
             IN (SELECT row_key FROM changes WHERE change = 'changed')
         UNION ALL BY NAME
         SELECT 'new' AS side, hash(*COLUMNS(lambda c: list_contains($key, c))) AS mark,
-            COLUMNS(lambda c: list_contains($columns, c)) FROM query_table($new)
+            COLUMNS(lambda c: list_contains($columns, c)) FROM comparable($new, $nested)
         WHERE struct_pack(*COLUMNS(lambda c: list_contains($key, c)))
             IN (SELECT row_key FROM changes WHERE change = 'changed')
     ) GROUP BY side

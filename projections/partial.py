@@ -75,6 +75,7 @@ class _Table(NamedTuple):
     name: str
     key: list[str]
     columns: list[str]
+    nested: list[str]
     run: str | None
 
 
@@ -108,13 +109,8 @@ class _Merge:
                 f"partial replay: expected the columns of live, found others in "
                 f"{', '.join(differing)}; replay the whole log"
             )
-        columns: dict[str, list[str]] = {}
-        for table, column, _ in today:
-            columns.setdefault(table, []).append(column)
         keys = [item for model in self._today for item in model.keys.items()]
-        return [
-            _Table(name, list(key), columns[name], _run_column(columns[name])) for name, key in keys
-        ]
+        return [_table(name, key, today) for name, key in keys]
 
     def run(
         self, number: int, told: Callable[[BlastRadius], None] | None
@@ -187,17 +183,28 @@ def _find(db: Any, table: _Table) -> None:
 
 def _digest(db: Any, table: _Table) -> list[tuple[Any, ...]]:
     """Return the digests of all rows that are not touched, by bucket."""
-    found: list[tuple[Any, ...]] = db.execute(
-        render(SQL["digest"], table=table.name), {"key": table.key, "columns": table.columns}
-    ).fetchall()
+    given = {"key": table.key, "columns": table.columns, "nested": table.nested}
+    statement = render(SQL["digest"], table=table.name)
+    found: list[tuple[Any, ...]] = db.execute(statement, given).fetchall()
     return found
 
 
-def _run_column(columns: Sequence[str]) -> str | None:
-    return next((name for name in ("run_id", "stream") if name in columns), None)
+Column = tuple[str, str, str, bool]
+"""Of a table: its name, the column's name and type, and whether that holds other values."""
 
 
-def _columns(generation: Generation) -> list[tuple[str, str, str]]:
+def _table(name: str, key: Sequence[str], found: Sequence[Column]) -> _Table:
+    columns = {column: holds_others for table, column, _, holds_others in found if table == name}
+    return _Table(
+        name=name,
+        key=list(key),
+        columns=list(columns),
+        nested=[column for column, nested in columns.items() if nested and column not in key],
+        run=next((column for column in ("run_id", "stream") if column in columns), None),
+    )
+
+
+def _columns(generation: Generation) -> list[Column]:
     with closing(generation.cursor()) as db:
-        rows: list[tuple[str, str, str]] = db.execute(SQL["columns"]).fetchall()
+        rows: list[Column] = db.execute(SQL["columns"]).fetchall()
     return rows

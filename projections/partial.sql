@@ -4,8 +4,9 @@ ATTACH $path AS {alias} (READ_ONLY);
 -- detach: let go of it
 DETACH {alias};
 
--- columns: of every table of the generation
-SELECT table_name, column_name, data_type FROM duckdb_columns()
+-- columns: of every table of the generation, and whether their values may hold others
+SELECT table_name, column_name, data_type, regexp_matches(data_type, '[(\[]')
+FROM duckdb_columns()
 WHERE database_name = current_database() AND schema_name = 'main'
 ORDER BY table_name, column_index;
 
@@ -37,9 +38,13 @@ SELECT count(*) FROM touched_rows;
 -- digest: the buckets of the rows that are not touched, as the diff digests them
 SELECT bucket, count(*), sum(digest)
 FROM (
-    SELECT rowid AS row_id, hash(*COLUMNS(lambda c: list_contains($key, c))) % 1024 AS bucket,
+    SELECT _row_id AS row_id, hash(*COLUMNS(lambda c: list_contains($key, c))) % 1024 AS bucket,
         hash(*COLUMNS(lambda c: list_contains($columns, c)))::HUGEINT AS digest
-    FROM {table}
+    FROM (
+        SELECT COLUMNS(lambda c: NOT list_contains($nested || ['_none'], c)),
+            COLUMNS(lambda c: list_contains($nested || ['_none'], c))::VARCHAR
+        FROM (SELECT *, rowid AS _row_id, NULL AS _none FROM {table})
+    )
 ) ANTI JOIN touched_rows USING (row_id)
 GROUP BY bucket ORDER BY bucket;
 

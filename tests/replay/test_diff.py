@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from projections.diff import Diff, TableDiff
@@ -20,11 +20,11 @@ SCHEMA = """-- things: what is compared. Key: place, name.
 CREATE TABLE things (name VARCHAR, place INTEGER, n BIGINT, tags VARCHAR[]);
 """
 
-Row = tuple[str | None, int | None, int | None, list[str] | None]
+Row = tuple[str | None, int | None, int | None, list[str | None] | None]
 
 keys = st.tuples(st.sampled_from(["a", "b", "ü/\"'\\", None]), st.sampled_from([1, 2, None]))
 values = st.tuples(
-    st.sampled_from([None, 0, 1, 2**62]), st.sampled_from([None, [], ["x"], ["x", "y"]])
+    st.sampled_from([None, 0, 1, 2**62]), st.sampled_from([None, [], [None], ["x"], ["x", "y"]])
 )
 tables = st.lists(st.tuples(keys, values).map(lambda row: (*row[0], *row[1])), max_size=8)
 
@@ -54,6 +54,8 @@ def by_key(rows: list[Row]) -> dict[tuple[object, ...], Counter[str]]:
 
 @settings(deadline=None)
 @given(tables, tables)
+@example([("a", 1, 1, None)], [("a", 1, 1, [])])
+@example([("a", 1, 1, [None])], [("a", 1, 1, [])])
 def test_the_diff_is_what_plain_python_finds(old: list[Row], new: list[Row]) -> None:
     with TemporaryDirectory() as folder:
         base = Path(folder)
