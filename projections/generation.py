@@ -13,6 +13,7 @@ from weakref import WeakSet
 import duckdb
 
 from projections import batch
+from projections.hold import Hold, expect_free
 from projections.read_models import ROOT, ReadModel, discover
 from runledger.errors import ReadModelsError, ReadModelsLocked
 from runledger.sql_file import statements
@@ -21,6 +22,8 @@ LAYOUT: Final = 1
 """Of the generation's own tables; the read models are told apart by the digests of their SQL."""
 
 SQL: Final = statements(ROOT / "generation.sql")
+MEMORY: Final = ":memory:"
+"""The path of a generation without a file."""
 MEMORY_LIMIT: Final = "640MiB"
 """For DuckDB's own pages, so that a process that projects stays under 1 GiB; larger work spills."""
 
@@ -38,7 +41,8 @@ class About(NamedTuple):
 
 
 class Generation:
-    """An open generation. One process at a time can have it open, readers included.
+    """An open generation. One process at a time can have it open, readers included, and there
+    one writer or many readers; ReadModelsLocked for others.
 
     `models` is the SQL of a generation that is made; the rows of one that exists go on being made
     by the SQL that it holds, never by a mixture.
@@ -57,7 +61,12 @@ class Generation:
         self.path = Path(path)
         self._cursors: WeakSet[Any] = WeakSet()
         self._counting = threading.Lock()
-        self._db = self._connect(read_only, memory_limit)
+        self._hold = self._take(read_only)
+        try:
+            self._db = self._connect(read_only, memory_limit)
+        except BaseException:
+            self._let_go()
+            raise
         try:
             self._db.execute(SQL["settings"])
             ((there,),) = self._db.execute(SQL["has_generation"]).fetchall()
@@ -68,11 +77,23 @@ class Generation:
                 self.models = tuple(discover() if models is None else models)
                 self._create(number, built_from)
         except duckdb.Error as e:
-            self._db.close()
+            self.close()
             raise ReadModelsError(f"read models {str(self.path)!r}: {_first_line(e)}") from e
         except BaseException:
-            self._db.close()
+            self.close()
             raise
+
+    def _take(self, read_only: bool) -> Hold | None:
+        if str(self.path) == MEMORY:
+            return None
+        if read_only:
+            expect_free(self.path)
+            return None
+        return Hold(self.path)
+
+    def _let_go(self) -> None:
+        if self._hold is not None:
+            self._hold.release()
 
     def _connect(self, read_only: bool, memory_limit: str) -> Any:
         try:
@@ -88,6 +109,12 @@ class Generation:
                     f"ask that process, or read a published copy"
                 ) from e
             raise ReadModelsError(f"read models {str(self.path)!r}: {_first_line(e)}") from e
+        except duckdb.ConnectionException as e:
+            # Of one file DuckDB opens nothing to write beside what reads it.
+            raise ReadModelsLocked(
+                f"read models {str(self.path)!r}: expected nothing else in this process to hold "
+                f"the file, found a reader of it"
+            ) from e
         except duckdb.Error as e:
             raise ReadModelsError(f"read models {str(self.path)!r}: {_first_line(e)}") from e
 
@@ -235,6 +262,7 @@ class Generation:
             for cursor in self._cursors:
                 cursor.close()
             self._db.close()
+        self._let_go()
 
 
 def _first_line(error: Exception) -> str:

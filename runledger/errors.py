@@ -114,7 +114,7 @@ class ReadModelsError(LedgerError):
 
 
 class ReadModelsLocked(ReadModelsError):
-    """Another process holds the read-models file; DuckDB lets one process in at a time."""
+    """Another process, or another ledger in this one, holds the read-models file."""
 
 
 class ReadModelsMissing(ReadModelsError):

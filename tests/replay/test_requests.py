@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from replaying import cache_reads, contents
 
+from projections.generation import Generation
 from projections.generations import Generations
 from projections.replay import build
 from projections.requests import RequestServer, request
@@ -89,6 +90,42 @@ def test_compare_and_switch_are_done_by_the_process_that_holds_the_file(
                 await ledger.switch_generation(99)
 
     asyncio.run(operate())
+
+
+def test_a_second_ledger_in_one_process_is_refused_and_an_operators_is_served(
+    tmp_path: Path, read_models: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/small.db"
+
+    async def operate() -> None:
+        async with RunLedger.open(url, read_models) as ledger:
+            await ledger.create_run(agent_id="agent-a")
+            # DuckDB would give both one database, and each would project every event into it.
+            with pytest.raises(ReadModelsLocked, match="found another ledger or a replay"):
+                await RunLedger.open(url, read_models).__aenter__()
+            async with RunLedger.open(url, read_models, live=False) as operator:
+                assert (await operator.replay(switch=True)).live is not None
+                assert (await operator.verify()).clean
+            assert len(await ledger.list_runs()) == 1
+        async with RunLedger.open(url, read_models) as ledger:
+            assert len(await ledger.list_runs()) == 1
+
+    asyncio.run(operate())
+
+
+def test_what_is_read_in_this_process_is_not_written_beside(tmp_path: Path) -> None:
+    file = tmp_path / "runs.duckdb"
+    Generation(file).close()
+    reading = Generation(file, read_only=True)
+    Generation(file, read_only=True).close()
+    with pytest.raises(ReadModelsLocked, match="found a reader of it"):
+        Generation(file)
+    reading.close()
+    writing = Generation(file)
+    with pytest.raises(ReadModelsLocked, match="nothing else in this process"):
+        Generation(file, read_only=True)
+    writing.close()
+    Generation(file).close()
 
 
 def _of_failed():
