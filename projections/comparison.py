@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from projections.diff import TableDiff
 from projections.explain import Explanation
+from projections.read_models import ReadModel
 from runledger.errors import InvalidArgument
 
 _SHARE: Final = re.compile(r"^(\d+(?:\.\d+)?)(%?)$")
@@ -58,6 +59,16 @@ class Thresholds(BaseModel):
     max_changed: float | None = Field(default=None, ge=0, le=1)
     unchanged: tuple[str, ...] = ()
 
+    def check(self, models: Sequence[ReadModel]) -> None:
+        """Raise InvalidArgument for a table that none of these read models has."""
+        known = {table for model in models for table in model.keys}
+        for name in self.unchanged:
+            if name.partition(".")[0] not in known:
+                raise InvalidArgument(
+                    f"fail-if-changed: no such table: {name!r}; there are "
+                    f"{', '.join(sorted(known))}"
+                )
+
     def exceeded(self, comparison: Comparison) -> list[str]:
         """Return why the comparison is not within the thresholds; nothing where it is."""
         reasons = [
@@ -74,14 +85,20 @@ class Thresholds(BaseModel):
 
 def _changed(name: str, table: TableDiff | None, column: str) -> list[str]:
     if table is None:
-        raise InvalidArgument(f"fail-if-changed: no such table: {name!r}")
+        raise InvalidArgument(f"fail-if-changed: no such table on both sides: {name!r}")
+    other = [*table.columns_added, *table.columns_removed, *table.columns_retyped]
     if not column:
-        return [f"{name}: {table.differing:,} rows differ"] if table.differing else []
+        rows = [f"{name}: {table.differing:,} rows differ"] if table.differing else []
+        shape = [f"{name}: {', '.join(other)}: added, taken away, or of another type"]
+        return rows + (shape if other else [])
+    if column in other:
+        return [f"{name}: the column was added, taken away, or has another type"]
+    if column not in table.compared:
+        raise InvalidArgument(
+            f"fail-if-changed: no such column: {name!r}; there are {', '.join(table.compared)}"
+        )
     # A row that appears or vanishes has changed in all of its columns.
     count = table.columns.get(column, 0) + table.added + table.removed
-    lost = column in (*table.columns_added, *table.columns_removed, *table.columns_retyped)
-    if lost:
-        return [f"{name}: the column was added, taken away, or has another type"]
     return [f"{name}: {count:,} rows differ"] if count else []
 
 

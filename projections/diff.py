@@ -43,13 +43,15 @@ class RowChange(_Finding):
 class TableDiff(_Finding):
     """What differs in a table. `columns` counts the changed rows by column.
 
-    Columns that only one side has, or that have another type, are named and not compared.
-    `duplicated` counts keys that occur more than once, which no projection makes.
+    The columns `compared` are those that both sides have with one type; those that only one side
+    has, or that have another type, are named. `duplicated` counts keys that occur more than once,
+    which no projection makes.
     """
 
     model: str
     table: str
     key: tuple[str, ...]
+    compared: list[str]
     rows_old: int
     rows_new: int
     buckets: int = 0
@@ -119,7 +121,7 @@ class Diff:
         }
         scope = {
             "key": list(key),
-            "columns": columns.pop("same"),
+            "columns": columns["compared"],
             "nested": columns.pop("nested"),
         }
         for side, name in sides.items():
@@ -169,7 +171,7 @@ class Diff:
                 f"type, found {', '.join(missing)} on one side or with two"
             )
         return {
-            "same": same,
+            "compared": same,
             "nested": [name for name in same if name in nested and name not in key],
             "columns_added": sorted(new.keys() - old),
             "columns_removed": sorted(old.keys() - new),

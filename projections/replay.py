@@ -168,6 +168,8 @@ def replay(
     replay, and `told` hears the blast radius before anything is changed.
     """
     plan = plan or Plan()
+    # A slip of the pen is to be heard of now, not after the log has been projected.
+    plan.thresholds.check(discover())
     if only_changed:
         with desk() as at:
             changes = build_changed(at, store, path, progress)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,7 @@ from projections.comparison import Thresholds, thresholds
 from projections.generations import Generations
 from projections.live import LiveReadModels
 from projections.operations import Operations
-from projections.replay import build
+from projections.replay import Plan, build, replay
 from runledger.cli.main import app
 from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.store import Store
@@ -183,6 +184,12 @@ def test_a_table_that_is_not_there_is_no_threshold(
     for name in ("planes", "planes.status", "runs.colour"):
         with pytest.raises(InvalidArgument, match=name):
             thresholds(None, [name]).exceeded(comparison)
+    before = live.generations.entries()
+    desk = nullcontext(operations)
+    plan = Plan(thresholds=thresholds(None, ["planes.status"]))
+    with pytest.raises(InvalidArgument, match="no such table: 'planes.status'; there are agents"):
+        replay(lambda: desk, store, live.path, plan, fresh=True)
+    assert live.generations.entries() == before, "said before anything is built"
 
 
 def test_two_replays_of_one_generation_do_not_meet(
