@@ -21,7 +21,9 @@ SEGMENT_EVENTS: Final = 500_000
 SEGMENT_BYTES: Final = 512 * 2**20
 """Of facts and contents, so that a segment of long messages is not larger than memory."""
 CHUNK_BYTES: Final = 32 * 2**20
-"""Of events on their way from the store, about."""
+CHUNK_EVENTS: Final = 32_768
+"""Of events on their way from the store, about: their size is known only once they are read."""
+FIRST_EVENTS: Final = 64
 MEMORY_LIMIT: Final = "512MiB"
 
 Progress = Callable[[int, int], None]
@@ -168,7 +170,7 @@ class _Scratch:
 
 def _chunks(store: Store, after: int, head: int, most: int) -> Iterator[list[StoredRow]]:
     """Yield the events of the next segment in pieces of about CHUNK_BYTES."""
-    events, size, limit = 0, 0, 1_000
+    events, size, limit = 0, 0, FIRST_EVENTS
     while events < most and size < SEGMENT_BYTES:
         rows = store.read_log(after, min(limit, most - events), contents=True)
         rows = [row for row in rows if row.position <= head]
@@ -177,4 +179,5 @@ def _chunks(store: Store, after: int, head: int, most: int) -> Iterator[list[Sto
         yield rows
         weight = sum(len(row.facts) + len(row.contents or b"") for row in rows)
         events, size, after = events + len(rows), size + weight, rows[-1].position
-        limit = max(100, min(4 * limit, CHUNK_BYTES * len(rows) // max(1, weight)))
+        fitting = CHUNK_BYTES * len(rows) // max(1, weight)
+        limit = max(1, min(4 * limit, fitting, CHUNK_EVENTS))
