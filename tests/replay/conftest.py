@@ -2,14 +2,17 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from replaying import EVENTS, copied_sql, open_live, planted_bug
 
+from projections.engine import Engine
+from projections.generation import Generation
 from projections.live import LiveReadModels
 from projections.operations import Operations
-from projections.read_models import BESIDE
+from projections.read_models import BESIDE, discover
 from runledger.store import Store, open_store
 from scripts.bench.generate import generate
 
@@ -22,6 +25,21 @@ def large_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("log") / "runs.db"
     generate(f"sqlite:///{file}", EVENTS)
     return file
+
+
+@pytest.fixture(scope="session")
+def projected_log(large_log: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Read models of that log, by the SQL with the bug (`wrong`) and without; copied by tests."""
+    folder = tmp_path_factory.mktemp("projected")
+    store = open_store(f"sqlite:///{large_log}")
+    sql = {"wrong": planted_bug(folder / "wrong"), "right": copied_sql(folder / "right")}
+    made = {which: folder / f"{which}.duckdb" for which in sql}
+    for which, file in made.items():
+        with closing(Generation(file, discover(sql[which]))) as generation:
+            with closing(store.log_reader()) as reader:
+                Engine(generation, reader).catch_up(store.head())
+    store.close()
+    return made
 
 
 @pytest.fixture
@@ -54,8 +72,11 @@ def fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fix:
 
 
 @pytest.fixture
-def live(store: Store, read_models: Path, fix: Fix) -> Iterator[LiveReadModels]:
+def live(
+    store: Store, read_models: Path, projected_log: dict[str, Path], fix: Fix
+) -> Iterator[LiveReadModels]:
     """Live read models made by the SQL with the bug, which is mended on disk by now."""
+    shutil.copyfile(projected_log["wrong"], read_models)
     opened = open_live(store, read_models)
     fix()
     yield opened
