@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import duckdb
 from pydantic import BaseModel, ConfigDict
 
 from projections.read_models import ROOT, ReadModel
-from runledger.errors import ReadModelsError
+from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.sql_file import quoted, statements
 
 SQL: Final = statements(ROOT / "diff.sql")
@@ -110,8 +111,14 @@ class Diff:
                 if table in both
             ]
         if self._out is not None:
-            self._fetch("write_report", file=str(self._out))
+            self._report(self._out)
         return found
+
+    def _report(self, out: Path) -> None:
+        try:
+            self._fetch("write_report", file=str(out))
+        except duckdb.IOException as e:
+            raise InvalidArgument(f"{str(out)!r}: {str(e).partition(chr(10))[0]}") from e
 
     def _table(self, model: str, table: str, key: tuple[str, ...]) -> TableDiff:
         columns = self._columns(table, key)

@@ -15,7 +15,7 @@ import duckdb
 from projections import batch
 from projections.hold import Hold, expect_free
 from projections.read_models import ROOT, ReadModel, discover
-from runledger.errors import ReadModelsError, ReadModelsLocked
+from runledger.errors import ReadModelsDamaged, ReadModelsError, ReadModelsLocked
 from runledger.sql_file import statements
 
 LAYOUT: Final = 1
@@ -26,6 +26,8 @@ MEMORY: Final = ":memory:"
 """The path of a generation without a file."""
 MEMORY_LIMIT: Final = "640MiB"
 """For DuckDB's own pages, so that a process that projects stays under 1 GiB; larger work spills."""
+
+_DAMAGE: Final = re.compile("not a valid DuckDB|[Cc]orrupt database|Could not read enough bytes")
 
 
 class About(NamedTuple):
@@ -78,7 +80,7 @@ class Generation:
                 self._create(number, built_from)
         except duckdb.Error as e:
             self.close()
-            raise ReadModelsError(f"read models {str(self.path)!r}: {_first_line(e)}") from e
+            raise unusable(self.path, e) from e
         except BaseException:
             self.close()
             raise
@@ -108,7 +110,7 @@ class Generation:
                     f"{'process ' + holder[1] if holder else 'one'} holding the file; "
                     f"ask that process, or read a published copy"
                 ) from e
-            raise ReadModelsError(f"read models {str(self.path)!r}: {_first_line(e)}") from e
+            raise unusable(self.path, e) from e
         except duckdb.ConnectionException as e:
             # Of one file DuckDB opens nothing to write beside what reads it.
             raise ReadModelsLocked(
@@ -116,7 +118,7 @@ class Generation:
                 f"the file, found a reader of it"
             ) from e
         except duckdb.Error as e:
-            raise ReadModelsError(f"read models {str(self.path)!r}: {_first_line(e)}") from e
+            raise unusable(self.path, e) from e
 
     def _create(self, number: int, built_from: str) -> None:
         with self.transaction() as db:
@@ -147,7 +149,7 @@ class Generation:
     def _check(self) -> tuple[ReadModel, ...]:
         found = self._db.execute(SQL["layout"]).fetchall()
         if len(found) != 1:
-            raise ReadModelsError(
+            raise ReadModelsDamaged(
                 f"read models {str(self.path)!r}: expected one checkpoint, found {len(found)}; "
                 f"run `runledger replay --switch`"
             )
@@ -265,8 +267,12 @@ class Generation:
         self._let_go()
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def unusable(path: Path, error: duckdb.Error) -> ReadModelsError:
+    """Return what DuckDB says of a file, as an error of ours: ReadModelsDamaged where it is."""
+    said = f"read models {str(path)!r}: {str(error).partition(chr(10))[0]}"
+    if _DAMAGE.search(said):
+        return ReadModelsDamaged(f"{said}; `runledger replay --switch` puts others in their place")
+    return ReadModelsError(said)
 
 
 def _version() -> str:

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from projections.generation import Generation
+from projections.hold import Hold
 from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked, describe
 
 _NAME: Final = re.compile(r"^(\d{6,})\.(?:duckdb|json)$")
@@ -191,6 +192,21 @@ class Generations:
         self.file(number).unlink()
         self.mark(number, "live")
         return self.get(number)
+
+    def replace_damaged(self, number: int) -> Manifest:
+        """Make a generation the live one in place of a file that cannot be used.
+
+        That file is kept as `….damaged`. ReadModelsLocked where this process holds it.
+        """
+        hold = Hold(self.path)
+        try:
+            for name in ("", ".wal"):
+                damaged = Path(f"{self.path}{name}")
+                if damaged.exists():
+                    os.replace(damaged, f"{self.path}.damaged{name}")
+        finally:
+            hold.release()
+        return self.install(number)
 
     def drop(self, number: int) -> None:
         """Delete a generation that is not live; NotFound where it is not there.

@@ -2,19 +2,23 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+import duckdb
 
 from projections.comparison import Comparison
 from projections.diff import Diff
 from projections.explain import Explainer
+from projections.generation import unusable
 from projections.generations import Manifest
 from projections.live import LiveReadModels
 from projections.parking import Parked, Retried
 from projections.read_models import changed
 from projections.side_by_side import side_by_side
 from projections.verify import Verification, Verifier
-from runledger.errors import ReadModelsError
+from runledger.errors import ReadModelsDamaged, ReadModelsError
 from runledger.store import Store
 
 
@@ -34,7 +38,7 @@ class Operations:
         Of every table `limit` differing rows are shown and `explain` of them explained; `out` is a
         Parquet file with every value that differs. NotFound for a generation that is not there.
         """
-        with self._turn:
+        with self._alone():
             started = time.monotonic()
             self._expect_other(number)
             live, file = self._live, self._live.generations.file(number)
@@ -66,13 +70,13 @@ class Operations:
 
     def switch(self, number: int) -> Manifest:
         """Make a generation the live one, and keep the one that was; return its manifest."""
-        with self._turn:
+        with self._alone():
             self._expect_other(number)
             return self._live.switch(number)
 
     def copy(self, file: Path) -> int:
         """Write the live read models into a file that is not there yet; return their position."""
-        with self._turn:
+        with self._alone():
             return self._live.copy(file)
 
     def parked(self) -> list[Parked]:
@@ -81,7 +85,7 @@ class Operations:
 
     def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
         """Apply what was left out of parked streams, of all if none are named."""
-        with self._turn:
+        with self._alone():
             return self._live.retry_parked(streams)
 
     def verify(self, sample: int | None = None) -> Verification:
@@ -89,9 +93,21 @@ class Operations:
 
         Of `sample` runs what is said of them alone; without, everything.
         """
-        with self._turn:
+        with self._alone():
             verifier = Verifier(self._store, self._live)
             return verifier.everything() if sample is None else verifier.sample(sample)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._turn:
+            try:
+                yield
+            except duckdb.Error as e:
+                # A part of the file that nobody had read before.
+                told = unusable(self._live.path, e)
+                if isinstance(told, ReadModelsDamaged):
+                    raise told from e
+                raise
 
     def _expect_other(self, number: int) -> None:
         entry = self._live.generations.get(number)

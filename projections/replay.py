@@ -18,7 +18,7 @@ from projections.generations import Generations, Manifest
 from projections.partial import BlastRadius, build_part
 from projections.read_models import ReadModel, discover
 from projections.selection import Selection
-from runledger.errors import ReadModelsLocked
+from runledger.errors import InvalidArgument, ProjectionFailed, ReadModelsDamaged, ReadModelsLocked
 from runledger.store import Store
 from runledger.store.protocol import LogReader
 
@@ -116,14 +116,16 @@ class Replayed(BaseModel):
     """What a replay came to.
 
     `built` is None where only what changed was asked for, and nothing had; `comparison` is None
-    where there was no live generation; `exceeded` says which thresholds were;
-    `live` is the generation that was switched to; `dropped` are old ones that went. Of a partial
-    replay, `radius` is what it touched and `untouched_buckets` how many buckets of rows it did not.
+    where there was no live generation, or for the reason that `not_compared` tells; `exceeded` says
+    which thresholds were; `live` is the generation that was switched to; `dropped` are old ones
+    that went. Of a partial replay, `radius` is what it touched and `untouched_buckets` how many
+    buckets of rows it did not.
     """
 
     model_config = ConfigDict(frozen=True)
     built: Manifest | None = None
     comparison: Comparison | None = None
+    not_compared: str | None = None
     radius: BlastRadius | None = None
     untouched_buckets: int | None = None
     exceeded: list[str] = []
@@ -170,6 +172,8 @@ def replay(
     plan = plan or Plan()
     # A slip of the pen is to be heard of now, not after the log has been projected.
     plan.thresholds.check(discover())
+    if plan.out is not None and not plan.out.absolute().parent.is_dir():
+        raise InvalidArgument(f"{str(plan.out)!r}: expected a file in a folder that is there")
     if only_changed:
         with desk() as at:
             changes = build_changed(at, store, path, progress)
@@ -188,18 +192,41 @@ def replay(
     if not generations.path.exists():
         live = generations.install(built.number) if plan.switch else None
         return Replayed(built=built, live=live)
-    with desk() as at:
-        return conclude(at, generations, built, plan)
+    try:
+        with desk() as at:
+            return conclude(at, generations, built, plan)
+    except ReadModelsDamaged as e:
+        return _finish(built, plan, str(e), lambda: generations.replace_damaged(built.number))
 
 
 def conclude(desk: Desk, generations: Generations, built: Manifest, plan: Plan) -> Replayed:
     """Compare what was built with the live generation; switch if that is the plan."""
-    comparison = desk.compare(
-        built.number, limit=plan.limit, explain=min(plan.explain, plan.limit), out=plan.out
-    )
-    exceeded = plan.thresholds.exceeded(comparison)
-    if exceeded or not plan.switch:
-        return Replayed(built=built, comparison=comparison, exceeded=exceeded)
-    live = desk.switch(built.number)
-    dropped = generations.prune(plan.keep)
-    return Replayed(built=built, comparison=comparison, live=live, dropped=dropped)
+    compared: Comparison | str
+    try:
+        compared = desk.compare(
+            built.number, limit=plan.limit, explain=min(plan.explain, plan.limit), out=plan.out
+        )
+    except ProjectionFailed as e:
+        # Live cannot take in what is recorded: what was built is the way out, and must not wait.
+        compared = str(e)
+    done = _finish(built, plan, compared, lambda: desk.switch(built.number))
+    if done.live is None:
+        return done
+    return done.model_copy(update={"dropped": generations.prune(plan.keep)})
+
+
+def _finish(
+    built: Manifest, plan: Plan, compared: Comparison | str, switch: Callable[[], Manifest]
+) -> Replayed:
+    """Switch if that is the plan; `compared` is the comparison, or why there is none."""
+    if isinstance(compared, Comparison):
+        done = Replayed(
+            built=built, comparison=compared, exceeded=plan.thresholds.exceeded(compared)
+        )
+    else:
+        needless = plan.thresholds == Thresholds()
+        exceeded = [] if needless else ["nothing was compared, so nothing is within the thresholds"]
+        done = Replayed(built=built, not_compared=compared, exceeded=exceeded)
+    if done.exceeded or not plan.switch:
+        return done
+    return done.model_copy(update={"live": switch()})

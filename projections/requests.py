@@ -15,7 +15,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from projections.generations import Generations, replace_text
-from runledger.errors import LedgerError, ReadModelsError, ReadModelsLocked
+from runledger.errors import LedgerError, ProjectionFailed, ReadModelsError, ReadModelsLocked
 
 POLL_SECONDS: Final = 0.1
 PATIENCE_SECONDS: Final = 15.0
@@ -69,7 +69,7 @@ class RequestServer:
         try:
             return {"answer": self._serve(verb, arguments)}
         except LedgerError as e:
-            return {"error": str(e)}
+            return {"error": str(e), "kind": type(e).__name__}
         except Exception as e:
             # Whoever asked must hear of a bug, and this thread must outlive it.
             return {"error": f"the process that holds the read models failed: {e!r}"}
@@ -84,7 +84,7 @@ def request(path: Path, verb: str, patience: float = PATIENCE_SECONDS, **argumen
     """Have the process that holds the read models at `path` do something; return its answer.
 
     Raises ReadModelsLocked where nobody claims the request in time, ReadModelsError with the words
-    of the other process where it fails there, or dies.
+    of the other process where it fails there (ProjectionFailed where that is it), or dies.
     """
     folder = _folder(path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,8 @@ def request(path: Path, verb: str, patience: float = PATIENCE_SECONDS, **argumen
         mine.unlink(missing_ok=True)
         answered.unlink(missing_ok=True)
     if "error" in answer:
-        raise ReadModelsError(answer["error"])
+        failed = answer.get("kind") == ProjectionFailed.__name__
+        raise (ProjectionFailed if failed else ReadModelsError)(answer["error"])
     return str(answer["answer"])
 
 

@@ -117,6 +117,10 @@ class ReadModelsLocked(ReadModelsError):
     """Another process, or another ledger in this one, holds the read-models file."""
 
 
+class ReadModelsDamaged(ReadModelsError):
+    """The read-models file cannot be used; `runledger replay --switch` replaces it."""
+
+
 class ReadModelsMissing(ReadModelsError):
     """The ledger was opened without read models, and the question needs them."""
 

@@ -157,10 +157,14 @@ def _print(replayed: "Replayed") -> None:
         typer.echo(f"{replayed.untouched_buckets:,} buckets of rows proved to be as they were")
     if replayed.comparison is not None:
         print_comparison(replayed.comparison)
+    if replayed.not_compared is not None:
+        typer.echo(f"not compared: {printing.visible(replayed.not_compared)}")
     for reason in replayed.exceeded:
         typer.echo(f"exceeded: {reason}")
     if replayed.live is not None:
         typer.echo(f"generation {replayed.live.number} is live")
+    elif replayed.not_compared is not None:
+        typer.echo("not switched; `runledger replay --switch` does")
     else:
         typer.echo(f"not switched; `runledger generations switch {built.number}` does")
     for number in replayed.dropped:

@@ -1,23 +1,34 @@
 """What goes wrong while a generation is built or switched to: a clear error, and live untouched."""
 
+import asyncio
 import os
 import resource
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import duckdb
 import pytest
-from replaying import open_live
+from replaying import change, open_live
 
 from projections.generation import LAYOUT, Generation
 from projections.generations import Generations
 from projections.live import LiveReadModels
 from projections.operations import Operations
-from projections.replay import build
+from projections.replay import Plan, build, replay
 from projections.requests import request
-from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked
+from runledger import RunLedger
+from runledger.errors import (
+    InvalidArgument,
+    NotFound,
+    ProjectionFailed,
+    ReadModelsDamaged,
+    ReadModelsError,
+    ReadModelsLocked,
+)
 from runledger.store import Store
 
 LARGEST_FILE = 3 << 20
@@ -55,7 +66,7 @@ def test_a_file_that_may_not_grow_is_said_and_live_goes_on(url: str, live: LiveR
     program = f"""
 import resource, signal
 resource.setrlimit(resource.RLIMIT_FSIZE, ({LARGEST_FILE}, {LARGEST_FILE}))
-from projections.replay import build
+from projections.replay import Plan, build, replay
 from runledger.errors import ReadModelsError
 from runledger.store import open_store
 try:
@@ -117,6 +128,87 @@ def test_a_file_that_is_no_generation_is_refused(
     with pytest.raises(ReadModelsError, match="not a valid DuckDB"):
         operations.switch(built.number)
     assert cache_reads(live) == before
+
+
+@pytest.fixture
+def ledger(url: str, read_models: Path, projected_log: dict[str, Path], fix) -> RunLedger:
+    """A ledger, not open, whose read models were made by the SQL that is on disk."""
+    fix()
+    shutil.copyfile(projected_log["right"], read_models)
+    return RunLedger.open(url, read_models, live=False)
+
+
+def lose_the_checkpoint(file: Path) -> None:
+    with duckdb.connect(str(file)) as db:
+        db.execute("DELETE FROM generation")
+
+
+def overwrite(file: Path) -> None:
+    file.write_bytes(b"not a database" * 1000)
+
+
+def cut_off(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("damage", [lose_the_checkpoint, overwrite, cut_off])
+def test_a_live_file_that_cannot_be_used_is_replaced_when_it_is_said(
+    ledger: RunLedger, read_models: Path, damage: Callable[[Path], None]
+) -> None:
+    damage(read_models)
+    damaged = read_models.read_bytes()
+
+    async def operate() -> None:
+        async with ledger:
+            with pytest.raises(ReadModelsDamaged, match="replay --switch"):
+                await ledger.verify()
+            dry = await ledger.replay()
+            assert (dry.comparison, dry.live, dry.exceeded) == (None, None, [])
+            assert str(read_models) in dry.not_compared
+            guarded = await ledger.replay(switch=True, max_changed="1%")
+            assert guarded.live is None
+            assert guarded.exceeded == ["nothing was compared, so nothing is within the thresholds"]
+            assert read_models.read_bytes() == damaged
+            done = await ledger.replay(switch=True)
+            assert done.live.number == dry.built.number
+            assert (await ledger.verify()).clean
+            assert [(g.number, g.state) for g in await ledger.generations()] == [(2, "live")]
+
+    asyncio.run(operate())
+    assert read_models.with_name("runs.duckdb.damaged").read_bytes() == damaged
+
+
+def test_live_read_models_that_cannot_go_on_are_switched_away_from(
+    store: Store, read_models: Path, tmp_path: Path, fix
+) -> None:
+    change(tmp_path / "wrong" / "agents" / "apply.sql", "FROM agent_registered", "FROM nowhere")
+    Generation(read_models).close()
+    fix()
+    live = LiveReadModels(store, read_models)
+    operations = Operations(store, live)
+    with pytest.raises(ProjectionFailed, match=r"agents/apply\.sql"):
+        live.catch_up()
+    desk = nullcontext(operations)
+    dry = replay(lambda: desk, store, read_models)
+    assert "agents/apply.sql" in dry.not_compared
+    assert live.generation.about.number == 1
+    done = replay(lambda: desk, store, read_models, Plan(switch=True))
+    assert done.live.number == dry.built.number
+    assert operations.verify().clean
+    live.close()
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_built(
+    store: Store, live: LiveReadModels, operations: Operations, tmp_path: Path
+) -> None:
+    desk = nullcontext(operations)
+    plan = Plan(out=tmp_path / "nowhere" / "diff.parquet")
+    with pytest.raises(InvalidArgument, match="expected a file in a folder that is there"):
+        replay(lambda: desk, store, live.path, plan)
+    assert [entry.number for entry in live.generations.entries()] == [1]
+    built = build(store, live.path)
+    with pytest.raises(InvalidArgument, match="nowhere"):
+        operations.compare(built.number, out=plan.out)
 
 
 def test_a_generation_that_is_not_there_is_not_found(
