@@ -10,7 +10,7 @@ import duckdb
 
 from projections import batch
 from projections.archive import SQL, Archive, ArchivedFile, Segment, open_to_write
-from projections.durable_file import put_in_place
+from projections.durable_file import expect_written, put_in_place
 from projections.event_tables import event_tables, shapes_digest, table_name
 from runledger.errors import ArchiveError
 from runledger.sql_file import render
@@ -48,10 +48,10 @@ def archive(
     """Continue the archive in `folder` up to the end of the log, or begin it.
 
     Killed at any point, it leaves the segments that were whole, and is continued by the next call.
-    Raises ArchiveError where the archive is of another log, or another process is writing it, and
-    ArchiveDamaged where a file is missing.
+    Raises ArchiveError where the archive is of another log, another process is writing it, or it
+    cannot be written, and ArchiveDamaged where a file is missing.
     """
-    with store.leadership("archive") as alone:
+    with store.leadership("archive") as alone, expect_written(Path(folder), ArchiveError):
         if not alone:
             raise ArchiveError(f"archive {str(folder)!r}: another process is archiving this log")
         target = open_to_write(folder)
@@ -159,7 +159,12 @@ class _Scratch:
 
     def _write(self, statement: str, name: str) -> ArchivedFile:
         part = self._folder / f".{name}.part"
-        self._db.execute(SQL[statement], {"path": str(part)})
+        try:
+            self._db.execute(SQL[statement], {"path": str(part)})
+        except duckdb.Error:
+            # Of a full disk, it is what fills it.
+            part.unlink(missing_ok=True)
+            raise
         part.chmod(0o444)
         with part.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()

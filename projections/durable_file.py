@@ -6,7 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runledger.errors import InvalidArgument, ReadModelsLocked
+import duckdb
+
+from runledger.errors import InvalidArgument, LedgerError, ReadModelsLocked
+
+
+@contextmanager
+def expect_written(where: Path, error: type[LedgerError]) -> Iterator[None]:
+    """Raise what keeps the block from writing, a full disk for instance, as an error of ours."""
+    try:
+        yield
+    except (OSError, duckdb.IOException, duckdb.TransactionException) as e:
+        said = str(e).partition("\n")[0]
+        raise error(f"{str(where)!r}: could not be written: {said}") from e
 
 
 def put_in_place(written: Path, path: Path) -> None:

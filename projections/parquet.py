@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple
 import duckdb
 
 from projections.desk import Desk
-from projections.durable_file import only_writer, write_text
+from projections.durable_file import expect_written, only_writer, write_text
 from projections.generation import MEMORY_LIMIT
 from projections.read_models import ROOT
-from runledger.errors import InvalidArgument
+from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.sql_file import statements
 
 SQL: Final = statements(ROOT / "parquet.sql")
@@ -33,12 +33,13 @@ def export(desk: Desk, folder: str | Path) -> Exported:
 
     A table whose rows have a day or a time is partitioned as `table/day=2026-01-31/…`, the others
     are `table.parquet`. All is of one position, which `export.json` tells. Raises InvalidArgument
-    where the folder holds anything that is not an export.
+    where the folder holds anything that is not an export, ReadModelsError where it cannot be
+    written.
     """
     target = Path(folder).absolute()
     _expect_ours(target)
     work = target.with_name(f".{target.name}.export")
-    with only_writer(work):
+    with only_writer(work), expect_written(target, ReadModelsError):
         part, before = work / "part", work / "before"
         if before.exists() and not target.exists():
             # Killed between the two renames below.
@@ -48,9 +49,14 @@ def export(desk: Desk, folder: str | Path) -> Exported:
         part.mkdir()
         copy = work / "copy.duckdb"
         copy.unlink(missing_ok=True)
-        position = desk.copy(copy)
-        rows = _write(copy, part, work)
-        write_text(part / NOTE, json.dumps({"position": position, "rows": rows}, indent=1) + "\n")
+        try:
+            position = desk.copy(copy)
+            rows = _write(copy, part, work)
+            note = json.dumps({"position": position, "rows": rows}, indent=1)
+            write_text(part / NOTE, note + "\n")
+        except BaseException:
+            shutil.rmtree(work)
+            raise
         if target.exists():
             os.rename(target, before)
         os.rename(part, target)

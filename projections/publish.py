@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import duckdb
 
 from projections.desk import Desk
-from projections.durable_file import only_writer, put_in_place
+from projections.durable_file import expect_written, only_writer, put_in_place
 from projections.engine import Progress
 from projections.generation import LAYOUT, MEMORY_LIMIT
 from projections.generation import SQL as GENERATION
@@ -36,20 +36,27 @@ def publish(desk: Desk, folder: str | Path) -> Published:
 
     Live goes on meanwhile. Whoever has the last copy open keeps it as it was; whoever opens the
     file finds the old one or the new one, whatever is killed when. ReadModelsLocked where another
-    process is publishing there.
+    process is publishing there, ReadModelsError where the copy cannot be written.
     """
     target = Path(folder)
-    with only_writer(target):
-        part, log = target / f".{FILE}.part", target / f".{FILE}.part.wal"
-        for left in (part, log):
-            left.unlink(missing_ok=True)
-        position = desk.copy(part)
-        db: Any
-        with closing(duckdb.connect(str(part))) as db:
-            db.execute(SQL["mark"])
-        part.chmod(0o444)
-        put_in_place(part, target / FILE)
+    part, log = target / f".{FILE}.part", target / f".{FILE}.part.wal"
+    with only_writer(target), expect_written(target, ReadModelsError):
+        _remove(part, log)
+        try:
+            position = desk.copy(part)
+            db: Any
+            with closing(duckdb.connect(str(part))) as db:
+                db.execute(SQL["mark"])
+            part.chmod(0o444)
+            put_in_place(part, target / FILE)
+        finally:
+            _remove(part, log)
         return Published(target / FILE, position, (target / FILE).stat().st_size)
+
+
+def _remove(*files: Path) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 class _Copy:

@@ -1,11 +1,14 @@
 """The read models as of one position, while live goes on; another generation can be put beside."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
+
 from projections.diff import SQL as DIFF
 from projections.generation import SQL as GENERATION
-from projections.generation import Generation
+from projections.generation import Generation, unusable
 from projections.read_models import ROOT
 from runledger.sql_file import render, statements
 
@@ -34,18 +37,32 @@ class Snapshot:
         self._detach = DIFF["detach"]
 
     def copy_to(self, path: Path) -> None:
-        """Write what is seen into a file that is not there yet; the snapshot ends with it."""
-        self._side.execute(SQL["attach_copy"], {"path": str(path)})
-        self._detach = SQL["detach_copy"]
-        ((database,),) = self.db.execute(SQL["database"]).fetchall()
-        self.db.execute(render(SQL["copy"], database=database))
-        self.db.execute("COMMIT")
+        """Write what is seen into a file that is not there yet; the snapshot ends with it.
+
+        Raises ReadModelsError where it cannot be written.
+        """
+        try:
+            self._side.execute(SQL["attach_copy"], {"path": str(path)})
+            self._detach = SQL["detach_copy"]
+            ((database,),) = self.db.execute(SQL["database"]).fetchall()
+            self.db.execute(render(SQL["copy"], database=database))
+            self.db.execute("COMMIT")
+            self._let_go()
+        except duckdb.Error as e:
+            raise unusable(path, e) from e
         self.db.execute("BEGIN")
 
     def close(self) -> None:
         """Let go of both."""
-        self.db.execute("ROLLBACK")
-        if self._detach is not None:
-            self._side.execute(self._detach)
+        # What failed may have ended both already; why is being told.
+        with suppress(duckdb.Error):
+            self.db.execute("ROLLBACK")
+        with suppress(duckdb.Error):
+            self._let_go()
         self._side.close()
         self.db.close()
+
+    def _let_go(self) -> None:
+        detach, self._detach = self._detach, None
+        if detach is not None:
+            self._side.execute(detach)

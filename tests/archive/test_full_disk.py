@@ -1,0 +1,50 @@
+"""A disk that is full while a copy, an export or an archive is written: said, and nothing is left."""
+
+import asyncio
+import subprocess
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runledger import RunLedger
+from runledger.errors import ArchiveError, ReadModelsError
+
+Write = Callable[[RunLedger, Path], Coroutine[Any, Any, object]]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk that holds little."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    options = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
+    if subprocess.run(options, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs more rights")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("write", "error"),
+    [
+        (RunLedger.publish, ReadModelsError),
+        (RunLedger.export_parquet, ReadModelsError),
+        (RunLedger.archive, ArchiveError),
+    ],
+)
+def test_a_full_disk_is_said_and_live_goes_on(
+    url: str, tmp_path: Path, small_disk: Path, write: Write, error: type[Exception]
+) -> None:
+    async def story() -> None:
+        async with RunLedger.open(url, tmp_path / "runs.duckdb") as ledger:
+            with pytest.raises(error, match=r"No space left on device|Out of disk"):
+                await write(ledger, small_disk / "out")
+            left = [path.name for path in small_disk.rglob("*") if path.is_file()]
+            assert left in ([], ["manifest.json"])
+            made = await ledger.create_run(agent_id="agent-new")
+            assert [run.run_id for run in await ledger.list_runs()] == [made.run_id]
+            await write(ledger, tmp_path / "out")
+
+    asyncio.run(story())
