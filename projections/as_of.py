@@ -45,7 +45,7 @@ def position_of(store: Store, moment: Moment) -> int:
         if moment.tzinfo is None:
             raise InvalidArgument(f"as_of: expected a time with a zone, found {moment.isoformat()}")
         return _last_recorded(store, moment, head)
-    if isinstance(moment, bool) or not 0 <= moment <= head:
+    if type(moment) is not int or not 0 <= moment <= head:
         raise InvalidArgument(f"as_of: expected a position from 0 to {head}, found {moment!r}")
     return moment
 

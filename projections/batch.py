@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 from projections.event_tables import STRANGE, EventTable, event_tables
 from projections.read_models import ROOT
 from runledger.errors import LedgerError
-from runledger.events import CATALOGUE
+from runledger.events import CATALOGUE, RunDeleted
 from runledger.sql_file import fill, parse, quoted, render, statements
 from runledger.store import arrow
 from runledger.store.codec import today
@@ -170,18 +170,22 @@ class Batch:
     """What a fold sees of the event tables, through its own connection.
 
     Mostly that is everything that was loaded. Where some of it is left out, or had to be brought
-    into today's shape, views of the same names lie before the tables until the next batch.
+    into today's shape, tables of the same names lie before those that were loaded until the next
+    batch. Not views: SQL that cannot take an event would meet it before the view leaves it out.
     """
 
     def __init__(self, db: Any) -> None:
         self._db = db
         # An engine on the same connection may have left some.
         self._hidden = [name for (name,) in db.execute(SQL["hidden"]).fetchall()]
+        self._reshaped: frozenset[str] = frozenset()
         db.execute(SQL["search"])
         db.execute(SQL["given"])
 
     def uncover(self) -> None:
-        """Take such views away; outside of a transaction, whose end could bring them back."""
+        """Take such tables away; outside of a transaction, whose end could bring them back."""
+        if self._hidden:
+            self._db.execute(SQL["uncover_batch"])
         for name in self._hidden:
             self._db.execute(render(SQL["uncover"], table=name))
         self._hidden = []
@@ -196,20 +200,33 @@ class Batch:
         self._db.execute(SQL["left_out"])
 
     def mend(self, loaded: Loaded, source: Source) -> Mapping[int, str]:
-        """See today's shape of what is not left out; return the reason, by position, where there
-        is none."""
-        poison, reshaped = self._reshape(source) if loaded.unread else ({}, frozenset())
+        """Bring what is not left out into today's shape; return the reason, by position, where
+        that fails."""
+        poison, self._reshaped = self._reshape(source) if loaded.unread else ({}, frozenset())
+        return poison
+
+    def delete(self) -> None:
+        """Leave out what the batch has of runs that it deletes; they are in the table `deleted`."""
+        pieces = SQL["deleted"], *self._rows(event_tables()[RunDeleted.topic]), SQL["by_run"]
+        self._db.execute(" ".join(pieces))
+        self._db.execute(SQL["leave_out_deleted"])
+
+    def project(self, loaded: Loaded) -> None:
+        """See what is not left out."""
         tables = [table for topic, table in event_tables().items() if topic in loaded.topics]
         for table in tables:
-            pieces = [render(SQL["projected"], table=table.name)]
-            if table.topic in reshaped:
-                pieces.append(render(SQL["reshaped"], table=_reshaped(table)))
-            self._db.execute(" ".join(pieces))
+            head = render(SQL["filled_apart"], table=table.name)
+            self._db.execute(" ".join((head, *self._rows(table))))
             self._hidden.append(table.name)
         parts = [(table.name, table.envelope) for table in tables]
         _unite(self._db, SQL["batch_apart"], "temp.main", parts)
-        self._hidden.append("batch")
-        return poison
+
+    def _rows(self, table: EventTable) -> list[str]:
+        """Return the SQL of what a table has that is not left out, in today's shape."""
+        pieces = [render(SQL["projected"], table=table.name)]
+        if table.topic in self._reshaped:
+            pieces.append(render(SQL["reshaped"], table=_reshaped(table)))
+        return pieces
 
     def _reshape(self, source: Source) -> tuple[dict[int, str], frozenset[str]]:
         db, poison, shaped = self._db, {}, []
@@ -244,11 +261,6 @@ class Batch:
             poison.update(dict.fromkeys((misfit for (misfit,) in found), _MISFIT))
         db.unregister("log_batch")
         return poison, frozenset(topic)
-
-    def delete(self) -> None:
-        """Leave out what the batch has of runs that it deletes; they are in the table `deleted`."""
-        self._db.execute(SQL["deleted"])
-        self._db.execute(SQL["leave_out_deleted"])
 
 
 def _reshaped(table: EventTable) -> str:

@@ -104,25 +104,29 @@ FROM unread ORDER BY position;
 SELECT position FROM {table} WHERE doubtful;
 
 -- projected: the events of a table that are projected
-CREATE OR REPLACE TEMP VIEW {table} AS
 FROM feed.main.{table} ANTI JOIN left_out USING (position) WHERE NOT doubtful
 
 -- reshaped: with those that Python brought into today's shape
 UNION ALL BY NAME FROM {table} ANTI JOIN left_out USING (position) WHERE NOT doubtful
 
--- hidden: the tables before which such views lie
-SELECT view_name FROM duckdb_views()
-WHERE temporary AND NOT internal AND (view_name = 'batch' OR view_name IN (
-    SELECT table_name FROM duckdb_tables() WHERE database_name = 'feed'));
+-- hidden: the tables before which such ones lie
+SELECT table_name FROM duckdb_tables() WHERE temporary AND table_name IN (
+    SELECT table_name FROM duckdb_tables() WHERE database_name = 'feed');
 
--- uncover: everything is projected as it was read
-DROP VIEW IF EXISTS temp.main.{table};
+-- uncover_batch: everything is projected
+DROP VIEW IF EXISTS temp.main.batch;
 
--- deleted: the runs that the batch deletes
+-- uncover: as it was read
+DROP TABLE IF EXISTS temp.main.{table};
+
+-- deleted: the runs that the batch deletes, of
 CREATE OR REPLACE TEMP TABLE deleted AS
 SELECT stream AS run_id, any_value(born) AS born, any_value(organization) AS organization,
     any_value(agent_id) AS agent_id, max(position) AS position
-FROM run_deleted GROUP BY stream;
+FROM (
+
+-- by_run: a row per run
+) GROUP BY stream;
 
 -- leave_out_deleted: nothing of a run that the batch deletes is projected from it
 INSERT INTO left_out

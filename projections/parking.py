@@ -64,6 +64,7 @@ def settle(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
     seen.delete()
     if holds_parked or poison:
         _park(db, poison)
+    seen.project(loaded)
     return loaded.topics
 
 
@@ -76,6 +77,7 @@ def settle_retried(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
     poison = seen.mend(taken.loaded, taken.source)
     seen.delete()
     _park(db, poison)
+    seen.project(taken.loaded)
     return frozenset(topic for (topic,) in db.execute(SQL["retried_topics"]).fetchall())
 
 

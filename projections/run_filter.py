@@ -19,6 +19,9 @@ from runledger.events import StopReason
 from runledger.sql_file import statements
 
 SQL: Final = statements(Path(__file__).parent / "runs" / "queries.sql")
+# The bound makes pydantic look at the text: half a surrogate pair is refused here, not by DuckDB.
+Text = Annotated[str, Field(min_length=1)]
+Words = Annotated[str, Field(min_length=0)]
 Operator = Literal["eq", "gt", "gte", "lt", "lte"]
 Status = Literal["created", "running", "completed", "failed", "cancelled"]
 MAX_LIMIT: Final = 1000
@@ -41,18 +44,18 @@ class RunFilter(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    run_id: str | None = None
-    agent_id: str | None = None
-    agent_ids: list[str] | None = None
+    run_id: Words | None = None
+    agent_id: Words | None = None
+    agent_ids: list[Words] | None = None
     statuses: list[Status] | None = None
     stop_reason: StopReason | None = None
     background: bool | None = None
-    template_family: str | None = None
-    project_id: str | None = None
-    conversation_id: str | None = None
+    template_family: Words | None = None
+    project_id: Words | None = None
+    conversation_id: Words | None = None
     step_count: Annotated[NonNegativeInt, Strict()] | None = None
     step_count_operator: Operator = "eq"
-    tools_used: list[str] | None = None
+    tools_used: list[Words] | None = None
     duration_filter: DurationFilter | None = None
     duration_percentile: float | None = Field(default=None, ge=0, le=100)
     start_date: AwareDatetime | None = None
@@ -60,8 +63,8 @@ class RunFilter(BaseModel):
     order_by: Literal["created_at", "duration"] = "created_at"
     ascending: bool = False
     limit: int = Field(default=50, ge=1, le=MAX_LIMIT, strict=True)
-    after: str | None = None
-    before: str | None = None
+    after: Text | None = None
+    before: Text | None = None
 
     def conditions(self, organization: str) -> tuple[list[str], dict[str, Any]]:
         """Return the conditions of all filters but the percentile, and their parameters."""

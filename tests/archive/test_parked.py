@@ -141,6 +141,21 @@ def test_an_event_that_a_read_model_refuses_is_found_among_many(
     assert counted["strict"] == counted["runs"] == events - len(bad)
 
 
+@pytest.mark.parametrize("events", [200, 2_000])
+def test_a_time_that_no_column_takes_parks_its_run_alone(events: int) -> None:
+    rows = [created(n, n) for n in range(1, events + 1)]
+    facts = rows[149][4].replace(b"2026-01-01T00:00:00Z", b"0001-01-01T00:00:00Z")
+    rows[149] = (*rows[149][:4], facts)
+    generation = Generation(":memory:")
+    Engine(generation, Log(tuple(rows))).catch_up(events)
+    found = parking.parked(generation.cursor())
+    counted = generation.rows()["runs"]
+    generation.close()
+    assert [row.position for row in found] == [150]
+    assert "occurred_at: Input should be greater than or equal to 1900" in found[0].reason
+    assert counted == events - 1
+
+
 def test_a_refused_run_is_retried_by_mended_sql() -> None:
     rows = tuple(created(n, n, agent_id="bad" if n % 9 == 0 else "good") for n in range(1, 101))
     log = Log(rows)

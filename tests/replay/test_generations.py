@@ -45,7 +45,8 @@ def test_a_generation_goes_from_candidate_to_live_to_kept(
 ) -> None:
     seen: list[dict[int, str]] = []
     built = build(store, live.path, progress=lambda *_: seen.append(states(live.generations)))
-    assert all(state == {1: "live", 2: "building"} for state in seen) and seen
+    assert seen
+    assert all(state == {1: "live", 2: "building"} for state in seen)
     assert states(live.generations) == {1: "live", 2: "candidate"}
     operations.switch(built.number)
     assert states(live.generations) == {1: "kept", 2: "live"}
