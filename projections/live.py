@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -18,7 +18,7 @@ from projections.parking import Parked, Retried, parked
 from projections.queries import Queries
 from projections.read_models import changed, discover
 from projections.snapshot import Snapshot
-from runledger.errors import ReadModelsError, ReadModelsLocked
+from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked
 from runledger.store import Store
 
 _LOG: Final = logging.getLogger("runledger.read_models")
@@ -137,8 +137,13 @@ class LiveReadModels:
             return parked(self._generation.cursor())
 
     def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
-        """Apply what was left out of parked streams, of all if none are named."""
-        self.catch_up()
+        """Apply what was left out of parked streams, of all if none are named.
+
+        NotFound where one that is named is not parked.
+        """
+        unknown = set(streams or ()) - {found.stream for found in self.parked()}
+        if unknown:
+            raise NotFound("parked run", min(unknown))
         with self._projecting:
             return self._engine.retry(streams)
 
@@ -195,7 +200,16 @@ class LiveReadModels:
                 time.sleep(0.01)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; its manifest tells how far it is."""
         with self._projecting:
             self._reader.close()
+            # The next process to open it knows better; a full disk must not keep this one.
+            with suppress(OSError, duckdb.Error, ReadModelsError):
+                self.record()
             self._generation.close()
+
+    def record(self) -> None:
+        """Write down how far the generation is, for those who may not open it."""
+        entry = self.generations.find(self._generation.about.number)
+        if entry is None or entry.position != self.position:
+            self.generations.record(self._generation, "live")

@@ -74,6 +74,11 @@ class Operations:
             self._expect_other(number)
             return self._live.switch(number)
 
+    def record(self) -> None:
+        """Write down how far the live generation is."""
+        with self._alone():
+            self._live.record()
+
     def copy(self, file: Path) -> int:
         """Write the live read models into a file that is not there yet; return their position."""
         with self._alone():

@@ -15,7 +15,7 @@ from runledger.sql_file import Statement, parse
 ROOT = Path(__file__).parent
 BESIDE: Final = "RUNLEDGER_PROJECTIONS"
 PIECES: Final = ("schema", "apply", "delete")
-_TABLE: Final = re.compile(r"((?:^--.*\n)+)CREATE TABLE (\w+)", re.MULTILINE)
+_TABLE: Final = re.compile(r"((?:^--.*\n)*)^CREATE TABLE (\w+)", re.MULTILINE)
 _KEY: Final = re.compile(r"\bKey: (\w+(?:, \w+)*)")
 _COMMENT: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
 

@@ -85,7 +85,12 @@ class OperatingLedger(LedgerBase):
         )
 
     async def generations(self) -> list[Manifest]:
-        """Return the manifests of all generations, in order; `state` says which is live."""
+        """Return the manifests of all generations, in order; `state` says which is live.
+
+        Of a live one that another process holds, position and rows are those of its opening.
+        """
+        if self._operations is not None:
+            await asyncio.to_thread(self._operations.record)
         return await asyncio.to_thread(self._generations.entries)
 
     async def generation(self, number: int) -> Manifest:

@@ -245,6 +245,8 @@ def test_the_commands_list_and_retry(url: str, tmp_path: Path) -> None:
     code, text = run("parked", "retry")
     assert code == 1
     assert "0 applied, 1 still parked" in text
+    code, text = run("parked", "retry", run_id, "run-elsewhere")
+    assert (code, text) == (1, "runledger: parked run with id run-elsewhere not found\n")
 
 
 def test_a_parked_run_holds_up_no_other_and_keeps_its_rows(log: Store, tmp_path: Path) -> None:

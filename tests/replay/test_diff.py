@@ -142,7 +142,8 @@ def test_every_table_of_a_read_model_names_its_key(model: ReadModel, tmp_path: P
         assert set(model.keys[table]) <= set(columns)
 
 
-def test_a_table_without_a_key_is_refused() -> None:
-    model = ReadModel("things", "-- things: whatever.\nCREATE TABLE things (n BIGINT);\n", "")
+@pytest.mark.parametrize("comment", ["-- things: whatever.\n", ""])
+def test_a_table_without_a_key_is_refused(comment: str) -> None:
+    model = ReadModel("things", f"{comment}CREATE TABLE things (n BIGINT);\n", "")
     with pytest.raises(ReadModelsError, match=r"things/schema.sql: expected `Key: column, …`"):
         _ = model.keys

@@ -58,6 +58,14 @@ def test_a_generation_goes_from_candidate_to_live_to_kept(
     assert entry.size == live.path.stat().st_size
 
 
+def test_a_closed_generation_tells_how_far_it_is(store: Store, read_models: Path, fix) -> None:
+    fix()
+    open_live(store, read_models).close()
+    (entry,) = Generations(read_models).entries()
+    assert (entry.state, entry.position) == ("live", store.head())
+    assert entry.rows["runs"] > 3_000
+
+
 def test_what_was_built_is_brought_up_to_date_unless_its_sql_changed(
     store: Store, live: LiveReadModels, tmp_path: Path
 ) -> None:
