@@ -19,11 +19,20 @@ def progress(what: str, total: int, unit: str = "events") -> Iterator[Callable[[
         DownloadColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeRemainingColumn,
+        TransferSpeedColumn,
     )
+    from rich.text import Text
 
-    amounts = [DownloadColumn()] if unit == "bytes" else [MofNCompleteColumn(), TextColumn(unit)]
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:,.0f}/s")
+
+    bytes_ = (DownloadColumn(), TransferSpeedColumn())
+    amounts = bytes_ if unit == "bytes" else (MofNCompleteColumn(), TextColumn(unit), Speed())
     with Progress(
         TextColumn(what),
         BarColumn(),
