@@ -32,7 +32,7 @@ class ArchivedFile(BaseModel):
 class Segment(BaseModel):
     """The `events` events with after < position <= last.
 
-    `shape` is the digest of the SQL by which the facts became columns; `last_event` that of the
+    `shape` is the digest of how the facts became columns; `last_event` that of the
     last event, by which the log is known again.
     """
 
