@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,6 +139,10 @@ def test_importing_again_changes_nothing(
     assert exported(store_url) == source
 
 
+def without_positions(lines: list[bytes]) -> list[dict[str, Any]]:
+    return [{k: v for k, v in json.loads(line).items() if k != "position"} for line in lines]
+
+
 @pytest.mark.parametrize("chunk", [5, 4_000])
 def test_an_import_that_was_cut_goes_on_where_it_ended(
     store_url: str, source: list[bytes], tmp_path: Path, monkeypatch, chunk: int
@@ -147,7 +152,8 @@ def test_an_import_that_was_cut_goes_on_where_it_ended(
     rest = bring(store_url, write(tmp_path / "whole.jsonl", source))
     assert rest.unchanged == half.recorded > 0
     assert rest.refused == 0
-    assert exported(store_url) == source
+    # An append that is refused may leave a gap between positions, never change their order.
+    assert without_positions(exported(store_url)) == without_positions(source)
 
 
 def test_an_event_that_differs_is_refused_with_what_follows_it(
