@@ -5,10 +5,19 @@ import json
 from pathlib import Path
 
 import duckdb
+import pytest
 from replaying import cache_reads
 
 from projections.diff import Key
 from runledger import RunLedger
+from scripts.bench.generate import generate
+
+
+@pytest.fixture
+def large_log(tmp_path: Path) -> Path:
+    """A store file with five thousand runs."""
+    generate(f"sqlite:///{tmp_path}/large.db", 50_000)
+    return tmp_path / "large.db"
 
 
 async def _cache_reads(ledger: RunLedger) -> int:
@@ -46,7 +55,7 @@ async def _story(url: str, read_models: Path, tmp_path: Path, fix) -> None:
         assert differing == {"runs": len(by_run), "usage_totals": len(totals)}
         assert tables["runs"].columns == {"cache_read_tokens": len(by_run)}
         assert (tables["runs"].added, tables["runs"].removed) == (0, 0)
-        assert tables["runs"].rows_old == tables["runs"].rows_new > 3_000
+        assert tables["runs"].rows_old == tables["runs"].rows_new > 5_000
         assert dry.comparison.models_changed == ["runs", "usage_totals"]
         _report_names_exactly_the_affected(out, by_run, totals)
 
