@@ -30,6 +30,9 @@ SET temp_directory = $folder;
 -- memory: for the tables of a segment
 SET memory_limit = $limit;
 
+-- quiet: no bar of DuckDB's own is drawn
+SET enable_progress_bar = FALSE;
+
 -- columns_of: the files of the batch
 SET VARIABLE archive_columns = $files;
 

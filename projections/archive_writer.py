@@ -9,7 +9,14 @@ from typing import Any, Final, NamedTuple
 import duckdb
 
 from projections import batch
-from projections.archive import SQL, Archive, ArchivedFile, Segment, open_to_write
+from projections.archive import (
+    SEGMENT_EVENTS,
+    SQL,
+    Archive,
+    ArchivedFile,
+    Segment,
+    open_to_write,
+)
 from projections.durable_file import expect_written, put_in_place
 from projections.event_tables import event_tables, shapes_digest, table_name
 from runledger.errors import ArchiveError
@@ -17,7 +24,6 @@ from runledger.sql_file import render
 from runledger.store import Store, arrow
 from runledger.store.protocol import StoredRow
 
-SEGMENT_EVENTS: Final = 500_000
 SEGMENT_BYTES: Final = 512 * 2**20
 """Of facts and contents, so that a segment of long messages is not larger than memory."""
 CHUNK_BYTES: Final = 32 * 2**20
@@ -106,6 +112,7 @@ class _Scratch:
     def __enter__(self) -> "_Scratch":
         self._db.execute(SQL["spill"], {"folder": str(self._folder / ".spill.part")})
         self._db.execute(SQL["memory"], {"limit": MEMORY_LIMIT})
+        self._db.execute(SQL["quiet"])
         batch.prepare(self._db)
         return self
 

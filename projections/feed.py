@@ -6,6 +6,8 @@ from itertools import cycle
 from typing import Any, Final, NamedTuple
 
 from projections import batch
+from projections.archive import SEGMENT_EVENTS
+from projections.archive_reader import ArchiveReader
 from runledger.sql_file import render
 from runledger.store.protocol import LogReader
 
@@ -55,7 +57,8 @@ class Feed:
         self._read_ahead: tuple[Span, Future[_Read]] | None = None
         self._load_ahead: tuple[Span, Future[Taken | None]] | None = None
         self._loaded = batch.NOTHING
-        self._affordable = FIRST_EVENTS
+        # An archive's segments were cut to size when they were written.
+        self._affordable = SEGMENT_EVENTS if isinstance(reader, ArchiveReader) else FIRST_EVENTS
         batch.prepare(self._db)
 
     def take(self, span: Span) -> Taken | None:

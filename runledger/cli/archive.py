@@ -28,7 +28,7 @@ def archive(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the archive lies.")],
     segment_events: Annotated[
         int, typer.Option(min=1, metavar="N", help="Events per segment, at most.")
-    ] = 500_000,
+    ] = 200_000,
     verify: Annotated[
         bool, typer.Option("--verify", help="Write nothing; read every byte that is there.")
     ] = False,
