@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from projections.archive import Archive
-from projections.archive_writer import SEGMENT_EVENTS, Archived, archive
+from projections.archive import SEGMENT_EVENTS
+from projections.archive_writer import Archived, archive
 from projections.engine import Progress
 from projections.parking import Parked, Retried
 from projections.parquet import Exported, export
