@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from projections.archive import Archive
-from projections.archive import SEGMENT_EVENTS
+from projections.archive import SEGMENT_EVENTS, Archive
 from projections.archive_writer import Archived, archive
 from projections.engine import Progress
 from projections.parking import Parked, Retried
