@@ -14,10 +14,10 @@ organization = $organization;
 run_id = $run_id;
 
 -- agent_ids: runs of any of these agents
-agent_id IN (SELECT unnest($agent_ids::VARCHAR[]));
+list_contains($agent_ids::VARCHAR[], agent_id);
 
 -- statuses: any of these statuses
-status IN (SELECT unnest($statuses::VARCHAR[]));
+list_contains($statuses::VARCHAR[], status);
 
 -- stop_reason: this stop reason
 stop_reason = $stop_reason;
