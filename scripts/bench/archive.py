@@ -27,7 +27,10 @@ def archived(url: str, folder: Path) -> tuple[int, float]:
 def replayed(folder: Path, path: Path) -> tuple[float, float]:
     """Return (seconds, peak MiB) of a replay from an archive; for a process of its own."""
     source = Archive(folder)
-    with closing(Generation(path)) as generation, closing(ArchiveReader(source)) as reader:
+    with (
+        closing(Generation(path, building=True)) as generation,
+        closing(ArchiveReader(source)) as reader,
+    ):
         begin = time.perf_counter()
         reached = Engine(generation, reader).catch_up(source.head)
         seconds = time.perf_counter() - begin
