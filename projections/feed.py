@@ -112,8 +112,11 @@ class Feed:
         # would keep its lock, and the fold waiting, while it waits for the server.
         db, table = self._reading_db, next(self._raw)
         db.register("log_batch", events)
-        db.execute(render(batch.SQL["read"], table=table))
-        db.unregister("log_batch")
+        try:
+            db.execute(render(batch.SQL["read"], table=table))
+        finally:
+            # A stream must not outlive the connection that it reads from.
+            db.unregister("log_batch")
         ((count, last, size),) = db.execute(render(batch.SQL["size"], table=table)).fetchall()
         if not count:
             return _Read(None, None)
