@@ -4,6 +4,7 @@ Its suite for aggregate recorders does not apply: it wants no positions from `in
 an application recorder owes them.
 """
 
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +52,15 @@ class OnSQLite:
         recorder.create_table()
         self.addCleanup(recorder.datastore.close)  # type: ignore[attr-defined]
         self.addCleanup(recorder.close)  # type: ignore[attr-defined]
+        # The library's suite tells its reading threads to stop and does not wait for them: closing
+        # the connection that one of them reads from would crash the interpreter.
+        self.addCleanup(_join, set(threading.enumerate()))  # type: ignore[attr-defined]
         return recorder
+
+
+def _join(before: set[threading.Thread]) -> None:
+    for thread in set(threading.enumerate()) - before - {threading.current_thread()}:
+        thread.join(10)
 
 
 class OnPostgres:
