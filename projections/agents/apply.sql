@@ -20,11 +20,9 @@ FROM (
 )
 GROUP BY organization, agent_id;
 
--- merge [agent.registered, run.created, run.completed, run.failed, run.cancelled]: later facts
+-- update [agent.registered, run.created, run.completed, run.failed, run.cancelled]: later facts
 -- replace earlier ones. By position, as a run that was parked is applied after later ones.
-MERGE INTO agents AS a USING agent_changes AS c
-ON a.organization = c.organization AND a.agent_id = c.agent_id
-WHEN MATCHED THEN UPDATE SET
+UPDATE agents AS a SET
     project_id = CASE WHEN c.registered IS NULL THEN a.project_id ELSE c.registered.project_id END,
     name = CASE WHEN c.registered IS NULL THEN a.name ELSE c.registered.name END,
     agent_type = CASE WHEN c.registered IS NULL THEN a.agent_type ELSE c.registered.agent_type END,
@@ -39,6 +37,15 @@ WHEN MATCHED THEN UPDATE SET
     last_stop_reason = CASE WHEN c.ended_position > coalesce(a.last_ended_position, 0)
         THEN c.stop_reason ELSE a.last_stop_reason END,
     last_ended_position = greatest(a.last_ended_position, c.ended_position)
-WHEN NOT MATCHED THEN INSERT VALUES (c.organization, c.agent_id, c.registered.project_id,
-    c.registered.name, c.registered.agent_type, c.registered_at, c.run_id, c.run_at,
-    c.run_position, c.ended_run_id, c.stop_reason, c.ended_position);
+FROM agent_changes c
+WHERE a.organization = c.organization AND a.agent_id = c.agent_id;
+
+-- insert [agent.registered, run.created, run.completed, run.failed, run.cancelled]: the others
+INSERT INTO agents BY NAME
+SELECT c.organization, c.agent_id, c.registered.project_id AS project_id, c.registered.name AS name,
+    c.registered.agent_type AS agent_type, c.registered_at, c.run_id AS last_run_id,
+    c.run_at AS last_run_at, c.run_position AS last_run_position,
+    c.ended_run_id AS last_ended_run_id, c.stop_reason AS last_stop_reason,
+    c.ended_position AS last_ended_position
+FROM agent_changes c
+ANTI JOIN agents a ON a.organization = c.organization AND a.agent_id = c.agent_id;
