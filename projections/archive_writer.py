@@ -150,7 +150,9 @@ class _Scratch:
             contents=arrow.optional_binary(contents),
         )
         self._db.register("log_chunk", columns)
-        self._loaded = batch.load(self._db, "log_chunk", self._loaded)
+        self._loaded = batch.load(
+            self._db, batch.LoggedEvents("log_chunk", len(chunk)), self._loaded
+        )
         if begin:
             self._begin()
         for name in {table_name(known) for known in self._loaded.topics}:

@@ -5,6 +5,8 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
+import duckdb
+
 from projections.event_tables import STRANGE, EventTable, event_tables
 from projections.read_models import ROOT
 from runledger.errors import LedgerError
@@ -27,6 +29,8 @@ class Loaded(NamedTuple):
 
 
 NOTHING: Final = Loaded(0, 0, 0, frozenset())
+_FillTable = Callable[[Any, str, EventTable], None]
+"""Fills an event table from what SQL calls that."""
 FEW: Final = 1_000
 """Events that Python looks at one by one."""
 _MISFIT: Final = "a value does not fit the column that projections read it from"
@@ -46,8 +50,15 @@ class ArchivedEvents(Protocol):
         """Make the temporary table `unread`."""
 
 
-Source = str | ArchivedEvents
-"""Of what event tables are filled: a table of the log, by name as SQL writes it, or an archive."""
+class LoggedEvents(NamedTuple):
+    """Events as the log has them, in a table, by name as SQL writes it."""
+
+    table: str
+    events: int
+
+
+Source = LoggedEvents | ArchivedEvents
+"""Of what event tables are filled."""
 
 
 @cache
@@ -69,25 +80,34 @@ def prepare(db: Any) -> None:
 
 
 def load(db: Any, source: Source, before: Loaded) -> Loaded:
-    """Fill the event tables from a table of the log, or an archive; `before` is what they held."""
+    """Fill the event tables; `before` is what they held."""
     if isinstance(source, ArchivedEvents):
         source.name(db)
-        return _load_many(db, "log_batch", "typed_before" if source.typed else "typed", before)
-    events = db.execute(fill(SQL["few"], source=source), {"most": FEW + 1}).fetchall()
-    if len(events) > FEW:
-        return _load_many(db, source, "typed", before)
+        return _load_many(db, "log_batch", _before if source.typed else _checked, before)
+    if source.events > FEW:
+        return _load_many(db, source.table, _checked, before)
+    return _load_few(db, source.table, before)
+
+
+def _load_few(db: Any, source: str, before: Loaded) -> Loaded:
     # To plan the SQL that notices what is not in today's shape takes longer than Python needs to
     # look at so few, and longer than all else that is done with them.
+    events = db.execute(fill(SQL["few"], source=source)).fetchall()
     doubts = [position for position, *event in events if not _of_today(*event)]
     topics = frozenset(topic for _, _, _, topic, _ in events)
-    _fill_all(db, source, topics, before, lambda table: _few(table, doubts))
+
+    def few(db: Any, source: str, table: EventTable) -> None:
+        parameters = {"topic": table.topic, "shape": table.shape, "doubts": doubts}
+        _fill(db, source, table, SQL["typed_few"], parameters)
+
+    _fill_all(db, source, topics, before, few)
     return Loaded(len(events), max((event[0] for event in events), default=0), len(doubts), topics)
 
 
-def _load_many(db: Any, source: str, rows: str, before: Loaded) -> Loaded:
+def _load_many(db: Any, source: str, fill_table: _FillTable, before: Loaded) -> Loaded:
     found = db.execute(fill(SQL["topics"], source=source)).fetchall()
     topics = frozenset(topic for topic, *_ in found)
-    _fill_all(db, source, topics, before, lambda table: _many(table, rows))
+    _fill_all(db, source, topics, before, fill_table)
     ((unread,),) = db.execute(SQL["unread"]).fetchall()
     last = max((last for *_, last in found), default=0)
     return Loaded(sum(count for _, count, _ in found), last, unread, topics)
@@ -101,17 +121,11 @@ def _of_today(stream: str, version: int, topic: str, facts: bytes) -> bool:
 
 
 def _fill_all(
-    db: Any,
-    source: str,
-    topics: frozenset[str],
-    before: Loaded,
-    typed: Callable[[EventTable], tuple[str, dict[str, Any]]],
+    db: Any, source: str, topics: frozenset[str], before: Loaded, fill_table: _FillTable
 ) -> None:
     tables = [table for topic, table in event_tables().items() if topic in topics]
     for table in tables:
-        rows, parameters = typed(table)
-        head = render(SQL["filled"], table=table.name)
-        db.execute(f"{head} {fill(rows, source=source)}", parameters)
+        fill_table(db, source, table)
     for topic in before.topics & CATALOGUE.keys() - topics:
         _empty(db, event_tables()[topic])
     parts = [(table.name, table.envelope) for table in tables]
@@ -123,26 +137,58 @@ def _fill_all(
     _unite(db, SQL["batch"], "feed.main", parts)
 
 
-def _many(table: EventTable, rows: str) -> tuple[str, dict[str, Any]]:
-    """Return the SQL, and its parameters, that fills a table; `rows` says from what."""
+def _fill(db: Any, source: str, table: EventTable, rows: str, parameters: dict[str, Any]) -> None:
+    head = render(SQL["filled"], table=table.name)
+    db.execute(f"{head} {fill(rows, source=source)}", parameters)
+
+
+def _before(db: Any, source: str, table: EventTable) -> None:
+    columns = _names(("position", "stream", "version", "topic", *table.facts, "doubtful"))
+    _fill(
+        db,
+        source,
+        table,
+        fill(SQL["typed_before"], columns=columns, source="{source}"),
+        {"topic": table.topic},
+    )
+
+
+def _checked(db: Any, source: str, table: EventTable) -> None:
+    try:
+        _fill(db, source, table, SQL["typed"], {"topic": table.topic, "shape": table.shape})
+        sound = _sound(db, table)
+    except (duckdb.DataError, duckdb.InvalidInputException):
+        sound = False
+    if not sound:
+        rows, parameters = _one_by_one(table)
+        _fill(db, source, table, rows, parameters)
+
+
+def _sound(db: Any, table: EventTable) -> bool:
+    pieces = {
+        "required": _sum("have", table.required),
+        "all": _sum("have", table.facts),
+        "table": quoted(table.name),
+    }
+    numbers = {"revision": table.revision, "required": len(table.required)}
+    ((sound,),) = db.execute(fill(SQL["sound"], **pieces), numbers).fetchall()
+    return bool(sound)
+
+
+def _one_by_one(table: EventTable) -> tuple[str, dict[str, Any]]:
+    """Return the SQL, and its parameters, that fills a table; it leaves the `source` open."""
     optional = [fact for fact in table.facts if fact not in table.required]
     pieces = {
         "source": "{source}",
-        "required": _count(table.required),
-        "optional": _count(optional),
-        "columns": _names(("position", "stream", "version", "topic", *table.facts, "doubtful")),
+        "required": _sum("has", table.required),
+        "optional": _sum("has", optional),
     }
-    parameters: dict[str, Any] = {"topic": table.topic}
-    if rows == "typed":
-        parameters["shape"] = table.shape
-        parameters["revision"] = table.revision
-        parameters["required"] = len(table.required)
-    return fill(SQL[rows], **pieces), parameters
-
-
-def _few(table: EventTable, doubts: Sequence[int]) -> tuple[str, dict[str, Any]]:
-    parameters = {"topic": table.topic, "shape": table.shape, "doubts": doubts}
-    return SQL["typed_few"], parameters
+    return fill(SQL["typed_one_by_one"], **pieces), {
+        "topic": table.topic,
+        "shape": table.shape,
+        "revision": table.revision,
+        "required": len(table.required),
+    }
 
 
 def _empty(db: Any, table: EventTable) -> None:
@@ -158,8 +204,8 @@ def _unite(db: Any, head: str, where: str, parts: Iterable[tuple[str, Sequence[s
     db.execute(" ".join((head, SQL["nothing"], *pieces)))
 
 
-def _count(facts: Iterable[str]) -> str:
-    return " + ".join(render(SQL["has"], fact=fact) for fact in facts)
+def _sum(piece: str, facts: Iterable[str]) -> str:
+    return " + ".join(render(SQL[piece], fact=fact) for fact in facts)
 
 
 def _names(columns: Iterable[str]) -> str:
@@ -254,7 +300,7 @@ class Batch:
         )
         for name in set(topic):
             table = event_tables()[name]
-            rows, parameters = _many(table, "typed")
+            rows, parameters = _one_by_one(table)
             head = render(SQL["filled_apart"], table=_reshaped(table))
             db.execute(f"{head} {fill(rows, source='log_batch')}", parameters)
             found = db.execute(render(SQL["misfits"], table=_reshaped(table))).fetchall()

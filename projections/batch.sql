@@ -10,8 +10,8 @@ CREATE OR REPLACE TABLE feed.main.{table} AS FROM log_batch;
 -- size: how much came
 SELECT count(*), max(position), sum(octet_length(facts)) FROM feed.main.{table};
 
--- few: the events, if they are few
-SELECT position, stream, version, topic, facts FROM {source} ORDER BY position LIMIT $most;
+-- few: the events, where they are few
+SELECT position, stream, version, topic, facts FROM {source};
 
 -- topics: what a batch has
 SELECT topic, count(*), max(position) FROM {source} GROUP BY topic;
@@ -22,17 +22,29 @@ CREATE OR REPLACE TABLE feed.main.{table} AS
 -- filled_apart: or one beside it, for this connection alone
 CREATE OR REPLACE TEMP TABLE {table} AS
 
--- typed: a column for each fact; one parse per event. A value that is not of its type becomes NULL,
--- and so does everything where the facts are no JSON. `doubtful` notices: the event is of another
--- revision, a fact is missing that is never left out, or there are more keys than values. The facts
--- themselves stay where Python must see them.
-SELECT * EXCLUDE (facts, keys), CASE WHEN doubtful THEN facts END AS facts
+-- typed: a column for each fact; one parse per event, all of which are taken to be in today's shape
+SELECT position, stream, version, topic, unnest(json_transform(decode(facts), $shape)),
+    FALSE AS doubtful, NULL::BLOB AS facts
+FROM {source} WHERE topic = $topic;
+
+-- sound: whether they are: nothing that is never left out is missing, and there are as many values
+-- as the events say that they have keys. Counted column by column, which takes a tenth of the time
+-- that it takes event by event.
+SELECT count(*) FILTER (revision = $revision) = count(*)
+    AND {required} = $required * count(*) AND {all} = sum(keys)
+FROM feed.main.{table};
+
+-- typed_one_by_one: the same of events that are not, or do not say how many keys they have. A value
+-- that is not of its type becomes NULL, and so does everything where the facts are no JSON.
+-- `doubtful` notices: the event is of another revision, a fact is missing that is never left out, or
+-- there are more keys than values. The facts themselves stay where Python must see them.
+SELECT * EXCLUDE (facts, found), CASE WHEN doubtful THEN facts END AS facts
 FROM (
     SELECT *, coalesce(revision <> $revision OR {required} <> $required
-        OR keys <> $required + {optional}, TRUE) AS doubtful
+        OR found <> $required + {optional} OR coalesce(keys <> found, FALSE), TRUE) AS doubtful
     FROM (
         SELECT position, stream, version, topic, facts, unnest(TRY(json_transform(text, $shape))),
-            TRY(len(json_keys(text))) AS keys
+            TRY(len(json_keys(text))) AS found
         FROM (
             SELECT position, stream, version, topic, facts, TRY(decode(facts)) AS text
             FROM {source} WHERE topic = $topic
@@ -47,6 +59,9 @@ FROM {source} WHERE topic = $topic;
 
 -- has: 1 for a fact that is there
 ({fact} IS NOT NULL)::UTINYINT;
+
+-- have: how many events have it
+count({fact});
 
 -- typed_before: the batch has the columns already
 SELECT {columns}, facts FROM {source} WHERE topic = $topic;

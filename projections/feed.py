@@ -122,4 +122,4 @@ class Feed:
             return _Read(None, None)
         self._affordable = max(1, min(2 * self._affordable, BATCH_BYTES * count // max(1, size)))
         beyond = span._replace(after=last) if last < span.upto else None
-        return _Read(f"feed.main.{table}", beyond)
+        return _Read(batch.LoggedEvents(f"feed.main.{table}", count), beyond)

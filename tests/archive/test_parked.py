@@ -45,16 +45,21 @@ _UNSHRUNK = settings(phases=[Phase.generate])
 _UNREAD = {"event_id", "revision", "hold_conversation", "tags", "reason", "run_id"}
 
 
+@pytest.mark.parametrize("says", [{}, {"keys": 0}])
 @pytest.mark.parametrize("topic", CATALOGUE)
-def test_an_event_without_a_fact_that_all_have_is_never_taken_as_it_is(topic: str) -> None:
+def test_an_event_without_a_fact_that_all_have_is_never_taken_as_it_is(
+    topic: str, says: dict[str, int]
+) -> None:
     event = CATALOGUE[topic]
     facts = json.loads(encode(find(models(event), lambda _: True, settings=_UNSHRUNK)).facts)
     facts.update(born=1, occurred_at="2026-01-01T00:00:00Z", recorded_at="2026-01-01T00:00:00Z")
     if not topic.startswith("run."):
         del facts["born"]
+    del facts["keys"]
+    says = {key: len(facts) for key in says}
     names = [name for name in _required(event) if name not in _UNREAD]
     rows = [
-        _row(number, f"s{number}", topic, {k: v for k, v in facts.items() if k != name})
+        _row(number, f"s{number}", topic, {k: v for k, v in facts.items() if k != name} | says)
         for number, name in enumerate(names, 1)
     ]
     generation = Generation(":memory:")
