@@ -17,7 +17,7 @@ from runledger.sql_file import statements
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
-SEGMENT_EVENTS: Final = 200_000
+SEGMENT_EVENTS: Final = 500_000
 """Of a segment, at most: a replay folds whole segments."""
 SQL: Final = statements(ROOT / "archive.sql")
 

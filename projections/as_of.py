@@ -93,7 +93,7 @@ class AsOf:
                 self._begin(unfinished, position, models, digest)
                 with (
                     closing(self._store.log_reader()) as reader,
-                    closing(Generation(unfinished, models, building=True)) as generation,
+                    closing(Generation(unfinished, models)) as generation,
                 ):
                     Engine(generation, reader).catch_up(position)
         return file
@@ -105,7 +105,7 @@ class AsOf:
         with self._unless_there(pruned) as unfinished:
             if unfinished is not None:
                 shutil.copyfile(file, unfinished)
-                with closing(Generation(unfinished, building=True)) as generation:
+                with closing(Generation(unfinished)) as generation:
                     Engine(generation, deletions).catch_up(last)
         return pruned
 

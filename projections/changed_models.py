@@ -47,9 +47,7 @@ def _replace(
     gone = [model for model in copy.generation.models if model.name in names]
     with (
         closing(store.log_reader()) as reader,
-        closing(
-            Generation(file, needed([model.name for model in made], today), building=True)
-        ) as again,
+        closing(Generation(file, needed([model.name for model in made], today))) as again,
     ):
         Engine(again, reader).catch_up(copy.generation.position, progress)
     with closing(copy.generation.cursor()) as side:

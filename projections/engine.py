@@ -14,7 +14,7 @@ from runledger.events import CATALOGUE, RunDeleted
 from runledger.sql_file import Statement
 from runledger.store.protocol import LogReader
 
-BATCH_EVENTS: Final = 200_000
+BATCH_EVENTS: Final = 500_000
 """Events per transaction: enough that a replay is bound by parsing, few enough for memory."""
 RETRY_EVENTS: Final = 1_000
 """Of the first batch that takes up parked events, which lie far apart."""

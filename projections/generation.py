@@ -34,9 +34,10 @@ takes a second."""
 
 _DAMAGE: Final = re.compile("not a valid DuckDB|[Cc]orrupt database|Could not read enough bytes")
 
-BUILDING: Final = {"threads": "1"}
-"""While nothing but a long log is folded: the three threads of a feed and its fold are enough, and
-more of DuckDB's own get in their way (a tenth slower on two cores)."""
+THREADS: Final = 1
+"""Of DuckDB, where a log is projected. A batch is dozens of short statements, each of which would
+wait for a second thread to wake up: on a busy machine that doubles the time until an event is
+visible. A long replay has three threads of its own. Published copies are read with all."""
 
 
 class About(NamedTuple):
@@ -56,8 +57,7 @@ class Generation:
     one writer or many readers; ReadModelsLocked for others.
 
     `models` is the SQL of a generation that is made; the rows of one that exists go on being made
-    by the SQL that it holds, never by a mixture. `building` is for a generation that is not asked
-    meanwhile.
+    by the SQL that it holds, never by a mixture.
     """
 
     def __init__(
@@ -69,14 +69,13 @@ class Generation:
         built_from: str = "store",
         read_only: bool = False,
         memory_limit: str = MEMORY_LIMIT,
-        building: bool = False,
     ) -> None:
         self.path = Path(path)
         self._cursors: WeakSet[Any] = WeakSet()
         self._counting = threading.Lock()
         self._hold = self._take(read_only)
         try:
-            self._db = self._connect(read_only, memory_limit, building)
+            self._db = self._connect(read_only, memory_limit)
         except BaseException:
             self._let_go()
             raise
@@ -108,13 +107,13 @@ class Generation:
         if self._hold is not None:
             self._hold.release()
 
-    def _connect(self, read_only: bool, memory_limit: str, building: bool) -> Any:
+    def _connect(self, read_only: bool, memory_limit: str) -> Any:
         config: dict[str, Any] = {
             "memory_limit": memory_limit,
             "checkpoint_threshold": CHECKPOINT_THRESHOLD,
         }
-        if building:
-            config |= BUILDING
+        if not read_only:
+            config["threads"] = THREADS
         try:
             return duckdb.connect(str(self.path), read_only=read_only, config=config)
         except duckdb.IOException as e:

@@ -95,7 +95,7 @@ class _Merge:
     def _part(self, file: Path, models: Sequence[ReadModel], part: str) -> Path:
         with (
             closing(self._touched.reader(part)) as reader,
-            closing(Generation(file, models, building=True)) as generation,
+            closing(Generation(file, models)) as generation,
         ):
             Engine(generation, reader).catch_up(self._position)
         return file

@@ -105,13 +105,11 @@ def _open(
             continue
         same = entry.models == wanted and entry.events_digest == events_digest()
         if same and not entry.partial and not fresh:
-            return Generation(generations.file(number), building=True)
+            return Generation(generations.file(number))
         if entry.state == "building":
             generations.drop(number)
     number = generations.next_number()
-    return Generation(
-        generations.file(number), models, number=number, built_from=source, building=True
-    )
+    return Generation(generations.file(number), models, number=number, built_from=source)
 
 
 class Replayed(BaseModel):

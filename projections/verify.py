@@ -70,7 +70,7 @@ class Verifier:
         try:
             with (
                 closing(self._store.log_reader()) as reader,
-                closing(Generation(file, self._live.generation.models, building=True)) as again,
+                closing(Generation(file, self._live.generation.models)) as again,
             ):
                 Engine(again, reader).catch_up(self._store.head())
                 again.checkpoint()

@@ -28,7 +28,7 @@ def replayed(folder: Path, path: Path) -> tuple[float, float]:
     """Return (seconds, peak MiB) of a replay from an archive; for a process of its own."""
     source = Archive(folder)
     with (
-        closing(Generation(path, building=True)) as generation,
+        closing(Generation(path)) as generation,
         closing(ArchiveReader(source)) as reader,
     ):
         begin = time.perf_counter()

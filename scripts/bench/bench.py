@@ -112,7 +112,7 @@ class Bench:
 def project(url: str, path: Path, upto: int) -> None:
     """Fold the log at `url` up to a position into new read models at `path`."""
     store = open_store(url, create=False)
-    generation = Generation(path, building=True)
+    generation = Generation(path)
     reader = store.log_reader()
     try:
         Engine(generation, reader).catch_up(upto)
