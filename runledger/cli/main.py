@@ -1,68 +1,67 @@
 """`runledger`: the global options, and where the commands are.
 
-To add commands, import their module and put it into MODULES. A module has an `app` (a typer.Typer;
-with a name it is a group) and imports nothing but typer and runledger.cli at its top: every module
-is loaded for `--help`. What a command needs, it imports when it runs.
+To add commands, name them and their module in MODULES. A module has an `app` (a typer.Typer; with a
+name it is a group) and imports nothing but typer and runledger.cli at its top: every module is
+loaded for `--help`, and but one for a command. What a command needs, it imports when it runs.
 """
 
 import gc
+from collections import UserDict
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
-from runledger.cli import (
-    agents,
-    archive,
-    callbacks,
-    demo,
-    dispatch,
-    doctor,
-    expire,
-    exporting,
-    generations,
-    importing,
-    parked,
-    percentiles,
-    project,
-    publish,
-    replay,
-    runs,
-    sql,
-    usage,
-    verify,
-)
 from runledger.cli.settings import READ_MODELS, STORE, Settings
 from runledger.errors import LedgerError
 
-MODULES: Final = (
-    demo,
-    runs,
-    usage,
-    percentiles,
-    agents,
-    sql,
-    project,
-    doctor,
-    importing,
-    exporting,
-    expire,
-    callbacks,
-    dispatch,
-    replay,
-    generations,
-    verify,
-    parked,
-    publish,
-    archive,
-)
+MODULES: Final = {
+    "demo": "demo",
+    "runs": "runs",
+    "usage": "usage",
+    "percentiles": "percentiles",
+    "agents": "agents",
+    "sql": "sql",
+    "project": "project",
+    "doctor": "doctor",
+    "import": "importing",
+    "export": "exporting",
+    "expire": "expire",
+    "callbacks": "callbacks",
+    "dispatch": "dispatch",
+    "replay": "replay",
+    "generations": "generations",
+    "verify": "verify",
+    "parked": "parked",
+    "publish": "publish",
+    "archive": "archive",
+}
+"""Command → its module in runledger.cli, in the order of `--help`."""
 
 _GLOBAL: Final = ("--store", "--read-models", "--organization")
 
 
+class _Commands(UserDict[str, Any]):
+    """The commands by name, each made when it is looked up: all take longer than most answers."""
+
+    def __getitem__(self, name: str) -> Any:
+        if isinstance(self.data[name], str):
+            module = import_module(f"runledger.cli.{self.data[name]}")
+            # Made as a part, so that an app of one command is that command and not a group.
+            whole = typer.Typer(rich_markup_mode=None)
+            whole.add_typer(module.app)
+            self.data[name] = typer.main.get_group(whole).commands[name]
+        return self.data[name]
+
+
 class LedgerGroup(TyperGroup):
     """Takes the global options anywhere on the line; turns the ledger's errors into one line."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands = _Commands(MODULES)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Move the global options to the front, where click looks for them."""
@@ -106,8 +105,6 @@ app = typer.Typer(
         "help_option_names": ["-h", "--help"],
     },
 )
-for _module in MODULES:
-    app.add_typer(_module.app)
 
 
 @app.callback()
