@@ -21,7 +21,7 @@ class Comparison(BaseModel):
     compare. `models_changed` are those made by other SQL.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     old: int
     new: int
     position: int
@@ -55,7 +55,7 @@ class Thresholds(BaseModel):
     (`runs.status`).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     max_changed: float | None = Field(default=None, ge=0, le=1)
     unchanged: tuple[str, ...] = ()
 

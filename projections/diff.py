@@ -21,7 +21,7 @@ Key = dict[str, str | int | float | bool | None]
 
 
 class _Finding(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class Cell(_Finding):

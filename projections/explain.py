@@ -29,7 +29,7 @@ class Explanation(BaseModel):
     stream. `cells` are the columns that differ after it. A total is followed through one run.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     model: str
     table: str
     key: Key

@@ -27,7 +27,7 @@ class BlastRadius(BaseModel):
     `callbacks` is what would be sent again by a system whose replay sends; here nothing is sent.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     runs: int
     organizations: list[str]
     rows: dict[str, int]
@@ -37,7 +37,7 @@ class BlastRadius(BaseModel):
 class PartialReplay(BaseModel):
     """What was built, what it touched, and in how many buckets of rows it changed nothing."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     built: Manifest
     radius: BlastRadius
     untouched_buckets: int

@@ -122,7 +122,7 @@ class Replayed(BaseModel):
     buckets of rows it did not.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     built: Manifest | None = None
     comparison: Comparison | None = None
     not_compared: str | None = None
@@ -140,7 +140,7 @@ class Plan(BaseModel):
     Parquet file with every value that differs; `keep` old generations stay after a switch.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     limit: int = Field(default=10, ge=0)
     explain: int = Field(default=1, ge=0)
     out: Path | None = None

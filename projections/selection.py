@@ -27,7 +27,7 @@ class Selection(BaseModel):
     selects nothing away, but something must be given.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     runs: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     since: AwareDatetime | None = None

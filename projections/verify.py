@@ -29,7 +29,7 @@ class Problem(BaseModel):
     not the one on disk, or an event that is in no read model.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     kind: Literal["rows", "checkpoint", "sql", "event"]
     detail: str
 
@@ -37,7 +37,7 @@ class Problem(BaseModel):
 class Verification(BaseModel):
     """What was looked at, and what is wrong; nothing where the read models are what they say."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
     number: int
     position: int
     runs: int | None

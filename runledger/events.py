@@ -42,7 +42,9 @@ class Event(BaseModel):
     """What every event carries: who said so, when it happened, when it was recorded."""
 
     # JSON has no NaN and no infinity: what cannot be read back as it was is refused here.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Built at first use, by whichever threads: all of them together take longer than most commands,
+    # of which many decode no event.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
     topic: ClassVar[str]
     revision: ClassVar[int] = 1
     contents: ClassVar[frozenset[str]] = frozenset()
@@ -141,7 +143,7 @@ class CallFacts(BaseModel):
     `tool_call_id` is unique within the run; `raw_id` is the model's own id where that was not.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     tool_call_id: str
     name: str
     tool_id: str | None = None
@@ -151,7 +153,7 @@ class CallFacts(BaseModel):
 class ReturnFacts(BaseModel):
     """A tool return as projections see it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     tool_call_id: str
     status: Literal["success", "error"]
 
@@ -159,7 +161,7 @@ class ReturnFacts(BaseModel):
 class ApprovalFacts(BaseModel):
     """A person's answer as projections see it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     tool_call_id: str
     approve: bool
 
@@ -167,7 +169,7 @@ class ApprovalFacts(BaseModel):
 class MessageFacts(BaseModel):
     """A message as projections see it: ids, role, names; no text."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     message_id: Text
     role: Role
     step_id: str | None = None

@@ -14,7 +14,7 @@ Json = dict[Annotated[str, Field(min_length=0)], JsonValue]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class TextContent(_Part):
@@ -193,7 +193,7 @@ class Message(BaseModel):
     A message of role `approval` with `tool_calls` asks for approval; one without answers.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     id: str
     role: Role

@@ -10,7 +10,7 @@ from runledger.run import Run
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class RunRecord(_Record):

@@ -38,7 +38,7 @@ Text = str | list[ReturnPart]
 
 
 class _ApiMessage(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
     date: AwareDatetime | None
@@ -96,7 +96,7 @@ class HiddenReasoningMessage(_ApiMessage):
 class ApiToolCall(BaseModel):
     """A call of a tool; `arguments` is JSON text."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     name: str
     arguments: str
     tool_call_id: str
@@ -118,7 +118,7 @@ class ToolCallMessage(_ApiMessage):
 class ApiToolReturn(BaseModel):
     """What a tool gave back: text, or text and image parts."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     type: Literal["tool"] = "tool"
     tool_return: Text
     status: Literal["success", "error"]

@@ -12,7 +12,7 @@ from runledger.errors import InvalidArgument, describe
 class RequestConfig(BaseModel):
     """The four fields of a run's `request_config` that shape its messages; others are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
     use_assistant_message: bool = True
     assistant_message_tool_name: str = "send_message"
     assistant_message_tool_kwarg: str = "message"

@@ -1,7 +1,11 @@
 """Events to bytes and back: nothing changes on the way, and nothing is guessed."""
 
 import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -269,3 +273,28 @@ def test_no_event_is_stored_that_is_nested_too_deep_to_be_read(depth: int) -> No
         return
     assert decode("run-1", 1, *stored[0]) == patched
     assert decode("run-1", 1, *stored[1]) == called
+
+
+@pytest.fixture
+def many_switches() -> Iterator[None]:
+    """Threads take turns at every chance."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("many_switches")
+def test_threads_may_be_the_first_to_use_an_event_all_at_once() -> None:
+    threads = 8
+    together = Barrier(threads)
+
+    def first_use(cls: type[Event]) -> bytes:
+        together.wait()
+        return encode(cls(**STAMP, messages=[], bodies=[])).facts
+
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(60):
+            unused = type("Unused", (MessagesRecorded,), {"__doc__": "As after an import."})
+            assert not unused.__pydantic_complete__
+            assert len(set(pool.map(first_use, [unused] * threads))) == 1
