@@ -1,8 +1,7 @@
 """Callbacks: the log is the outbox, a dispatcher follows it and delivers, each attempt an event."""
 
-from runledger.callbacks.dispatcher import Dispatcher
 from runledger.callbacks.process import dispatch
 from runledger.callbacks.settings import CALENDAR, CallbackSettings
 from runledger.callbacks.signatures import parse_key
 
-__all__ = ["CALENDAR", "CallbackSettings", "Dispatcher", "dispatch", "parse_key"]
+__all__ = ["CALENDAR", "CallbackSettings", "dispatch", "parse_key"]

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 
-from runledger.callbacks.dispatcher import Dispatcher
 from runledger.callbacks.settings import CallbackSettings
 from runledger.command_handler import CommandHandler
 from runledger.store import open_store
@@ -11,6 +10,9 @@ from runledger.store import open_store
 
 async def dispatch(url: str, settings: CallbackSettings) -> None:
     """Deliver the callbacks of the store at `url` until SIGINT or SIGTERM."""
+    # Every ledger loads this module with the settings; what delivers, those that deliver.
+    from runledger.callbacks.dispatcher import Dispatcher
+
     store = await asyncio.to_thread(open_store, url, create=False)
     handler = CommandHandler(store)
     try:

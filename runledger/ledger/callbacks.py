@@ -4,10 +4,9 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from projections.read_models import ROOT
-from runledger.callbacks import Dispatcher
 from runledger.errors import InvalidArgument
 from runledger.events import CallbackAttempted
 from runledger.ledger.base import LedgerBase
@@ -16,6 +15,9 @@ from runledger.run.commands import RequestCallback
 from runledger.run.delivery import Delivery
 from runledger.run.envelope import aware
 from runledger.sql_file import statements
+
+if TYPE_CHECKING:
+    from runledger.callbacks.dispatcher import Dispatcher
 
 CallbackStatus = Literal["pending", "delivered", "failed"]
 _STATUSES: Final = ("pending", "delivered", "failed")
@@ -35,11 +37,14 @@ class Callback(NamedTuple):
 class CallingLedger(LedgerBase):
     """Everything about callbacks; sending them is the dispatcher's, here or in another process."""
 
-    _dispatcher: Dispatcher | None = None
+    _dispatcher: "Dispatcher | None" = None
 
     def _start_callbacks(self) -> None:
         settings = self._callbacks
         if settings.dispatch:
+            # Most ledgers deliver nothing, and a question is answered sooner than this is loaded.
+            from runledger.callbacks.dispatcher import Dispatcher
+
             self._dispatcher = Dispatcher(self.store, self.handler, settings, clock=self._clock)
             self._dispatcher.start()
         else:

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import Collection
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from projections.as_of import Moment
-from runledger.api_messages import ApiMessage, api_message_page
 from runledger.errors import InvalidArgument, NotFound
 from runledger.events import MessagesRecorded, StepRecorded, StepStarted
 from runledger.ledger.base import LedgerBase
@@ -22,6 +21,9 @@ from runledger.records import (
 )
 from runledger.run import Actor
 from runledger.run.parties import Agent
+
+if TYPE_CHECKING:
+    from runledger.api_messages import ApiMessage
 
 Order = Literal["asc", "desc"]
 _T = TypeVar("_T")
@@ -107,13 +109,16 @@ class ReadingLedger(LedgerBase):
         include_return_message_types: Collection[str] | None = None,
         as_of: Moment | None = None,
         actor: Actor | None = None,
-    ) -> list[ApiMessage]:
+    ) -> "list[ApiMessage]":
         """Return a page of what the API shows of the run's messages; images with their bytes.
 
         One stored message is shown as none, one or many, which share its id; the agent's type and
         the run's request_config say how. See runledger.api_messages.api_message_page for cursors,
         types and limit.
         """
+        # The models of another system's API, which nothing else here is about.
+        from runledger.api_messages import api_message_page
+
         run = await self._load(run_id, actor, as_of)
         agent = await self.handler.known_agent(run.organization, run.agent_id)
         messages = await self.get_stored_messages(run_id, as_of=as_of, actor=actor)

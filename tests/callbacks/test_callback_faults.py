@@ -8,7 +8,7 @@ import pytest
 
 from projections.engine import Engine
 from projections.generation import Generation
-from runledger.callbacks import Dispatcher
+from runledger.callbacks.dispatcher import Dispatcher
 from runledger.errors import StoreUnavailable
 from runledger.outbound import GuardedClient
 from runledger.run import commands
