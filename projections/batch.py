@@ -28,7 +28,8 @@ class Loaded(NamedTuple):
     topics: frozenset[str]
 
 
-NOTHING: Final = Loaded(0, 0, 0, frozenset())
+NOTHING: Final = Loaded(0, 0, 0, frozenset(CATALOGUE))
+"""Before the first batch, which makes the tables of all topics that it does not have."""
 _FillTable = Callable[[Any, str, EventTable], None]
 """Fills an event table from what SQL calls that."""
 FEW: Final = 1_000
@@ -73,10 +74,8 @@ def events_digest() -> str:
 
 
 def prepare(db: Any) -> None:
-    """Make the event tables, empty; for the connection that loads them."""
+    """Make the place of the event tables; for the connection that loads them."""
     db.execute(SQL["feed"])
-    for table in event_tables().values():
-        _empty(db, table)
 
 
 def load(db: Any, source: Source, before: Loaded) -> Loaded:

@@ -16,7 +16,7 @@ from projections import batch
 from projections.hold import Hold, expect_free
 from projections.read_models import ROOT, ReadModel, discover
 from runledger.errors import ReadModelsDamaged, ReadModelsError, ReadModelsLocked
-from runledger.sql_file import statements
+from runledger.sql_file import fill, render, statements
 
 LAYOUT: Final = 1
 """Of the generation's own tables; the read models are told apart by the digests of their SQL."""
@@ -150,7 +150,7 @@ class Generation:
             )
             for model in self.models:
                 db.execute(model.schema)
-                self.remember(model)
+                self._add(model)
 
     def _expect_writable(self, read_only: bool) -> None:
         ((published,),) = self._db.execute(SQL["is_published"]).fetchall()
@@ -184,6 +184,9 @@ class Generation:
     def remember(self, model: ReadModel) -> None:
         """Keep the SQL that makes a read model's rows; call it inside a transaction."""
         self.forget(model)
+        self._add(model)
+
+    def _add(self, model: ReadModel) -> None:
         self._db.execute(
             SQL["add_model"],
             {
@@ -210,12 +213,11 @@ class Generation:
 
     def rows(self) -> dict[str, int]:
         """Return how many rows every table has; from any thread."""
-        counts = {}
+        tables = [table for model in self.models for table in model.keys]
+        counts = ", ".join(render(SQL["count"], table=table) for table in tables)
         with closing(self.cursor()) as db:
-            for table in (table for model in self.models for table in model.keys):
-                ((count,),) = db.execute(SQL["count"], {"table": table}).fetchall()
-                counts[table] = int(count)
-        return counts
+            (row,) = db.execute(fill(SQL["counts"], counts=counts)).fetchall()
+        return dict(zip(tables, row, strict=True))
 
     def advance(self, position: int) -> None:
         """Move the checkpoint; call it inside the transaction of the rows."""

@@ -61,8 +61,11 @@ UPDATE generation SET number = $number;
 UPDATE generation SET number = $number, built_from = $built_from, built_by = $built_by,
     events_digest = $events_digest, built_at = now();
 
--- count: how many rows a table holds
-SELECT count(*) FROM query_table($table);
+-- counts: how many rows the tables hold, in one row
+SELECT {counts};
+
+-- count: of one of them
+(SELECT count(*) FROM {table});
 
 -- checkpoint: write the file whole, so that no log of writes lies beside it
 CHECKPOINT;
