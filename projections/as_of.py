@@ -74,15 +74,25 @@ class AsOf:
     def ask(self, question: Callable[[Queries], _T], moment: Moment) -> _T:
         """Answer as of a moment, by the SQL of today."""
         position = position_of(self._store, moment)
-        models = discover()
         with self._building:
-            file = self._made(position, models)
-            if deletions := self._deletions(position):
-                file = self._without(file, deletions)
-            self._forget_oldest()
-            generation = Generation(file, read_only=True)
+            generation = Generation(self._file(position), read_only=True)
         with closing(generation):
             return question(Queries(generation.cursor()))
+
+    def copy(self, file: Path, moment: Moment) -> int:
+        """Write the read models as of a moment into a file; return their position."""
+        position = position_of(self._store, moment)
+        with self._building:
+            shutil.copyfile(self._file(position), file)
+        return position
+
+    def _file(self, position: int) -> Path:
+        models = discover()
+        file = self._made(position, models)
+        if deletions := self._deletions(position):
+            file = self._without(file, deletions)
+        self._forget_oldest()
+        return file
 
     def _made(self, position: int, models: tuple[ReadModel, ...]) -> Path:
         """Return the file of a generation at a position, building it if need be."""

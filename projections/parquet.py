@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import duckdb
 
-from projections.desk import Desk
 from projections.durable_file import expect_written, only_writer, write_text
 from projections.generation import MEMORY_LIMIT
 from projections.read_models import ROOT
@@ -28,9 +28,10 @@ class Exported(NamedTuple):
     rows: dict[str, int]
 
 
-def export(desk: Desk, folder: str | Path) -> Exported:
+def export(copy_to: Callable[[Path], int], folder: str | Path) -> Exported:
     """Write every table of the read models under `folder`, in place of an earlier export.
 
+    `copy_to` writes them into a file and returns their position.
     A table whose rows have a day or a time is partitioned as `table/day=2026-01-31/…`, the others
     are `table.parquet`. All is of one position, which `export.json` tells. Raises InvalidArgument
     where the folder holds anything that is not an export, ReadModelsError where it cannot be
@@ -50,7 +51,7 @@ def export(desk: Desk, folder: str | Path) -> Exported:
         copy = work / "copy.duckdb"
         copy.unlink(missing_ok=True)
         try:
-            position = desk.copy(copy)
+            position = copy_to(copy)
             rows = _write(copy, part, work)
             note = json.dumps({"position": position, "rows": rows}, indent=1)
             write_text(part / NOTE, note + "\n")

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import duckdb
 
+from projections.parking import Parked, parked
 from projections.run_filter import SQL as RUNS
 from projections.run_filter import RunFilter, where
 from runledger.errors import InvalidArgument, NotFound
@@ -164,6 +165,10 @@ class Queries:
             "conversation_id": conversation_id,
         }
         return [row["run_id"] for row in self.rows(RUNS["open_runs"], scope)]
+
+    def parked(self) -> list[Parked]:
+        """Return what is left out of the read models, because it cannot be applied."""
+        return parked(self._db)
 
     def sql(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Run one SELECT of the analyst's; anything that could write is refused."""

@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import Json, example
-from runledger.cli.quantities import moment, show_count, show_duration, show_moment
+from runledger.cli.options import AsOf, Json, example
+from runledger.cli.quantities import (
+    moment,
+    position_or_moment,
+    show_count,
+    show_duration,
+    show_moment,
+)
 from runledger.cli.settings import ask
 
 if TYPE_CHECKING:
@@ -35,11 +41,15 @@ def list_callbacks(
     begin: From = None,
     end: To = None,
     limit: Annotated[int, typer.Option(help="Callbacks on the page.")] = 50,
+    as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
     """List callbacks of runs that ended, the last asked for first."""
     asked = _range(begin, end, [*(status or ()), *(["failed"] if failed else ())])
-    rows = ask(ctx, lambda ledger: ledger.list_callbacks(limit=limit, **asked))
+    then = position_or_moment(as_of)
+    rows = ask(
+        ctx, lambda ledger: ledger.list_callbacks(limit=limit, as_of=then, **asked), as_of=then
+    )
     if as_json:
         printing.print_json(rows)
         return
@@ -51,10 +61,12 @@ def list_callbacks(
 def show(
     ctx: typer.Context,
     run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="run-<uuid4>")],
+    as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
     """Show a run's callback with every attempt, from its own stream; needs no read models."""
-    found = ask(ctx, lambda ledger: ledger.get_callback(run_id), read_models=False)
+    then = position_or_moment(as_of)
+    found = ask(ctx, lambda ledger: ledger.get_callback(run_id, as_of=then), read_models=False)
     if as_json:
         whole = {**found._asdict(), "owed": asdict(found.owed) if found.owed else None}
         printing.print_json(whole)

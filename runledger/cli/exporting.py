@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import Json, example
+from runledger.cli.options import AsOf, Json, example
+from runledger.cli.quantities import position_or_moment
 from runledger.cli.settings import ask, ask_operator
 
 if TYPE_CHECKING:
@@ -57,13 +58,15 @@ def jsonl(
 def parquet(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Empty, or an earlier export.")],
+    as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
     """Write every table of the read models as Parquet, a folder per table, in it one per day (UTC).
 
     All tables are of one position, which DIR/export.json tells. An earlier export is replaced.
     """
-    done = ask_operator(ctx, lambda ledger: ledger.export_parquet(folder))
+    then = position_or_moment(as_of)
+    done = ask_operator(ctx, lambda ledger: ledger.export_parquet(folder, as_of=then))
     if as_json:
         printing.print_json(done._asdict())
         return

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import Json, example
+from runledger.cli.options import AsOf, Json, example
+from runledger.cli.quantities import position_or_moment
 from runledger.cli.settings import ask_operator
 
 app = typer.Typer(
@@ -16,9 +17,10 @@ app = typer.Typer(
 
 
 @app.command("list", epilog=example("runledger parked list --json"))
-def list_parked(ctx: typer.Context, as_json: Json = False) -> None:
+def list_parked(ctx: typer.Context, as_of: AsOf = None, as_json: Json = False) -> None:
     """List the parked runs, each with the event that could not be applied, and why."""
-    found = ask_operator(ctx, lambda ledger: ledger.parked())
+    then = position_or_moment(as_of)
+    found = ask_operator(ctx, lambda ledger: ledger.parked(as_of=then))
     if as_json:
         printing.print_json([parked._asdict() for parked in found])
         return

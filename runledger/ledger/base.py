@@ -18,6 +18,7 @@ from runledger.messages import Message
 from runledger.outbound import AddressPolicy
 from runledger.run import Actor, Run, evolve
 from runledger.run.commands import Command
+from runledger.run.parties import Agent, agent_stream, fold_agent
 from runledger.store import Store
 from runledger.store.protocol import StoredEvent
 
@@ -90,11 +91,22 @@ class LedgerBase:
             raise NotFound("run", run_id)
         return run
 
+    async def _known_agent(
+        self, organization: str, agent_id: str, as_of: Moment | None
+    ) -> Agent | None:
+        """Return what is known of an agent at a moment, or None."""
+        if as_of is None:
+            return await self.handler.known_agent(organization, agent_id)
+        agent: Agent | None = None
+        for row in await self._events(agent_stream(organization, agent_id), as_of):
+            agent = fold_agent(agent, row.version, row.event)
+        return agent
+
     async def _events(
-        self, run_id: str, as_of: Moment | None = None, *, contents: bool = False
+        self, stream: str, as_of: Moment | None = None, *, contents: bool = False
     ) -> list[StoredEvent]:
-        """Return the run's events, up to a moment."""
-        stored = await asyncio.to_thread(self.store.read_stream, run_id, 0, None, contents)
+        """Return the events of a stream, up to a moment."""
+        stored = await asyncio.to_thread(self.store.read_stream, stream, 0, None, contents)
         if as_of is None:
             return stored
         upto = await asyncio.to_thread(position_of, self.store, as_of)
@@ -103,12 +115,15 @@ class LedgerBase:
     async def _ask(self, question: Callable[[Queries], _T], as_of: Moment | None = None) -> _T:
         if as_of is None:
             return await asyncio.to_thread(self.read_models.ask, question)
+        return await asyncio.to_thread(self._then().ask, question, as_of)
+
+    def _then(self) -> AsOf:
         if self._past is None:
             raise ReadModelsMissing(
                 "answers from the past are kept beside the read models; open the ledger with "
                 "read_models=PATH"
             )
-        return await asyncio.to_thread(self._past.ask, question, as_of)
+        return self._past
 
     def _acting(self, actor: Actor | None) -> Actor:
         if actor is None:

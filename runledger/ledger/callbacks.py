@@ -1,11 +1,11 @@
 """Callbacks as a ledger's user sees them: what was delivered, what is owed, and again, please."""
 
-import asyncio
 import logging
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from projections.as_of import Moment
 from projections.read_models import ROOT
 from runledger.errors import InvalidArgument
 from runledger.events import CallbackAttempted
@@ -35,7 +35,11 @@ class Callback(NamedTuple):
 
 
 class CallingLedger(LedgerBase):
-    """Everything about callbacks; sending them is the dispatcher's, here or in another process."""
+    """Everything about callbacks; sending them is the dispatcher's, here or in another process.
+
+    With `as_of`, a position of the log or a time, the questions are answered as they would have
+    been answered then.
+    """
 
     _dispatcher: "Dispatcher | None" = None
 
@@ -56,11 +60,12 @@ class CallingLedger(LedgerBase):
         if dispatcher is not None:
             await dispatcher.close()
 
-    async def get_callback(self, run_id: str, *, actor: Actor | None = None) -> Callback:
+    async def get_callback(
+        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+    ) -> Callback:
         """Return what is owed for a run and the attempts, from its stream: always current."""
-        run = await self._load(run_id, actor)
-        stored = await asyncio.to_thread(self.store.read_stream, run_id, 0, None, False)
-        events = (row.event for row in stored)
+        run = await self._load(run_id, actor, as_of)
+        events = (row.event for row in await self._events(run_id, as_of))
         attempts = [event for event in events if isinstance(event, CallbackAttempted)]
         return Callback(run_id, run.callback_url, run.delivery, attempts)
 
@@ -71,6 +76,7 @@ class CallingLedger(LedgerBase):
         since: datetime | None = None,
         until: datetime | None = None,
         limit: int | None = 100,
+        as_of: Moment | None = None,
         actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
         """Return rows of the read model `callbacks`, those asked for last first.
@@ -93,7 +99,7 @@ class CallingLedger(LedgerBase):
             "until": until,
             "limit": limit,
         }
-        return await self._ask(lambda queries: queries.rows(_SQL["list"], scope))
+        return await self._ask(lambda queries: queries.rows(_SQL["list"], scope), as_of)
 
     async def redeliver_callback(self, run_id: str, *, actor: Actor | None = None) -> Delivery:
         """Ask for a run's callback to be sent again, with the same webhook-id, at once.

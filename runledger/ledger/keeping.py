@@ -6,6 +6,7 @@ from pathlib import Path
 
 from projections.archive import SEGMENT_EVENTS, Archive
 from projections.archive_writer import Archived, archive
+from projections.as_of import Moment
 from projections.engine import Progress
 from projections.parking import Parked, Retried
 from projections.parquet import Exported, export
@@ -26,13 +27,17 @@ class KeepingLedger(OperatingLedger):
         async with self._at_desk() as desk:
             return await asyncio.to_thread(publish, desk, folder)
 
-    async def export_parquet(self, folder: str | Path) -> Exported:
+    async def export_parquet(self, folder: str | Path, *, as_of: Moment | None = None) -> Exported:
         """Write every table of the read models under `folder` as Parquet, partitioned by day.
 
         An earlier export there is replaced; InvalidArgument where the folder holds anything else.
+        With `as_of`, a position of the log or a time, the rows are those of then.
         """
+        if as_of is not None:
+            past = self._then()
+            return await asyncio.to_thread(export, lambda file: past.copy(file, as_of), folder)
         async with self._at_desk() as desk:
-            return await asyncio.to_thread(export, desk, folder)
+            return await asyncio.to_thread(export, desk.copy, folder)
 
     async def archive(
         self,
@@ -56,8 +61,13 @@ class KeepingLedger(OperatingLedger):
         await asyncio.to_thread(found.verify)
         return found
 
-    async def parked(self) -> list[Parked]:
-        """Return the streams that are left out of the read models, and why, in log order."""
+    async def parked(self, *, as_of: Moment | None = None) -> list[Parked]:
+        """Return the streams that are left out of the read models, and why, in log order.
+
+        With `as_of`, a position of the log or a time, those that the answers as of then leave out.
+        """
+        if as_of is not None:
+            return await self._ask(lambda q: q.parked(), as_of)
         async with self._at_desk() as desk:
             return await asyncio.to_thread(desk.parked)
 

@@ -120,7 +120,7 @@ class ReadingLedger(LedgerBase):
         from runledger.api_messages import api_message_page
 
         run = await self._load(run_id, actor, as_of)
-        agent = await self.handler.known_agent(run.organization, run.agent_id)
+        agent = await self._known_agent(run.organization, run.agent_id, as_of)
         messages = await self.get_stored_messages(run_id, as_of=as_of, actor=actor)
         return await asyncio.to_thread(
             api_message_page,
@@ -142,9 +142,17 @@ class ReadingLedger(LedgerBase):
             raise NotFound("blob", sha256)
         return found[1]
 
-    async def get_agent(self, agent_id: str, *, actor: Actor | None = None) -> Agent:
+    async def get_agent(
+        self, agent_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+    ) -> Agent:
         """Return a registered agent."""
-        return await self.handler.agent(self._acting(actor), agent_id)
+        found = await self.handler.agent(self._acting(actor), agent_id)
+        if as_of is None:
+            return found
+        known = await self._known_agent(self._organization(actor), agent_id, as_of)
+        if known is None:
+            raise NotFound("agent", agent_id)
+        return known
 
 
 def _page(

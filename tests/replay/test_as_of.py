@@ -1,6 +1,7 @@
 """Answers from the past: what a ledger would have said at a position of the log, or at a time."""
 
 import asyncio
+import inspect
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,10 @@ from projections.engine import Engine
 from projections.generation import Generation
 from projections.queries import Queries
 from runledger import Actor, RunLedger
+from runledger.callbacks import CallbackSettings
+from runledger.command_handler import Order
 from runledger.errors import InvalidArgument, NotFound
+from runledger.run import commands
 from runledger.store import Store
 
 ORGANIZATION = "org-1"
@@ -135,5 +139,75 @@ def test_a_run_deleted_since_is_not_in_the_past_either(url: str, read_models: Pa
             assert totals[0]["steps"] == steps - gone.num_steps
             with pytest.raises(NotFound):
                 await ledger.get_run_by_id(gone.run_id, as_of=9_000)
+
+    asyncio.run(ask())
+
+
+def test_every_question_can_be_asked_of_the_past() -> None:
+    asked = {name for name in dir(RunLedger) if name.startswith(("get_", "list_"))}
+    asked |= {"duration_percentiles", "export_parquet", "parked", "run_durations", "sql"}
+    asked |= {"usage_totals"}
+    # It asks an engine, which is in the present.
+    asked.remove("get_run_with_status")
+    for name in sorted(asked):
+        assert "as_of" in inspect.signature(getattr(RunLedger, name)).parameters, name
+
+
+def test_callbacks_of_then(tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with RunLedger.open(
+            f"sqlite:///{tmp_path}/few.db",
+            tmp_path / "few.duckdb",
+            callbacks=CallbackSettings(dispatch=False),
+        ) as ledger:
+            run = await ledger.create_run("agent-a", callback_url="https://example.com/")
+            created = ledger.store.head()
+            await ledger.complete_run(run.run_id)
+            ended = ledger.store.head()
+            owed = (await ledger.get_callback(run.run_id)).owed
+            assert owed is not None
+            facts = {
+                "webhook_id": owed.webhook_id,
+                "attempt": 1,
+                "url": "https://example.com/",
+                "status_code": 200,
+                "error": None,
+                "delivered": True,
+                "final": True,
+                "next_attempt_at": None,
+            }
+            attempt = commands.RecordCallbackAttempt(facts)
+            await ledger.handler.execute(Order(Actor(), run.run_id, (attempt,)))
+            tried = ledger.store.head()
+            await ledger.redeliver_callback(run.run_id)
+
+            for moment, said, attempts in (
+                (created, None, 0),
+                (ended, "pending", 0),
+                (tried, "delivered", 1),
+                (ledger.store.head(), "pending", 1),
+            ):
+                rows = await ledger.list_callbacks(as_of=moment)
+                assert [row["status"] for row in rows] == ([] if said is None else [said])
+                found = await ledger.get_callback(run.run_id, as_of=moment)
+                assert found.url == "https://example.com/"
+                assert (found.owed.status if found.owed else None) == said
+                assert len(found.attempts) == attempts
+            assert await ledger.list_callbacks(statuses=["delivered"]) == []
+            assert len(await ledger.list_callbacks(statuses=["delivered"], as_of=tried)) == 1
+
+    asyncio.run(ask())
+
+
+def test_an_agent_is_what_was_registered_by_then(tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with RunLedger.open(f"sqlite:///{tmp_path}/few.db") as ledger:
+            await ledger.register_agent("agent-a", name="first", agent_type="letta_v1_agent")
+            await ledger.register_agent("agent-a", name="second")
+            assert (await ledger.get_agent("agent-a")).name == "second"
+            assert (await ledger.get_agent("agent-a", as_of=2)).name == "second"
+            assert (await ledger.get_agent("agent-a", as_of=1)).name == "first"
+            with pytest.raises(NotFound):
+                await ledger.get_agent("agent-a", as_of=0)
 
     asyncio.run(ask())
