@@ -61,7 +61,7 @@ def archive(
         if not alone:
             raise ArchiveError(f"archive {str(folder)!r}: another process is archiving this log")
         target = open_to_write(folder)
-        _same_log(store, target)
+        expect_same_log(store, target)
         _clean(target)
         before = target.head, len(target.manifest.segments), target.events
         head = store.head()
@@ -82,7 +82,8 @@ def _digest(row: StoredRow) -> str:
     return sha256(named + row.facts).hexdigest()
 
 
-def _same_log(store: Store, target: Archive) -> None:
+def expect_same_log(store: Store, target: Archive) -> None:
+    """Raise ArchiveError for the archive of another log."""
     if not target.head:
         return
     found = store.read_log(target.head - 1, 1)

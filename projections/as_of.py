@@ -1,7 +1,8 @@
 """Answers as of a position or a time: from a generation that was projected up to there, no further.
 
 A few of them are kept, and each begins from the nearest older one, so that only the events between
-are projected. A run that was deleted since is not in the answers: deleted means deleted.
+are projected; of many, those that are archived come from the archive. A run that was deleted since
+is not in the answers: deleted means deleted.
 """
 
 import json
@@ -15,6 +16,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeVar
 
+from projections.archive import Archive
+from projections.archive_reader import ArchiveReader
+from projections.archive_writer import expect_same_log
 from projections.batch import events_digest
 from projections.engine import Engine
 from projections.event_list import LAST, EventList, LogEvent
@@ -27,6 +31,8 @@ from runledger.store import Store
 
 KEPT: Final = 6
 """Generations in the cache."""
+NEAR_EVENTS: Final = 25_000
+"""Of so few, the store has given all before the files of an archive are checked."""
 
 Moment = int | datetime
 """A position of the log, or a time: then all that was recorded until it."""
@@ -63,10 +69,15 @@ def _last_recorded(store: Store, moment: datetime, head: int) -> int:
 
 
 class AsOf:
-    """Answers from the past for one store; needs the live file for nothing."""
+    """Answers from the past for one store; needs the live file for nothing.
 
-    def __init__(self, store: Store, path: str | Path) -> None:
+    `archive` is the folder of an archive of the log. Raises ArchiveError where it is needed and
+    cannot be read, or is of another log.
+    """
+
+    def __init__(self, store: Store, path: str | Path, archive: str | Path | None = None) -> None:
         self._store = store
+        self._archive = archive
         self._generations = Generations(path)
         self._folder = self._generations.folder / "as_of"
         self._building = threading.Lock()
@@ -101,12 +112,23 @@ class AsOf:
         with self._unless_there(file) as unfinished:
             if unfinished is not None:
                 self._begin(unfinished, position, models, digest)
-                with (
-                    closing(self._store.log_reader()) as reader,
-                    closing(Generation(unfinished, models)) as generation,
-                ):
-                    Engine(generation, reader).catch_up(position)
+                with closing(Generation(unfinished, models)) as generation:
+                    self._project_archived(generation, position)
+                    with closing(self._store.log_reader()) as reader:
+                        Engine(generation, reader).catch_up(position)
         return file
+
+    def _project_archived(self, generation: Generation, position: int) -> None:
+        """Project what the archive has of the events up to a position, unless they are few."""
+        begin = generation.position
+        if self._archive is None or position - begin <= NEAR_EVENTS:
+            return
+        archive = Archive(self._archive)
+        upto = min(archive.head, position)
+        if upto - begin > NEAR_EVENTS:
+            expect_same_log(self._store, archive)
+            with closing(ArchiveReader(archive)) as reader:
+                Engine(generation, reader).catch_up(upto)
 
     def _without(self, file: Path, deletions: EventList) -> Path:
         """Return the file of the same generation without the runs that were deleted later."""

@@ -41,7 +41,7 @@ MODULES: Final = {
 }
 """Command → its module in runledger.cli, in the order of `--help`."""
 
-_GLOBAL: Final = ("--store", "--read-models", "--organization")
+_GLOBAL: Final = ("--store", "--read-models", "--archive", "--organization")
 
 
 class _Commands(UserDict[str, Any]):
@@ -117,6 +117,10 @@ def settings(
     read_models: Annotated[
         str, typer.Option(metavar="PATH", help="The DuckDB file of the read models.")
     ] = READ_MODELS,
+    archive: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="An archive of the log, for answers as of long ago."),
+    ] = None,
     organization: Annotated[
         str | None, typer.Option(metavar="ID", help="Act for this organization.")
     ] = None,
@@ -127,7 +131,7 @@ def settings(
     environment variable that its help names. Exit codes: 0 done, 1 refused or failed, 2 wrong use,
     3 a threshold of a replay is exceeded.
     """
-    ctx.obj = Settings(store, read_models, organization)
+    ctx.obj = Settings(store, read_models, organization, archive)
 
 
 def main() -> None:

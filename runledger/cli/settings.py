@@ -25,6 +25,7 @@ class Settings:
     store: str
     read_models: str
     organization: str | None
+    archive: str | None = None
 
 
 def given(ctx: typer.Context) -> Settings:
@@ -98,6 +99,7 @@ def ask_operator(ctx: typer.Context, work: "Callable[[RunLedger], Awaitable[_T]]
         async with RunLedger.open(
             settings.store,
             settings.read_models,
+            archive=settings.archive,
             actor=acting(settings),
             create=False,
             live=False,

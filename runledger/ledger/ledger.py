@@ -43,6 +43,7 @@ class RunLedger(
         url: str,
         read_models: str | Path | None,
         *,
+        archive: str | Path | None,
         actor: Actor,
         unknown_agents: UnknownAgents,
         clock: Clock,
@@ -56,6 +57,7 @@ class RunLedger(
     ) -> None:
         self.url = url
         self._read_models_path = read_models
+        self._archive = archive
         self._actor = actor
         self._unknown_agents = unknown_agents
         self._clock = clock
@@ -73,6 +75,7 @@ class RunLedger(
         url: str,
         read_models: str | Path | None = None,
         *,
+        archive: str | Path | None = None,
         actor: Actor | None = None,
         unknown_agents: UnknownAgents = "register",
         clock: Clock = now,
@@ -88,20 +91,22 @@ class RunLedger(
 
         `url` is sqlite:///file.db or postgresql://…; `read_models` is the DuckDB file for lists and
         totals, or the folder of a published copy (without either, only questions about single runs
-        are answered). `actor` is whoever acts where a call names nobody. `unknown_agents="reject"`
+        are answered). `archive` is the folder of an archive of the log, which answers `as_of` long
+        ago begin from. `actor` is whoever acts where a call names nobody. `unknown_agents="reject"`
         refuses runs of agents that were not registered. `create=False` refuses a store that is not
         there. `live=False` leaves the read models' file to the process that holds it; only an
         operator's work is done, and questions `as_of` are answered. `on_changed` is about read
         models whose SQL on disk is not the one that made their rows: "keep" goes on by the old one,
-        "rebuild" makes them again before it begins. `engine` is asked by
-        get_run_with_status about the runs for which `runs_elsewhere` is true: those whose metadata
-        has a truthy `lettuce`. `image_addresses` says which hosts images may be fetched from.
-        `callbacks=True` delivers callbacks with the settings of the environment, CallbackSettings
-        with its own; without, `runledger dispatch` does.
+        "rebuild" makes them again before it begins. `engine` is asked by get_run_with_status about
+        the runs for which `runs_elsewhere` is true: those whose metadata has a truthy `lettuce`.
+        `image_addresses` says which hosts images may be fetched from. `callbacks=True` delivers
+        callbacks with the settings of the environment, CallbackSettings with its own; without,
+        `runledger dispatch` does.
         """
         return cls(
             url,
             read_models,
+            archive=archive,
             actor=actor or Actor(),
             unknown_agents=unknown_agents,
             clock=clock,
@@ -130,7 +135,7 @@ class RunLedger(
             elif path is not None:
                 if self._hold_live:
                     self._follow(store, path)
-                self._past = AsOf(store, path)
+                self._past = AsOf(store, path, self._archive)
         except BaseException:
             if self._live is not None:
                 self._live.close()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import pytest
 import typer
 from command_line import RUN, Command
 
@@ -121,3 +122,17 @@ def test_rows_of_then_are_taken_away(runledger: Command, runs: Path) -> None:
     assert rows == [("running",)] * 3
     now = runledger("export", "parquet", str(runs / "e"), "--json").json
     assert now["rows"]["run_durations"] == 2
+
+
+def test_the_archive_is_a_global_option(
+    runledger: Command, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.as_of.NEAR_EVENTS", 1)
+    question = ("usage", "--as-of", str(_ended(runs)), "--json")
+    folder = str(runs / "archive")
+    missing = runledger(*question, "--archive", folder)
+    assert missing.code == 1
+    assert "no manifest.json there" in missing.err
+    assert runledger("archive", folder).code == 0
+    (row,) = runledger(*question, env={"RUNLEDGER_ARCHIVE": folder}).json
+    assert row["prompt_tokens"] == 812

@@ -3,11 +3,16 @@
 import asyncio
 import inspect
 import json
+import shutil
+import sqlite3
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from replaying import contents
 
+from projections.archive_writer import archive
 from projections.as_of import AsOf, position_of
 from projections.engine import Engine
 from projections.generation import Generation
@@ -15,9 +20,10 @@ from projections.queries import Queries
 from runledger import Actor, RunLedger
 from runledger.callbacks import CallbackSettings
 from runledger.command_handler import Order
-from runledger.errors import InvalidArgument, NotFound
+from runledger.errors import ArchiveDamaged, ArchiveError, InvalidArgument, NotFound
 from runledger.run import commands
-from runledger.store import Store
+from runledger.store import Store, open_store
+from runledger.store.protocol import EncodedEvent, StreamWrite
 
 ORGANIZATION = "org-1"
 
@@ -39,17 +45,8 @@ def _projected(store: Store, position: int) -> list[dict[str, object]]:
     return found
 
 
-def test_an_answer_is_that_of_the_log_up_to_the_position(store: Store, read_models: Path) -> None:
-    past = AsOf(store, read_models)
-    for position in (12_000, 20_000, 12_001, 3, 29_999):
-        assert past.ask(_counts, position) == _projected(store, position)
-
-
-def test_the_next_answer_begins_from_the_nearest_one_before(
-    store: Store, read_models: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    past = AsOf(store, read_models)
-    past.ask(_counts, 12_000)
+def _reads(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows by the position after which each batch is read from the store."""
     reads: list[int] = []
     log_reader = type(store).log_reader
 
@@ -65,11 +62,93 @@ def test_the_next_answer_begins_from_the_nearest_one_before(
         return reader
 
     monkeypatch.setattr(type(store), "log_reader", counted)
+    return reads
+
+
+def test_an_answer_is_that_of_the_log_up_to_the_position(store: Store, read_models: Path) -> None:
+    past = AsOf(store, read_models)
+    for position in (12_000, 20_000, 12_001, 3, 29_999):
+        assert past.ask(_counts, position) == _projected(store, position)
+
+
+def test_the_next_answer_begins_from_the_nearest_one_before(
+    store: Store, read_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = AsOf(store, read_models)
+    past.ask(_counts, 12_000)
+    reads = _reads(store, monkeypatch)
     assert past.ask(_counts, 12_100) == _projected(store, 12_100)
     assert reads[0] == 12_000
     del reads[:]
     past.ask(_counts, 12_100)
     assert reads == []
+
+
+@pytest.fixture
+def archived(large_log: Path, tmp_path: Path) -> Path:
+    """The archive of that log up to position 27,900."""
+    shutil.copyfile(large_log, tmp_path / "shorter.db")
+    with closing(sqlite3.connect(tmp_path / "shorter.db")) as db:
+        db.execute("DROP TRIGGER ledger_events_no_delete")
+        db.execute("DELETE FROM ledger_events WHERE notification_id > 27900")
+        db.commit()
+    shorter = open_store(f"sqlite:///{tmp_path}/shorter.db")
+    archive(shorter, tmp_path / "archive", segment_events=10_000)
+    shorter.close()
+    return tmp_path / "archive"
+
+
+@pytest.mark.parametrize("position", [26_001, 27_900, 29_500])
+def test_answers_of_long_ago_begin_from_the_archive_and_are_the_same(
+    store: Store,
+    read_models: Path,
+    archived: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    position: int,
+) -> None:
+    assert AsOf(store, tmp_path / "other.duckdb").copy(tmp_path / "a.duckdb", position) == position
+    reads = _reads(store, monkeypatch)
+    assert AsOf(store, read_models, archived).copy(tmp_path / "b.duckdb", position) == position
+    assert sorted(reads) == ([27_900] if position > 27_900 else [])
+    assert contents(tmp_path / "b.duckdb") == contents(tmp_path / "a.duckdb")
+
+
+def test_the_archive_is_left_alone_where_a_generation_is_near(
+    store: Store, read_models: Path, archived: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = _reads(store, monkeypatch)
+    past = AsOf(store, read_models, archived)
+    past.ask(_counts, 12_000)
+    past.ask(_counts, 27_000)
+    assert reads[0] == 0
+    assert 12_000 in reads
+
+
+def test_an_archive_that_cannot_be_used_is_an_error(
+    store: Store, read_models: Path, archived: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ArchiveError, match="no manifest.json there"):
+        AsOf(store, read_models, tmp_path / "nowhere").ask(_counts, 27_000)
+    other = open_store(f"sqlite:///{tmp_path}/other.db")
+    rows = store.read_log(0, 1, contents=True)
+    other.append(
+        [
+            (StreamWrite(f"run-{n}", 0, (EncodedEvent(rows[0].topic, rows[0].facts, None),)),)
+            for n in range(27_950)
+        ]
+    )
+    with pytest.raises(ArchiveError, match="it is the archive of another log"):
+        AsOf(other, tmp_path / "other.duckdb", archived).ask(_counts, 27_950)
+    other.close()
+    segment = next(archived.glob("events-000000010001-*"))
+    altered = bytearray(segment.read_bytes())
+    altered[1_000] ^= 1
+    segment.chmod(0o644)
+    segment.write_bytes(altered)
+    with pytest.raises(ArchiveDamaged, match="expected SHA-256"):
+        AsOf(store, read_models, archived).ask(_counts, 27_000)
+    assert AsOf(store, read_models).ask(_counts, 27_000) == _projected(store, 27_000)
 
 
 def test_few_generations_are_kept(store: Store, read_models: Path) -> None:
