@@ -18,7 +18,8 @@ class Comparison(BaseModel):
     """The live generation (`old`) and another (`new`), both at `position`.
 
     `models_added` and `models_removed` are read models that one side lacks; they have no rows to
-    compare. `models_changed` are those made by other SQL.
+    compare. `models_changed` are those made by other SQL. Of runs whose rows were asked to be
+    explained, `runs_unchanged` are those of which nothing differs.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -30,6 +31,7 @@ class Comparison(BaseModel):
     models_changed: list[str] = []
     tables: list[TableDiff] = []
     explanations: list[Explanation] = []
+    runs_unchanged: list[str] = []
     parked_old: int = 0
     parked_new: int = 0
     seconds: float = 0.0

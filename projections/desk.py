@@ -21,7 +21,13 @@ class Desk(Protocol):
     """See projections.operations.Operations."""
 
     def compare(
-        self, number: int, *, limit: int = 10, explain: int = 1, out: Path | None = None
+        self,
+        number: int,
+        *,
+        limit: int = 10,
+        explain: int = 1,
+        explain_runs: Sequence[str] = (),
+        out: Path | None = None,
     ) -> Comparison:
         """Compare the live generation with another one, at one position."""
 
@@ -48,12 +54,23 @@ class RemoteDesk:
         self._path = path
 
     def compare(
-        self, number: int, *, limit: int = 10, explain: int = 1, out: Path | None = None
+        self,
+        number: int,
+        *,
+        limit: int = 10,
+        explain: int = 1,
+        explain_runs: Sequence[str] = (),
+        out: Path | None = None,
     ) -> Comparison:
         """Have it compare; it writes `out`, so that must be a place it can write to."""
-        where = None if out is None else str(out.absolute())
         answer = request(
-            self._path, "compare", number=number, limit=limit, explain=explain, out=where
+            self._path,
+            "compare",
+            number=number,
+            limit=limit,
+            explain=explain,
+            explain_runs=list(explain_runs),
+            out=None if out is None else str(out.absolute()),
         )
         return Comparison.model_validate_json(answer)
 

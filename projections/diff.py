@@ -1,7 +1,7 @@
 """Two generations compared: digests of 1,024 buckets of keys, then rows, then columns."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -14,7 +14,6 @@ from runledger.sql_file import quoted, statements
 
 SQL: Final = statements(ROOT / "diff.sql")
 ALIAS: Final = "runledger_candidate"
-ALL: Final = 2**62
 
 Key = dict[str, str | int | float | bool | None]
 """The key columns of a row with their values, times and days as text."""
@@ -80,13 +79,17 @@ class TableDiff(_Finding):
 class Diff:
     """Compares the generation that `db` has open with the one attached; inside one transaction.
 
-    The transaction is the caller's: what the open generation takes in meanwhile is not seen.
+    The transaction is the caller's: what the open generation takes in meanwhile is not seen. Of
+    every table `limit` differing rows are shown, and as many of each of the `runs`.
     """
 
-    def __init__(self, db: Any, limit: int, out: Path | None = None) -> None:
+    def __init__(
+        self, db: Any, limit: int, out: Path | None = None, runs: Sequence[str] = ()
+    ) -> None:
         self._db = db
         self._limit = limit
         self._out = out
+        self._runs = list(runs)
         ((self._database,),) = db.execute(SQL["database"]).fetchall()
         for name in ("comparable", "changed_runs", "report"):
             db.execute(SQL[name])
@@ -150,6 +153,10 @@ class Diff:
             self._fetch(f"{side}_rows", **{side: name}, **scope)
         self._fetch("changes")
         ((added, removed, changed, duplicated),) = self._fetch("counts")
+        self._fetch("chosen", limit=self._limit)
+        if self._runs and (column := run_column(key)) is not None:
+            scope_of_runs = {"column": column, "runs": self._runs, "limit": self._limit}
+            self._fetch("chosen_of_runs", **scope_of_runs)
         self._values(sides, scope)
         if self._out is not None:
             self._fetch("add_to_report", model=model, table=table)
@@ -162,7 +169,7 @@ class Diff:
             changed=changed,
             duplicated=duplicated,
             columns={name: int(count) for name, count in self._fetch("by_column")},
-            sample=[_row(*row) for row in self._fetch("sample", limit=self._limit)],
+            sample=[_row(*row) for row in self._fetch("sample")],
         )
 
     def _columns(self, table: str, key: tuple[str, ...]) -> dict[str, list[str]]:
@@ -191,8 +198,13 @@ class Diff:
             self._fetch("cells", **sides, key=scope["key"], differing=differing)
         else:
             self._fetch("no_cells")
-        rows = self._limit if self._out is None else ALL
-        self._fetch("whole_rows", **sides, key=scope["key"], columns=scope["columns"], rows=rows)
+        wanted = {"key": scope["key"], "columns": scope["columns"], "all": self._out is not None}
+        self._fetch("whole_rows", **sides, **wanted)
+
+
+def run_column(key: Collection[str]) -> str | None:
+    """Return which column of a key names a run, None for that of a total."""
+    return next((column for column in ("run_id", "stream") if column in key), None)
 
 
 def _row(

@@ -114,7 +114,18 @@ SELECT row_key, '' AS column_name, '' AS old_value, '' AS new_value FROM changes
 -- by_column: in how many of the changed rows each column differs
 SELECT column_name, count(*) FROM cells GROUP BY column_name ORDER BY count(*) DESC, column_name;
 
--- whole_rows: the rows that one side lacks
+-- chosen: the rows to be shown: the first ones by key, changed ones before others
+CREATE OR REPLACE TEMP TABLE chosen AS
+SELECT row_key FROM changes ORDER BY change <> 'changed', row_key LIMIT $limit;
+
+-- chosen_of_runs: and as many of each run that was asked for
+INSERT INTO chosen
+SELECT row_key
+FROM (SELECT row_key, change, to_json(row_key) ->> $column AS run FROM changes)
+WHERE list_contains($runs::VARCHAR[], run)
+QUALIFY row_number() OVER (PARTITION BY run ORDER BY change <> 'changed', row_key) <= $limit;
+
+-- whole_rows: the rows that one side lacks: those chosen, or all of them
 CREATE OR REPLACE TEMP TABLE whole_rows AS
 SELECT row_key, change, to_json(row_values)::VARCHAR AS row_values FROM (
     SELECT struct_pack(*COLUMNS(lambda c: list_contains($key, c))) AS row_key,
@@ -124,16 +135,16 @@ SELECT row_key, change, to_json(row_values)::VARCHAR AS row_values FROM (
     SELECT struct_pack(*COLUMNS(lambda c: list_contains($key, c))) AS row_key,
         struct_pack(*COLUMNS(lambda c: list_contains($columns, c))) AS row_values
     FROM query_table($new)
-) SEMI JOIN (SELECT row_key FROM changes WHERE change <> 'changed' ORDER BY row_key
-    LIMIT $rows) USING (row_key)
+) SEMI JOIN (SELECT row_key FROM changes
+    WHERE change <> 'changed' AND ($all OR row_key IN (SELECT row_key FROM chosen))) USING (row_key)
 JOIN changes USING (row_key);
 
--- sample: the first differing rows by key, changed ones first, with their values
+-- sample: the chosen rows by key, changed ones first, with their values
 SELECT to_json(row_key)::VARCHAR, any_value(change),
     list({'column': column_name, 'old': old_value, 'new': new_value} ORDER BY column_name)
         FILTER (column_name IS NOT NULL),
     any_value(row_values)
-FROM (SELECT row_key, change FROM changes ORDER BY change <> 'changed', row_key LIMIT $limit)
+FROM (SELECT row_key, change FROM changes SEMI JOIN chosen USING (row_key))
 LEFT JOIN cells USING (row_key) LEFT JOIN whole_rows USING (row_key, change)
 GROUP BY row_key ORDER BY any_value(change) <> 'changed', row_key;
 

@@ -3,15 +3,17 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from projections.diff import Cell, Key, RowChange, TableDiff
+from projections.diff import Cell, Key, RowChange, TableDiff, run_column
 from projections.engine import Engine
 from projections.event_list import EventList, LogEvent, streams
 from projections.generation import Generation
 from projections.read_models import ROOT, ReadModel, needed
+from runledger.errors import InvalidArgument, NotFound
 from runledger.sql_file import statements
 from runledger.store import Store
 
@@ -44,6 +46,17 @@ class Explanation(BaseModel):
     note: str | None = None
 
 
+def expect_explainable(store: Store, runs: Sequence[str], explain: int) -> None:
+    """Raise NotFound for a run that was never recorded, InvalidArgument where `explain` is 0."""
+    for run in runs:
+        if not store.read_stream(run, 0, 1, False):
+            raise NotFound("run", run)
+    if runs and explain < 1:
+        raise InvalidArgument(
+            f"explain: expected 1 or more rows of every table and run, found {explain}"
+        )
+
+
 class Explainer:
     """Projects single streams by two sets of read models, event by event."""
 
@@ -57,32 +70,63 @@ class Explainer:
 
     def explain(self, db: Any, table: TableDiff, change: RowChange) -> Explanation:
         """Explain a differing row; `db` is the connection in whose transaction the diff ran."""
-        about: dict[str, Any] = {"model": table.model, "table": table.table, "key": change.key}
         candidates = list(self._streams(db, change.key))
         for name in candidates:
             events = streams(self._store, [name], self._upto)
-            found = self._first_disagreement(events, table, change.key)
-            if found is not None:
-                nth, cells = found
-                event = events.events[nth]
-                return Explanation(
-                    **about,
-                    stream=event.stream,
-                    position=event.position,
-                    version=event.version,
-                    topic=event.topic,
-                    nth=nth + 1,
-                    events=len(events.events),
-                    event=json.loads(event.facts),
-                    cells=cells,
-                )
-        return Explanation(**about, note=_note(candidates))
+            if (found := self._explained(events, table, change.key)) is not None:
+                return found
+        return Explanation(
+            model=table.model, table=table.table, key=change.key, note=_note(candidates)
+        )
+
+    def of_run(self, db: Any, table: TableDiff, run: str, most: int) -> list[Explanation]:
+        """Explain what differs of a run: rows of its own, or its share in totals; `most` of them.
+
+        `db` is the connection in whose transaction the diff ran, with the run among its `runs`.
+        """
+        column = run_column(table.key)
+        if column is not None:
+            rows = [row for row in table.sample if row.key[column] == run]
+            return [self.explain(db, table, row) for row in rows[:most]]
+        if not table.differing:
+            return []
+        events = streams(self._store, [run], self._upto)
+        shares = (self._explained(events, table, key) for key in self._keys(events, table))
+        return list(islice((found for found in shares if found is not None), most))
+
+    def _explained(self, events: EventList, table: TableDiff, key: Key) -> Explanation | None:
+        found = self._first_disagreement(events, table, key)
+        if found is None:
+            return None
+        nth, cells = found
+        event = events.events[nth]
+        return Explanation(
+            model=table.model,
+            table=table.table,
+            key=key,
+            stream=event.stream,
+            position=event.position,
+            version=event.version,
+            topic=event.topic,
+            nth=nth + 1,
+            events=len(events.events),
+            event=json.loads(event.facts),
+            cells=cells,
+        )
+
+    def _keys(self, events: EventList, table: TableDiff) -> list[Key]:
+        """Return the keys of all rows that the events alone give, on either side."""
+        keys: set[str] = set()
+        for models in (self._old, self._new):
+            with _side(models, events, table) as side:
+                keys |= side.keys(self._upto, table)
+        return [json.loads(key) for key in sorted(keys)]
 
     def _streams(self, db: Any, key: Key) -> Iterator[str]:
-        for column in ("run_id", "stream"):
-            if column in key:
-                yield str(key[column])
-                return
+        column = run_column(key)
+        if column is not None:
+            yield str(key[column])
+            return
         found = db.execute(SQL["run_tables"]).fetchall()
         shared = {table: [name for name in columns if name in key] for table, columns in found}
         # The table that says most of what the key says; the runs themselves where two say as much.
@@ -137,6 +181,11 @@ class _Side:
         names = [column[0] for column in found.description]
         rows = found.fetchall()
         return dict(zip(names, rows[0], strict=True)) if rows else None
+
+    def keys(self, position: int, table: TableDiff) -> set[str]:
+        self._engine.catch_up(position)
+        scope = {"table": table.table, "key": list(table.key)}
+        return {key for (key,) in self._db.execute(SQL["keys"], scope).fetchall()}
 
 
 @contextmanager

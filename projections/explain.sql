@@ -6,6 +6,10 @@ FROM (
 )
 WHERE json_extract_string(_key, '$[*]') = $value::VARCHAR[];
 
+-- keys: of all rows of a small table
+SELECT to_json(struct_pack(*COLUMNS(lambda c: list_contains($key, c))))::VARCHAR
+FROM query_table($table);
+
 -- run_tables: tables whose rows are of runs, with their columns
 SELECT table_name, list(column_name ORDER BY column_index) AS columns FROM duckdb_columns()
 WHERE database_name = current_database() AND schema_name = 'main'

@@ -4,13 +4,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import duckdb
 
 from projections.comparison import Comparison
 from projections.diff import Diff
-from projections.explain import Explainer
+from projections.explain import Explainer, expect_explainable
 from projections.generation import unusable
 from projections.generations import Manifest
 from projections.live import LiveReadModels
@@ -31,26 +32,40 @@ class Operations:
         self._turn = threading.Lock()
 
     def compare(
-        self, number: int, *, limit: int = 10, explain: int = 1, out: Path | None = None
+        self,
+        number: int,
+        *,
+        limit: int = 10,
+        explain: int = 1,
+        explain_runs: Sequence[str] = (),
+        out: Path | None = None,
     ) -> Comparison:
         """Compare the live generation with another one, at one position.
 
-        Of every table `limit` differing rows are shown and `explain` of them explained; `out` is a
-        Parquet file with every value that differs. NotFound for a generation that is not there.
+        Of every table `limit` differing rows are shown and `explain` of them explained; where
+        `explain_runs` names runs, so many of each of them are shown too, and only theirs explained.
+        `out` is a Parquet file with every value that differs. NotFound for a generation or a run
+        that is not there.
         """
         with self._alone():
             started = time.monotonic()
             self._expect_other(number)
+            expect_explainable(self._store, explain_runs, min(explain, limit))
             live, file = self._live, self._live.generations.file(number)
             with side_by_side(self._store, live, file) as (snapshot, other):
                 old, new = live.generation.models, other.models
-                diff = Diff(snapshot.db, limit, out)
+                diff = Diff(snapshot.db, limit, out, explain_runs)
                 tables = diff.tables(old, new)
                 explainer = Explainer(self._store, old, new, snapshot.position)
+                db = snapshot.db
+                of_runs = {
+                    run: [why for t in tables for why in explainer.of_run(db, t, run, explain)]
+                    for run in explain_runs
+                }
                 explanations = [
-                    explainer.explain(snapshot.db, table, row)
+                    explainer.explain(db, table, row)
                     for table in tables
-                    for row in table.sample[:explain]
+                    for row in table.sample[: 0 if explain_runs else explain]
                 ]
             names = [{model.name for model in models} for models in (old, new)]
             parked = [t for t in tables if t.table == "parked_runs"]
@@ -62,7 +77,8 @@ class Operations:
                 models_removed=sorted(names[0] - names[1]),
                 models_changed=sorted(set(changed(old, new)) & names[0] & names[1]),
                 tables=tables,
-                explanations=explanations,
+                explanations=[*explanations, *chain.from_iterable(of_runs.values())],
+                runs_unchanged=[run for run, found in of_runs.items() if not found],
                 parked_old=sum(table.rows_old for table in parked),
                 parked_new=sum(table.rows_new for table in parked),
                 seconds=time.monotonic() - started,

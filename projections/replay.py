@@ -13,6 +13,7 @@ from projections.changed_models import build_changed
 from projections.comparison import Comparison, Thresholds
 from projections.desk import Desk
 from projections.engine import BATCH_EVENTS, Engine, Progress
+from projections.explain import expect_explainable
 from projections.generation import Generation
 from projections.generations import Generations, Manifest
 from projections.partial import BlastRadius, build_part
@@ -136,13 +137,15 @@ class Replayed(BaseModel):
 class Plan(BaseModel):
     """What to do with the generation that was built: a dry run unless `switch`.
 
-    `limit` differing rows of each table are shown and `explain` of them explained; `out` is a
-    Parquet file with every value that differs; `keep` old generations stay after a switch.
+    `limit` differing rows of each table are shown and `explain` of them explained, or so many of
+    each of `explain_runs`; `out` is a Parquet file with every value that differs; `keep` old
+    generations stay after a switch.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
     limit: int = Field(default=10, ge=0)
     explain: int = Field(default=1, ge=0)
+    explain_runs: tuple[str, ...] = ()
     out: Path | None = None
     thresholds: Thresholds = Thresholds()
     switch: bool = False
@@ -172,6 +175,7 @@ def replay(
     plan = plan or Plan()
     # A slip of the pen is to be heard of now, not after the log has been projected.
     plan.thresholds.check(discover())
+    expect_explainable(store, plan.explain_runs, min(plan.explain, plan.limit))
     if plan.out is not None and not plan.out.absolute().parent.is_dir():
         raise InvalidArgument(f"{str(plan.out)!r}: expected a file in a folder that is there")
     if only_changed:
@@ -204,7 +208,11 @@ def conclude(desk: Desk, generations: Generations, built: Manifest, plan: Plan) 
     compared: Comparison | str
     try:
         compared = desk.compare(
-            built.number, limit=plan.limit, explain=min(plan.explain, plan.limit), out=plan.out
+            built.number,
+            limit=plan.limit,
+            explain=min(plan.explain, plan.limit),
+            explain_runs=plan.explain_runs,
+            out=plan.out,
         )
     except ProjectionFailed as e:
         # Live cannot take in what is recorded: what was built is the way out, and must not wait.

@@ -40,6 +40,8 @@ def print_comparison(found: "Comparison") -> None:
             _print_cells(row.cells)
     for explanation in found.explanations:
         _print_explanation(explanation)
+    for run in found.runs_unchanged:
+        typer.echo(f"\nnothing that is said of {printing.visible(run)} differs")
 
 
 def _worth_telling(table: "TableDiff") -> bool:

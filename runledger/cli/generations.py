@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import Json, example
+from runledger.cli.options import ExplainRun, Json, example
 from runledger.cli.quantities import show_moment
 from runledger.cli.settings import ask_operator
 
@@ -58,12 +58,18 @@ def show(ctx: typer.Context, number: Number, as_json: Json = False) -> None:
     printing.print_facts(_facts(entry))
 
 
-@app.command(epilog=example("runledger generations compare 2 --out diff.parquet"))
+@app.command(
+    epilog=example(
+        "runledger generations compare 2 --out diff.parquet",
+        "runledger generations compare 2 --explain-run run-0f1e2d3c-4b5a-4678-9abc-def012345678",
+    )
+)
 def compare(
     ctx: typer.Context,
     number: Number,
     limit: Annotated[int, typer.Option(min=0, help="Rows shown per table.")] = 5,
     explain: Annotated[int, typer.Option(min=0, help="Rows explained per table.")] = 1,
+    explain_run: ExplainRun = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Parquet: every value that differs.")
     ] = None,
@@ -74,7 +80,9 @@ def compare(
 
     found = ask_operator(
         ctx,
-        lambda ledger: ledger.compare_generation(number, limit=limit, explain=explain, out=out),
+        lambda ledger: ledger.compare_generation(
+            number, limit=limit, explain=explain, explain_runs=explain_run or (), out=out
+        ),
     )
     if as_json:
         printing.print_json(found)

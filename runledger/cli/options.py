@@ -15,6 +15,11 @@ AsOf = Annotated[
     ),
 ]
 
+ExplainRun = Annotated[
+    list[str] | None,
+    typer.Option(metavar="RUN_ID", help="Explain what differs of this run instead; repeatable."),
+]
+
 
 def example(*lines: str) -> str:
     """Return an epilog that shows these command lines; \\b keeps click from filling them."""

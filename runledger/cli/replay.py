@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import Json, example
+from runledger.cli.options import ExplainRun, Json, example
 from runledger.cli.quantities import moment
 from runledger.cli.settings import ask_operator, fields
 
@@ -42,6 +42,7 @@ def replay(
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Rows shown per table.")] = 5,
     explain: Annotated[int, typer.Option(min=0, help="Rows explained per table.")] = 1,
+    explain_run: ExplainRun = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Parquet: every value that differs.")
     ] = None,
@@ -118,6 +119,7 @@ def replay(
                 fail_if_changed=fail_if_changed or (),
                 limit=limit,
                 explain=explain,
+                explain_runs=explain_run or (),
                 out=out,
                 keep=keep,
                 fresh=fresh,

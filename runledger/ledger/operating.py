@@ -38,6 +38,7 @@ class OperatingLedger(LedgerBase):
         fail_if_changed: Sequence[str] = (),
         limit: int = 10,
         explain: int = 1,
+        explain_runs: Sequence[str] = (),
         out: str | Path | None = None,
         keep: int = 2,
         fresh: bool = False,
@@ -51,10 +52,11 @@ class OperatingLedger(LedgerBase):
         """Project the log again beside the live read models, compare, and switch if told to.
 
         One that was killed goes on where it was, unless `fresh`. Of every table `limit` differing
-        rows are returned and `explain` of them explained; `out` is a Parquet file with every value
-        that differs. `max_changed` is a share of each table's rows (`0.1%`), `fail_if_changed`
-        names tables or columns (`runs.status`): where one is exceeded, nothing is switched.
-        `keep` old generations stay after a switch. `source` is an archive to read instead.
+        rows are returned and `explain` of them explained, or so many of each of `explain_runs`;
+        `out` is a Parquet file with every value that differs. `max_changed` is a share of each
+        table's rows (`0.1%`), `fail_if_changed` names tables or columns (`runs.status`): where one
+        is exceeded, nothing is switched. `keep` old generations stay after a switch. `source` is an
+        archive to read instead.
 
         With `only_changed` the read models whose SQL on disk is new or another one are projected,
         and the others copied. With a `selection` only the runs that it touches are projected
@@ -64,6 +66,7 @@ class OperatingLedger(LedgerBase):
         plan = Plan(
             limit=limit,
             explain=explain,
+            explain_runs=tuple(explain_runs),
             out=None if out is None else Path(out),
             thresholds=thresholds(max_changed, fail_if_changed),
             switch=switch,
@@ -98,15 +101,25 @@ class OperatingLedger(LedgerBase):
         return await asyncio.to_thread(self._generations.get, number)
 
     async def compare_generation(
-        self, number: int, *, limit: int = 10, explain: int = 1, out: str | Path | None = None
+        self,
+        number: int,
+        *,
+        limit: int = 10,
+        explain: int = 1,
+        explain_runs: Sequence[str] = (),
+        out: str | Path | None = None,
     ) -> Comparison:
-        """Compare a generation with the live one, both at one position."""
+        """Compare a generation with the live one, both at one position.
+
+        The options are those of `replay`.
+        """
         async with self._at_desk() as desk:
             return await asyncio.to_thread(
                 desk.compare,
                 number,
                 limit=limit,
                 explain=explain,
+                explain_runs=tuple(explain_runs),
                 out=None if out is None else Path(out),
             )
 

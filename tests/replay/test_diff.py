@@ -147,3 +147,24 @@ def test_a_table_without_a_key_is_refused(comment: str) -> None:
     model = ReadModel("things", f"{comment}CREATE TABLE things (n BIGINT);\n", "")
     with pytest.raises(ReadModelsError, match=r"things/schema.sql: expected `Key: column, …`"):
         _ = model.keys
+
+
+def test_rows_of_a_run_that_is_asked_for_are_shown_beyond_the_limit(tmp_path: Path) -> None:
+    schema = SCHEMA.replace("Key: place, name", "Key: run_id, place").replace("name", "run_id")
+    old = [(run, n, 1, None) for run in ("a", "b", "c") for n in range(4)]
+    new = [(run, n, 2, None) for run, n, *_ in old if n < 2] + [("b", 7, 5, ["x"])]
+    files = [
+        generation(tmp_path / f"{name}.duckdb", rows, schema)
+        for name, rows in (("old", old), ("new", new))
+    ]
+    with closing(Generation(files[0])) as live, closing(Snapshot(live)) as snapshot:
+        snapshot.attach(files[1])
+        diff = Diff(snapshot.db, 3, runs=["b", "nobody"])
+        (found,) = diff.tables(live.models, live.models)
+    told = {(row.key["run_id"], row.key["place"]): row for row in found.sample}
+    assert list(told) == [
+        *[("a", 0), ("a", 1), ("b", 0), ("b", 1)],
+        ("b", 2),
+    ]
+    assert [(cell.old, cell.new) for cell in told["b", 1].cells] == [("1", "2")]
+    assert told["b", 2].row == {"run_id": "b", "place": 2, "n": 1, "tags": None}
