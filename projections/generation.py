@@ -84,6 +84,7 @@ class Generation:
             ((there,),) = self._db.execute(SQL["has_generation"]).fetchall()
             if there or read_only:
                 self.models = self._check()
+                self._expect_checkpoint_of_rows()
                 self._expect_writable(read_only)
             else:
                 self.models = tuple(discover() if models is None else models)
@@ -173,6 +174,20 @@ class Generation:
                 f"{found[0][0]}; they were built by a newer version of runledger"
             )
         return self._stored_models()
+
+    def _expect_checkpoint_of_rows(self) -> None:
+        """Refuse a checkpoint that was set back: the events from there on would count twice."""
+        # Read models of one's own may know no positions; `verify` looks at every table.
+        if not any(m.name == "runs" and "last_position" in m.schema for m in self.models):
+            return
+        position = self.position
+        ((found,),) = self._db.execute(SQL["beyond"], {"position": position}).fetchall()
+        if found is not None:
+            raise ReadModelsDamaged(
+                f"read models {str(self.path)!r}: expected rows up to the checkpoint {position}, "
+                f"found some of {found}: it was set back; `runledger replay --switch` puts others "
+                f"in their place"
+            )
 
     def _stored_models(self) -> tuple[ReadModel, ...]:
         return tuple(ReadModel(*row) for row in self._db.execute(SQL["models"]).fetchall())

@@ -48,6 +48,10 @@ SELECT layout, number, position, built_at, built_from, built_by, events_digest F
 -- position: the checkpoint
 SELECT position FROM generation;
 
+-- beyond: what runs speak of beyond the checkpoint; where they do not, the bounds that DuckDB keeps
+-- of the column say so, and no row is read
+SELECT max(last_position) FROM runs WHERE last_position > $position;
+
 -- models: the SQL that made the rows
 SELECT name, schema_sql, apply_sql, delete_sql FROM generation_models ORDER BY name;
 

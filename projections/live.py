@@ -18,7 +18,7 @@ from projections.parking import Parked, Retried, parked
 from projections.queries import Queries
 from projections.read_models import changed, discover
 from projections.snapshot import Snapshot
-from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked
+from runledger.errors import NotFound, ReadModelsDamaged, ReadModelsError, ReadModelsLocked
 from runledger.store import Store
 
 _LOG: Final = logging.getLogger("runledger.read_models")
@@ -38,6 +38,7 @@ class LiveReadModels:
         self.generations = Generations(path)
         self._generation = Generation(path, number=self.generations.first_number())
         try:
+            self._expect_this_log()
             self.generations.recover(self._generation)
             self._reader = store.log_reader()
         except BaseException:
@@ -54,6 +55,15 @@ class LiveReadModels:
         self._projecting = threading.Lock()
         self._gate = Gate()
         self._threads = threading.local()
+
+    def _expect_this_log(self) -> None:
+        position, head = self._generation.position, self._store.head()
+        if position > head:
+            raise ReadModelsDamaged(
+                f"read models {str(self.path)!r}: expected a checkpoint within the log, which ends "
+                f"at {head}, found {position}: they are of another log, or it was set forward; "
+                f"name their store, or run `runledger replay --switch` to put others in their place"
+            )
 
     @property
     def path(self) -> Path:

@@ -106,8 +106,12 @@ def _open(
             continue
         same = entry.models == wanted and entry.events_digest == events_digest()
         if same and not entry.partial and not fresh:
-            return Generation(generations.file(number))
-        if entry.state == "building":
+            try:
+                return Generation(generations.file(number))
+            except ReadModelsDamaged:
+                # Nobody has used it yet, and another one takes no longer.
+                generations.drop(number)
+        elif entry.state == "building":
             generations.drop(number)
     number = generations.next_number()
     return Generation(generations.file(number), models, number=number, built_from=source)

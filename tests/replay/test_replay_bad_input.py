@@ -119,6 +119,23 @@ def test_a_generation_of_a_newer_version_is_refused(
     assert live.generation.about.number == 1
 
 
+def test_nothing_is_counted_twice_where_a_checkpoint_was_set_back(
+    store: Store, live: LiveReadModels, operations: Operations
+) -> None:
+    built = build(store, live.path)
+    file = live.generations.file(built.number)
+    set_back(file)
+    refused = file.read_bytes()
+    for act in (operations.switch, operations.compare):
+        with pytest.raises(ReadModelsDamaged, match="to the checkpoint 20000, found some of 30000"):
+            act(built.number)
+    assert file.read_bytes() == refused
+    again = build(store, live.path)
+    assert again.number == built.number, "what cannot be gone on with is built anew"
+    assert again.rows == built.rows
+    assert operations.compare(again.number).tables
+
+
 def test_a_file_that_is_no_generation_is_refused(
     store: Store, live: LiveReadModels, operations: Operations
 ) -> None:
@@ -143,6 +160,16 @@ def lose_the_checkpoint(file: Path) -> None:
         db.execute("DELETE FROM generation")
 
 
+def set_back(file: Path) -> None:
+    with duckdb.connect(str(file)) as db:
+        db.execute("UPDATE generation SET position = 20000")
+
+
+def set_forward(file: Path) -> None:
+    with duckdb.connect(str(file)) as db:
+        db.execute("UPDATE generation SET position = 30001")
+
+
 def overwrite(file: Path) -> None:
     file.write_bytes(b"not a database" * 1000)
 
@@ -151,7 +178,7 @@ def cut_off(file: Path) -> None:
     os.truncate(file, file.stat().st_size // 2)
 
 
-@pytest.mark.parametrize("damage", [lose_the_checkpoint, overwrite, cut_off])
+@pytest.mark.parametrize("damage", [lose_the_checkpoint, set_back, set_forward, overwrite, cut_off])
 def test_a_live_file_that_cannot_be_used_is_replaced_when_it_is_said(
     ledger: RunLedger, read_models: Path, damage: Callable[[Path], None]
 ) -> None:

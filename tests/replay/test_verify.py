@@ -12,7 +12,7 @@ from projections.live import LiveReadModels
 from projections.operations import Operations
 from projections.read_models import BESIDE
 from projections.verify import Verification
-from runledger.errors import ReadModelsError
+from runledger.errors import ReadModelsDamaged
 from runledger.store import Store
 from runledger.store.protocol import EncodedEvent, StreamWrite
 
@@ -90,24 +90,44 @@ def test_one_edited_total_is_named_with_both_values(verify: Verify, sound: Path)
     assert problem.detail.endswith("found '123456'")
 
 
-def test_a_checkpoint_set_back_is_found_and_nothing_is_folded_twice(
-    verify: Verify, sound: Path
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE generation SET position = 100", "up to the checkpoint 100, found some of 30000"),
+        ("UPDATE generation SET position = 29999", "the checkpoint 29999, found some of 30000"),
+        ("UPDATE generation SET position = 30001", "the log, which ends at 30000, found 30001"),
+        ("DELETE FROM generation", "expected one checkpoint, found 0"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_is_an_error_for_everybody(
+    store: Store, verify: Verify, sound: Path, statement: str, words: str
 ) -> None:
-    edit(sound, "UPDATE generation SET position = 100")
-    found = verify()
-    assert "checkpoint" in kinds(found)
-    assert found.position == 100
+    edit(sound, statement)
+    before = sound.read_bytes()
+    for opening in (verify, lambda: LiveReadModels(store, sound)):
+        with pytest.raises(ReadModelsDamaged, match=f"{words}.*`runledger replay --switch`"):
+            opening()
+    assert sound.read_bytes() == before
 
 
-def test_a_checkpoint_beyond_the_log_is_found(verify: Verify, sound: Path) -> None:
-    edit(sound, "UPDATE generation SET position = 31000")
-    assert kinds(verify()) == ["checkpoint"]
+@pytest.mark.parametrize("sample", [None, 30])
+def test_a_row_of_an_event_that_is_not_there_yet_is_found(
+    verify: Verify, sound: Path, sample: int | None
+) -> None:
+    edit(sound, "UPDATE runs SET ended_position = 30001")
+    found = verify(sample)
+    assert kinds(found) == ["checkpoint"]
+    assert found.problems[0].detail == "the checkpoint is 30000, but runs speaks of 30001"
 
 
-def test_a_lost_checkpoint_is_an_error(verify: Verify, sound: Path) -> None:
-    edit(sound, "DELETE FROM generation")
-    with pytest.raises(ReadModelsError, match="expected one checkpoint, found 0"):
-        verify()
+def test_a_checkpoint_set_forward_within_the_log_is_found(
+    verify: Verify, store: Store, sound: Path
+) -> None:
+    rows = store.read_log(0, 1, ("run.created",))
+    event = EncodedEvent(rows[0].topic, rows[0].facts, None)
+    store.append([(StreamWrite("run-00000000-0000-4000-8000-000000000001", 0, (event,)),)])
+    edit(sound, "UPDATE generation SET position = 30001")
+    assert "rows" in kinds(verify())
 
 
 def test_sql_that_is_not_the_one_that_made_the_rows_is_named(
