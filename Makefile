@@ -41,7 +41,7 @@ reference: $(STAMP) ## write the reference pages of docs/ from the code
 	$(BIN)/python -m scripts.draw_state_machine
 
 .PHONY: bench
-bench: $(STAMP) ## measure beside the peers, in one run (SIZE=full for 10 M events)
+bench: $(STAMP) ## measure beside the peers, in one run (SIZE=medium for 1 M events, SIZE=full for 10 M)
 	$(BIN)/python -m scripts.bench $(if $(SIZE),--size $(SIZE)) $(if $(JSON),--json $(JSON))
 
 .PHONY: clean

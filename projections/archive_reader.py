@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 
 from projections.archive import SQL, Archive, ArchivedFile, Segment
-from projections.event_tables import shapes_digest
+from projections.batch import columns_digest
 
 
 class _Files:
@@ -36,7 +36,7 @@ class ArchivedEvents:
         self._files = files
         self._columns = [segment.columns for segment in segments]
         self._raw = [segment.raw for segment in segments]
-        self.typed = {segment.shape for segment in segments} == {shapes_digest()}
+        self.typed = {segment.shape for segment in segments} == {columns_digest()}
         self._after = after
         self._upto = upto
 

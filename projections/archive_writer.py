@@ -18,7 +18,7 @@ from projections.archive import (
     open_to_write,
 )
 from projections.durable_file import expect_written, put_in_place
-from projections.event_tables import event_tables, shapes_digest, table_name
+from projections.event_tables import event_tables, table_name
 from runledger.errors import ArchiveError
 from runledger.sql_file import render
 from runledger.store import Store, arrow
@@ -134,7 +134,7 @@ class _Scratch:
             after=after,
             last=last.position,
             events=events,
-            shape=shapes_digest(),
+            shape=batch.columns_digest(),
             last_event=_digest(last),
             columns=self._write("write_columns", f"events-{span}"),
             raw=self._write("write_raw", f"raw-{span}"),

@@ -4,10 +4,16 @@ from pathlib import Path
 
 from projections.archive import Archive
 from projections.archive_reader import ArchiveReader
+from projections.archive_writer import expect_same_log
 from projections.replay import Source
 
 
 def archived_log(folder: str | Path) -> Source:
     """Return the log in `folder`; raises ArchiveError or ArchiveDamaged where it cannot be read."""
     archive = Archive(folder)
-    return Source(f"archive {archive.folder}", lambda: ArchiveReader(archive), archive.head)
+    return Source(
+        name=f"archive {archive.folder}",
+        reader=lambda: ArchiveReader(archive),
+        head=archive.head,
+        expect_of=lambda store: expect_same_log(store, archive),
+    )

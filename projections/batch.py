@@ -32,6 +32,7 @@ NOTHING: Final = Loaded(0, 0, 0, frozenset(CATALOGUE))
 """Before the first batch, which makes the tables of all topics that it does not have."""
 _FillTable = Callable[[Any, str, EventTable], None]
 """Fills an event table from what SQL calls that."""
+_COLUMNS: Final = frozenset({"typed", "sound", "typed_one_by_one", "typed_few", "has", "have"})
 FEW: Final = 1_000
 """Events that Python looks at one by one."""
 _MISFIT: Final = "a value does not fit the column that projections read it from"
@@ -71,6 +72,13 @@ def events_digest() -> str:
     ]
     made = sorted(SQL.items()), [statement.sql for statement in DERIVED]
     return sha256(repr((known, list(event_tables().values()), made)).encode()).hexdigest()
+
+
+@cache
+def columns_digest() -> str:
+    """Return the SHA-256 of how facts become columns: while it is the same, so are the columns."""
+    made = [sql for name, sql in SQL.items() if name in _COLUMNS]
+    return sha256(repr((list(event_tables().values()), made)).encode()).hexdigest()
 
 
 def prepare(db: Any) -> None:

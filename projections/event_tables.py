@@ -7,7 +7,6 @@ added to the catalogue can be projected without a word of SQL about its JSON.
 import json
 from datetime import datetime
 from functools import cache
-from hashlib import sha256
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -59,12 +58,6 @@ class EventTable(NamedTuple):
 def event_tables() -> dict[str, EventTable]:
     """Return the event tables by topic."""
     return {topic: _table(event) for topic, event in sorted(CATALOGUE.items())}
-
-
-@cache
-def shapes_digest() -> str:
-    """Return the SHA-256 of how facts become columns: while it is the same, so are the columns."""
-    return sha256(repr(list(event_tables().values())).encode()).hexdigest()
 
 
 def table_name(topic: str) -> str:

@@ -28,11 +28,15 @@ Begun = Callable[[int, int, int], None]
 
 
 class Source(NamedTuple):
-    """A log to replay from other than the store: an archive, with events up to `head`."""
+    """A log to replay from other than the store: an archive, with events up to `head`.
+
+    `expect_of` raises ArchiveError where it is the archive of another log than a store's.
+    """
 
     name: str
     reader: Callable[[], LogReader]
     head: int
+    expect_of: Callable[[Store], None]
 
 
 def build(
@@ -52,6 +56,8 @@ def build(
     of events, is brought up to date instead, unless `fresh`. From an archive as far as it goes,
     and from the store what is beyond. Raises ReadModelsLocked where another process is building.
     """
+    if source is not None:
+        source.expect_of(store)
     generations = Generations(path)
     chosen = tuple(discover() if models is None else models)
     generation = _open(generations, chosen, source.name if source else "store", fresh)

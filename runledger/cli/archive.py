@@ -7,7 +7,7 @@ import typer
 
 from runledger.cli import printing
 from runledger.cli.options import Json, example
-from runledger.cli.settings import ask
+from runledger.cli.settings import ask_operator
 
 if TYPE_CHECKING:
     from projections.archive_writer import Archived
@@ -28,7 +28,7 @@ def archive(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the archive lies.")],
     segment_events: Annotated[
         int, typer.Option(min=1, metavar="N", help="Events per segment, at most.")
-    ] = 200_000,
+    ] = 500_000,
     verify: Annotated[
         bool, typer.Option("--verify", help="Write nothing; read every byte that is there.")
     ] = False,
@@ -55,7 +55,7 @@ def archive(
                 progress=lambda count, _position: advance(count),
             )
 
-    done = ask(ctx, work, read_models=False)
+    done = ask_operator(ctx, work)
     if as_json:
         printing.print_json(done._asdict())
     else:
@@ -66,7 +66,7 @@ def archive(
 
 
 def _verify(ctx: typer.Context, folder: Path, as_json: bool) -> None:
-    found = ask(ctx, lambda ledger: ledger.verify_archive(folder), read_models=False)
+    found = ask_operator(ctx, lambda ledger: ledger.verify_archive(folder))
     if as_json:
         printing.print_json(found.manifest)
     else:

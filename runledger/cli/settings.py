@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 STORE: Final = "sqlite:///runs.db"
 READ_MODELS: Final = "runs.duckdb"
+_NICE: Final = 19
+"""Of the operator's commands: they take what others leave of the processors."""
 _T = TypeVar("_T")
 
 
@@ -87,7 +89,8 @@ def _ended_by_interrupt() -> Iterator[None]:
 def ask_operator(ctx: typer.Context, work: "Callable[[RunLedger], Awaitable[_T]]") -> _T:
     """Open the ledger without its read models, which another process may hold; return the answer.
 
-    What needs their file takes it for a moment, or has that process do it.
+    What needs their file takes it for a moment, or has that process do it. The operator's work goes
+    through whole logs: whoever appends and asks meanwhile goes first.
     """
     import asyncio
 
@@ -106,7 +109,10 @@ def ask_operator(ctx: typer.Context, work: "Callable[[RunLedger], Awaitable[_T]]
         ) as ledger:
             return await work(ledger)
 
-    return asyncio.run(answer())
+    os.setpriority(os.PRIO_PROCESS, 0, max(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    # All of it goes on, or begins anew, after a kill.
+    with _ended_by_interrupt():
+        return asyncio.run(answer())
 
 
 def open_ledger(settings: Settings, *, read_models: bool, create: bool) -> "RunLedger":

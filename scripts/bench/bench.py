@@ -40,6 +40,7 @@ SIZES: Final = {
     for size in (
         Size("tiny", 0.1, 1, 4_000, 2_000, 60, 2),
         Size("small", 1.0, 5, 300_000, 30_000, 10_000, 40),
+        Size("medium", 1.0, 3, 1_000_000, 100_000, 10_000, 40),
         Size("full", 3.0, 5, 10_000_000, 100_000, 10_000, 100),
     )
 }
@@ -53,7 +54,7 @@ class Bench:
         self.directory = Path(tempfile.mkdtemp(prefix="runledger-bench-", dir=directory))
         self._numbers = count(1)
         self._logs: dict[str, str] = {}
-        self._generations: dict[int, Path] = {}
+        self._generations: dict[tuple[int, str], Path] = {}
         self._server: Any = None
 
     @cached_property
@@ -92,14 +93,14 @@ class Bench:
         """How many events of the generated log lie beyond the history."""
         return 1_000 * (self.size.samples + 1)
 
-    def read_models(self, events: int) -> Path:
-        """Return a copy of the read models of the first `events` of the generated log."""
-        if events not in self._generations:
-            made = self.path(".duckdb")
-            project(self.log("postgresql"), made, events)
-            self._generations[events] = made
+    def read_models(self, events: int, kind: str = "postgresql") -> Path:
+        """Return a copy of the read models of the first `events` of a store's generated log."""
+        made = self._generations.get((events, kind))
+        if made is None:
+            made = self._generations[events, kind] = self.path(".duckdb")
+            project(self.log(kind), made, events)
         copy = self.path(".duckdb")
-        shutil.copyfile(self._generations[events], copy)
+        shutil.copyfile(made, copy)
         return copy
 
     def close(self) -> None:

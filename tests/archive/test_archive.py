@@ -10,8 +10,10 @@ import pytest
 from projections.archive import MANIFEST, Archive
 from projections.archive_reader import ArchiveReader
 from projections.archive_writer import archive
+from projections.archived_log import archived_log
 from projections.engine import Engine
 from projections.generation import Generation
+from projections.replay import build
 from runledger.errors import ArchiveDamaged, ArchiveError
 from runledger.store import Store, open_store
 from runledger.store.protocol import EncodedEvent, StreamWrite
@@ -171,7 +173,9 @@ def test_what_a_killed_run_left_is_removed_and_written_again(log: Store, tmp_pat
     assert not list(folder.glob(".*"))
 
 
-def test_the_archive_of_another_log_is_not_continued(log: Store, tmp_path: Path) -> None:
+def test_the_archive_of_another_log_is_neither_continued_nor_replayed(
+    log: Store, tmp_path: Path
+) -> None:
     archive(log, tmp_path / "a", segment_events=1_000)
     generate(f"sqlite:///{tmp_path}/other.db", 5_000, Load(seed=2))
     with closing(open_store(f"sqlite:///{tmp_path}/other.db")) as other:
@@ -179,6 +183,8 @@ def test_the_archive_of_another_log_is_not_continued(log: Store, tmp_path: Path)
         before = files(tmp_path / "a")
         with pytest.raises(ArchiveError, match="it is the archive of another log"):
             archive(other, tmp_path / "a")
+        with pytest.raises(ArchiveError, match="it is the archive of another log"):
+            build(other, tmp_path / "live.duckdb", source=archived_log(tmp_path / "a"))
     with closing(open_store(f"sqlite:///{tmp_path}/empty.db")) as empty:
         with pytest.raises(ArchiveError, match="found none; it is the archive of another log"):
             archive(empty, tmp_path / "a")
