@@ -16,7 +16,7 @@ from projections import batch
 from projections.hold import Hold, expect_free
 from projections.read_models import ROOT, ReadModel, discover
 from runledger.errors import ReadModelsDamaged, ReadModelsError, ReadModelsLocked
-from runledger.sql_file import fill, render, statements
+from runledger.sql_file import fill, literal, quoted, statements
 
 LAYOUT: Final = 1
 """Of the generation's own tables; the read models are told apart by the digests of their SQL."""
@@ -228,11 +228,10 @@ class Generation:
 
     def rows(self) -> dict[str, int]:
         """Return how many rows every table has; from any thread."""
-        tables = [table for model in self.models for table in model.keys]
-        counts = ", ".join(render(SQL["count"], table=table) for table in tables)
+        tables = (table for model in self.models for table in model.keys)
+        counts = (fill(SQL["count"], name=literal(t), table=quoted(t)) for t in tables)
         with closing(self.cursor()) as db:
-            (row,) = db.execute(fill(SQL["counts"], counts=counts)).fetchall()
-        return dict(zip(tables, row, strict=True))
+            return dict(db.execute(" UNION ALL ".join(counts)).fetchall())
 
     def advance(self, position: int) -> None:
         """Move the checkpoint; call it inside the transaction of the rows."""

@@ -65,11 +65,8 @@ UPDATE generation SET number = $number;
 UPDATE generation SET number = $number, built_from = $built_from, built_by = $built_by,
     events_digest = $events_digest, built_at = now();
 
--- counts: how many rows the tables hold, in one row
-SELECT {counts};
-
--- count: of one of them
-(SELECT count(*) FROM {table});
+-- count: how many rows a table holds; joined to one statement for all of them
+SELECT {name} AS table_name, count(*) AS rows FROM {table};
 
 -- checkpoint: write the file whole, so that no log of writes lies beside it
 CHECKPOINT;

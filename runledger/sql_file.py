@@ -40,6 +40,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """Return a text as SQL writes it, for where a statement takes no parameter."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def render(statement: str, **identifiers: str) -> str:
     """Return a statement with its {placeholders} filled by identifiers; values are parameters."""
     return fill(statement, **{key: quoted(name) for key, name in identifiers.items()})

@@ -4,11 +4,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from statistics import median
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from scripts.bench.bench import Bench
 from scripts.bench.generate import generate
@@ -47,28 +47,37 @@ def _processor_time() -> float:
     return used.ru_utime + used.ru_stime
 
 
+LEDGERS: Final = (1_000, 10_000)
+"""Events of small ledgers: a hundred runs, and as many as a developer has after some weeks."""
+
+
 def rows(bench: Bench) -> Iterator[Row]:
-    """Yield the time of --help, and of the first list on a small ledger."""
-    url = bench.empty_store("sqlite")
-    generate(url, min(bench.size.few_events, 10_000))
+    """Yield the time of --help, and of the first list on small ledgers."""
     starts = Starts(bench.path(".pyc"))
-    listed = ("--store", url, "--read-models")
-    starts.measure(*listed, bench.path(".duckdb"), "runs", "list")
-    python, helped, first, again = [], [], [], []
-    for _ in range(max(1, bench.size.rounds)):
-        made = bench.path(".duckdb")
-        python.append(starts.measure("-c", "pass", program=(sys.executable,)))
-        helped.append(starts.measure("--help"))
-        first.append(starts.measure(*listed, made, "runs", "list"))
-        again.append(starts.measure(*listed, made, "runs", "list"))
-    name = "first `runledger runs list`, a ledger of 10,000 events"
-    for figure, took, mark in (
-        ("runledger --help", helped, Mark("≤", 0.3, "ours")),
-        (name, first, Mark("≤", 0.6, "ours")),
-        ("the same again", again, None),
-    ):
-        floor = Figure("python -c pass", median(start.waited for start in python))
-        yield Row(figure, median(start.waited for start in took), "s", limit=floor, mark=mark)
-        floor = Figure("python -c pass", median(start.processor for start in python))
-        processor = median(start.processor for start in took)
-        yield Row(f"{figure}: processor time", processor, "s", limit=floor)
+    rounds = range(max(1, bench.size.rounds))
+    floor = [starts.measure("-c", "pass", program=(sys.executable,)) for _ in rounds]
+    helped = [starts.measure("--help") for _ in rounds]
+    yield from _both("runledger --help", helped, floor, Mark("≤", 0.3, "ours"))
+    for events in LEDGERS:
+        url = bench.empty_store("sqlite")
+        generate(url, min(bench.size.few_events, events))
+        listed = ("--store", url, "--read-models")
+        starts.measure(*listed, bench.path(".duckdb"), "runs", "list")
+        first, again = [], []
+        for _ in rounds:
+            made = bench.path(".duckdb")
+            first.append(starts.measure(*listed, made, "runs", "list"))
+            again.append(starts.measure(*listed, made, "runs", "list"))
+        name = f"first `runledger runs list`, a ledger of {events:,} events"
+        yield from _both(name, first, floor, Mark("≤", 0.6, "ours"))
+        yield from _both("the same again", again, floor, None)
+
+
+def _both(
+    figure: str, took: Sequence[Start], floor: Sequence[Start], mark: Mark | None
+) -> Iterator[Row]:
+    limit = Figure("python -c pass", median(start.waited for start in floor))
+    yield Row(figure, median(start.waited for start in took), "s", limit=limit, mark=mark)
+    limit = Figure("python -c pass", median(start.processor for start in floor))
+    processor = median(start.processor for start in took)
+    yield Row(f"{figure}: processor time", processor, "s", limit=limit)
