@@ -10,7 +10,7 @@ import duckdb
 
 from projections.parking import Parked, parked
 from projections.run_filter import SQL as RUNS
-from projections.run_filter import RunFilter, where
+from projections.run_filter import Born, RunFilter, where
 from runledger.errors import InvalidArgument, NotFound
 from runledger.records import RunRecord
 from runledger.sql_file import statements
@@ -42,9 +42,12 @@ class Queries:
         names = [column[0] for column in result.description]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
-    def list_runs(self, organization: str, asked: RunFilter) -> list[RunRecord]:
+    def list_runs(
+        self, organization: str, asked: RunFilter, born: Born | None = None
+    ) -> list[RunRecord]:
         """Return a page of runs in the requested order."""
-        names, values = asked.conditions(organization)
+        born = born or {}
+        names, values = asked.conditions(organization, born)
         if asked.duration_percentile is not None:
             names.append("has_duration")
             share = {"percentile": asked.duration_percentile}
@@ -58,24 +61,21 @@ class Queries:
         elif asked.order_by == "duration":
             names.append("has_duration")
         backwards = asked.before is not None
-        cursor = asked.after or asked.before
         order, beyond = _ORDERS[asked.order_by, asked.ascending != backwards]
-        if cursor is not None:
-            values.update(self._cursor(organization, cursor, asked.order_by))
+        if asked.cursor is not None:
+            values.update(self._cursor(organization, asked.cursor, asked.order_by, born))
             names.append(beyond)
         values["limit"] = asked.limit
         found = self.rows(f"{RUNS['select']} {where(names)} {RUNS[order]}", values)
         records = [_run_record(row) for row in found]
         return records[::-1] if backwards else records
 
-    def _cursor(self, organization: str, run_id: str, order_by: str) -> dict[str, Any]:
-        keys = {"organization": organization, "run_id": run_id}
-        found = self._db.execute(
-            RUNS["cursor"] + where(["organization", "run_id"]), keys
-        ).fetchall()
+    def _cursor(self, organization: str, run_id: str, order_by: str, born: Born) -> dict[str, Any]:
+        names, values = RunFilter(run_id=run_id).conditions(organization, born)
+        found = self._db.execute(RUNS["cursor"] + where(names), values).fetchall()
         if not found:
             raise NotFound("run", run_id, "it is the cursor of a page")
-        ((created_at, run_ns),) = found
+        ((created_at, run_ns, position),) = found
         if order_by == "created_at":
             return {"cursor_time": created_at, "cursor_id": run_id}
         if run_ns is None:
@@ -83,11 +83,11 @@ class Queries:
                 f"list_runs: the cursor of an order by duration must have one, run {run_id!r} "
                 f"has not ended"
             )
-        return {"cursor_ns": run_ns, "cursor_id": run_id}
+        return {"cursor_ns": run_ns, "cursor_position": position}
 
     def durations(self, organization: str, asked: RunFilter) -> dict[str, Any]:
         """Return how many of the filtered runs have a duration, and its percentiles in ns."""
-        names, values = asked.conditions(organization)
+        names, values = asked.conditions(organization, {})
         (row,) = self.rows(RUNS["durations"] + where(names), values)
         p = row["p"] or [None] * 4
         return {"runs": row["runs"], "p50": p[0], "p90": p[1], "p95": p[2], "p99": p[3]}

@@ -1,5 +1,6 @@
 """Which runs a list shows: every parameter checked, and turned into named pieces of SQL."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -25,6 +26,8 @@ Words = Annotated[str, Field(min_length=0)]
 Operator = Literal["eq", "gt", "gte", "lt", "lte"]
 Status = Literal["created", "running", "completed", "failed", "cancelled"]
 MAX_LIMIT: Final = 1000
+Born = Mapping[str | None, int]
+"""Of runs that a filter names, as far as it is known: where their rows lie."""
 
 
 class DurationFilter(BaseModel):
@@ -66,10 +69,18 @@ class RunFilter(BaseModel):
     after: Text | None = None
     before: Text | None = None
 
-    def conditions(self, organization: str) -> tuple[list[str], dict[str, Any]]:
+    @property
+    def cursor(self) -> str | None:
+        """The run where the page begins or ends."""
+        return self.after or self.before
+
+    def conditions(self, organization: str, born: Born) -> tuple[list[str], dict[str, Any]]:
         """Return the conditions of all filters but the percentile, and their parameters."""
         names = ["organization"]
         values: dict[str, Any] = {"organization": organization}
+        if self.run_id in born:
+            names.append("born")
+            values["born"] = born[self.run_id]
         agents = [self.agent_id] if self.agent_id else self.agent_ids
         given = {
             "run_id": self.run_id,

@@ -75,6 +75,12 @@ def derived_id(kind: str, *parts: str) -> str:
     return f"{kind}-{uuid.UUID(bytes=digest, version=4)}"
 
 
+def is_id(kind: str, value: str) -> bool:
+    """Whether the text is a well-formed id of this kind."""
+    pattern, _ = _PATTERNS[kind]
+    return pattern.match(value) is not None
+
+
 def check_id(kind: str, value: object) -> str:
     """Return `value` if it is a well-formed id of this kind; raise InvalidId otherwise."""
     pattern, expected = _PATTERNS[kind]

@@ -7,14 +7,17 @@ WHERE organization = $organization
 ORDER BY project_id, agent_id, day;
 
 -- grouped: percentiles by whatever is asked for, from the samples; percentiles do not add up
-SELECT CASE WHEN list_contains($by, 'project') THEN project_id END AS project_id,
-    CASE WHEN list_contains($by, 'agent') THEN agent_id END AS agent_id,
-    CASE WHEN list_contains($by, 'day') THEN day END AS day,
-    count(*) AS runs, quantile_cont(run_ns, 0.5) AS p50, quantile_cont(run_ns, 0.9) AS p90,
-    quantile_cont(run_ns, 0.95) AS p95, quantile_cont(run_ns, 0.99) AS p99
-FROM run_durations
-WHERE organization = $organization
-    AND ($project_id IS NULL OR project_id = $project_id)
-    AND ($agent_id IS NULL OR agent_id = $agent_id)
-    AND ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+SELECT project_id, agent_id, day, runs, p[1] AS p50, p[2] AS p90, p[3] AS p95, p[4] AS p99
+FROM (
+    SELECT CASE WHEN list_contains($by, 'project') THEN project_id END AS project_id,
+        CASE WHEN list_contains($by, 'agent') THEN agent_id END AS agent_id,
+        CASE WHEN list_contains($by, 'day') THEN day END AS day,
+        count(*) AS runs, quantile_cont(run_ns, [0.5, 0.9, 0.95, 0.99]) AS p
+    FROM run_durations
+    WHERE organization = $organization
+        AND ($project_id IS NULL OR project_id = $project_id)
+        AND ($agent_id IS NULL OR agent_id = $agent_id)
+        AND ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
+    GROUP BY 1, 2, 3
+)
+ORDER BY project_id, agent_id, day;

@@ -13,6 +13,9 @@ organization = $organization;
 -- run_id: this run
 run_id = $run_id;
 
+-- born: where its row lies, for whoever knows; without, every run's id is read
+born = $born;
+
 -- agent_ids: runs of any of these agents
 list_contains($agent_ids::VARCHAR[], agent_id);
 
@@ -83,7 +86,7 @@ SELECT quantile_cont(run_ns, $percentile / 100.0) FROM runs;
 run_ns >= $threshold;
 
 -- cursor: where a page continues
-SELECT created_at, run_ns FROM runs;
+SELECT created_at, run_ns, created_position FROM runs;
 
 -- newer: created later than the cursor; the id decides between equal times
 (created_at > $cursor_time OR (created_at = $cursor_time AND run_id > $cursor_id));
@@ -91,11 +94,12 @@ SELECT created_at, run_ns FROM runs;
 -- older: created earlier than the cursor
 (created_at < $cursor_time OR (created_at = $cursor_time AND run_id < $cursor_id));
 
--- longer: slower than the cursor
-(run_ns > $cursor_ns OR (run_ns = $cursor_ns AND run_id > $cursor_id));
+-- longer: slower than the cursor; between equal durations, which are many, the place of the run in
+-- the log decides, as numbers are compared in a fourth of the time that ids take
+(run_ns > $cursor_ns OR (run_ns = $cursor_ns AND created_position > $cursor_position));
 
 -- shorter: faster than the cursor
-(run_ns < $cursor_ns OR (run_ns = $cursor_ns AND run_id < $cursor_id));
+(run_ns < $cursor_ns OR (run_ns = $cursor_ns AND created_position < $cursor_position));
 
 -- oldest_first: a total order
 ORDER BY created_at, run_id LIMIT $limit;
@@ -104,10 +108,10 @@ ORDER BY created_at, run_id LIMIT $limit;
 ORDER BY created_at DESC, run_id DESC LIMIT $limit;
 
 -- shortest_first: a total order
-ORDER BY run_ns, run_id LIMIT $limit;
+ORDER BY run_ns, created_position LIMIT $limit;
 
 -- longest_first: a total order
-ORDER BY run_ns DESC, run_id DESC LIMIT $limit;
+ORDER BY run_ns DESC, created_position DESC LIMIT $limit;
 
 -- silent: open runs of which nothing was recorded since a moment
 SELECT run_id, organization FROM runs

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Any
 
 from projections.as_of import Moment
 from projections.engine import Progress
 from projections.run_filter import run_filter
-from runledger.errors import InvalidArgument
+from runledger.errors import InvalidArgument, UndecodableEvent
+from runledger.events import RunEvent
+from runledger.ids import is_id
 from runledger.ledger.base import LedgerBase
 from runledger.records import RunRecord
 from runledger.run import Actor
@@ -30,7 +33,8 @@ class AskingLedger(LedgerBase):
         """
         asked = run_filter(**filters)
         organization = self._organization(actor)
-        return await self._ask(lambda q: q.list_runs(organization, asked), as_of)
+        born = await self._born(asked.run_id, asked.cursor)
+        return await self._ask(lambda q: q.list_runs(organization, asked, born), as_of)
 
     async def run_durations(
         self, *, as_of: Moment | None = None, actor: Actor | None = None, **filters: Any
@@ -119,6 +123,19 @@ class AskingLedger(LedgerBase):
     async def project(self, progress: Progress | None = None) -> int:
         """Bring the read models up to date; return their position."""
         return await asyncio.to_thread(self.read_models.catch_up, progress)
+
+    async def _born(self, *named: str | None) -> dict[str | None, int]:
+        """Return when runs were born, of those that there are: the log finds one by its id."""
+        found: dict[str | None, int] = {}
+        for run_id in named:
+            if run_id is None or not is_id("run", run_id):
+                continue
+            # Of a run whose first event nobody can read, nothing is in a read model.
+            with suppress(UndecodableEvent):
+                for first in await asyncio.to_thread(self.store.read_stream, run_id, 0, 1, False):
+                    if isinstance(first.event, RunEvent):
+                        found[run_id] = first.event.born
+        return found
 
 
 def _check_texts(**given: str | None) -> None:
