@@ -48,6 +48,6 @@ WHERE u.day = c.day AND u.organization = c.organization AND u.agent_id = c.agent
 -- long, and as long as five such statements for a small batch.
 INSERT INTO usage_totals BY NAME
 FROM usage_changes c
-ANTI JOIN usage_totals u ON u.day = c.day AND u.organization = c.organization
-    AND u.agent_id = c.agent_id AND u.project_id IS NOT DISTINCT FROM c.project_id
-    AND u.model IS NOT DISTINCT FROM c.model;
+ANTI JOIN (FROM usage_totals WHERE day >= (SELECT min(day) FROM usage_changes)) u
+    ON u.day = c.day AND u.organization = c.organization AND u.agent_id = c.agent_id
+    AND u.project_id IS NOT DISTINCT FROM c.project_id AND u.model IS NOT DISTINCT FROM c.model;
