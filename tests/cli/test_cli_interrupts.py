@@ -14,6 +14,8 @@ import psutil
 from command_line import Command
 from test_cli_importing import INFO, SIMULATION
 
+from scripts.bench.generate import generate
+
 ENDLESS = "SELECT count(*) FROM range(1_000_000_000_000) AS t(n) WHERE n % 7 = 1"
 
 
@@ -77,3 +79,20 @@ def test_an_import_keeps_what_went_in(runledger: Command, tmp_path: Path) -> Non
     assert report["recorded"] + report["unchanged"] == total
     assert report["unchanged"] > 0
     assert report["recorded"] > 0
+
+
+def test_a_replay_that_is_interrupted_goes_on_where_it_was(
+    runledger: Command, tmp_path: Path
+) -> None:
+    generate(f"sqlite:///{tmp_path}/runs.db", 80_000)
+    process = _started(tmp_path, "replay")
+    built = tmp_path / "runs.duckdb.generations"
+
+    def projects() -> bool:
+        return any(file.stat().st_size > 2_000_000 for file in built.glob("*.wal"))
+
+    assert _interrupted(process, projects)[0] == 130
+    before = {file.name for file in built.glob("*.duckdb")}
+    done = runledger("replay", "--json").json
+    assert done["built"]["position"] == 80_000
+    assert {file.name for file in built.glob("*.duckdb")} == before
