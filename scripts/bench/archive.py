@@ -1,6 +1,5 @@
 """How fast is the log archived, how small does it get, and how fast is it replayed from there?"""
 
-import resource
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,7 +11,7 @@ from projections.archive_writer import archive
 from projections.engine import Engine
 from projections.generation import Generation
 from runledger.store import open_store
-from scripts.bench.bench import Bench, apart
+from scripts.bench.bench import Bench, apart, peak_memory
 from scripts.bench.row import Mark, Row
 
 
@@ -35,7 +34,7 @@ def replayed(folder: Path, path: Path) -> tuple[float, float]:
         reached = Engine(generation, reader).catch_up(source.head)
         seconds = time.perf_counter() - begin
     assert reached == source.head
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return seconds, peak_memory()
 
 
 def rows(bench: Bench) -> Iterator[Row]:

@@ -1,5 +1,6 @@
 """What the questions share: a size, a scratch directory, a PostgreSQL server, filled logs."""
 
+import resource
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -121,6 +122,18 @@ def project(url: str, path: Path, upto: int) -> None:
         reader.close()
         generation.close()
         store.close()
+
+
+def peak_memory() -> float:
+    """Return the MiB that this process has held at most.
+
+    Not of getrusage, where there is /proc: that begins with what the parent holds until `exec`.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
 
 
 def apart(measure: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -1,6 +1,5 @@
 """How fast are all read models made again from the log, and in how much memory?"""
 
-import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ import duckdb
 import psycopg
 
 from runledger.store.postgres.address import parse
-from scripts.bench.bench import Bench, apart, project
+from scripts.bench.bench import Bench, apart, peak_memory, project
 from scripts.bench.rounds import alternate
 from scripts.bench.row import Figure, Mark, Row
 
@@ -25,7 +24,7 @@ def replayed(url: str, path: Path, upto: int) -> tuple[float, float]:
     begin = time.perf_counter()
     project(url, path, upto)
     seconds = time.perf_counter() - begin
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return seconds, peak_memory()
 
 
 def copied(url: str, upto: int) -> float:
