@@ -18,9 +18,9 @@ from projections.archive import (
     open_to_write,
 )
 from projections.durable_file import expect_written, put_in_place
-from projections.event_tables import event_tables, table_name
+from projections.event_tables import STRANGE, event_tables, table_name
 from runledger.errors import ArchiveError
-from runledger.sql_file import render
+from runledger.sql_file import fill, render
 from runledger.store import Store, arrow
 from runledger.store.protocol import StoredRow
 
@@ -136,8 +136,10 @@ class _Scratch:
             events=events,
             shape=batch.columns_digest(),
             last_event=_digest(last),
-            columns=self._write("write_columns", f"events-{span}"),
-            raw=self._write("write_raw", f"raw-{span}"),
+            columns=self._write(
+                fill(SQL["write_columns"], columns=self._columns()), f"events-{span}"
+            ),
+            raw=self._write(SQL["write_raw"], f"raw-{span}"),
         )
 
     def _add(self, chunk: Sequence[StoredRow], *, begin: bool) -> None:
@@ -157,20 +159,27 @@ class _Scratch:
         if begin:
             self._begin()
         for name in {table_name(known) for known in self._loaded.topics}:
-            self._db.execute(render(SQL["add_columns"], table=name))
+            self._db.execute(render(SQL["add"], segment=_segment(name), table=name))
         self._db.execute(SQL["add_raw"])
         self._db.unregister("log_chunk")
 
     def _begin(self) -> None:
-        both = f" {SQL['and']} "
-        parts = [render(SQL["no_columns"], table=table.name) for table in event_tables().values()]
-        self._db.execute(f"{SQL['columns']} {both.join(parts)}")
+        for table in event_tables().values():
+            names = {"segment": _segment(table.name), "table": table.name}
+            self._db.execute(render(SQL["begin"], **names))
+        self._db.execute(render(SQL["begin_strange"], segment=_segment(STRANGE)))
         self._db.execute(SQL["raw_columns"])
+
+    def _columns(self) -> str:
+        """Return the SQL of all events of the segment with all columns."""
+        names = (*(table.name for table in event_tables().values()), STRANGE)
+        parts = [render(SQL["of_topic"], segment=_segment(name)) for name in names]
+        return f" {SQL['and']} ".join(parts)
 
     def _write(self, statement: str, name: str) -> ArchivedFile:
         part = self._folder / f".{name}.part"
         try:
-            self._db.execute(SQL[statement], {"path": str(part)})
+            self._db.execute(statement, {"path": str(part)})
         except duckdb.Error:
             # Of a full disk, it is what fills it.
             part.unlink(missing_ok=True)
@@ -181,6 +190,10 @@ class _Scratch:
         put_in_place(part, self._folder / name)
         size = os.stat(self._folder / name).st_size
         return ArchivedFile(name=name, size=size, sha256=digest)
+
+
+def _segment(table: str) -> str:
+    return f"segment_{table}"
 
 
 def _chunks(store: Store, after: int, head: int, most: int) -> Iterator[list[StoredRow]]:
