@@ -44,6 +44,11 @@ reference: $(STAMP) ## write the reference pages of docs/ from the code
 bench: $(STAMP) ## measure beside the peers, in one run (SIZE=medium for 1 M events, SIZE=full for 10 M)
 	$(BIN)/python -m scripts.bench $(if $(SIZE),--size $(SIZE)) $(if $(JSON),--json $(JSON))
 
+.PHONY: growth
+growth: $(STAMP) ## measure what grows with the log, and draw it (SIZE=full: up to 10 M events)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group plot
+	$(BIN)/python -m scripts.bench.growth $(if $(SIZE),--size $(SIZE)) --output growth
+
 .PHONY: clean
 clean: ## remove the virtual environment, caches and demo files
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo

@@ -2,7 +2,7 @@
 
     python -m scripts.bench.growth [--size full] [--upto EVENTS] [--output DIRECTORY]
 
-Writes growth.json and growth.svg, and prints what a day of 100 M events would need.
+Writes growth.json and growth.png, and prints what a day of 100 M events would need.
 """
 
 import argparse
@@ -153,27 +153,22 @@ def day(points: list[Point]) -> dict[str, str]:
     }
 
 
-def pictures(points: list[Point]) -> str:
-    """Return the curves as SVG."""
-    x = [float(point.events) for point in points]
+def draw(points: list[Point], file: Path) -> None:
+    """Draw the curves."""
 
     def line(name: str, scale: float = 1.0) -> list[float]:
         return [getattr(point, name) * scale for point in points]
 
-    return chart.svg(
-        [
-            chart.panel("append, events/s", x, {"commits of 64": line("append_rate")}),
-            chart.panel("projection, events/s", x, {"all read models": line("projection_rate")}),
-            chart.panel("batch of 1,000 events, ms", x, {"p50": line("batch_ms")}),
-            chart.panel("list_runs by agent, ms", x, {"p95": line("list_ms")}),
-            chart.panel("usage totals by day, ms", x, {"p95": line("totals_ms")}),
-            chart.panel(
-                "files, MB",
-                x,
-                {"log": line("log_bytes", 1e-6), "read models": line("read_models_bytes", 1e-6)},
-            ),
-        ]
+    files = {"log": line("log_bytes", 1e-6), "read models": line("read_models_bytes", 1e-6)}
+    panels = (
+        chart.Panel("append, events/s", {"commits of 64": line("append_rate")}),
+        chart.Panel("projection, events/s", {"all read models": line("projection_rate")}),
+        chart.Panel("batch of 1,000 events, ms", {"p50": line("batch_ms")}),
+        chart.Panel("list_runs by agent, ms", {"p95": line("list_ms")}),
+        chart.Panel("usage totals by day, ms", {"p95": line("totals_ms")}),
+        chart.Panel("files, MB", files),
     )
+    chart.draw([float(point.events) for point in points], panels, file)
 
 
 def main() -> None:
@@ -202,7 +197,7 @@ def main() -> None:
     text = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
     given.output.mkdir(parents=True, exist_ok=True)
     (given.output / "growth.json").write_text(text, encoding="utf-8")
-    (given.output / "growth.svg").write_text(pictures(points), encoding="utf-8")
+    draw(points, given.output / "growth.png")
     print(json.dumps({k: v for k, v in whole.items() if k[0] in "wa"}, indent=2))
 
 
