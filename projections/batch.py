@@ -163,7 +163,7 @@ def _before(db: Any, source: str, table: EventTable) -> None:
 def _checked(db: Any, source: str, table: EventTable) -> None:
     try:
         _fill(db, source, table, SQL["typed"], {"topic": table.topic, "shape": table.shape})
-        sound = _sound(db, table)
+        sound = _sound(db, source, table)
     except (duckdb.DataError, duckdb.InvalidInputException):
         sound = False
     if not sound:
@@ -171,14 +171,19 @@ def _checked(db: Any, source: str, table: EventTable) -> None:
         _fill(db, source, table, rows, parameters)
 
 
-def _sound(db: Any, table: EventTable) -> bool:
+def _sound(db: Any, source: str, table: EventTable) -> bool:
     pieces = {
         "required": _sum("have", table.required),
         "all": _sum("have", table.facts),
+        "source": source,
         "table": quoted(table.name),
     }
-    numbers = {"revision": table.revision, "required": len(table.required)}
-    ((sound,),) = db.execute(fill(SQL["sound"], **pieces), numbers).fetchall()
+    values = {
+        "topic": table.topic,
+        "revision": table.revision,
+        "required": len(table.required),
+    }
+    ((sound,),) = db.execute(fill(SQL["sound"], **pieces), values).fetchall()
     return bool(sound)
 
 

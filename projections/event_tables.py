@@ -67,7 +67,7 @@ def table_name(topic: str) -> str:
 
 def _table(event: type[Event]) -> EventTable:
     fields = {n: f for n, f in event.model_fields.items() if n not in event.contents}
-    shape = {"revision": "INTEGER", "keys": "INTEGER", **_shape_of(fields)}
+    shape = {"revision": "INTEGER", **_shape_of(fields)}
     return EventTable(
         name=table_name(event.topic),
         topic=event.topic,

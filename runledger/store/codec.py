@@ -17,13 +17,8 @@ _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @cache
-def _head(cls: type[Event], keys: int) -> bytes:
-    return f'{{"revision":{cls.revision},"keys":{keys},'.encode()
-
-
-def _keys(event: Event) -> int:
-    """Return how many keys the facts have, `revision` and `keys` among them."""
-    return 2 - len(event.contents) + sum(value is not None for value in event.__dict__.values())
+def _marker(cls: type[Event]) -> bytes:
+    return f'{{"revision":{cls.revision},'.encode()
 
 
 def encode(event: Event) -> EncodedEvent:
@@ -40,7 +35,7 @@ def encode(event: Event) -> EncodedEvent:
         contents = apart and serializer.to_json(event, exclude_none=True, include=apart)
     except PydanticSerializationError as e:
         raise InvalidArgument(f"{cls.topic}: cannot be stored as JSON: {e}") from e
-    return EncodedEvent(cls.topic, _head(cls, _keys(event)) + facts[1:], contents)
+    return EncodedEvent(cls.topic, _marker(cls) + facts[1:], contents)
 
 
 def decode(stream: str, version: int, topic: str, facts: bytes, contents: bytes | None) -> Event:
@@ -54,7 +49,6 @@ def decode(stream: str, version: int, topic: str, facts: bytes, contents: bytes 
         raise UndecodableEvent(stream, version, topic, "no such topic in the catalogue")
     try:
         fields: dict[str, Any] = json.loads(facts)
-        _check_keys(fields)
         revision = fields.pop("revision")
         if revision > cls.revision:
             raise UndecodableEvent(
@@ -72,14 +66,6 @@ def decode(stream: str, version: int, topic: str, facts: bytes, contents: bytes 
         raise UndecodableEvent(stream, version, topic, describe(e)) from e
     except _DAMAGE as e:
         raise UndecodableEvent(stream, version, topic, f"damaged: {e!r}") from e
-
-
-def _check_keys(fields: dict[str, Any]) -> None:
-    """Refuse facts that say that they have more or fewer keys; who wrote them need not say it."""
-    found = len(fields)
-    expected = fields.pop("keys", None)
-    if expected not in (None, found):
-        raise ValueError(f"expected {expected!r} keys, found {found}")
 
 
 def _contents(cls: type[Event], stored: bytes | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tests.projections.histories import History
 
 Row = tuple[int, str, int, str, bytes]
 
-_SPOILERS = {
+SPOILERS = {
     "not JSON": lambda row: (*row[:4], row[4][:-1]),
     "not UTF-8": lambda row: (*row[:4], b"\xff\xfe" + row[4]),
     "no object": lambda row: (*row[:4], b"[1]"),
@@ -89,12 +89,12 @@ class Spoiled:
 def spoiled(history: History, faults: dict[int, str]) -> Spoiled:
     """Spoil the events at some positions."""
     rows = tuple(history.rows)
-    bad = tuple(_SPOILERS[faults[row[0]]](row) if row[0] in faults else row for row in rows)
+    bad = tuple(SPOILERS[faults[row[0]]](row) if row[0] in faults else row for row in rows)
     return Spoiled(Log(rows), Log(bad), frozenset(faults))
 
 
 def faults(history: History) -> st.SearchStrategy[dict[int, str]]:
     """Return a strategy of faults at positions of a history."""
     return st.dictionaries(
-        st.integers(1, history.head), st.sampled_from(sorted(_SPOILERS)), min_size=1, max_size=4
+        st.integers(1, history.head), st.sampled_from(sorted(SPOILERS)), min_size=1, max_size=4
     )
