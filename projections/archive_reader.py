@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 
 from projections.archive import SQL, Archive, ArchivedFile, Segment
-from projections.batch import columns_digest
+from projections.loader import columns_digest
 
 
 class _Files:
@@ -30,7 +30,7 @@ class _Files:
 
 
 class ArchivedEvents:
-    """Events of some segments with after < position <= upto; see batch.ArchivedEvents."""
+    """Events of some segments with after < position <= upto; see loader.ArchivedEvents."""
 
     def __init__(self, files: _Files, segments: Sequence[Segment], after: int, upto: int) -> None:
         self._files = files

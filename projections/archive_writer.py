@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
-from projections import batch
+from projections import loader
 from projections.archive import (
     SEGMENT_EVENTS,
     SQL,
@@ -107,14 +107,14 @@ class _Scratch:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._loaded = batch.NOTHING
+        self._loaded = loader.NOTHING
         self._db: Any = duckdb.connect()
 
     def __enter__(self) -> "_Scratch":
         self._db.execute(SQL["spill"], {"folder": str(self._folder / ".spill.part")})
         self._db.execute(SQL["memory"], {"limit": MEMORY_LIMIT})
         self._db.execute(SQL["quiet"])
-        batch.prepare(self._db)
+        loader.prepare(self._db)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,7 +134,7 @@ class _Scratch:
             after=after,
             last=last.position,
             events=events,
-            shape=batch.columns_digest(),
+            shape=loader.columns_digest(),
             last_event=_digest(last),
             columns=self._write(
                 fill(SQL["write_columns"], columns=self._columns()), f"events-{span}"
@@ -153,8 +153,8 @@ class _Scratch:
             contents=arrow.optional_binary(contents),
         )
         self._db.register("log_chunk", columns)
-        self._loaded = batch.load(
-            self._db, batch.LoggedEvents("log_chunk", len(chunk)), self._loaded
+        self._loaded = loader.load(
+            self._db, loader.LoggedEvents("log_chunk", len(chunk)), self._loaded
         )
         if begin:
             self._begin()

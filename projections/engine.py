@@ -6,9 +6,10 @@ from typing import Any, Final
 import duckdb
 
 from projections import parking
-from projections.batch import DERIVED, Batch, Loaded
+from projections.batch import DERIVED, Batch
 from projections.feed import Feed, Span
 from projections.generation import Generation
+from projections.loader import Loaded
 from runledger.errors import ProjectionFailed
 from runledger.events import CATALOGUE, RunDeleted
 from runledger.sql_file import Statement

@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
 from typing import Any, Final, NamedTuple
 
-from projections import batch
+from projections import loader
 from projections.archive import SEGMENT_EVENTS
 from projections.archive_reader import ArchiveReader
 from runledger.sql_file import render
@@ -28,14 +28,14 @@ class Span(NamedTuple):
 class Taken(NamedTuple):
     """What the event tables hold, and of what they were filled."""
 
-    source: batch.Source
-    loaded: batch.Loaded
+    source: loader.Source
+    loaded: loader.Loaded
 
 
 class _Read(NamedTuple):
     """Where events were read to, None where there are none, and the span after them."""
 
-    source: batch.Source | None
+    source: loader.Source | None
     beyond: Span | None
 
 
@@ -56,10 +56,10 @@ class Feed:
         self._loading = ThreadPoolExecutor(1, thread_name_prefix="runledger-load")
         self._read_ahead: tuple[Span, Future[_Read]] | None = None
         self._load_ahead: tuple[Span, Future[Taken | None]] | None = None
-        self._loaded = batch.NOTHING
+        self._loaded = loader.NOTHING
         # An archive's segments were cut to size when they were written.
         self._affordable = SEGMENT_EVENTS if isinstance(reader, ArchiveReader) else FIRST_EVENTS
-        batch.prepare(self._db)
+        loader.prepare(self._db)
 
     def take(self, span: Span) -> Taken | None:
         """Load a batch, which may have less than the limit; None where there are no events."""
@@ -101,25 +101,25 @@ class Feed:
             return None
         if ahead and beyond is not None:
             self._read_ahead = beyond, self._reading.submit(self._read, beyond)
-        self._loaded = batch.load(self._db, source, self._loaded)
+        self._loaded = loader.load(self._db, source, self._loaded)
         return Taken(source, self._loaded)
 
     def _read(self, span: Span) -> _Read:
         events = self._reader.read(span.after, span.upto, min(span.limit, self._affordable))
-        if events is None or isinstance(events, batch.ArchivedEvents):
+        if events is None or isinstance(events, loader.ArchivedEvents):
             return _Read(events, None)
         # Into a table, as some readers give a stream, which can be read once. By DuckDB, as Python
         # would keep its lock, and the fold waiting, while it waits for the server.
         db, table = self._reading_db, next(self._raw)
         db.register("log_batch", events)
         try:
-            db.execute(render(batch.SQL["read"], table=table))
+            db.execute(render(loader.SQL["read"], table=table))
         finally:
             # A stream must not outlive the connection that it reads from.
             db.unregister("log_batch")
-        ((count, last, size),) = db.execute(render(batch.SQL["size"], table=table)).fetchall()
+        ((count, last, size),) = db.execute(render(loader.SQL["size"], table=table)).fetchall()
         if not count:
             return _Read(None, None)
         self._affordable = max(1, min(2 * self._affordable, BATCH_BYTES * count // max(1, size)))
         beyond = span._replace(after=last) if last < span.upto else None
-        return _Read(batch.LoggedEvents(f"feed.main.{table}", count), beyond)
+        return _Read(loader.LoggedEvents(f"feed.main.{table}", count), beyond)

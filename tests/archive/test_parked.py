@@ -12,9 +12,9 @@ from hypothesis import Phase, find, settings
 from typer.testing import CliRunner
 
 from projections import parking
-from projections.batch import FEW
 from projections.engine import Engine
 from projections.generation import Generation
+from projections.loader import FEW
 from projections.read_models import ReadModel, discover
 from runledger import RunLedger, upcasters
 from runledger.cli.main import app

@@ -1,0 +1,211 @@
+"""The loader: fills the event tables from a batch of the log, or of its archive."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from hashlib import sha256
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+
+import duckdb
+
+from projections.event_tables import STRANGE, EventTable, event_tables
+from projections.read_models import ROOT
+from runledger.errors import LedgerError
+from runledger.events import CATALOGUE
+from runledger.sql_file import fill, quoted, render, statements
+from runledger.store.codec import today
+
+SQL: Final = statements(ROOT / "batch.sql")
+
+
+class Loaded(NamedTuple):
+    """What the event tables hold; Python must see `unread` of the events."""
+
+    events: int
+    last: int
+    unread: int
+    topics: frozenset[str]
+
+
+NOTHING: Final = Loaded(0, 0, 0, frozenset(CATALOGUE))
+"""Before the first batch, which makes the tables of all topics that it does not have."""
+_FillTable = Callable[[Any, str, EventTable], None]
+"""Fills an event table from what SQL calls that."""
+_COLUMNS: Final = frozenset({"typed", "sound", "typed_one_by_one", "typed_few", "has", "have"})
+FEW: Final = 1_000
+"""Events that Python looks at one by one."""
+
+
+@runtime_checkable
+class ArchivedEvents(Protocol):
+    """Events that lie in files; see projections.archive_reader."""
+
+    typed: bool
+    """Whether they have the columns of today's event tables already."""
+
+    def name(self, db: Any) -> None:
+        """Make them readable as `log_batch`."""
+
+    def unread(self, db: Any) -> None:
+        """Make the temporary table `unread`."""
+
+
+class LoggedEvents(NamedTuple):
+    """Events as the log has them, in a table, by name as SQL writes it."""
+
+    table: str
+    events: int
+
+
+Source = LoggedEvents | ArchivedEvents
+"""Of what event tables are filled."""
+
+
+@cache
+def columns_digest() -> str:
+    """Return the SHA-256 of how facts become columns: while it is the same, so are the columns."""
+    made = [sql for name, sql in SQL.items() if name in _COLUMNS]
+    return sha256(repr((list(event_tables().values()), made)).encode()).hexdigest()
+
+
+def prepare(db: Any) -> None:
+    """Make the place of the event tables; for the connection that loads them."""
+    db.execute(SQL["feed"])
+
+
+def load(db: Any, source: Source, before: Loaded) -> Loaded:
+    """Fill the event tables; `before` is what they held."""
+    if isinstance(source, ArchivedEvents):
+        source.name(db)
+        return _load_many(db, "log_batch", _before if source.typed else _checked, before)
+    if source.events > FEW:
+        return _load_many(db, source.table, _checked, before)
+    return _load_few(db, source.table, before)
+
+
+def _load_few(db: Any, source: str, before: Loaded) -> Loaded:
+    # To plan the SQL that notices what is not in today's shape takes longer than Python needs to
+    # look at so few, and longer than all else that is done with them.
+    events = db.execute(fill(SQL["few"], source=source)).fetchall()
+    doubts = [position for position, *event in events if not _of_today(*event)]
+    topics = frozenset(topic for _, _, _, topic, _ in events)
+
+    def few(db: Any, source: str, table: EventTable) -> None:
+        parameters = {"topic": table.topic, "shape": table.shape, "doubts": doubts}
+        _fill(db, source, table, SQL["typed_few"], parameters)
+
+    _fill_all(db, source, topics, before, few)
+    return Loaded(len(events), max((event[0] for event in events), default=0), len(doubts), topics)
+
+
+def _load_many(db: Any, source: str, fill_table: _FillTable, before: Loaded) -> Loaded:
+    found = db.execute(fill(SQL["topics"], source=source)).fetchall()
+    topics = frozenset(topic for topic, *_ in found)
+    _fill_all(db, source, topics, before, fill_table)
+    ((unread,),) = db.execute(SQL["unread"]).fetchall()
+    last = max((last for *_, last in found), default=0)
+    return Loaded(sum(count for _, count, _ in found), last, unread, topics)
+
+
+def _of_today(stream: str, version: int, topic: str, facts: bytes) -> bool:
+    try:
+        return today(stream, version, topic, facts) == facts
+    except LedgerError:
+        return False
+
+
+def _fill_all(
+    db: Any, source: str, topics: frozenset[str], before: Loaded, fill_table: _FillTable
+) -> None:
+    tables = [table for topic, table in event_tables().items() if topic in topics]
+    for table in tables:
+        fill_table(db, source, table)
+    for topic in before.topics & CATALOGUE.keys() - topics:
+        _empty(db, event_tables()[topic])
+    parts = [(table.name, table.envelope) for table in tables]
+    if topics - CATALOGUE.keys():
+        head = render(SQL["filled"], table=STRANGE)
+        rows = fill(SQL["untyped"], source=source)
+        db.execute(f"{head} {rows}", {"topics": list(CATALOGUE)})
+        parts.append((STRANGE, ["position", "stream", "version", "topic", "doubtful", "facts"]))
+    unite(db, SQL["batch"], "feed.main", parts)
+
+
+def _fill(db: Any, source: str, table: EventTable, rows: str, parameters: dict[str, Any]) -> None:
+    head = render(SQL["filled"], table=table.name)
+    db.execute(f"{head} {fill(rows, source=source)}", parameters)
+
+
+def _before(db: Any, source: str, table: EventTable) -> None:
+    columns = _names(("position", "stream", "version", "topic", *table.facts, "doubtful"))
+    _fill(
+        db,
+        source,
+        table,
+        fill(SQL["typed_before"], columns=columns, source="{source}"),
+        {"topic": table.topic},
+    )
+
+
+def _checked(db: Any, source: str, table: EventTable) -> None:
+    try:
+        _fill(db, source, table, SQL["typed"], {"topic": table.topic, "shape": table.shape})
+        sound = _sound(db, source, table)
+    except (duckdb.DataError, duckdb.InvalidInputException):
+        sound = False
+    if not sound:
+        rows, parameters = one_by_one(table)
+        _fill(db, source, table, rows, parameters)
+
+
+def _sound(db: Any, source: str, table: EventTable) -> bool:
+    pieces = {
+        "required": _sum("have", table.required),
+        "all": _sum("have", table.facts),
+        "source": source,
+        "table": quoted(table.name),
+    }
+    values = {
+        "topic": table.topic,
+        "revision": table.revision,
+        "required": len(table.required),
+    }
+    ((sound,),) = db.execute(fill(SQL["sound"], **pieces), values).fetchall()
+    return bool(sound)
+
+
+def one_by_one(table: EventTable) -> tuple[str, dict[str, Any]]:
+    """Return the SQL, and its parameters, that fills a table; it leaves the `source` open."""
+    optional = [fact for fact in table.facts if fact not in table.required]
+    pieces = {
+        "source": "{source}",
+        "required": _sum("has", table.required),
+        "optional": _sum("has", optional),
+    }
+    return fill(SQL["typed_one_by_one"], **pieces), {
+        "topic": table.topic,
+        "shape": table.shape,
+        "revision": table.revision,
+        "required": len(table.required),
+    }
+
+
+def _empty(db: Any, table: EventTable) -> None:
+    statement = f"{render(SQL['filled'], table=table.name)} {SQL['none']}"
+    db.execute(statement, {"shape": table.shape})
+
+
+def unite(db: Any, head: str, where: str, parts: Iterable[tuple[str, Sequence[str]]]) -> None:
+    """Make the relation of all events from tables at a place, and columns that others have too."""
+    pieces = [
+        fill(SQL["part"], columns=_names(columns), table=f"{where}.{quoted(name)}")
+        for name, columns in parts
+    ]
+    db.execute(" ".join((head, SQL["nothing"], *pieces)))
+
+
+def _sum(piece: str, facts: Iterable[str]) -> str:
+    return " + ".join(render(SQL[piece], fact=fact) for fact in facts)
+
+
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(map(quoted, columns))
