@@ -5,7 +5,6 @@ name it is a group) and imports nothing but typer and runledger.cli at its top: 
 loaded for `--help`, and but one for a command. What a command needs, it imports when it runs.
 """
 
-import atexit
 import gc
 from collections import UserDict
 from collections.abc import Sequence
@@ -136,10 +135,8 @@ def settings(
 
 def main() -> None:
     """Run the command line; the entry point of the `runledger` script."""
-    # What a command imports stays; to look for garbage in it at the usual pace takes 20 ms, and at
-    # exit another 10.
+    # What a command imports stays; to look for garbage in it at the usual pace takes 20 ms.
     gc.set_threshold(50_000)
-    atexit.register(gc.freeze)
     app()
 
 

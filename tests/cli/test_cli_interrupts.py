@@ -81,6 +81,18 @@ def test_an_import_keeps_what_went_in(runledger: Command, tmp_path: Path) -> Non
     assert report["recorded"] > 0
 
 
+def test_an_import_that_is_not_interrupted_says_nothing_but_its_report(tmp_path: Path) -> None:
+    file = tmp_path / "r.json"
+    simulations = [{**SIMULATION, "id": str(uuid.uuid4())} for _ in range(200)]
+    file.write_text(json.dumps({"info": INFO, "simulations": simulations}))
+    process = _started(tmp_path, "import", "tau2", str(file))
+    report, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "200 runs recorded" in report
+    # Nor do the libraries, of what is left when the process ends.
+    assert said == ""
+
+
 def test_a_replay_that_is_interrupted_goes_on_where_it_was(
     runledger: Command, tmp_path: Path
 ) -> None:
