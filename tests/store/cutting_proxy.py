@@ -9,6 +9,8 @@ from typing import Literal, NamedTuple
 
 # ReadyForQuery, idle: the transaction is over, and this is the end of the answer.
 _END_OF_ANSWER = b"Z\x00\x00\x00\x05I"
+# Terminate: no exchange. It may come late, from a connection that was closed before the cut.
+_GOODBYE = b"X\x00\x00\x00\x04"
 
 Moment = Literal["before the request", "before the answer"]
 
@@ -58,7 +60,7 @@ class CuttingProxy:
                     request = client.recv(1 << 20)
                     if not request:
                         return
-                    if self._cuts and self._cuts[0].of in request:
+                    if self._cuts and request != _GOODBYE and self._cuts[0].of in request:
                         self._cut(server, request)
                         return
                     server.sendall(request)
