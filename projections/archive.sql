@@ -1,5 +1,5 @@
 -- begin: begin a segment's events of a topic, their facts as columns. Not all in one table of all
--- columns, which takes ten times as long to fill, and to sort by topic.
+-- columns, which takes twice as long to fill, and must then be sorted by topic.
 CREATE OR REPLACE TEMP TABLE {segment} AS SELECT * EXCLUDE (facts) FROM feed.main.{table} LIMIT 0;
 
 -- begin_strange: and those of topics that the catalogue does not know

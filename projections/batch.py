@@ -10,7 +10,7 @@ from projections.loader import SQL, ArchivedEvents, Loaded, Source, one_by_one, 
 from projections.read_models import ROOT
 from runledger.errors import LedgerError
 from runledger.events import CATALOGUE, RunDeleted
-from runledger.sql_file import fill, parse, render
+from runledger.sql_file import parse, render
 from runledger.store import arrow
 from runledger.store.codec import today
 
@@ -117,9 +117,9 @@ class Batch:
         )
         for name in set(topic):
             table = event_tables()[name]
-            rows, parameters = one_by_one(table)
+            rows, parameters = one_by_one(table, "log_batch")
             head = render(SQL["filled_apart"], table=_reshaped(table))
-            db.execute(f"{head} {fill(rows, source='log_batch')}", parameters)
+            db.execute(f"{head} {rows}", parameters)
             found = db.execute(render(SQL["misfits"], table=_reshaped(table))).fetchall()
             poison.update(dict.fromkeys((misfit for (misfit,) in found), _MISFIT))
         db.unregister("log_batch")

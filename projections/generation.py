@@ -29,7 +29,7 @@ MEMORY_LIMIT: Final = "640MiB"
 
 CHECKPOINT_THRESHOLD: Final = "128MiB"
 """Of the write-ahead log. A checkpoint writes row groups that are not full once more: with DuckDB's
-own 16 MiB they were half of the time of a long replay. To open a file that was left with as much
+own 16 MiB they took more of a long replay than the fold. To open a file that was left with as much
 takes a second."""
 
 _DAMAGE: Final = re.compile("not a valid DuckDB|[Cc]orrupt database|Could not read enough bytes")

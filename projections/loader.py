@@ -76,7 +76,7 @@ def load(db: Any, source: Source, before: Loaded) -> Loaded:
     """Fill the event tables; `before` is what they held."""
     if isinstance(source, ArchivedEvents):
         source.name(db)
-        return _load_many(db, "log_batch", _before if source.typed else _checked, before)
+        return _load_many(db, "log_batch", _as_archived if source.typed else _checked, before)
     if source.events > FEW:
         return _load_many(db, source.table, _checked, before)
     return _load_few(db, source.table, before)
@@ -91,7 +91,7 @@ def _load_few(db: Any, source: str, before: Loaded) -> Loaded:
 
     def few(db: Any, source: str, table: EventTable) -> None:
         parameters = {"topic": table.topic, "shape": table.shape, "doubts": doubts}
-        _fill(db, source, table, SQL["typed_few"], parameters)
+        _fill(db, table, fill(SQL["typed_few"], source=source), parameters)
 
     _fill_all(db, source, topics, before, few)
     return Loaded(len(events), max((event[0] for event in events), default=0), len(doubts), topics)
@@ -130,31 +130,25 @@ def _fill_all(
     unite(db, SQL["batch"], "feed.main", parts)
 
 
-def _fill(db: Any, source: str, table: EventTable, rows: str, parameters: dict[str, Any]) -> None:
-    head = render(SQL["filled"], table=table.name)
-    db.execute(f"{head} {fill(rows, source=source)}", parameters)
+def _fill(db: Any, table: EventTable, rows: str, parameters: dict[str, Any]) -> None:
+    db.execute(f"{render(SQL['filled'], table=table.name)} {rows}", parameters)
 
 
-def _before(db: Any, source: str, table: EventTable) -> None:
+def _as_archived(db: Any, source: str, table: EventTable) -> None:
     columns = _names(("position", "stream", "version", "topic", *table.facts, "doubtful"))
-    _fill(
-        db,
-        source,
-        table,
-        fill(SQL["typed_before"], columns=columns, source="{source}"),
-        {"topic": table.topic},
-    )
+    rows = fill(SQL["typed_before"], columns=columns, source=source)
+    _fill(db, table, rows, {"topic": table.topic})
 
 
 def _checked(db: Any, source: str, table: EventTable) -> None:
     try:
-        _fill(db, source, table, SQL["typed"], {"topic": table.topic, "shape": table.shape})
+        rows = fill(SQL["typed"], source=source)
+        _fill(db, table, rows, {"topic": table.topic, "shape": table.shape})
         sound = _sound(db, source, table)
     except (duckdb.DataError, duckdb.InvalidInputException):
         sound = False
     if not sound:
-        rows, parameters = one_by_one(table)
-        _fill(db, source, table, rows, parameters)
+        _fill(db, table, *one_by_one(table, source))
 
 
 def _sound(db: Any, source: str, table: EventTable) -> bool:
@@ -173,11 +167,12 @@ def _sound(db: Any, source: str, table: EventTable) -> bool:
     return bool(sound)
 
 
-def one_by_one(table: EventTable) -> tuple[str, dict[str, Any]]:
-    """Return the SQL, and its parameters, that fills a table; it leaves the `source` open."""
+def one_by_one(table: EventTable, source: str) -> tuple[str, dict[str, Any]]:
+    """Return the SQL of a table's rows, of events that may not be in today's shape, and what it is
+    given."""
     optional = [fact for fact in table.facts if fact not in table.required]
     pieces = {
-        "source": "{source}",
+        "source": source,
         "required": _sum("has", table.required),
         "optional": _sum("has", optional),
     }

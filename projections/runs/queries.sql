@@ -95,7 +95,7 @@ SELECT created_at, run_ns, created_position FROM runs;
 (created_at < $cursor_time OR (created_at = $cursor_time AND run_id < $cursor_id));
 
 -- longer: slower than the cursor; between equal durations, which are many, the place of the run in
--- the log decides, as numbers are compared in a fourth of the time that ids take
+-- the log decides, as to compare ids takes a third of the time of such a page of a million runs
 (run_ns > $cursor_ns OR (run_ns = $cursor_ns AND created_position > $cursor_position));
 
 -- shorter: faster than the cursor
