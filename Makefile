@@ -51,4 +51,4 @@ growth: $(STAMP) ## measure what grows with the log, and draw it (SIZE=full: up 
 
 .PHONY: clean
 clean: ## remove the virtual environment, caches and demo files
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo growth

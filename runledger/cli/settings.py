@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 STORE: Final = "sqlite:///runs.db"
 READ_MODELS: Final = "runs.duckdb"
-_NICE: Final = 19
-"""Of the operator's commands: they take what others leave of the processors."""
+_LOWEST: Final = 19
+"""The priority of the operator's commands: they take what others leave of the processors."""
 _T = TypeVar("_T")
 
 
@@ -109,7 +109,7 @@ def ask_operator(ctx: typer.Context, work: "Callable[[RunLedger], Awaitable[_T]]
         ) as ledger:
             return await work(ledger)
 
-    os.setpriority(os.PRIO_PROCESS, 0, max(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    os.setpriority(os.PRIO_PROCESS, 0, _LOWEST)
     # All of it goes on, or begins anew, after a kill.
     with _ended_by_interrupt():
         return asyncio.run(answer())

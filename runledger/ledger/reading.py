@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from projections.as_of import Moment
 from runledger.errors import InvalidArgument, NotFound
 from runledger.events import MessagesRecorded, StepRecorded, StepStarted
+from runledger.ids import check_id
 from runledger.ledger.base import LedgerBase
 from runledger.messages import Message
 from runledger.records import (
@@ -146,9 +147,7 @@ class ReadingLedger(LedgerBase):
         self, agent_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
     ) -> Agent:
         """Return a registered agent."""
-        found = await self.handler.agent(self._acting(actor), agent_id)
-        if as_of is None:
-            return found
+        check_id("agent", agent_id)
         known = await self._known_agent(self._organization(actor), agent_id, as_of)
         if known is None:
             raise NotFound("agent", agent_id)

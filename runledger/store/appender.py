@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Final
+from typing import Final, NamedTuple
 
 from runledger.errors import LedgerError, StoreError, StoreRefused, StoreUnavailable
 from runledger.store.protocol import Append, Store, Verdict
@@ -20,8 +20,9 @@ MAX_EVENTS: Final = 4_096
 Outcome = Verdict | LedgerError
 
 
-# Plain tuples: to make one of a class of its own takes as long as a commit's share of an event.
-_Request = tuple[Append, asyncio.Future[Verdict]]
+class _Request(NamedTuple):
+    append: Append
+    answer: asyncio.Future[Verdict]
 
 
 class Appender:
@@ -46,7 +47,7 @@ class Appender:
         with self._closing:
             if self._closed:
                 raise StoreUnavailable("the ledger is closed")
-            self._submitted.put((append, answer))
+            self._submitted.put(_Request(append, answer))
         return await answer
 
     def close(self) -> None:
@@ -72,20 +73,17 @@ class Appender:
         streams: set[str] = set()
         events = 0
         for place, request in enumerate(self._waiting):
-            size, free = 0, True
-            for write in request[0]:
-                size += len(write.events)
-                free = free and write.stream not in streams
+            touched = [write.stream for write in request.append]
+            size = sum([len(write.events) for write in request.append])
             if batch and events + size > MAX_EVENTS:
                 left += self._waiting[place:]
                 break
-            if free:
+            if streams.isdisjoint(touched):
                 batch.append(request)
                 events += size
             else:
                 left.append(request)
-            for write in request[0]:
-                streams.add(write.stream)
+            streams.update(touched)
         self._waiting = left
         return batch
 
@@ -99,7 +97,7 @@ class Appender:
 
     def _work(self) -> None:
         while batch := self._take():
-            _answer(batch, self._record([append for append, _ in batch]))
+            _answer(batch, self._record([request.append for request in batch]))
 
     def _record(self, appends: Sequence[Append]) -> Sequence[Outcome]:
         try:
@@ -118,8 +116,8 @@ class Appender:
 
 def _answer(batch: Sequence[_Request], outcomes: Sequence[Outcome]) -> None:
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Verdict], Outcome]]] = {}
-    for (_, answer), outcome in zip(batch, outcomes, strict=True):
-        by_loop.setdefault(answer.get_loop(), []).append((answer, outcome))
+    for request, outcome in zip(batch, outcomes, strict=True):
+        by_loop.setdefault(request.answer.get_loop(), []).append((request.answer, outcome))
     for loop, answers in by_loop.items():
         # A loop that was closed meanwhile has nobody waiting; it must not end this thread.
         with suppress(RuntimeError):

@@ -15,6 +15,8 @@ from scripts.bench.generate import generate
 from scripts.bench.row import Figure, Mark, Row
 
 PROGRAM = (sys.executable, "-c", "from runledger.cli.main import main; main()")
+LEDGERS: Final = (1_000, 10_000)
+"""Events of small ledgers: a hundred runs, and as many as a developer has after some weeks."""
 
 
 class Start(NamedTuple):
@@ -45,10 +47,6 @@ class Starts:
 def _processor_time() -> float:
     used = getrusage(RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-LEDGERS: Final = (1_000, 10_000)
-"""Events of small ledgers: a hundred runs, and as many as a developer has after some weeks."""
 
 
 def rows(bench: Bench) -> Iterator[Row]:

@@ -11,10 +11,9 @@ from scripts.bench.bench import Bench
 from scripts.bench.rounds import percentile
 from scripts.bench.row import Mark, Row
 
-OFFERED: Final = 1_000
 TICK: Final = 0.01
 RUN: Final = 10
-"""Events of a run, which is what a tick begins."""
+"""Events of a run, which is what a tick begins: a thousand a second."""
 _CALL: Final = {"tool_call_id": "call-1", "name": "search", "arguments": '{"query": "weather"}'}
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, get_args
@@ -12,7 +12,7 @@ from hypothesis import Phase, find, settings
 from typer.testing import CliRunner
 
 from projections import parking
-from projections.engine import Engine
+from projections.engine import BATCH_EVENTS, Engine
 from projections.generation import Generation
 from projections.loader import FEW
 from projections.read_models import ReadModel, discover
@@ -44,6 +44,20 @@ def _stored(facts: dict[str, Any]) -> bytes:
     return json.dumps(facts, separators=(",", ":")).encode()
 
 
+def _projected(
+    rows: Sequence[tuple],
+    models: Sequence[ReadModel] | None = None,
+    batch_events: int = BATCH_EVENTS,
+) -> tuple[list[parking.Parked], dict[str, int]]:
+    """Return what is parked of a log, and how many rows each table has."""
+    generation = Generation(":memory:", models)
+    Engine(generation, Log(tuple(rows)), batch_events=batch_events).catch_up(len(rows))
+    found = parking.parked(generation.cursor())
+    counted = generation.rows()
+    generation.close()
+    return found, counted
+
+
 # The first example is a simple one already.
 _UNSHRUNK = settings(phases=[Phase.generate])
 
@@ -63,10 +77,7 @@ def test_an_event_without_a_fact_that_all_have_is_never_taken_as_it_is(topic: st
         _row(number, f"s{number}", topic, {k: v for k, v in facts.items() if k != name})
         for number, name in enumerate(names, 1)
     ]
-    generation = Generation(":memory:")
-    Engine(generation, Log(tuple(rows))).catch_up(len(rows))
-    parked = {row.stream for row in parking.parked(generation.cursor())}
-    generation.close()
+    parked = {row.stream for row in _projected(rows)[0]}
     # A fact with a default is filled in by the event's model, as for every reader of the log.
     defaults = {n for n, field in event.model_fields.items() if not field.is_required()}
     expected = {f"s{number}" for number, name in enumerate(names, 1) if name not in defaults}
@@ -101,12 +112,8 @@ def step(**facts: Any) -> dict[str, Any]:
     ],
 )
 def test_a_value_that_is_none_is_never_counted(facts: dict[str, Any], words: str) -> None:
-    rows = (_row(1, "run-1", "run.step_recorded", step(**facts)),)
-    generation = Generation(":memory:")
-    Engine(generation, Log(rows)).catch_up(1)
-    found = parking.parked(generation.cursor())
-    assert generation.rows()["steps"] == 0
-    generation.close()
+    found, counted = _projected([_row(1, "run-1", "run.step_recorded", step(**facts))])
+    assert counted["steps"] == 0
     assert words in found[0].reason
 
 
@@ -137,11 +144,7 @@ def test_an_event_that_a_read_model_refuses_is_found_among_many(
 ) -> None:
     agents = ("bad" if n in bad else "good" for n in range(1, events + 1))
     rows = tuple(created(n, n, agent_id=agent) for n, agent in enumerate(agents, 1))
-    generation = Generation(":memory:", [*discover(), strict(0)])
-    Engine(generation, Log(rows), batch_events=batch_events).catch_up(events)
-    found = parking.parked(generation.cursor())
-    counted = generation.rows()
-    generation.close()
+    found, counted = _projected(rows, [*discover(), strict(0)], batch_events)
     assert [row.position for row in found] == sorted(bad)
     assert "strict/apply.sql: fill: Invalid Input Error: bad agent" in found[0].reason
     assert counted["strict"] == counted["runs"] == events - len(bad)
@@ -152,14 +155,10 @@ def test_a_time_that_no_column_takes_parks_its_run_alone(events: int) -> None:
     rows = [created(n, n) for n in range(1, events + 1)]
     facts = rows[149][4].replace(b"2026-01-01T00:00:00Z", b"0001-01-01T00:00:00Z")
     rows[149] = (*rows[149][:4], facts)
-    generation = Generation(":memory:")
-    Engine(generation, Log(tuple(rows))).catch_up(events)
-    found = parking.parked(generation.cursor())
-    counted = generation.rows()["runs"]
-    generation.close()
+    found, counted = _projected(rows)
     assert [row.position for row in found] == [150]
     assert "occurred_at: Input should be greater than or equal to 1900" in found[0].reason
-    assert counted == events - 1
+    assert counted["runs"] == events - 1
 
 
 @pytest.mark.parametrize("spoiler", sorted(spoiling.SPOILERS))
@@ -167,13 +166,9 @@ def test_among_many_events_the_spoiled_one_is_parked_alone(spoiler: str) -> None
     events = FEW + 200
     rows = [created(n, n) for n in range(1, events + 1)]
     rows[149] = spoiling.SPOILERS[spoiler](rows[149])
-    generation = Generation(":memory:")
-    Engine(generation, Log(tuple(rows))).catch_up(events)
-    found = parking.parked(generation.cursor())
-    runs = generation.rows()["runs"]
-    generation.close()
+    found, counted = _projected(rows)
     assert [row.position for row in found] == [150]
-    assert runs == events - 1
+    assert counted["runs"] == events - 1
 
 
 def test_a_refused_run_is_retried_by_mended_sql() -> None:
