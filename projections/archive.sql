@@ -38,38 +38,22 @@ SET memory_limit = $limit;
 -- quiet: no bar of DuckDB's own is drawn
 SET enable_progress_bar = FALSE;
 
--- columns_of: the files of the batch
-SET VARIABLE archive_columns = $files;
+-- part: what files hold of some events
+(FROM read_parquet([{files}]) WHERE position > {after} AND position <= {upto})
 
--- raw_of: and those beside them
-SET VARIABLE archive_raw = $files;
+-- columns: events as the archive has them, as columns
+(SELECT *, NULL::BLOB AS facts FROM {part})
 
--- after: where the batch begins
-SET VARIABLE archive_after = $position;
-
--- upto: and where it ends
-SET VARIABLE archive_upto = $position;
-
--- typed: the batch is what the archive holds as columns
-CREATE OR REPLACE TEMP VIEW log_batch AS
-SELECT *, NULL::BLOB AS facts FROM read_parquet(getvariable('archive_columns'))
-WHERE position > getvariable('archive_after') AND position <= getvariable('archive_upto');
-
--- raw: what another version made columns of is read from the facts
-CREATE OR REPLACE TEMP VIEW log_batch AS
-SELECT c.position, c.stream, c.version, c.topic, r.facts
-FROM read_parquet(getvariable('archive_columns'), union_by_name = TRUE) c
-JOIN read_parquet(getvariable('archive_raw')) r ON r.position = c.position
-WHERE c.position > getvariable('archive_after') AND c.position <= getvariable('archive_upto')
-    AND r.position > getvariable('archive_after') AND r.position <= getvariable('archive_upto');
+-- facts: what another version made columns of, as the log has it
+(SELECT c.position, c.stream, c.version, c.topic, r.facts
+FROM {columns} c JOIN {raw} r ON r.position = c.position)
 
 -- unread: what Python must see, with its facts
 CREATE OR REPLACE TEMP TABLE unread AS
 SELECT b.position, b.stream, b.version, b.topic, r.facts
 FROM feed.main.batch b ANTI JOIN left_out l ON l.position = b.position
-JOIN read_parquet(getvariable('archive_raw')) r ON r.position = b.position
-WHERE b.doubtful
-    AND r.position > getvariable('archive_after') AND r.position <= getvariable('archive_upto');
+JOIN {part} r ON r.position = b.position
+WHERE b.doubtful;
 
 -- cut: where a batch of so many events ends
 SELECT max(position) FROM (

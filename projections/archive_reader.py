@@ -1,12 +1,16 @@
 """Reads an archive as a log: batches of events whose facts are columns already."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 
 from projections.archive import SQL, Archive, ArchivedFile, Segment
 from projections.loader import columns_digest
+from runledger.sql_file import fill, literal
+
+FACTS_EVENTS: Final = 100_000
+"""Of a batch whose facts must be parsed, at most: they are put into a table."""
 
 
 class _Files:
@@ -22,43 +26,44 @@ class _Files:
             if file.name not in self._checked:
                 self._archive.check(file)
                 self._checked.add(file.name)
-        return self.paths(*files)
-
-    def paths(self, *files: ArchivedFile) -> list[str]:
-        """Return the paths, unchecked."""
         return [str(self._archive.folder / file.name) for file in files]
 
 
-class ArchivedEvents:
-    """Events of some segments with after < position <= upto; see loader.ArchivedEvents."""
+class _Part:
+    """The events of some segments with after < position <= upto."""
 
     def __init__(self, files: _Files, segments: Sequence[Segment], after: int, upto: int) -> None:
         self._files = files
-        self._columns = [segment.columns for segment in segments]
-        self._raw = [segment.raw for segment in segments]
-        self.typed = {segment.shape for segment in segments} == {columns_digest()}
-        self._after = after
-        self._upto = upto
+        self._segments = segments
+        self._span = {"after": str(after), "upto": str(upto)}
 
-    def name(self, db: Any) -> None:
-        """Make them readable as `log_batch`."""
-        self._choose(db)
-        if not self.typed:
-            self._files.check(*self._raw)
-        db.execute(SQL["typed" if self.typed else "raw"])
+    def _columns(self) -> str:
+        files = self._files.check(*(segment.columns for segment in self._segments))
+        return fill(SQL["part"], files=_list(files), **self._span)
+
+    def _raw(self) -> str:
+        files = self._files.check(*(segment.raw for segment in self._segments))
+        return fill(SQL["part"], files=_list(files), **self._span)
+
+
+class ArchivedEvents(_Part):
+    """Events with the columns of today's event tables; see loader.ArchivedEvents."""
+
+    def columns(self) -> str:
+        """Return the SQL of the events."""
+        return fill(SQL["columns"], part=self._columns())
 
     def unread(self, db: Any) -> None:
         """Make the temporary table `unread`."""
-        self._choose(db)
-        self._files.check(*self._raw)
-        db.execute(SQL["unread"])
+        db.execute(fill(SQL["unread"], part=self._raw()))
 
-    def _choose(self, db: Any) -> None:
-        """Say which files and positions are meant; every connection has its own variables."""
-        db.execute(SQL["columns_of"], {"files": self._files.check(*self._columns)})
-        db.execute(SQL["raw_of"], {"files": self._files.paths(*self._raw)})
-        db.execute(SQL["after"], {"position": self._after})
-        db.execute(SQL["upto"], {"position": self._upto})
+
+class ArchivedFacts(_Part):
+    """Events whose columns were made by another version: the facts are to be parsed."""
+
+    def facts(self) -> str:
+        """Return the SQL of the events, as the log has them."""
+        return fill(SQL["facts"], columns=self._columns(), raw=self._raw())
 
 
 class ArchiveReader:
@@ -69,27 +74,31 @@ class ArchiveReader:
         self._files = _Files(archive)
         self._db = duckdb.connect()
 
-    def read(self, after: int, upto: int, limit: int) -> ArchivedEvents | None:
+    def read(self, after: int, upto: int, limit: int) -> ArchivedEvents | ArchivedFacts | None:
         """Return the events with after < position <= upto, `limit` at most, or None if none are.
 
         A batch is whole segments where they fit, else a part of one.
         """
         chosen: list[Segment] = []
-        events, end = 0, after
+        typed, events, end = True, 0, after
         for segment in self._segments:
             if segment.last <= after or segment.after >= upto:
                 continue
-            if after <= segment.after and segment.last <= upto and events + segment.events <= limit:
+            kind = segment.shape == columns_digest()
+            if chosen and kind != typed:
+                break
+            typed, most = kind, limit if kind else min(limit, FACTS_EVENTS)
+            if after <= segment.after and segment.last <= upto and events + segment.events <= most:
                 chosen.append(segment)
                 events, end = events + segment.events, segment.last
             elif chosen:
                 break
-            elif (cut := self._cut(segment, after, upto, limit)) is not None:
+            elif (cut := self._cut(segment, after, upto, most)) is not None:
                 chosen, end = [segment], cut
                 break
         if not chosen:
             return None
-        return ArchivedEvents(self._files, chosen, after, end)
+        return (ArchivedEvents if typed else ArchivedFacts)(self._files, chosen, after, end)
 
     def _cut(self, segment: Segment, after: int, upto: int, limit: int) -> int | None:
         columns = self._files.check(segment.columns)
@@ -100,3 +109,7 @@ class ArchiveReader:
     def close(self) -> None:
         """Let go of the files."""
         self._db.close()
+
+
+def _list(paths: Sequence[str]) -> str:
+    return ", ".join(map(literal, paths))

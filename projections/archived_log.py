@@ -5,13 +5,13 @@ from pathlib import Path
 from projections.archive import Archive
 from projections.archive_reader import ArchiveReader
 from projections.archive_writer import expect_same_log
-from projections.replay import Source
+from projections.log_source import LogSource
 
 
-def archived_log(folder: str | Path) -> Source:
+def archived_log(folder: str | Path) -> LogSource:
     """Return the log in `folder`; raises ArchiveError or ArchiveDamaged where it cannot be read."""
     archive = Archive(folder)
-    return Source(
+    return LogSource(
         name=f"archive {archive.folder}",
         reader=lambda: ArchiveReader(archive),
         head=archive.head,

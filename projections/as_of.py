@@ -112,7 +112,8 @@ class AsOf:
         with self._unless_there(file) as unfinished:
             if unfinished is not None:
                 self._begin(unfinished, position, models, digest)
-                with closing(Generation(unfinished, models)) as generation:
+                bulk = self._archive is not None
+                with closing(Generation(unfinished, models, bulk=bulk)) as generation:
                     self._project_archived(generation, position)
                     with closing(self._store.log_reader()) as reader:
                         Engine(generation, reader).catch_up(position)

@@ -5,7 +5,7 @@ ATTACH IF NOT EXISTS ':memory:' AS feed;
 SET search_path = 'main,feed.main';
 
 -- read: keep a batch as it comes
-CREATE OR REPLACE TABLE feed.main.{table} AS FROM log_batch;
+CREATE OR REPLACE TABLE feed.main.{table} AS FROM {source};
 
 -- size: how much came
 SELECT count(*), max(position), sum(octet_length(facts)) FROM feed.main.{table};
@@ -64,8 +64,19 @@ FROM {source} WHERE topic = $topic;
 -- have: how many events have it
 count({fact});
 
--- typed_before: the batch has the columns already
-SELECT {columns}, facts FROM {source} WHERE topic = $topic;
+-- viewed: what has the columns already is read where it lies, and only what is asked for
+CREATE OR REPLACE VIEW feed.main.{table} AS
+SELECT {columns}, facts FROM {source} WHERE topic = {topic};
+
+-- kinds: what lies where event tables are filled
+SELECT table_name, FALSE FROM duckdb_tables() WHERE database_name = 'feed'
+UNION ALL SELECT view_name, TRUE FROM duckdb_views() WHERE database_name = 'feed' AND NOT internal;
+
+-- drop_view: make room for a table
+DROP VIEW feed.main.{name};
+
+-- drop_table: or for a view
+DROP TABLE feed.main.{name};
 
 -- untyped: events of topics that the catalogue does not know
 SELECT position, stream, version, topic, TRUE AS doubtful, facts FROM {source}

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from projections import parking
 from projections.copies import Copy, copy_of_live
 from projections.desk import Desk
-from projections.engine import Engine, Progress
+from projections.engine import Begun, Engine, Progress
 from projections.generation import Generation
 from projections.generations import Generations, Manifest
+from projections.log_source import LogSource
 from projections.read_models import ROOT, ReadModel, changed, discover, needed
+from runledger.errors import ProjectionFailed
 from runledger.sql_file import render, statements
 from runledger.store import Store
 
@@ -18,18 +21,29 @@ SQL: Final = statements(ROOT / "changed_models.sql")
 
 
 def build_changed(
-    desk: Desk, store: Store, path: str | Path, progress: Progress | None = None
+    desk: Desk,
+    store: Store,
+    path: str | Path,
+    source: LogSource | None = None,
+    begun: Begun | None = None,
+    progress: Progress | None = None,
 ) -> Manifest | None:
-    """Build a generation in which the changed read models are made again from the whole log.
+    """Build a generation in which the changed read models are made again from the whole log, from
+    an archive as far as it goes.
 
-    Returns None where nothing has changed. What did not change is copied, not projected.
+    Returns None where nothing has changed. What did not change is copied, not projected, so what is
+    parked stays parked. Raises ProjectionFailed where the changed SQL would park more.
     """
+    if source is not None:
+        source.expect_of(store)
     generations = Generations(path)
     today = discover()
     with copy_of_live(desk, generations) as copy:
         names = changed(copy.generation.models, today)
         if names:
-            _replace(copy, store, today, names, progress)
+            if begun is not None:
+                begun(copy.number, 0, copy.generation.position)
+            _replace(copy, store, today, names, source, progress)
             return generations.record(copy.generation, "candidate")
     copy.generation.path.unlink()
     return None
@@ -40,18 +54,15 @@ def _replace(
     store: Store,
     today: Sequence[ReadModel],
     names: Sequence[str],
+    source: LogSource | None,
     progress: Progress | None,
 ) -> None:
-    file = copy.scratch / "again.duckdb"
     made = [model for model in today if model.name in names]
     gone = [model for model in copy.generation.models if model.name in names]
-    with (
-        closing(store.log_reader()) as reader,
-        closing(Generation(file, needed([model.name for model in made], today))) as again,
-    ):
-        Engine(again, reader).catch_up(copy.generation.position, progress)
+    again = _project_again(copy, store, needed([m.name for m in made], today), source, progress)
     with closing(copy.generation.cursor()) as side:
-        side.execute(SQL["attach"], {"path": str(file)})
+        side.execute(SQL["attach"], {"path": str(again)})
+        _expect_no_more_parked(side)
         with copy.generation.transaction() as db:
             for model in gone:
                 for table in model.keys:
@@ -68,3 +79,35 @@ def _replace(
             )
         side.execute(SQL["detach"])
     copy.generation.checkpoint()
+
+
+def _project_again(
+    copy: Copy,
+    store: Store,
+    models: Sequence[ReadModel],
+    source: LogSource | None,
+    progress: Progress | None,
+) -> Path:
+    """Return the file of read models up to where the copy is, without what is parked there."""
+    file, position = copy.scratch / "again.duckdb", copy.generation.position
+    with closing(Generation(file, models, bulk=source is not None)) as again:
+        with copy.generation.transaction() as old, again.transaction() as new:
+            parking.begin_with(new, parking.parked(old))
+        if source is not None:
+            with closing(source.reader()) as reader:
+                Engine(again, reader).catch_up(min(source.head, position), progress)
+        with closing(store.log_reader()) as reader:
+            Engine(again, reader).catch_up(position, progress)
+    return file
+
+
+def _expect_no_more_parked(side: Any) -> None:
+    """Raise where the read models that are copied hold events that these refused."""
+    found = side.execute(SQL["refused"]).fetchall()
+    if found:
+        stream, position, reason = found[0]
+        raise ProjectionFailed(
+            f"{reason}: expected the changed read models to take what the others hold, found "
+            f"events of {len(found):,} streams that they refuse, of {stream!r} from position "
+            f"{position:,} first; `runledger replay` projects all read models again"
+        )

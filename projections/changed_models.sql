@@ -4,6 +4,13 @@ ATTACH $path AS again (READ_ONLY);
 -- detach: let go of it
 DETACH again;
 
+-- refused: the streams of events that the read models of a copy hold, and those made again do not,
+-- the first one first
+SELECT e.stream, min(e.position) AS position, any_value(r.reason) AS reason
+FROM again.parked_events e ANTI JOIN parked_events p ON p.position = e.position
+LEFT JOIN again.parked_runs r ON r.stream = e.stream
+GROUP BY e.stream ORDER BY position;
+
 -- drop: a table as the old SQL made it
 DROP TABLE IF EXISTS {table};
 

@@ -10,12 +10,13 @@ from projections.batch import DERIVED, Batch
 from projections.feed import Feed, Span
 from projections.generation import Generation
 from projections.loader import Loaded
+from projections.read_models import ReadModel
 from runledger.errors import ProjectionFailed
 from runledger.events import CATALOGUE, RunDeleted
 from runledger.sql_file import Statement
 from runledger.store.protocol import LogReader
 
-BATCH_EVENTS: Final = 500_000
+BATCH_EVENTS: Final = 1_000_000
 """Events per transaction: enough that a replay is bound by parsing, few enough for memory."""
 RETRY_EVENTS: Final = 1_000
 """Of the first batch that takes up parked events, which lie far apart."""
@@ -23,6 +24,8 @@ MOST_ISOLATED: Final = 100
 """Events that may fail one by one before it is asked whether they are the rule."""
 SHARE_ISOLATED: Final = 0.01
 
+Begun = Callable[[int, int, int], None]
+"""Called once with (number of the generation, position it goes on from, position to reach)."""
 Progress = Callable[[int, int], None]
 """Called after every batch with (events of the batch, position)."""
 
@@ -51,6 +54,7 @@ class Engine:
         self._batch_events = batch_events
         with generation.transaction() as db:
             self._seen = Batch(db)
+        self._derived = list(_derived(generation.models))
         self._left = frozenset(CATALOGUE)
         self.position = generation.position
 
@@ -144,7 +148,7 @@ class Engine:
 
     def _statements(self, topics: frozenset[str]) -> Iterator[tuple[str, Statement]]:
         models = self._generation.models
-        for statement in DERIVED:
+        for statement in self._derived:
             yield f"derived.sql: {statement.name}", statement
         for model in models:
             for statement in model.apply:
@@ -160,6 +164,12 @@ class Engine:
         self._seen.uncover()
         with self._generation.transaction() as db:
             park(db, reason)
+
+
+def _derived(models: Sequence[ReadModel]) -> Iterator[Statement]:
+    """Yield the statements that make what the read models speak of; each makes what it is named."""
+    words = frozenset[str]().union(*(model.words for model in models))
+    return (statement for statement in DERIVED if statement.name in words)
 
 
 class _Isolation:

@@ -6,9 +6,8 @@ from itertools import cycle
 from typing import Any, Final, NamedTuple
 
 from projections import loader
-from projections.archive import SEGMENT_EVENTS
-from projections.archive_reader import ArchiveReader
-from runledger.sql_file import render
+from projections.archive_reader import ArchivedFacts, ArchiveReader
+from runledger.sql_file import fill, quoted, render
 from runledger.store.protocol import LogReader
 
 BATCH_BYTES: Final = 64 * 2**20
@@ -57,8 +56,7 @@ class Feed:
         self._read_ahead: tuple[Span, Future[_Read]] | None = None
         self._load_ahead: tuple[Span, Future[Taken | None]] | None = None
         self._loaded = loader.NOTHING
-        # An archive's segments were cut to size when they were written.
-        self._affordable = SEGMENT_EVENTS if isinstance(reader, ArchiveReader) else FIRST_EVENTS
+        self._affordable = FIRST_EVENTS
         loader.prepare(self._db)
 
     def take(self, span: Span) -> Taken | None:
@@ -105,21 +103,29 @@ class Feed:
         return Taken(source, self._loaded)
 
     def _read(self, span: Span) -> _Read:
-        events = self._reader.read(span.after, span.upto, min(span.limit, self._affordable))
+        archived = isinstance(self._reader, ArchiveReader)
+        limit = span.limit if archived else min(span.limit, self._affordable)
+        events = self._reader.read(span.after, span.upto, limit)
         if events is None or isinstance(events, loader.ArchivedEvents):
             return _Read(events, None)
         # Into a table, as some readers give a stream, which can be read once. By DuckDB, as Python
         # would keep its lock, and the fold waiting, while it waits for the server.
         db, table = self._reading_db, next(self._raw)
-        db.register("log_batch", events)
-        try:
-            db.execute(render(loader.SQL["read"], table=table))
-        finally:
-            # A stream must not outlive the connection that it reads from.
-            db.unregister("log_batch")
+        if isinstance(events, ArchivedFacts):
+            self._keep(table, events.facts())
+        else:
+            db.register("log_batch", events)
+            try:
+                self._keep(table, "log_batch")
+            finally:
+                # A stream must not outlive the connection that it reads from.
+                db.unregister("log_batch")
         ((count, last, size),) = db.execute(render(loader.SQL["size"], table=table)).fetchall()
         if not count:
             return _Read(None, None)
         self._affordable = max(1, min(2 * self._affordable, BATCH_BYTES * count // max(1, size)))
         beyond = span._replace(after=last) if last < span.upto else None
         return _Read(loader.LoggedEvents(f"feed.main.{table}", count), beyond)
+
+    def _keep(self, table: str, source: str) -> None:
+        self._reading_db.execute(fill(loader.SQL["read"], table=quoted(table), source=source))

@@ -37,7 +37,8 @@ _DAMAGE: Final = re.compile("not a valid DuckDB|[Cc]orrupt database|Could not re
 THREADS: Final = 1
 """Of DuckDB, where a log is projected. A batch is dozens of short statements, each of which would
 wait for a second thread to wake up: on a busy machine that doubles the time until an event is
-visible. A long replay has three threads of its own. Published copies are read with all."""
+visible. A long replay has three threads of its own. Published copies are read with all, and so are
+archives."""
 
 
 class About(NamedTuple):
@@ -57,7 +58,8 @@ class Generation:
     one writer or many readers; ReadModelsLocked for others.
 
     `models` is the SQL of a generation that is made; the rows of one that exists go on being made
-    by the SQL that it holds, never by a mixture.
+    by the SQL that it holds, never by a mixture. `bulk` is for batches that come as columns:
+    DuckDB has all its threads.
     """
 
     def __init__(
@@ -69,13 +71,14 @@ class Generation:
         built_from: str = "store",
         read_only: bool = False,
         memory_limit: str = MEMORY_LIMIT,
+        bulk: bool = False,
     ) -> None:
         self.path = Path(path)
         self._cursors: WeakSet[Any] = WeakSet()
         self._counting = threading.Lock()
         self._hold = self._take(read_only)
         try:
-            self._db = self._connect(read_only, memory_limit)
+            self._db = self._connect(read_only, memory_limit, bulk)
         except BaseException:
             self._let_go()
             raise
@@ -108,12 +111,16 @@ class Generation:
         if self._hold is not None:
             self._hold.release()
 
-    def _connect(self, read_only: bool, memory_limit: str) -> Any:
+    def _connect(self, read_only: bool, memory_limit: str, bulk: bool) -> Any:
         config: dict[str, Any] = {
             "memory_limit": memory_limit,
             "checkpoint_threshold": CHECKPOINT_THRESHOLD,
         }
-        if not read_only:
+        if bulk:
+            # A large insert has as many threads only where they need not wait for their turn. Each
+            # keeps the order of what it writes, so that row groups stay clustered.
+            config["preserve_insertion_order"] = False
+        elif not read_only:
             config["threads"] = THREADS
         try:
             return duckdb.connect(str(self.path), read_only=read_only, config=config)

@@ -1,5 +1,5 @@
--- settings: times are UTC, a clustered insert keeps its order, no bar is drawn
-SET TimeZone = 'UTC'; SET preserve_insertion_order = TRUE; SET enable_progress_bar = FALSE;
+-- settings: times are UTC, no bar is drawn
+SET TimeZone = 'UTC'; SET enable_progress_bar = FALSE;
 
 -- create: what a generation knows of itself; see runledger's docs on replay
 CREATE TABLE generation (

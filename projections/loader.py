@@ -11,25 +11,27 @@ from projections.event_tables import STRANGE, EventTable, event_tables
 from projections.read_models import ROOT
 from runledger.errors import LedgerError
 from runledger.events import CATALOGUE
-from runledger.sql_file import fill, quoted, render, statements
+from runledger.sql_file import fill, literal, quoted, render, statements
 from runledger.store.codec import today
 
 SQL: Final = statements(ROOT / "batch.sql")
 
 
 class Loaded(NamedTuple):
-    """What the event tables hold; Python must see `unread` of the events."""
+    """What the event tables hold; Python must see `unread` of the events. They are views where
+    the batch lies in an archive."""
 
     events: int
     last: int
     unread: int
     topics: frozenset[str]
+    views: bool | None = False
 
 
-NOTHING: Final = Loaded(0, 0, 0, frozenset(CATALOGUE))
+NOTHING: Final = Loaded(0, 0, 0, frozenset(CATALOGUE), None)
 """Before the first batch, which makes the tables of all topics that it does not have."""
 _FillTable = Callable[[Any, str, EventTable], None]
-"""Fills an event table from what SQL calls that."""
+"""Fills an event table from a source."""
 _COLUMNS: Final = frozenset({"typed", "sound", "typed_one_by_one", "typed_few", "has", "have"})
 FEW: Final = 1_000
 """Events that Python looks at one by one."""
@@ -37,13 +39,10 @@ FEW: Final = 1_000
 
 @runtime_checkable
 class ArchivedEvents(Protocol):
-    """Events that lie in files; see projections.archive_reader."""
+    """Events in files, with the columns of event tables; see projections.archive_reader."""
 
-    typed: bool
-    """Whether they have the columns of today's event tables already."""
-
-    def name(self, db: Any) -> None:
-        """Make them readable as `log_batch`."""
+    def columns(self) -> str:
+        """Return the SQL of the events."""
 
     def unread(self, db: Any) -> None:
         """Make the temporary table `unread`."""
@@ -74,12 +73,22 @@ def prepare(db: Any) -> None:
 
 def load(db: Any, source: Source, before: Loaded) -> Loaded:
     """Fill the event tables; `before` is what they held."""
+    views = isinstance(source, ArchivedEvents)
+    if views != before.views:
+        _make_room(db, views=views)
+        before = NOTHING
     if isinstance(source, ArchivedEvents):
-        source.name(db)
-        return _load_many(db, "log_batch", _as_archived if source.typed else _checked, before)
+        return _look_at(db, source.columns())
     if source.events > FEW:
-        return _load_many(db, source.table, _checked, before)
+        return _load_many(db, source.table, before)
     return _load_few(db, source.table, before)
+
+
+def _make_room(db: Any, *, views: bool) -> None:
+    names = {table.name for table in event_tables().values()}
+    for name, is_view in db.execute(SQL["kinds"]).fetchall():
+        if name in names and is_view != views:
+            db.execute(render(SQL["drop_view" if is_view else "drop_table"], name=name))
 
 
 def _load_few(db: Any, source: str, before: Loaded) -> Loaded:
@@ -97,13 +106,32 @@ def _load_few(db: Any, source: str, before: Loaded) -> Loaded:
     return Loaded(len(events), max((event[0] for event in events), default=0), len(doubts), topics)
 
 
-def _load_many(db: Any, source: str, fill_table: _FillTable, before: Loaded) -> Loaded:
+def _load_many(db: Any, source: str, before: Loaded) -> Loaded:
+    events, last, topics = _measure(db, source)
+    _fill_all(db, source, topics, before, _checked)
+    return Loaded(events, last, _unread(db), topics)
+
+
+def _look_at(db: Any, source: str) -> Loaded:
+    events, last, topics = _measure(db, source)
+    # Those of other topics have no rows.
+    for table in event_tables().values():
+        columns = _names(("position", "stream", "version", "topic", *table.facts, "doubtful"))
+        pieces = {"columns": columns, "source": source, "topic": literal(table.topic)}
+        db.execute(fill(SQL["viewed"], table=quoted(table.name), **pieces))
+    _unite(db, source, topics)
+    return Loaded(events, last, _unread(db), topics, views=True)
+
+
+def _measure(db: Any, source: str) -> tuple[int, int, frozenset[str]]:
     found = db.execute(fill(SQL["topics"], source=source)).fetchall()
-    topics = frozenset(topic for topic, *_ in found)
-    _fill_all(db, source, topics, before, fill_table)
+    events, last = sum(count for _, count, _ in found), max((last for *_, last in found), default=0)
+    return events, last, frozenset(topic for topic, *_ in found)
+
+
+def _unread(db: Any) -> int:
     ((unread,),) = db.execute(SQL["unread"]).fetchall()
-    last = max((last for *_, last in found), default=0)
-    return Loaded(sum(count for _, count, _ in found), last, unread, topics)
+    return int(unread)
 
 
 def _of_today(stream: str, version: int, topic: str, facts: bytes) -> bool:
@@ -116,12 +144,16 @@ def _of_today(stream: str, version: int, topic: str, facts: bytes) -> bool:
 def _fill_all(
     db: Any, source: str, topics: frozenset[str], before: Loaded, fill_table: _FillTable
 ) -> None:
-    tables = [table for topic, table in event_tables().items() if topic in topics]
-    for table in tables:
-        fill_table(db, source, table)
+    for topic in topics & CATALOGUE.keys():
+        fill_table(db, source, event_tables()[topic])
     for topic in before.topics & CATALOGUE.keys() - topics:
         _empty(db, event_tables()[topic])
-    parts = [(table.name, table.envelope) for table in tables]
+    _unite(db, source, topics)
+
+
+def _unite(db: Any, source: str, topics: frozenset[str]) -> None:
+    known = [table for topic, table in event_tables().items() if topic in topics]
+    parts = [(table.name, table.envelope) for table in known]
     if topics - CATALOGUE.keys():
         head = render(SQL["filled"], table=STRANGE)
         rows = fill(SQL["untyped"], source=source)
@@ -132,12 +164,6 @@ def _fill_all(
 
 def _fill(db: Any, table: EventTable, rows: str, parameters: dict[str, Any]) -> None:
     db.execute(f"{render(SQL['filled'], table=table.name)} {rows}", parameters)
-
-
-def _as_archived(db: Any, source: str, table: EventTable) -> None:
-    columns = _names(("position", "stream", "version", "topic", *table.facts, "doubtful"))
-    rows = fill(SQL["typed_before"], columns=columns, source=source)
-    _fill(db, table, rows, {"topic": table.topic})
 
 
 def _checked(db: Any, source: str, table: EventTable) -> None:

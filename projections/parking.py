@@ -87,6 +87,12 @@ def _park(db: Any, poison: Mapping[int, str]) -> None:
         db.execute(SQL[name])
 
 
+def begin_with(db: Any, rows: Sequence[Parked]) -> None:
+    """Park streams in a generation that nothing was projected into."""
+    names = ("stream", "position", "version", "topic", "reason")
+    db.execute(SQL["begin_with"], {name: [getattr(row, name) for row in rows] for name in names})
+
+
 def park_one(db: Any, reason: str) -> None:
     """Park the stream of the one event that is loaded."""
     db.execute(SQL["park"], {"reason": reason})

@@ -37,6 +37,12 @@ INSERT INTO left_out SELECT position FROM parked_batch;
 INSERT INTO parked_runs BY NAME
 SELECT stream, position, version, topic, $reason AS reason FROM feed.main.batch;
 
+-- begin_with: streams that are parked elsewhere
+INSERT INTO parked_runs BY NAME
+SELECT unnest($stream::VARCHAR[]) AS stream, unnest($position::BIGINT[]) AS position,
+    unnest($version::BIGINT[]) AS version, unnest($topic::VARCHAR[]) AS topic,
+    unnest($reason::VARCHAR[]) AS reason;
+
 -- any: whether anything is parked
 SELECT EXISTS (FROM parked_runs);
 

@@ -46,6 +46,11 @@ class ReadModel:
         return sha256(_COMMENT.sub("", "\n\0\n".join(pieces)).encode()).hexdigest()
 
     @cached_property
+    def words(self) -> frozenset[str]:
+        """What the SQL that makes the rows speaks of, tables and columns among it."""
+        return frozenset(re.findall(r"\w+", _COMMENT.sub("", self.apply_sql + self.delete_sql)))
+
+    @cached_property
     def keys(self) -> dict[str, tuple[str, ...]]:
         """The key columns of every table, as the comment above its CREATE TABLE says: `Key: …`."""
         keys = {}
@@ -98,8 +103,7 @@ def needed(names: Iterable[str], models: Sequence[ReadModel]) -> tuple[ReadModel
     open_names = list(wanted)
     while open_names:
         model = by_name[open_names.pop()]
-        words = set(re.findall(r"\w+", _COMMENT.sub("", model.apply_sql + model.delete_sql)))
-        for owner in {owners[word] for word in words & owners.keys()} - wanted:
+        for owner in {owners[word] for word in model.words & owners.keys()} - wanted:
             wanted.add(owner)
             open_names.append(owner)
     return tuple(model for model in models if model.name in wanted)

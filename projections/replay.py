@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,10 +11,11 @@ from projections.batch import events_digest
 from projections.changed_models import build_changed
 from projections.comparison import Comparison, Thresholds
 from projections.desk import Desk
-from projections.engine import BATCH_EVENTS, Engine, Progress
+from projections.engine import BATCH_EVENTS, Begun, Engine, Progress
 from projections.explain import expect_explainable
 from projections.generation import Generation
 from projections.generations import Generations, Manifest
+from projections.log_source import LogSource
 from projections.partial import BlastRadius, build_part
 from projections.read_models import ReadModel, discover
 from projections.selection import Selection
@@ -23,28 +23,13 @@ from runledger.errors import InvalidArgument, ProjectionFailed, ReadModelsDamage
 from runledger.store import Store
 from runledger.store.protocol import LogReader
 
-Begun = Callable[[int, int, int], None]
-"""Called once with (number of the generation, position it goes on from, position to reach)."""
-
-
-class Source(NamedTuple):
-    """A log to replay from other than the store: an archive, with events up to `head`.
-
-    `expect_of` raises ArchiveError where it is the archive of another log than a store's.
-    """
-
-    name: str
-    reader: Callable[[], LogReader]
-    head: int
-    expect_of: Callable[[Store], None]
-
 
 def build(
     store: Store,
     path: str | Path,
     models: Sequence[ReadModel] | None = None,
     *,
-    source: Source | None = None,
+    source: LogSource | None = None,
     fresh: bool = False,
     batch_events: int = BATCH_EVENTS,
     begun: Begun | None = None,
@@ -60,7 +45,7 @@ def build(
         source.expect_of(store)
     generations = Generations(path)
     chosen = tuple(discover() if models is None else models)
-    generation = _open(generations, chosen, source.name if source else "store", fresh)
+    generation = _open(generations, chosen, source, fresh)
     started = time.monotonic()
     try:
         number, position = generation.about.number, generation.position
@@ -97,11 +82,12 @@ def _project(
 
 
 def _open(
-    generations: Generations, models: Sequence[ReadModel], source: str, fresh: bool
+    generations: Generations, models: Sequence[ReadModel], source: LogSource | None, fresh: bool
 ) -> Generation:
     """Open the generation to go on with, or a new one."""
     generations.folder.mkdir(parents=True, exist_ok=True)
     wanted = {model.name: model.digest for model in models}
+    bulk = source is not None
     for number in reversed(generations.numbers()):
         entry = generations.find(number)
         if entry is None and generations.file(number).exists():
@@ -113,14 +99,16 @@ def _open(
         same = entry.models == wanted and entry.events_digest == events_digest()
         if same and not entry.partial and not fresh:
             try:
-                return Generation(generations.file(number))
+                return Generation(generations.file(number), bulk=bulk)
             except ReadModelsDamaged:
                 # Nobody has used it yet, and another one takes no longer.
                 generations.drop(number)
         elif entry.state == "building":
             generations.drop(number)
     number = generations.next_number()
-    return Generation(generations.file(number), models, number=number, built_from=source)
+    built_from = source.name if source else "store"
+    file = generations.file(number)
+    return Generation(file, models, number=number, built_from=built_from, bulk=bulk)
 
 
 class Replayed(BaseModel):
@@ -168,7 +156,7 @@ def replay(
     path: str | Path,
     plan: Plan | None = None,
     *,
-    source: Source | None = None,
+    source: LogSource | None = None,
     only_changed: bool = False,
     selection: Selection | None = None,
     told: Callable[[BlastRadius], None] | None = None,
@@ -190,7 +178,7 @@ def replay(
         raise InvalidArgument(f"{str(plan.out)!r}: expected a file in a folder that is there")
     if only_changed:
         with desk() as at:
-            changes = build_changed(at, store, path, progress)
+            changes = build_changed(at, store, path, source, begun, progress)
             if changes is None:
                 return Replayed()
             return conclude(at, Generations(path), changes, plan)

@@ -25,8 +25,9 @@ LEFT JOIN (
         max(position) AS ended_position,
         arg_min(occurred_at, position) AS completed_at,
         arg_min(run_ns, position) AS run_ns,
-        any_value(error_type) AS error_type, any_value(error_message) AS error_message,
-        any_value(error_data) AS error_data
+        arg_max(error_type, position) AS error_type,
+        arg_max(error_message, position) AS error_message,
+        arg_max(error_data, position) AS error_data
     FROM ended GROUP BY stream
 ) f ON f.run_id = e.run_id
 LEFT JOIN (

@@ -99,9 +99,9 @@ def replay(
     )
     if changed and (fresh or asked):
         raise typer.BadParameter("expected --changed alone, found --fresh or a part beside it")
-    if from_archive is not None and (changed or asked):
+    if from_archive is not None and asked:
         raise typer.BadParameter(
-            "expected --from-archive for a whole replay, found a part beside it"
+            "expected --from-archive for the whole log, found a part of it beside"
         )
 
     with ExitStack() as bar:

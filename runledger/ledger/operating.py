@@ -7,11 +7,12 @@ from pathlib import Path
 
 from projections.comparison import Comparison, thresholds
 from projections.desk import Desk, open_desk
-from projections.engine import Progress
+from projections.engine import Begun, Progress
 from projections.generations import Generations, Manifest
+from projections.log_source import LogSource
 from projections.operations import Operations
 from projections.partial import BlastRadius
-from projections.replay import Begun, Plan, Replayed, Source, replay
+from projections.replay import Plan, Replayed, replay
 from projections.requests import RequestServer
 from projections.selection import Selection
 from projections.verify import Verification
@@ -42,7 +43,7 @@ class OperatingLedger(LedgerBase):
         out: str | Path | None = None,
         keep: int = 2,
         fresh: bool = False,
-        source: Source | None = None,
+        source: LogSource | None = None,
         only_changed: bool = False,
         selection: Selection | None = None,
         told: Callable[[BlastRadius], None] | None = None,

@@ -27,7 +27,7 @@ def replayed(folder: Path, path: Path) -> tuple[float, float]:
     """Return (seconds, peak MiB) of a replay from an archive; for a process of its own."""
     source = Archive(folder)
     with (
-        closing(Generation(path)) as generation,
+        closing(Generation(path, bulk=True)) as generation,
         closing(ArchiveReader(source)) as reader,
     ):
         begin = time.perf_counter()

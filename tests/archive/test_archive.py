@@ -138,22 +138,42 @@ def test_columns_of_another_version_are_made_anew_from_the_facts(
         assert projected(reader, log.head(), 1_000) == right
 
 
-def _sign(folder: Path, shape: str | None = None) -> None:
-    """Make the manifest vouch for the files that are there."""
+@pytest.mark.parametrize("others", [{0}, {1}, {0, 2}, {1, 2}])
+@pytest.mark.parametrize("batch_events", [300, 5_000])
+def test_columns_of_two_versions_lie_side_by_side(
+    log: Store, tmp_path: Path, others: set[int], batch_events: int
+) -> None:
+    """What comes as columns is looked at, what does not is put into tables, one after the other."""
+    folder = tmp_path / "a"
+    archive(log, folder, segment_events=600)
+    append(log, "odd", EncodedEvent("not.a.topic", b"{}", None))
+    _sign(folder, shape="of another version", only=others)
+    generation = Generation(":memory:")
+    source = Archive(folder)
+    with closing(ArchiveReader(source)) as reader:
+        Engine(generation, reader, batch_events=batch_events).catch_up(source.head)
+    with closing(log.log_reader()) as reader:
+        Engine(generation, reader).catch_up(log.head())
+        assert contents(generation) == projected(reader, log.head(), 50_000)
+    generation.close()
+
+
+def _sign(folder: Path, shape: str | None = None, only: set[int] | None = None) -> None:
+    """Make the manifest vouch for the files that are there; of all segments, or only of some."""
     from hashlib import sha256
 
     opened = Archive.__new__(Archive)
     opened.folder = folder
     manifest = opened._load()
     signed = []
-    for segment in manifest.segments:
+    for number, segment in enumerate(manifest.segments):
         found = {}
         for kind in ("columns", "raw"):
             file = getattr(segment, kind)
             data = (folder / file.name).read_bytes()
             digest = sha256(data).hexdigest()
             found[kind] = file.model_copy(update={"size": len(data), "sha256": digest})
-        if shape is not None:
+        if shape is not None and (only is None or number in only):
             found["shape"] = shape
         signed.append(segment.model_copy(update=found))
     text = manifest.model_copy(update={"segments": tuple(signed)}).model_dump_json()

@@ -8,12 +8,14 @@ import duckdb
 import pytest
 from replaying import cache_reads, change, contents, open_live
 
+from projections.archive_writer import archive
+from projections.archived_log import archived_log
 from projections.changed_models import build_changed
 from projections.live import LiveReadModels
 from projections.operations import Operations
 from projections.replay import build
 from runledger import RunLedger
-from runledger.errors import InvalidArgument, ReadModelsError
+from runledger.errors import InvalidArgument, ProjectionFailed, ReadModelsError
 from runledger.store import Store
 
 SCHEMA = """-- failures: failed runs by stop reason. Key: organization, stop_reason.
@@ -29,10 +31,17 @@ WHEN NOT MATCHED THEN INSERT BY NAME;
 """
 
 
-def add_failures(folder: Path) -> None:
-    (folder / "failures").mkdir()
+def add_failures(folder: Path, apply: str = APPLY) -> None:
+    (folder / "failures").mkdir(exist_ok=True)
     (folder / "failures" / "schema.sql").write_text(SCHEMA)
-    (folder / "failures" / "apply.sql").write_text(APPLY)
+    (folder / "failures" / "apply.sql").write_text(apply)
+
+
+def refusing(store: Store) -> tuple[str, str]:
+    """Return the last run that failed, and SQL of failures that does not take it."""
+    run = [row.stream for row in store.read_log(0, store.head(), ("run.failed",))][-1]
+    refused = f"count(CASE WHEN stream = '{run}' THEN error('not this one') ELSE 1 END)"
+    return run, APPLY.replace("count(*)", refused)
 
 
 def test_live_goes_on_by_its_own_sql_and_says_so(
@@ -129,3 +138,59 @@ def test_a_read_model_that_fails_on_the_log_leaves_live_as_it_was(
         build_changed(operations, store, live.path)
     assert [entry.number for entry in live.generations.entries()] == [1]
     assert live.catch_up() == store.head()
+
+
+def test_what_is_parked_stays_so_until_it_is_retried(
+    store: Store, live: LiveReadModels, operations: Operations, tmp_path: Path
+) -> None:
+    run, refused = refusing(store)
+    add_failures(tmp_path / "right", refused)
+    operations.switch(build(store, live.path).number)
+    add_failures(tmp_path / "right")
+    built = build_changed(operations, store, live.path)
+    assert built is not None
+    operations.switch(built.number)
+    assert [row.stream for row in operations.parked()] == [run]
+    assert operations.retry_parked().applied == [run]
+    assert operations.verify().clean
+    whole = live.generations.file(build(store, live.path).number)
+    live.close()
+    assert contents(live.path) == contents(whole)
+
+
+def test_sql_that_refuses_what_the_copied_read_models_hold_is_refused(
+    store: Store, live: LiveReadModels, operations: Operations, tmp_path: Path
+) -> None:
+    run, refused = refusing(store)
+    add_failures(tmp_path / "right")
+    operations.switch(build(store, live.path).number)
+    add_failures(tmp_path / "right", refused)
+    before = [entry.number for entry in live.generations.entries()]
+    with pytest.raises(ProjectionFailed, match=rf"not this one.*1 streams.*{run}.*replay"):
+        build_changed(operations, store, live.path)
+    assert [entry.number for entry in live.generations.entries()] == before
+    assert operations.parked() == []
+
+
+@pytest.mark.parametrize("beyond", [True, False])
+def test_what_changed_is_made_again_from_an_archive(
+    store: Store, live: LiveReadModels, operations: Operations, tmp_path: Path, beyond: bool
+) -> None:
+    archive(store, tmp_path / "a", segment_events=7_000)
+    if beyond:
+        asyncio.run(_one_run_more(store.url))
+        live.catch_up()
+    told: list[tuple[int, int, int]] = []
+    source = archived_log(tmp_path / "a")
+    built = build_changed(
+        operations, store, live.path, source, begun=lambda *what: told.append(what)
+    )
+    assert built is not None
+    assert told == [(built.number, 0, store.head())]
+    whole = live.generations.file(build(store, live.path).number)
+    assert contents(live.generations.file(built.number)) == contents(whole)
+
+
+async def _one_run_more(url: str) -> None:
+    async with RunLedger.open(url) as ledger, ledger.run(agent_id="agent-late"):
+        pass
