@@ -1,39 +1,39 @@
--- begin: begin a segment's events of a topic, their facts as columns. Not all in one table of all
--- columns, which takes twice as long to fill, and must then be sorted by topic.
-CREATE OR REPLACE TEMP TABLE {segment} AS SELECT * EXCLUDE (facts) FROM feed.main.{table} LIMIT 0;
+-- keep_columns: a part of a segment, its facts as columns, topic after topic. In files, as tables that
+-- do not fit into memory are moved to the disk and back with every insert.
+COPY ({tables}) TO $path (FORMAT parquet, COMPRESSION lz4_raw);
 
--- begin_strange: and those of topics that the catalogue does not know
-CREATE OR REPLACE TEMP TABLE {segment} (
-    position BIGINT, stream VARCHAR, version BIGINT, topic VARCHAR, doubtful BOOLEAN
-);
-
--- raw_columns: and everything as it was recorded
-CREATE OR REPLACE TEMP TABLE segment_raw AS
-SELECT position, facts, contents FROM log_chunk LIMIT 0;
-
--- add: the next events of a topic
-INSERT INTO {segment} BY NAME SELECT * EXCLUDE (facts) FROM feed.main.{table};
-
--- add_raw: and their bytes
-INSERT INTO segment_raw SELECT position, facts, contents FROM log_chunk;
-
--- write_columns: topic after topic; a row group is what a thread reads at a time, of one topic mostly
-COPY ({columns}) TO $path (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 61440);
-
--- of_topic: the events of a topic, in their order
-FROM {segment}
+-- of_table: the events of a topic, in their order. Not all in one table of all columns, which takes
+-- twice as long to fill, and must then be sorted by topic.
+SELECT * EXCLUDE (facts) FROM feed.main.{table}
 
 -- and: and of another one, side by side
 UNION ALL BY NAME
 
+-- keep_raw: and everything as it was recorded
+COPY (SELECT position, facts, contents FROM log_chunk) TO $path (FORMAT parquet, COMPRESSION lz4_raw);
+
+-- write_columns: topic after topic; a row group is what a thread reads at a time, of one topic mostly
+COPY ({topics}) TO $path (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 61440);
+
+-- of_topic: what the parts have of a topic
+FROM read_parquet([{files}]) WHERE topic = {topic}
+
+-- strange: and of those that the catalogue does not know
+FROM read_parquet([{files}]) WHERE topic NOT IN ({topics})
+
 -- write_raw: read for single events only
-COPY segment_raw TO $path (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480);
+COPY (FROM read_parquet([{files}])) TO $path
+(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480);
 
 -- spill: a segment that is larger than memory is written by way of the disk
 SET temp_directory = $folder;
 
--- memory: for the tables of a segment
+-- memory: for a part of a segment, and for what is read ahead of its files
 SET memory_limit = $limit;
+
+-- one_thread: a part is many short statements, beside which the next one is read; and to write a
+-- file takes twice as long with two, which want more memory than there is
+SET threads = 1;
 
 -- quiet: no bar of DuckDB's own is drawn
 SET enable_progress_bar = FALSE;

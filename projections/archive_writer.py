@@ -1,10 +1,13 @@
 """Writes the archive: what the log has beyond it, in segments that are final once they exist."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import file_digest, sha256
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import duckdb
 
@@ -18,9 +21,10 @@ from projections.archive import (
     open_to_write,
 )
 from projections.durable_file import expect_written, put_in_place
-from projections.event_tables import STRANGE, event_tables, table_name
+from projections.event_tables import STRANGE, event_tables
 from runledger.errors import ArchiveError
-from runledger.sql_file import fill, render
+from runledger.events import CATALOGUE
+from runledger.sql_file import fill, literal, render
 from runledger.store import Store, arrow
 from runledger.store.protocol import StoredRow
 
@@ -31,9 +35,14 @@ CHUNK_EVENTS: Final = 32_768
 """Of events on their way from the store, about: their size is known only once they are read."""
 FIRST_EVENTS: Final = 64
 MEMORY_LIMIT: Final = "512MiB"
+UNFINISHED: Final = ".unfinished"
+"""The folder of what is no part of the archive yet."""
 
 Progress = Callable[[int, int], None]
 """Called with (events written since the last call, position)."""
+
+
+_T = TypeVar("_T")
 
 
 class Archived(NamedTuple):
@@ -97,7 +106,7 @@ def expect_same_log(store: Store, target: Archive) -> None:
 def _clean(target: Archive) -> None:
     """Delete what a killed run left: files that no manifest vouches for."""
     known = {file.name for part in target.manifest.segments for file in (part.columns, part.raw)}
-    for path in (*target.folder.glob("*-*.parquet"), *target.folder.glob(".*.part")):
+    for path in target.folder.glob("*-*.parquet"):
         if path.name not in known:
             path.unlink()
 
@@ -106,43 +115,59 @@ class _Scratch:
     """Where a segment is put together before it is written."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._target = folder
+        self._folder = folder / UNFINISHED
         self._loaded = loader.NOTHING
+        self._parts: list[tuple[Path, Path]] = []
         self._db: Any = duckdb.connect()
 
     def __enter__(self) -> "_Scratch":
-        self._db.execute(SQL["spill"], {"folder": str(self._folder / ".spill.part")})
+        # A killed run may have left it.
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir()
+        self._db.execute(SQL["spill"], {"folder": str(self._folder / "spill")})
         self._db.execute(SQL["memory"], {"limit": MEMORY_LIMIT})
+        self._db.execute(SQL["one_thread"])
         self._db.execute(SQL["quiet"])
         loader.prepare(self._db)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._db.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _forget(self) -> None:
+        for path in chain.from_iterable(self._parts):
+            path.unlink()
+        self._parts = []
 
     def fill(self, store: Store, after: int, head: int, most: int) -> Segment | None:
         """Write the next segment; None where the log has no more events."""
         events, first, last = 0, 0, None
-        for chunk in _chunks(store, after, head, most):
-            self._add(chunk, begin=last is None)
+        for chunk in _ahead(_chunks(store, after, head, most)):
+            self._add(chunk)
             first = first or chunk[0].position
             events, last = events + len(chunk), chunk[-1]
         if last is None:
             return None
         span = f"{first:012d}-{last.position:012d}.parquet"
-        return Segment(
+        segment = Segment(
             after=after,
             last=last.position,
             events=events,
             shape=loader.columns_digest(),
             last_event=_digest(last),
             columns=self._write(
-                fill(SQL["write_columns"], columns=self._columns()), f"events-{span}"
+                fill(SQL["write_columns"], topics=_topics(self._parts)), f"events-{span}"
             ),
-            raw=self._write(SQL["write_raw"], f"raw-{span}"),
+            raw=self._write(
+                fill(SQL["write_raw"], files=_list(raw for _, raw in self._parts)), f"raw-{span}"
+            ),
         )
+        self._forget()
+        return segment
 
-    def _add(self, chunk: Sequence[StoredRow], *, begin: bool) -> None:
+    def _add(self, chunk: Sequence[StoredRow]) -> None:
         position, stream, version, topic, facts, contents = zip(*chunk, strict=True)
         columns = arrow.table(
             position=arrow.int64(position),
@@ -156,44 +181,44 @@ class _Scratch:
         self._loaded = loader.load(
             self._db, loader.LoggedEvents("log_chunk", len(chunk)), self._loaded
         )
-        if begin:
-            self._begin()
-        for name in {table_name(known) for known in self._loaded.topics}:
-            self._db.execute(render(SQL["add"], segment=_segment(name), table=name))
-        self._db.execute(SQL["add_raw"])
+        number = len(self._parts)
+        self._parts.append(
+            (self._folder / f"events-{number}.parquet", self._folder / f"raw-{number}.parquet")
+        )
+        kept, raw = self._parts[-1]
+        self._db.execute(fill(SQL["keep_columns"], tables=self._tables()), {"path": str(kept)})
+        self._db.execute(SQL["keep_raw"], {"path": str(raw)})
         self._db.unregister("log_chunk")
 
-    def _begin(self) -> None:
-        for table in event_tables().values():
-            names = {"segment": _segment(table.name), "table": table.name}
-            self._db.execute(render(SQL["begin"], **names))
-        self._db.execute(render(SQL["begin_strange"], segment=_segment(STRANGE)))
-        self._db.execute(SQL["raw_columns"])
-
-    def _columns(self) -> str:
-        """Return the SQL of all events of the segment with all columns."""
-        names = (*(table.name for table in event_tables().values()), STRANGE)
-        parts = [render(SQL["of_topic"], segment=_segment(name)) for name in names]
-        return f" {SQL['and']} ".join(parts)
+    def _tables(self) -> str:
+        """Return the SQL of all events that are loaded, with all columns."""
+        names = [table.name for table in event_tables().values()]
+        if self._loaded.topics - CATALOGUE.keys():
+            names.append(STRANGE)
+        return f" {SQL['and']} ".join(render(SQL["of_table"], table=name) for name in names)
 
     def _write(self, statement: str, name: str) -> ArchivedFile:
-        part = self._folder / f".{name}.part"
-        try:
-            self._db.execute(statement, {"path": str(part)})
-        except duckdb.Error:
-            # Of a full disk, it is what fills it.
-            part.unlink(missing_ok=True)
-            raise
+        part = self._folder / name
+        self._db.execute(statement, {"path": str(part)})
         part.chmod(0o444)
         with part.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
-        put_in_place(part, self._folder / name)
-        size = os.stat(self._folder / name).st_size
+        put_in_place(part, self._target / name)
+        size = os.stat(self._target / name).st_size
         return ArchivedFile(name=name, size=size, sha256=digest)
 
 
-def _segment(table: str) -> str:
-    return f"segment_{table}"
+def _list(paths: Iterable[Path]) -> str:
+    return ", ".join(literal(str(path)) for path in paths)
+
+
+def _topics(parts: Sequence[tuple[Path, Path]]) -> str:
+    """Return the SQL of all events that parts have, in the order of the segment."""
+    files = _list(columns for columns, _ in parts)
+    known = [literal(topic) for topic in event_tables()]
+    pieces = [fill(SQL["of_topic"], files=files, topic=topic) for topic in known]
+    pieces.append(fill(SQL["strange"], files=files, topics=", ".join(known)))
+    return f" {SQL['and']} ".join(pieces)
 
 
 def _chunks(store: Store, after: int, head: int, most: int) -> Iterator[list[StoredRow]]:
@@ -209,3 +234,12 @@ def _chunks(store: Store, after: int, head: int, most: int) -> Iterator[list[Sto
         events, size, after = events + len(rows), size + weight, rows[-1].position
         fitting = CHUNK_BYTES * len(rows) // max(1, weight)
         limit = max(1, min(4 * limit, fitting, CHUNK_EVENTS))
+
+
+def _ahead(chunks: Iterator[_T]) -> Iterator[_T]:
+    """Yield the same, of which a thread makes the next one meanwhile."""
+    with ThreadPoolExecutor(1, thread_name_prefix="runledger-archive") as pool:
+        coming = pool.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = pool.submit(next, chunks, None)
+            yield chunk

@@ -9,7 +9,7 @@ import pytest
 
 from projections.archive import MANIFEST, Archive
 from projections.archive_reader import ArchiveReader
-from projections.archive_writer import archive
+from projections.archive_writer import UNFINISHED, archive
 from projections.archived_log import archived_log
 from projections.engine import Engine
 from projections.generation import Generation
@@ -183,8 +183,10 @@ def _sign(folder: Path, shape: str | None = None, only: set[int] | None = None) 
 def test_what_a_killed_run_left_is_removed_and_written_again(log: Store, tmp_path: Path) -> None:
     folder = tmp_path / "a"
     folder.mkdir()
-    for name in (".events-1-2.parquet.part", "events-000000000001-000000000007.parquet"):
-        (folder / name).write_bytes(b"half")
+    (folder / UNFINISHED / "spill").mkdir(parents=True)
+    for name in ("spill/1.tmp", "raw-0.parquet"):
+        (folder / UNFINISHED / name).write_bytes(b"half")
+    (folder / "events-000000000001-000000000007.parquet").write_bytes(b"half")
     (folder / "notes.txt").write_text("not ours")
     archive(log, folder, segment_events=2_000)
     Archive(folder).verify()
