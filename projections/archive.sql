@@ -59,3 +59,21 @@ WHERE b.doubtful;
 SELECT max(position) FROM (
     SELECT position FROM read_parquet($columns)
     WHERE position > $after AND position <= $upto ORDER BY position LIMIT $limit);
+
+-- stream: the events of a stream in a segment
+SELECT position, stream, version, topic FROM read_parquet([{files}])
+WHERE stream = $stream AND version > $after AND version <= $upto ORDER BY version;
+
+-- range: events of a segment, of some topics or of all
+SELECT position, stream, version, topic FROM read_parquet([{files}])
+WHERE position > $after AND position <= $upto
+    AND (len($topics::VARCHAR[]) = 0 OR list_contains($topics::VARCHAR[], topic))
+ORDER BY position LIMIT $limit;
+
+-- bytes: what was recorded of them, without contents
+SELECT position, facts, NULL FROM read_parquet([{files}])
+SEMI JOIN (SELECT unnest($positions::BIGINT[]) AS position) USING (position);
+
+-- bytes_and_contents: and with them
+SELECT position, facts, contents FROM read_parquet([{files}])
+SEMI JOIN (SELECT unnest($positions::BIGINT[]) AS position) USING (position);

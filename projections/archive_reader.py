@@ -1,6 +1,7 @@
 """Reads an archive as a log: batches of events whose facts are columns already."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import duckdb
@@ -13,7 +14,7 @@ FACTS_EVENTS: Final = 100_000
 """Of a batch whose facts must be parsed, at most: they are put into a table."""
 
 
-class _Files:
+class Files:
     """The files of an archive, each checked before its first use."""
 
     def __init__(self, archive: Archive) -> None:
@@ -32,18 +33,18 @@ class _Files:
 class _Part:
     """The events of some segments with after < position <= upto."""
 
-    def __init__(self, files: _Files, segments: Sequence[Segment], after: int, upto: int) -> None:
+    def __init__(self, files: Files, segments: Sequence[Segment], after: int, upto: int) -> None:
         self._files = files
         self._segments = segments
         self._span = {"after": str(after), "upto": str(upto)}
 
     def _columns(self) -> str:
         files = self._files.check(*(segment.columns for segment in self._segments))
-        return fill(SQL["part"], files=_list(files), **self._span)
+        return fill(SQL["part"], files=listed(files), **self._span)
 
     def _raw(self) -> str:
         files = self._files.check(*(segment.raw for segment in self._segments))
-        return fill(SQL["part"], files=_list(files), **self._span)
+        return fill(SQL["part"], files=listed(files), **self._span)
 
 
 class ArchivedEvents(_Part):
@@ -69,9 +70,9 @@ class ArchivedFacts(_Part):
 class ArchiveReader:
     """A log reader on an archive; every file is checked before its first use."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, files: Files | None = None) -> None:
         self._segments = archive.manifest.segments
-        self._files = _Files(archive)
+        self._files = files or Files(archive)
         self._db = duckdb.connect()
 
     def read(self, after: int, upto: int, limit: int) -> ArchivedEvents | ArchivedFacts | None:
@@ -111,5 +112,6 @@ class ArchiveReader:
         self._db.close()
 
 
-def _list(paths: Sequence[str]) -> str:
-    return ", ".join(map(literal, paths))
+def listed(paths: Iterable[str | Path]) -> str:
+    """Return paths as SQL writes them, one after the other."""
+    return ", ".join(literal(str(path)) for path in paths)

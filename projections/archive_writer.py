@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import file_digest, sha256
 from itertools import chain
@@ -20,6 +20,7 @@ from projections.archive import (
     Segment,
     open_to_write,
 )
+from projections.archive_reader import listed
 from projections.durable_file import expect_written, put_in_place
 from projections.event_tables import STRANGE, event_tables
 from runledger.errors import ArchiveError
@@ -161,7 +162,8 @@ class _Scratch:
                 fill(SQL["write_columns"], topics=_topics(self._parts)), f"events-{span}"
             ),
             raw=self._write(
-                fill(SQL["write_raw"], files=_list(raw for _, raw in self._parts)), f"raw-{span}"
+                fill(SQL["write_raw"], files=listed(raw for _, raw in self._parts)),
+                f"raw-{span}",
             ),
         )
         self._forget()
@@ -208,13 +210,9 @@ class _Scratch:
         return ArchivedFile(name=name, size=size, sha256=digest)
 
 
-def _list(paths: Iterable[Path]) -> str:
-    return ", ".join(literal(str(path)) for path in paths)
-
-
 def _topics(parts: Sequence[tuple[Path, Path]]) -> str:
     """Return the SQL of all events that parts have, in the order of the segment."""
-    files = _list(columns for columns, _ in parts)
+    files = listed(columns for columns, _ in parts)
     known = [literal(topic) for topic in event_tables()]
     pieces = [fill(SQL["of_topic"], files=files, topic=topic) for topic in known]
     pieces.append(fill(SQL["strange"], files=files, topics=", ".join(known)))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from projections.archive_store import ArchiveStore
 from projections.batch import events_digest
 from projections.changed_models import build_changed
 from projections.comparison import Comparison, Thresholds
@@ -45,7 +46,8 @@ def build(
         source.expect_of(store)
     generations = Generations(path)
     chosen = tuple(discover() if models is None else models)
-    generation = _open(generations, chosen, source, fresh)
+    bulk = source is not None or isinstance(store, ArchiveStore)
+    generation = _open(generations, chosen, source, fresh, bulk)
     started = time.monotonic()
     try:
         number, position = generation.about.number, generation.position
@@ -82,12 +84,15 @@ def _project(
 
 
 def _open(
-    generations: Generations, models: Sequence[ReadModel], source: LogSource | None, fresh: bool
+    generations: Generations,
+    models: Sequence[ReadModel],
+    source: LogSource | None,
+    fresh: bool,
+    bulk: bool,
 ) -> Generation:
     """Open the generation to go on with, or a new one."""
     generations.folder.mkdir(parents=True, exist_ok=True)
     wanted = {model.name: model.digest for model in models}
-    bulk = source is not None
     for number in reversed(generations.numbers()):
         entry = generations.find(number)
         if entry is None and generations.file(number).exists():

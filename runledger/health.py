@@ -6,10 +6,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from projections.archive_store import open_log
 from projections.generation import Generation
 from projections.read_models import changed, discover
 from runledger.errors import LedgerError, ReadModelsLocked
-from runledger.store import Store, open_store
+from runledger.store import Store
 
 State = Literal["ok", "note", "wrong"]
 _PACKAGES: Final = ("runledger", "eventsourcing", "duckdb", "psycopg", "pydantic")
@@ -33,7 +34,7 @@ def _checks(url: str, read_models: Path) -> Iterator[Check]:
     for package in _PACKAGES:
         yield Check(package, "ok", _version(package))
     try:
-        store = open_store(url, create=False)
+        store = open_log(url, create=False)
     except LedgerError as e:
         yield Check("store", "wrong", str(e))
         return

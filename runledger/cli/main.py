@@ -111,7 +111,8 @@ app = typer.Typer(
 def settings(
     ctx: typer.Context,
     store: Annotated[
-        str, typer.Option(metavar="URL", help="The log: sqlite:///FILE or postgresql://…")
+        str,
+        typer.Option(metavar="URL", help="The log: sqlite:///FILE, postgresql://…, archive:DIR"),
     ] = STORE,
     read_models: Annotated[
         str, typer.Option(metavar="PATH", help="The DuckDB file of the read models.")

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from projections.archive_store import open_log
 from projections.as_of import AsOf
 from projections.changed_models import build_changed
 from projections.desk import serve
@@ -28,7 +29,7 @@ from runledger.ledger.writing import WritingLedger
 from runledger.outbound import AddressPolicy
 from runledger.participants import UnknownAgents
 from runledger.run import Actor
-from runledger.store import Store, open_store
+from runledger.store import Store
 
 OnChanged = Literal["keep", "rebuild"]
 
@@ -89,19 +90,19 @@ class RunLedger(
     ) -> Self:
         """Return a ledger on the store at `url`, opened by `async with`.
 
-        `url` is sqlite:///file.db or postgresql://…; `read_models` is the DuckDB file for lists and
-        totals, or the folder of a published copy (without either, only questions about single runs
-        are answered). `archive` is the folder of an archive of the log, which answers `as_of` long
-        ago begin from. `actor` is whoever acts where a call names nobody. `unknown_agents="reject"`
-        refuses runs of agents that were not registered. `create=False` refuses a store that is not
-        there. `live=False` leaves the read models' file to the process that holds it; only an
-        operator's work is done, and questions `as_of` are answered. `on_changed` is about read
-        models whose SQL on disk is not the one that made their rows: "keep" goes on by the old one,
-        "rebuild" makes them again before it begins. `engine` is asked by get_run_with_status about
-        the runs for which `runs_elsewhere` is true: those whose metadata has a truthy `lettuce`.
-        `image_addresses` says which hosts images may be fetched from. `callbacks=True` delivers
-        callbacks with the settings of the environment, CallbackSettings with its own; without,
-        `runledger dispatch` does.
+        `url` is sqlite:///file.db or postgresql://…, or archive:folder to read; `read_models` is
+        the DuckDB file for lists and totals, or the folder of a published copy (without either,
+        only questions about single runs are answered). `archive` is the folder of an archive of the
+        log, which answers `as_of` long ago begin from. `actor` is whoever acts where a call names
+        nobody. `unknown_agents="reject"` refuses runs of agents that were not registered.
+        `create=False` refuses a store that is not there. `live=False` leaves the read models' file
+        to the process that holds it; only an operator's work is done, and questions `as_of` are
+        answered. `on_changed` is about read models whose SQL on disk is not the one that made their
+        rows: "keep" goes on by the old one, "rebuild" makes them again before it begins. `engine`
+        is asked by get_run_with_status about the runs for which `runs_elsewhere` is true: those
+        whose metadata has a truthy `lettuce`. `image_addresses` says which hosts images may be
+        fetched from. `callbacks=True` delivers callbacks with the settings of the environment,
+        CallbackSettings with its own; without, `runledger dispatch` does.
         """
         return cls(
             url,
@@ -127,7 +128,7 @@ class RunLedger(
         return self
 
     def _open(self) -> None:
-        store = open_store(self.url, create=self._create)
+        store = open_log(self.url, create=self._create)
         try:
             path = None if self._read_models_path is None else Path(self._read_models_path)
             if path is not None and path.is_dir():

@@ -1,0 +1,138 @@
+"""An archive as a store that can be read: `archive:DIR`."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from typing import Any, Final, NoReturn
+
+import duckdb
+
+from projections.archive import SQL, Archive, Segment
+from projections.archive_reader import ArchiveReader, Files, listed
+from runledger.errors import StoreRefused
+from runledger.sql_file import fill
+from runledger.store import Store, open_store
+from runledger.store.codec import decode
+from runledger.store.protocol import Append, StoredEvent, StoredRow, Verdict
+
+SCHEME: Final = "archive:"
+_LAST: Final = 2**62
+
+
+def open_log(url: str, *, create: bool = True) -> Store:
+    """Open the store at a URL, or the archive in the folder of `archive:DIR`.
+
+    Raises what runledger.store.open_store raises, ArchiveError and ArchiveDamaged.
+    """
+    if url.startswith(SCHEME):
+        return ArchiveStore(url)
+    return open_store(url, create=create)
+
+
+class ArchiveStore:
+    """The log up to where it was archived, without a store; what would write is refused.
+
+    Images that messages refer to are not in an archive.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._archive = Archive(url.removeprefix(SCHEME))
+        self._files = Files(self._archive)
+        self._db: Any = duckdb.connect()
+
+    def read_stream(
+        self, stream: str, after: int = 0, upto: int | None = None, contents: bool = True
+    ) -> list[StoredEvent]:
+        """Return a stream's events with after < version <= upto, in order."""
+        asked = {"stream": stream, "after": after, "upto": _LAST if upto is None else upto}
+        segments = self._archive.manifest.segments
+        rows = [row for s in segments for row in self._rows(s, "stream", asked, contents)]
+        return [
+            StoredEvent(row.position, row.stream, row.version, decode(*row[1:])) for row in rows
+        ]
+
+    def read_log(
+        self,
+        after: int,
+        limit: int,
+        topics: Sequence[str] = (),
+        contents: bool = False,
+        upto: int | None = None,
+    ) -> list[StoredRow]:
+        """Return events with after < position <= upto, in order, of these topics or of all."""
+        upto = _LAST if upto is None else upto
+        found: list[StoredRow] = []
+        for segment in self._archive.manifest.segments:
+            if segment.last > after and segment.after < upto and len(found) < limit:
+                asked = {"after": after, "upto": upto, "topics": list(topics)}
+                most = {"limit": limit - len(found)}
+                found += self._rows(segment, "range", asked | most, contents)
+        return found
+
+    def _rows(
+        self, segment: Segment, which: str, asked: dict[str, Any], contents: bool
+    ) -> Iterator[StoredRow]:
+        columns = listed(self._files.check(segment.columns))
+        with closing(self._db.cursor()) as db:
+            found = db.execute(fill(SQL[which], files=columns), asked).fetchall()
+            if not found:
+                return
+            raw = listed(self._files.check(segment.raw))
+            statement = fill(SQL["bytes_and_contents" if contents else "bytes"], files=raw)
+            recorded = db.execute(statement, {"positions": [row[0] for row in found]}).fetchall()
+        bodies = {position: rest for position, *rest in recorded}
+        for row in found:
+            yield StoredRow(*row, *bodies[row[0]])
+
+    def head(self) -> int:
+        """Return the last position that is archived."""
+        return self._archive.head
+
+    def log_reader(self) -> ArchiveReader:
+        """Open a reader of the archive."""
+        return ArchiveReader(self._archive, self._files)
+
+    def get_blob(self, _sha256: str) -> None:
+        """Return None: there are none."""
+
+    def leadership(self, _name: str) -> AbstractContextManager[bool]:
+        """Give True: whatever leads only reads."""
+        return nullcontext(True)
+
+    def leads(self, _name: str) -> bool:
+        """Say that it does."""
+        return True
+
+    def checkpoint(self, _name: str) -> int:
+        """Return 0: nobody follows an archive."""
+        return 0
+
+    def facts(self) -> dict[str, str]:
+        """Return what `doctor` shows."""
+        return {
+            "archive": str(self._archive.folder),
+            "segments": f"{len(self._archive.manifest.segments):,}",
+            "durable": "yes",
+        }
+
+    def append(self, _appends: Sequence[Append]) -> list[Verdict]:
+        """Raise StoreRefused."""
+        self._refuse()
+
+    def put_blob(self, _sha256: str, _media_type: str, _data: bytes) -> None:
+        """Raise StoreRefused."""
+        self._refuse()
+
+    def save_checkpoint(self, _name: str, _position: int) -> None:
+        """Raise StoreRefused."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise StoreRefused(
+            f"store {self.url!r}: expected a store to write to, found an archive, which can only "
+            f"be read"
+        )
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._db.close()
