@@ -42,10 +42,15 @@ def _utc(value: Any) -> Any:
 
 
 def projected(
-    reader: LogReader, upto: int, batch_events: int, models: Sequence[ReadModel] | None = None
+    reader: LogReader,
+    upto: int,
+    batch_events: int,
+    models: Sequence[ReadModel] | None = None,
+    *,
+    bulk: bool = False,
 ) -> Tables:
     """Return what a fresh generation holds after projecting a log up to a position."""
-    generation = Generation(":memory:", models)
+    generation = Generation(":memory:", models, bulk=bulk)
     try:
         engine = Engine(generation, reader, batch_events=batch_events)
         assert engine.catch_up(upto) == upto

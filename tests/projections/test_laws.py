@@ -1,13 +1,18 @@
 """The laws of every read model found on disk: replay, batch boundaries, and what the rows are."""
 
 import math
+from contextlib import closing
+from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from projections.archive_store import open_log
+from projections.archive_writer import archive
 from projections.engine import Engine
 from projections.generation import Generation
 from projections.read_models import discover
+from runledger.store import open_store
 from tests.projections import oracle
 from tests.projections.histories import History, histories
 from tests.projections.reading import contents, parsed, projected
@@ -40,6 +45,19 @@ def test_batch_boundaries_do_not_matter(history: History, data: st.DataObject) -
     made = contents(generation)
     generation.close()
     assert made == projected(history, history.head, history.head)
+
+
+@settings(deadline=None, max_examples=15)
+@given(histories, st.sampled_from([20, 1_000]), st.sampled_from([7, 1_000]))
+def test_an_archive_gives_the_same(history: History, segment: int, batch_events: int) -> None:
+    with TemporaryDirectory() as folder:
+        with closing(open_store(f"sqlite:///{folder}/log.db")) as store:
+            history.record(store)
+            archive(store, f"{folder}/archive", segment_events=segment)
+        with closing(open_log(f"archive:{folder}/archive")) as archived:
+            assert archived.head() == history.head
+            found = projected(archived.log_reader(), history.head, batch_events, bulk=True)
+    assert found == projected(history, history.head, history.head)
 
 
 @settings(deadline=None)
