@@ -62,7 +62,7 @@ def test_a_long_question_ends_at_once(runledger: Command, runs: Path) -> None:
 
 
 def test_an_import_keeps_what_went_in(runledger: Command, tmp_path: Path) -> None:
-    total = 3_000
+    total = 8_000
     file, store = tmp_path / "r.json", tmp_path / "runs.db"
     simulations = [{**SIMULATION, "id": str(uuid.uuid4())} for _ in range(total)]
     file.write_text(json.dumps({"info": INFO, "simulations": simulations}))
