@@ -30,7 +30,7 @@ from runledger.store import Store, arrow
 from runledger.store.protocol import StoredRow
 
 SEGMENT_BYTES: Final = 512 * 2**20
-"""Of facts and contents, so that a segment of long messages is not larger than memory."""
+"""Of facts and contents, as they are recorded; compressed, a file is a tenth of it."""
 CHUNK_BYTES: Final = 32 * 2**20
 CHUNK_EVENTS: Final = 32_768
 """Of events on their way from the store, about: their size is known only once they are read."""
@@ -41,8 +41,6 @@ UNFINISHED: Final = ".unfinished"
 
 Progress = Callable[[int, int], None]
 """Called with (events written since the last call, position)."""
-
-
 _T = TypeVar("_T")
 
 
