@@ -1,5 +1,6 @@
 """Reads an archive as a log: batches of events whose facts are columns already."""
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -102,7 +103,7 @@ class ArchiveReader:
         return (ArchivedEvents if typed else ArchivedFacts)(self._files, chosen, after, end)
 
     def _cut(self, segment: Segment, after: int, upto: int, limit: int) -> int | None:
-        columns = self._files.check(segment.columns)
+        columns = [exactly(path) for path in self._files.check(segment.columns)]
         bounds = {"columns": columns, "after": after, "upto": upto, "limit": limit}
         ((position,),) = self._db.execute(SQL["cut"], bounds).fetchall()
         return None if position is None else int(position)
@@ -114,4 +115,9 @@ class ArchiveReader:
 
 def listed(paths: Iterable[str | Path]) -> str:
     """Return paths as SQL writes them, one after the other."""
-    return ", ".join(literal(str(path)) for path in paths)
+    return ", ".join(literal(exactly(path)) for path in paths)
+
+
+def exactly(path: str | Path) -> str:
+    """Return a path as DuckDB opens it: that file, whatever else its name would be a pattern of."""
+    return re.sub(r"([*?[])", r"[\1]", str(Path(path).absolute()))

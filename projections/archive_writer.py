@@ -1,6 +1,7 @@
 """Writes the archive: what the log has beyond it, in segments that are final once they exist."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,7 @@ UNFINISHED: Final = ".unfinished"
 Progress = Callable[[int, int], None]
 """Called with (events written since the last call, position)."""
 _T = TypeVar("_T")
+_OURS: Final = re.compile(r"(events|raw)-\d{12,}-\d{12,}\.parquet")
 
 
 class Archived(NamedTuple):
@@ -106,7 +108,7 @@ def _clean(target: Archive) -> None:
     """Delete what a killed run left: files that no manifest vouches for."""
     known = {file.name for part in target.manifest.segments for file in (part.columns, part.raw)}
     for path in target.folder.glob("*-*.parquet"):
-        if path.name not in known:
+        if _OURS.fullmatch(path.name) and path.name not in known:
             path.unlink()
 
 
@@ -114,8 +116,8 @@ class _Scratch:
     """Where a segment is put together before it is written."""
 
     def __init__(self, folder: Path) -> None:
-        self._target = folder
-        self._folder = folder / UNFINISHED
+        self._target = folder.absolute()
+        self._folder = self._target / UNFINISHED
         self._loaded = loader.NOTHING
         self._parts: list[tuple[Path, Path]] = []
         self._db: Any = duckdb.connect()

@@ -138,7 +138,8 @@ UNION ALL BY NAME FROM {table} ANTI JOIN left_out USING (position) WHERE NOT dou
 
 -- hidden: the tables before which such ones lie
 SELECT table_name FROM duckdb_tables() WHERE temporary AND table_name IN (
-    SELECT table_name FROM duckdb_tables() WHERE database_name = 'feed');
+    SELECT table_name FROM duckdb_tables() WHERE database_name = 'feed'
+    UNION ALL SELECT view_name FROM duckdb_views() WHERE database_name = 'feed');
 
 -- uncover_batch: everything is projected
 DROP VIEW IF EXISTS temp.main.batch;

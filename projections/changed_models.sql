@@ -6,7 +6,7 @@ DETACH again;
 
 -- refused: the streams of events that the read models of a copy hold, and those made again do not,
 -- the first one first
-SELECT e.stream, min(e.position) AS position, any_value(r.reason) AS reason
+SELECT e.stream, min(e.position) AS position, arg_min(r.reason, r.position) AS reason
 FROM again.parked_events e ANTI JOIN parked_events p ON p.position = e.position
 LEFT JOIN again.parked_runs r ON r.stream = e.stream
 GROUP BY e.stream ORDER BY position;
