@@ -80,6 +80,8 @@ class Archive:
             manifest = Manifest.model_validate_json(path.read_bytes())
         except FileNotFoundError as e:
             raise ArchiveError(f"archive {str(self.folder)!r}: no {MANIFEST} there") from e
+        except OSError as e:
+            raise ArchiveError(f"archive {str(self.folder)!r}: expected a folder: {e}") from e
         except ValidationError as e:
             raise ArchiveDamaged(f"archive {str(path)!r}: {describe(e)}") from e
         if manifest.format > FORMAT:

@@ -16,7 +16,12 @@ def expect_written(where: Path, error: type[LedgerError]) -> Iterator[None]:
     """Raise what keeps the block from writing, a full disk for instance, as an error of ours."""
     try:
         yield
-    except (OSError, duckdb.IOException, duckdb.TransactionException) as e:
+    except (
+        OSError,
+        duckdb.IOException,
+        duckdb.OutOfMemoryException,
+        duckdb.TransactionException,
+    ) as e:
         said = str(e).partition("\n")[0]
         raise error(f"{str(where)!r}: could not be written: {said}") from e
 

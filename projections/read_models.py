@@ -48,7 +48,8 @@ class ReadModel:
     @cached_property
     def words(self) -> frozenset[str]:
         """What the SQL that makes the rows speaks of, tables and columns among it."""
-        return frozenset(re.findall(r"\w+", _COMMENT.sub("", self.apply_sql + self.delete_sql)))
+        sql = _COMMENT.sub("", self.apply_sql + self.delete_sql)
+        return frozenset(re.findall(r"\w+", sql.casefold()))
 
     @cached_property
     def keys(self) -> dict[str, tuple[str, ...]]:
@@ -97,7 +98,7 @@ def needed(names: Iterable[str], models: Sequence[ReadModel]) -> tuple[ReadModel
 
     Parked events are kept with every choice: which events a read model sees depends on them.
     """
-    owners = {table: model.name for model in models for table in model.keys}
+    owners = {table.casefold(): model.name for model in models for table in model.keys}
     by_name: Mapping[str, ReadModel] = {model.name: model for model in models}
     wanted = {*names, *({"parked"} & by_name.keys())}
     open_names = list(wanted)

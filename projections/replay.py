@@ -187,6 +187,8 @@ def replay(
             if changes is None:
                 return Replayed()
             return conclude(at, Generations(path), changes, plan)
+    if selection is not None and isinstance(store, ArchiveStore):
+        raise InvalidArgument(f"partial replay: expected a store, found {store.url!r}")
     if selection is not None:
         with desk() as at:
             part = build_part(at, store, path, selection, told)

@@ -9,8 +9,9 @@ import pytest
 
 from projections.archive_store import ArchiveStore, open_log
 from projections.archive_writer import archive
+from projections.selection import selection
 from runledger import Actor, RunLedger
-from runledger.errors import ArchiveDamaged, ArchiveError, StoreRefused
+from runledger.errors import ArchiveDamaged, ArchiveError, InvalidArgument, StoreRefused
 from runledger.health import examine
 from runledger.store import Store
 from runledger.store.protocol import EncodedEvent, StreamWrite
@@ -124,3 +125,18 @@ def test_a_damaged_file_answers_nothing(folder: Path, kind: str) -> None:
 def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match=r"no manifest\.json there"):
         open_log(f"archive:{tmp_path}/nothing")
+
+
+def test_a_file_that_is_no_folder_and_a_partial_replay_are_refused(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "x.db").write_bytes(b"no folder")
+    with pytest.raises(ArchiveError, match="expected a folder"):
+        open_log(f"archive:{tmp_path}/x.db")
+
+    async def partial() -> None:
+        async with RunLedger.open(f"archive:{folder}", tmp_path / "r.duckdb") as ledger:
+            await ledger.replay(selection=selection(agents=["agent-1"]))
+
+    with pytest.raises(InvalidArgument, match="partial replay: expected a store"):
+        asyncio.run(partial())
