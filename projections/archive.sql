@@ -1,3 +1,6 @@
+-- files: Parquet files as a relation; what the names of their folders look like is no column
+read_parquet([{paths}], hive_partitioning = FALSE)
+
 -- keep_columns: a part of a segment, its facts as columns, topic after topic. In files, as tables that
 -- do not fit into memory are moved to the disk and back with every insert.
 COPY ({tables}) TO $path (FORMAT parquet, COMPRESSION lz4_raw);
@@ -16,13 +19,13 @@ COPY (SELECT position, facts, contents FROM log_chunk) TO $path (FORMAT parquet,
 COPY ({topics}) TO $path (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 61440);
 
 -- of_topic: what the parts have of a topic
-FROM read_parquet([{files}], hive_partitioning = FALSE) WHERE topic = {topic}
+FROM {files} WHERE topic = {topic}
 
 -- strange: and of those that the catalogue does not know
-FROM read_parquet([{files}], hive_partitioning = FALSE) WHERE topic NOT IN ({topics})
+FROM {files} WHERE topic NOT IN ({topics})
 
 -- write_raw: read for single events only
-COPY (FROM read_parquet([{files}], hive_partitioning = FALSE)) TO $path
+COPY (FROM {files}) TO $path
 (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480);
 
 -- spill: a segment that is larger than memory is written by way of the disk
@@ -39,7 +42,7 @@ SET threads = 1;
 SET enable_progress_bar = FALSE;
 
 -- part: what files hold of some events
-(FROM read_parquet([{files}], hive_partitioning = FALSE) WHERE position > {after} AND position <= {upto})
+(FROM {files} WHERE position > {after} AND position <= {upto})
 
 -- columns: events as the archive has them, as columns
 (SELECT *, NULL::BLOB AS facts FROM {part})
@@ -57,23 +60,23 @@ WHERE b.doubtful;
 
 -- cut: where a batch of so many events ends
 SELECT max(position) FROM (
-    SELECT position FROM read_parquet($columns, hive_partitioning = FALSE)
+    SELECT position FROM {files}
     WHERE position > $after AND position <= $upto ORDER BY position LIMIT $limit);
 
 -- stream: the events of a stream in a segment
-SELECT position, stream, version, topic FROM read_parquet([{files}], hive_partitioning = FALSE)
+SELECT position, stream, version, topic FROM {files}
 WHERE stream = $stream AND version > $after AND version <= $upto ORDER BY version;
 
 -- range: events of a segment, of some topics or of all
-SELECT position, stream, version, topic FROM read_parquet([{files}], hive_partitioning = FALSE)
+SELECT position, stream, version, topic FROM {files}
 WHERE position > $after AND position <= $upto
     AND (len($topics::VARCHAR[]) = 0 OR list_contains($topics::VARCHAR[], topic))
 ORDER BY position LIMIT $limit;
 
 -- bytes: what was recorded of them, without contents
-SELECT position, facts, NULL FROM read_parquet([{files}], hive_partitioning = FALSE)
+SELECT position, facts, NULL FROM {files}
 SEMI JOIN (SELECT unnest($positions::BIGINT[]) AS position) USING (position);
 
 -- bytes_and_contents: and with them
-SELECT position, facts, contents FROM read_parquet([{files}], hive_partitioning = FALSE)
+SELECT position, facts, contents FROM {files}
 SEMI JOIN (SELECT unnest($positions::BIGINT[]) AS position) USING (position);

@@ -22,13 +22,13 @@ class Files:
         self._archive = archive
         self._checked: set[str] = set()
 
-    def check(self, *files: ArchivedFile) -> list[str]:
-        """Return the paths; raises ArchiveDamaged for a file that is not the one written."""
+    def relation(self, *files: ArchivedFile) -> str:
+        """Return the SQL of what they hold; raises ArchiveDamaged for one that was altered."""
         for file in files:
             if file.name not in self._checked:
                 self._archive.check(file)
                 self._checked.add(file.name)
-        return [str(self._archive.folder / file.name) for file in files]
+        return parquet(self._archive.folder / file.name for file in files)
 
 
 class _Part:
@@ -40,12 +40,13 @@ class _Part:
         self._span = {"after": str(after), "upto": str(upto)}
 
     def _columns(self) -> str:
-        files = self._files.check(*(segment.columns for segment in self._segments))
-        return fill(SQL["part"], files=listed(files), **self._span)
+        return self._of(segment.columns for segment in self._segments)
 
     def _raw(self) -> str:
-        files = self._files.check(*(segment.raw for segment in self._segments))
-        return fill(SQL["part"], files=listed(files), **self._span)
+        return self._of(segment.raw for segment in self._segments)
+
+    def _of(self, files: Iterable[ArchivedFile]) -> str:
+        return fill(SQL["part"], files=self._files.relation(*files), **self._span)
 
 
 class ArchivedEvents(_Part):
@@ -103,9 +104,9 @@ class ArchiveReader:
         return (ArchivedEvents if typed else ArchivedFacts)(self._files, chosen, after, end)
 
     def _cut(self, segment: Segment, after: int, upto: int, limit: int) -> int | None:
-        columns = [exactly(path) for path in self._files.check(segment.columns)]
-        bounds = {"columns": columns, "after": after, "upto": upto, "limit": limit}
-        ((position,),) = self._db.execute(SQL["cut"], bounds).fetchall()
+        statement = fill(SQL["cut"], files=self._files.relation(segment.columns))
+        bounds = {"after": after, "upto": upto, "limit": limit}
+        ((position,),) = self._db.execute(statement, bounds).fetchall()
         return None if position is None else int(position)
 
     def close(self) -> None:
@@ -113,11 +114,11 @@ class ArchiveReader:
         self._db.close()
 
 
-def listed(paths: Iterable[str | Path]) -> str:
-    """Return paths as SQL writes them, one after the other."""
-    return ", ".join(literal(exactly(path)) for path in paths)
+def parquet(paths: Iterable[Path]) -> str:
+    """Return the SQL of what Parquet files hold."""
+    return fill(SQL["files"], paths=", ".join(literal(_exactly(path)) for path in paths))
 
 
-def exactly(path: str | Path) -> str:
-    """Return a path as DuckDB opens it: that file, whatever else its name would be a pattern of."""
-    return re.sub(r"([*?[])", r"[\1]", str(Path(path).absolute()))
+def _exactly(path: Path) -> str:
+    # DuckDB takes a name for a pattern, in which brackets make a character stand for itself.
+    return re.sub(r"([*?[])", r"[\1]", str(path.absolute()))

@@ -7,7 +7,8 @@ from typing import Any, Final, NoReturn
 import duckdb
 
 from projections.archive import SQL, Archive, Segment
-from projections.archive_reader import ArchiveReader, Files, listed
+from projections.archive_reader import ArchiveReader, Files
+from projections.event_list import LAST
 from runledger.errors import StoreRefused
 from runledger.sql_file import fill
 from runledger.store import Store, open_store
@@ -15,7 +16,6 @@ from runledger.store.codec import decode
 from runledger.store.protocol import Append, StoredEvent, StoredRow, Verdict
 
 SCHEME: Final = "archive:"
-_LAST: Final = 2**62
 
 
 def open_log(url: str, *, create: bool = True) -> Store:
@@ -44,7 +44,7 @@ class ArchiveStore:
         self, stream: str, after: int = 0, upto: int | None = None, contents: bool = True
     ) -> list[StoredEvent]:
         """Return a stream's events with after < version <= upto, in order."""
-        asked = {"stream": stream, "after": after, "upto": _LAST if upto is None else upto}
+        asked = {"stream": stream, "after": after, "upto": LAST if upto is None else upto}
         segments = self._archive.manifest.segments
         rows = [row for s in segments for row in self._rows(s, "stream", asked, contents)]
         return [
@@ -60,24 +60,24 @@ class ArchiveStore:
         upto: int | None = None,
     ) -> list[StoredRow]:
         """Return events with after < position <= upto, in order, of these topics or of all."""
-        upto = _LAST if upto is None else upto
+        upto = LAST if upto is None else upto
         found: list[StoredRow] = []
         for segment in self._archive.manifest.segments:
             if segment.last > after and segment.after < upto and len(found) < limit:
-                asked = {"after": after, "upto": upto, "topics": list(topics)}
-                most = {"limit": limit - len(found)}
-                found += self._rows(segment, "range", asked | most, contents)
+                left = limit - len(found)
+                asked = {"after": after, "upto": upto, "topics": list(topics), "limit": left}
+                found += self._rows(segment, "range", asked, contents)
         return found
 
     def _rows(
         self, segment: Segment, which: str, asked: dict[str, Any], contents: bool
     ) -> Iterator[StoredRow]:
-        columns = listed(self._files.check(segment.columns))
+        columns = self._files.relation(segment.columns)
         with closing(self._db.cursor()) as db:
             found = db.execute(fill(SQL[which], files=columns), asked).fetchall()
             if not found:
                 return
-            raw = listed(self._files.check(segment.raw))
+            raw = self._files.relation(segment.raw)
             statement = fill(SQL["bytes_and_contents" if contents else "bytes"], files=raw)
             recorded = db.execute(statement, {"positions": [row[0] for row in found]}).fetchall()
         bodies = {position: rest for position, *rest in recorded}

@@ -21,7 +21,7 @@ from projections.archive import (
     Segment,
     open_to_write,
 )
-from projections.archive_reader import listed
+from projections.archive_reader import parquet
 from projections.durable_file import expect_written, put_in_place
 from projections.event_tables import STRANGE, event_tables
 from runledger.errors import ArchiveError
@@ -107,7 +107,7 @@ def expect_same_log(store: Store, target: Archive) -> None:
 def _clean(target: Archive) -> None:
     """Delete what a killed run left: files that no manifest vouches for."""
     known = {file.name for part in target.manifest.segments for file in (part.columns, part.raw)}
-    for path in target.folder.glob("*-*.parquet"):
+    for path in target.folder.iterdir():
         if _OURS.fullmatch(path.name) and path.name not in known:
             path.unlink()
 
@@ -162,7 +162,7 @@ class _Scratch:
                 fill(SQL["write_columns"], topics=_topics(self._parts)), f"events-{span}"
             ),
             raw=self._write(
-                fill(SQL["write_raw"], files=listed(raw for _, raw in self._parts)),
+                fill(SQL["write_raw"], files=parquet(raw for _, raw in self._parts)),
                 f"raw-{span}",
             ),
         )
@@ -183,13 +183,11 @@ class _Scratch:
         self._loaded = loader.load(
             self._db, loader.LoggedEvents("log_chunk", len(chunk)), self._loaded
         )
-        number = len(self._parts)
-        self._parts.append(
-            (self._folder / f"events-{number}.parquet", self._folder / f"raw-{number}.parquet")
-        )
-        kept, raw = self._parts[-1]
+        kept = self._folder / f"events-{len(self._parts)}.parquet"
+        raw = self._folder / f"raw-{len(self._parts)}.parquet"
         self._db.execute(fill(SQL["keep_columns"], tables=self._tables()), {"path": str(kept)})
         self._db.execute(SQL["keep_raw"], {"path": str(raw)})
+        self._parts.append((kept, raw))
         self._db.unregister("log_chunk")
 
     def _tables(self) -> str:
@@ -212,7 +210,7 @@ class _Scratch:
 
 def _topics(parts: Sequence[tuple[Path, Path]]) -> str:
     """Return the SQL of all events that parts have, in the order of the segment."""
-    files = listed(columns for columns, _ in parts)
+    files = parquet(columns for columns, _ in parts)
     known = [literal(topic) for topic in event_tables()]
     pieces = [fill(SQL["of_topic"], files=files, topic=topic) for topic in known]
     pieces.append(fill(SQL["strange"], files=files, topics=", ".join(known)))

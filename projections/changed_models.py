@@ -8,10 +8,10 @@ from typing import Any, Final
 from projections import parking
 from projections.copies import Copy, copy_of_live
 from projections.desk import Desk
-from projections.engine import Begun, Engine, Progress
+from projections.engine import Begun, Progress
 from projections.generation import Generation
 from projections.generations import Generations, Manifest
-from projections.log_source import LogSource
+from projections.log_source import LogSource, comes_as_columns, project
 from projections.read_models import ROOT, ReadModel, changed, discover, needed
 from runledger.errors import ProjectionFailed
 from runledger.sql_file import render, statements
@@ -90,14 +90,10 @@ def _project_again(
 ) -> Path:
     """Return the file of read models up to where the copy is, without what is parked there."""
     file, position = copy.scratch / "again.duckdb", copy.generation.position
-    with closing(Generation(file, models, bulk=source is not None)) as again:
+    with closing(Generation(file, models, bulk=comes_as_columns(store, source))) as again:
         with copy.generation.transaction() as old, again.transaction() as new:
             parking.begin_with(new, parking.parked(old))
-        if source is not None:
-            with closing(source.reader()) as reader:
-                Engine(again, reader).catch_up(min(source.head, position), progress)
-        with closing(store.log_reader()) as reader:
-            Engine(again, reader).catch_up(position, progress)
+        project(again, store, source, lambda: position, progress=progress)
     return file
 
 

@@ -12,17 +12,16 @@ from projections.batch import events_digest
 from projections.changed_models import build_changed
 from projections.comparison import Comparison, Thresholds
 from projections.desk import Desk
-from projections.engine import BATCH_EVENTS, Begun, Engine, Progress
+from projections.engine import BATCH_EVENTS, Begun, Progress
 from projections.explain import expect_explainable
 from projections.generation import Generation
 from projections.generations import Generations, Manifest
-from projections.log_source import LogSource
+from projections.log_source import LogSource, comes_as_columns, project
 from projections.partial import BlastRadius, build_part
 from projections.read_models import ReadModel, discover
 from projections.selection import Selection
 from runledger.errors import InvalidArgument, ProjectionFailed, ReadModelsDamaged, ReadModelsLocked
 from runledger.store import Store
-from runledger.store.protocol import LogReader
 
 
 def build(
@@ -46,7 +45,7 @@ def build(
         source.expect_of(store)
     generations = Generations(path)
     chosen = tuple(discover() if models is None else models)
-    bulk = source is not None or isinstance(store, ArchiveStore)
+    bulk = comes_as_columns(store, source)
     generation = _open(generations, chosen, source, fresh, bulk)
     started = time.monotonic()
     try:
@@ -55,32 +54,12 @@ def build(
         generations.record(generation, "building")
         if begun is not None:
             begun(number, position, store.head())
-        if source is not None and position < source.head:
-            _project(generation, source.reader(), lambda: source.head, batch_events, progress)
-        _project(generation, store.log_reader(), store.head, batch_events, progress)
+        project(generation, store, source, store.head, batch_events=batch_events, progress=progress)
         generation.checkpoint()
         spent = (before.seconds or 0.0) if before else 0.0
         return generations.record(generation, "candidate", spent + time.monotonic() - started)
     finally:
         generation.close()
-
-
-def _project(
-    generation: Generation,
-    reader: LogReader,
-    head: Callable[[], int],
-    batch_events: int,
-    progress: Progress | None,
-) -> None:
-    try:
-        engine = Engine(generation, reader, batch_events=batch_events)
-        # Live takes in events meanwhile; what came during one round is the next.
-        while engine.position < (upto := head()):
-            before = engine.position
-            if engine.catch_up(upto, progress) == before:
-                break
-    finally:
-        reader.close()
 
 
 def _open(
@@ -187,9 +166,9 @@ def replay(
             if changes is None:
                 return Replayed()
             return conclude(at, Generations(path), changes, plan)
-    if selection is not None and isinstance(store, ArchiveStore):
-        raise InvalidArgument(f"partial replay: expected a store, found {store.url!r}")
     if selection is not None:
+        if isinstance(store, ArchiveStore):
+            raise InvalidArgument(f"partial replay: expected a store, found {store.url!r}")
         with desk() as at:
             part = build_part(at, store, path, selection, told)
             replayed = conclude(at, Generations(path), part.built, plan)
