@@ -22,7 +22,7 @@ from projections.archive import (
     open_to_write,
 )
 from projections.archive_reader import parquet
-from projections.durable_file import expect_written, put_in_place
+from projections.durable_file import expect_written, only_writer, put_in_place
 from projections.event_tables import STRANGE, event_tables
 from runledger.errors import ArchiveError
 from runledger.events import CATALOGUE
@@ -64,10 +64,17 @@ def archive(
     """Continue the archive in `folder` up to the end of the log, or begin it.
 
     Killed at any point, it leaves the segments that were whole, and is continued by the next call.
-    Raises ArchiveError where the archive is of another log, another process is writing it, or it
-    cannot be written, and ArchiveDamaged where a file is missing.
+    Raises ArchiveError where the archive is of another log, another process is archiving this one,
+    or it cannot be written, ArchiveDamaged where a file is missing, ReadModelsLocked where another
+    process writes into the folder, and InvalidArgument for what cannot be one.
     """
-    with store.leadership("archive") as alone, expect_written(Path(folder), ArchiveError):
+    # The store's lock is for one archiver of a log; who writes another log's archive, or copies
+    # one, has another store.
+    with (
+        only_writer(Path(folder)),
+        store.leadership("archive") as alone,
+        expect_written(Path(folder), ArchiveError),
+    ):
         if not alone:
             raise ArchiveError(f"archive {str(folder)!r}: another process is archiving this log")
         target = open_to_write(folder)

@@ -9,9 +9,16 @@ import pytest
 
 from projections.archive_store import ArchiveStore, open_log
 from projections.archive_writer import archive
+from projections.durable_file import only_writer
 from projections.selection import selection
 from runledger import Actor, RunLedger
-from runledger.errors import ArchiveDamaged, ArchiveError, InvalidArgument, StoreRefused
+from runledger.errors import (
+    ArchiveDamaged,
+    ArchiveError,
+    InvalidArgument,
+    ReadModelsLocked,
+    StoreRefused,
+)
 from runledger.health import examine
 from runledger.store import Store
 from runledger.store.protocol import EncodedEvent, StreamWrite
@@ -104,6 +111,14 @@ def test_an_archive_can_be_archived_again(folder: Path, tmp_path: Path) -> None:
     ):
         everything = (0, 9_999, (), True)
         assert one.read_log(*everything) == other.read_log(*everything)
+
+
+def test_nothing_is_written_where_another_process_writes(folder: Path) -> None:
+    before = files(folder)
+    with closing(open_log(f"archive:{folder}")) as store, only_writer(folder):
+        with pytest.raises(ReadModelsLocked, match="another process is writing there"):
+            archive(store, folder)
+    assert files(folder) == before
 
 
 def test_the_doctor_knows_it(folder: Path, tmp_path: Path) -> None:
