@@ -15,8 +15,10 @@ UNION ALL BY NAME
 -- keep_raw: and everything as it was recorded
 COPY (SELECT position, facts, contents FROM log_chunk) TO $path (FORMAT parquet, COMPRESSION lz4_raw);
 
--- write_columns: topic after topic; a row group is what a thread reads at a time, of one topic mostly
-COPY ({topics}) TO $path (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 61440);
+-- write_columns: topic after topic; a row group is what a thread reads at a time, of one topic mostly.
+-- It is put together in memory, so long events are fewer.
+COPY ({topics}) TO $path
+(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 61440, ROW_GROUP_SIZE_BYTES '64MiB');
 
 -- of_topic: what the parts have of a topic
 FROM {files} WHERE topic = {topic}
@@ -26,7 +28,7 @@ FROM {files} WHERE topic NOT IN ({topics})
 
 -- write_raw: read for single events only
 COPY (FROM {files}) TO $path
-(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480);
+(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480, ROW_GROUP_SIZE_BYTES '64MiB');
 
 -- spill: a segment that is larger than memory is written by way of the disk
 SET temp_directory = $folder;
@@ -37,6 +39,9 @@ SET memory_limit = $limit;
 -- one_thread: a part is many short statements, beside which the next one is read; and to write a
 -- file takes twice as long with two, which want more memory than there is
 SET threads = 1;
+
+-- by_size: row groups are bounded in bytes only where their order may change; one thread keeps it
+SET preserve_insertion_order = FALSE;
 
 -- quiet: no bar of DuckDB's own is drawn
 SET enable_progress_bar = FALSE;

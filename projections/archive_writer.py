@@ -135,8 +135,8 @@ class _Scratch:
         self._folder.mkdir()
         self._db.execute(SQL["spill"], {"folder": str(self._folder / "spill")})
         self._db.execute(SQL["memory"], {"limit": MEMORY_LIMIT})
-        self._db.execute(SQL["one_thread"])
-        self._db.execute(SQL["quiet"])
+        for name in ("one_thread", "by_size", "quiet"):
+            self._db.execute(SQL[name])
         loader.prepare(self._db)
         return self
 
@@ -177,6 +177,18 @@ class _Scratch:
         return segment
 
     def _add(self, chunk: Sequence[StoredRow]) -> None:
+        try:
+            self._keep(chunk)
+        except duckdb.OutOfMemoryException:
+            # What parsing takes goes by the longest of the facts, not by all of them.
+            if len(chunk) == 1:
+                raise
+            self._loaded = loader.NOTHING
+            half = len(chunk) // 2
+            self._add(chunk[:half])
+            self._add(chunk[half:])
+
+    def _keep(self, chunk: Sequence[StoredRow]) -> None:
         position, stream, version, topic, facts, contents = zip(*chunk, strict=True)
         columns = arrow.table(
             position=arrow.int64(position),
@@ -225,18 +237,34 @@ def _topics(parts: Sequence[tuple[Path, Path]]) -> str:
 
 
 def _chunks(store: Store, after: int, head: int, most: int) -> Iterator[list[StoredRow]]:
-    """Yield the events of the next segment in pieces of about CHUNK_BYTES."""
+    """Yield the events of the next segment in pieces of CHUNK_BYTES at most, or of one event."""
     events, size, limit = 0, 0, FIRST_EVENTS
     while events < most and size < SEGMENT_BYTES:
         rows = store.read_log(after, min(limit, most - events), contents=True)
         rows = [row for row in rows if row.position <= head]
         if not rows:
             return
-        yield rows
-        weight = sum(len(row.facts) + len(row.contents or b"") for row in rows)
+        weight = 0
+        for piece, of_piece in _pieces(rows):
+            yield piece
+            weight += of_piece
         events, size, after = events + len(rows), size + weight, rows[-1].position
         fitting = CHUNK_BYTES * len(rows) // max(1, weight)
         limit = max(1, min(4 * limit, fitting, CHUNK_EVENTS))
+
+
+def _pieces(rows: Sequence[StoredRow]) -> Iterator[tuple[list[StoredRow], int]]:
+    """Yield the same with their weight: how long the next events are is not known before."""
+    piece: list[StoredRow] = []
+    weight = 0
+    for row in rows:
+        of_row = len(row.facts) + len(row.contents or b"")
+        if piece and weight + of_row > CHUNK_BYTES:
+            yield piece, weight
+            piece, weight = [], 0
+        piece.append(row)
+        weight += of_row
+    yield piece, weight
 
 
 def _ahead(chunks: Iterator[_T]) -> Iterator[_T]:

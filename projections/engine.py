@@ -1,5 +1,6 @@
 """The engine: folds the log into a generation in batches, one transaction each."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -32,6 +33,15 @@ Progress = Callable[[int, int], None]
 _LAST: Final = 2**62
 # What values do to SQL; all else (a full disk, a typing error) is no event's fault.
 _REFUSED: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException)
+_NO_ROOM: Final = re.compile("[Ff]ailed to (pin|allocate)")
+
+
+class _TooMuch(Exception):
+    """A batch does not fit into memory; `reason` is for where it cannot be any smaller."""
+
+    def __init__(self, limit: int, reason: ProjectionFailed) -> None:
+        self.limit = limit
+        self.reason = reason
 
 
 class _Refused(Exception):
@@ -62,13 +72,17 @@ class Engine:
         """Project the events up to a position; return the position reached.
 
         Raises ProjectionFailed, with nothing of the batch kept, when a read model's SQL fails for
-        another reason than what is in an event, or for more than one event in a hundred.
+        another reason than what is in an event, or for more than one event in a hundred. A batch
+        that does not fit into memory is halved.
         """
         isolation = _Isolation(self._batch_events, self._batch_events)
         try:
             while self.position < upto:
                 try:
                     found = self._apply(Span(self.position, upto, isolation.limit))
+                except _TooMuch as e:
+                    isolation.fit(e)
+                    continue
                 except _Refused as e:
                     if isolation.narrow(e):
                         self._single(self.position, parking.park_one, str(e))
@@ -99,6 +113,9 @@ class Engine:
             after = position - 1
             try:
                 found = self._apply(Span(after, self.position, isolation.limit), retry=True)
+            except _TooMuch as e:
+                isolation.fit(e)
+                continue
             except _Refused as e:
                 if isolation.narrow(e):
                     self._single(after, parking.fail_again, str(e))
@@ -143,7 +160,10 @@ class Engine:
         except duckdb.Error as e:
             if count and isinstance(e, _REFUSED):
                 raise _Refused(where, count, e) from e
-            raise ProjectionFailed(f"{where}: after position {span.after}: {_first_line(e)}") from e
+            failed = ProjectionFailed(f"{where}: after position {span.after}: {_first_line(e)}")
+            if _out_of_memory(e):
+                raise _TooMuch(count or self._feed.limit(span), failed) from e
+            raise failed from e
         return found
 
     def _statements(self, topics: frozenset[str]) -> Iterator[tuple[str, Statement]]:
@@ -185,6 +205,13 @@ class _Isolation:
         self._applied += applied
         self.limit = min(self._most, self.limit * 2)
 
+    def fit(self, found: _TooMuch) -> None:
+        """Make the next batch half of one that does not fit; ProjectionFailed where that is one
+        event."""
+        if found.limit <= 1:
+            raise found.reason from found.reason.__cause__
+        self.limit = found.limit // 2
+
     def narrow(self, refused: _Refused) -> bool:
         """Make the next batch smaller; whether one event alone was refused."""
         self.limit = max(1, refused.count // 2)
@@ -197,6 +224,12 @@ class _Isolation:
                 f"expected an event in a hundred at most; the last one: {refused}"
             ) from refused
         return True
+
+
+def _out_of_memory(error: duckdb.Error) -> bool:
+    # A commit tells it as an error of its own.
+    told = isinstance(error, duckdb.TransactionException) and _NO_ROOM.search(str(error))
+    return bool(told) or isinstance(error, duckdb.OutOfMemoryException)
 
 
 def _first_line(error: Exception) -> str:

@@ -77,6 +77,12 @@ class Feed:
         """
         self._load_ahead = span, self._loading.submit(self._load, span, ahead=True)
 
+    def limit(self, span: Span) -> int:
+        """Return how many events are read of a span at most; from the log, as many as it turned out
+        that fit into memory."""
+        archived = isinstance(self._reader, ArchiveReader)
+        return span.limit if archived else min(span.limit, self._affordable)
+
     def rest(self) -> None:
         """Wait until nothing is being read or loaded."""
         ahead, self._load_ahead = self._load_ahead, None
@@ -103,9 +109,7 @@ class Feed:
         return Taken(source, self._loaded)
 
     def _read(self, span: Span) -> _Read:
-        archived = isinstance(self._reader, ArchiveReader)
-        limit = span.limit if archived else min(span.limit, self._affordable)
-        events = self._reader.read(span.after, span.upto, limit)
+        events = self._reader.read(span.after, span.upto, self.limit(span))
         if events is None or isinstance(events, loader.ArchivedEvents):
             return _Read(events, None)
         # Into a table, as some readers give a stream, which can be read once. By DuckDB, as Python
