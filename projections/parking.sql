@@ -14,11 +14,12 @@ FROM (
 ANTI JOIN deleted d ON d.run_id = found.stream AND d.position > found.position
 GROUP BY stream;
 
--- park_runs: streams that this batch parks
+-- park_runs: streams that this batch parks; one that was parked before its run's deletion may be so
+-- again after it
 INSERT INTO parked_runs BY NAME
 SELECT l.stream, l.position, l.version, l.topic, n.reason
 FROM loaded l JOIN parked_now n ON n.stream = l.stream AND n.position = l.position
-ANTI JOIN parked_runs p ON p.stream = l.stream
+ANTI JOIN parked_runs p ON p.stream = l.stream AND p.position = n.position
 ORDER BY l.position;
 
 -- parked_batch: the events of the batch that lie there, or beyond

@@ -1,13 +1,17 @@
 """Laws of parking: what is left out is exactly what must be, and after a mend nothing is."""
 
+from datetime import timedelta
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projections import parking
 from projections.engine import Engine
 from projections.generation import Generation
+from runledger.run import commands as c
 from tests.archive.spoiling import Log, Spoiled, faults, spoiled
-from tests.projections.histories import histories
+from tests.projections.histories import Author, Move, histories
 from tests.projections.oracle import Tables
 from tests.projections.reading import contents, projected
 
@@ -76,3 +80,22 @@ def test_after_a_mend_a_retry_makes_what_a_fresh_replay_makes(
     fresh = projected(later, later.head, 1000)
     # Reasons tell positions and words of whoever failed first; all else is equal.
     assert made == fresh
+
+
+@pytest.mark.parametrize("batch_events", [1, 2, 3, 1000])
+def test_what_cannot_be_applied_after_a_deletion_is_parked_wherever_batches_end(
+    batch_events: int,
+) -> None:
+    author = Author()
+    for command in (c.CreateRun("agent-a"), c.RecordHeartbeat(), c.DeleteRun()):
+        author.play(Move(0, command, timedelta(seconds=1), timedelta()))
+    *before, beat, deletion = author.history.rows
+    position, stream, version, *_ = deletion
+    beyond = (position + 1, stream, version + 1, "run.teleported", b"{}")
+    log = Log((*before, (*beat[:3], "run.teleported", beat[4]), deletion, beyond))
+    made = projected(log, log.head, batch_events)
+    assert [(row["stream"], row["position"]) for row in made["parked_runs"]] == [
+        (stream, position + 1)
+    ]
+    assert [row["position"] for row in made["parked_events"]] == [position + 1]
+    assert made["runs"] == []
