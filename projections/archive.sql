@@ -52,7 +52,7 @@ SET enable_progress_bar = FALSE;
 -- columns: events as the archive has them, as columns
 (SELECT *, NULL::BLOB AS facts FROM {part})
 
--- facts: what another version made columns of, as the log has it
+-- facts: the same as the log has them
 (SELECT c.position, c.stream, c.version, c.topic, r.facts
 FROM {columns} c JOIN {raw} r ON r.position = c.position)
 

@@ -31,13 +31,17 @@ class Files:
         return parquet(self._archive.folder / file.name for file in files)
 
 
-class _Part:
+class ArchivedPart:
     """The events of some segments with after < position <= upto."""
 
     def __init__(self, files: Files, segments: Sequence[Segment], after: int, upto: int) -> None:
         self._files = files
         self._segments = segments
         self._span = {"after": str(after), "upto": str(upto)}
+
+    def facts(self) -> str:
+        """Return the SQL of the events, as the log has them."""
+        return fill(SQL["facts"], columns=self._columns(), raw=self._raw())
 
     def _columns(self) -> str:
         return self._of(segment.columns for segment in self._segments)
@@ -49,7 +53,7 @@ class _Part:
         return fill(SQL["part"], files=self._files.relation(*files), **self._span)
 
 
-class ArchivedEvents(_Part):
+class ArchivedEvents(ArchivedPart):
     """Events with the columns of today's event tables; see loader.ArchivedEvents."""
 
     def columns(self) -> str:
@@ -61,12 +65,8 @@ class ArchivedEvents(_Part):
         db.execute(fill(SQL["unread"], part=self._raw()))
 
 
-class ArchivedFacts(_Part):
+class ArchivedFacts(ArchivedPart):
     """Events whose columns were made by another version: the facts are to be parsed."""
-
-    def facts(self) -> str:
-        """Return the SQL of the events, as the log has them."""
-        return fill(SQL["facts"], columns=self._columns(), raw=self._raw())
 
 
 class ArchiveReader:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from projections.archive_store import ArchiveStore
 from projections.batch import events_digest
 from projections.changed_models import build_changed
 from projections.comparison import Comparison, Thresholds
@@ -167,8 +166,6 @@ def replay(
                 return Replayed()
             return conclude(at, Generations(path), changes, plan)
     if selection is not None:
-        if isinstance(store, ArchiveStore):
-            raise InvalidArgument(f"partial replay: expected a store, found {store.url!r}")
         with desk() as at:
             part = build_part(at, store, path, selection, told)
             replayed = conclude(at, Generations(path), part.built, plan)

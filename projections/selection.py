@@ -8,6 +8,7 @@ import duckdb
 import nanoarrow as na
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from projections.archive_reader import ArchivedPart
 from projections.read_models import ROOT
 from runledger.errors import InvalidArgument, describe
 from runledger.events import CATALOGUE
@@ -119,6 +120,7 @@ class PartReader:
 def _register(db: Any, batch: Any) -> int | None:
     """Make a batch readable as `log_batch`; return its last position, None where it is empty."""
     # Some readers give a stream, which can be read once; it is read more often here.
-    db.register("log_batch", na.ArrayStream(batch).read_all())
+    events = db.sql(batch.facts()) if isinstance(batch, ArchivedPart) else batch
+    db.register("log_batch", na.ArrayStream(events).read_all())
     ((last,),) = db.execute(SQL["last"]).fetchall()
     return None if last is None else int(last)

@@ -4,7 +4,9 @@ import asyncio
 import shutil
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from projections.archive_store import ArchiveStore, open_log
@@ -15,7 +17,6 @@ from runledger import Actor, RunLedger
 from runledger.errors import (
     ArchiveDamaged,
     ArchiveError,
-    InvalidArgument,
     ReadModelsLocked,
     StoreRefused,
 )
@@ -142,16 +143,32 @@ def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
         open_log(f"archive:{tmp_path}/nothing")
 
 
-def test_a_file_that_is_no_folder_and_a_partial_replay_are_refused(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_a_file_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"no folder")
     with pytest.raises(ArchiveError, match="expected a folder"):
         open_log(f"archive:{tmp_path}/x.db")
 
-    async def partial() -> None:
-        async with RunLedger.open(f"archive:{folder}", tmp_path / "r.duckdb") as ledger:
-            await ledger.replay(selection=selection(agents=["agent-1"]))
 
-    with pytest.raises(InvalidArgument, match="partial replay: expected a store"):
-        asyncio.run(partial())
+def test_a_partial_replay_is_the_same_as_from_the_store(
+    url: str, folder: Path, tmp_path: Path
+) -> None:
+    actor = Actor(organization="org-0")
+
+    async def spoiled_and_mended(log: str, file: Path) -> tuple[Any, ...]:
+        async with RunLedger.open(log, file, actor=actor) as ledger:
+            runs = await ledger.list_runs(agent_id="agent-1", limit=3)
+        with closing(duckdb.connect(str(file))) as db:
+            db.execute("UPDATE runs SET num_steps = 99 WHERE run_id = ?", [runs[0].run_id])
+        async with RunLedger.open(log, file, actor=actor) as ledger:
+            done = await ledger.replay(
+                selection=selection(runs=[run.run_id for run in runs]), switch=True
+            )
+            assert done.comparison is not None
+            again = await ledger.list_runs(agent_id="agent-1", limit=3)
+        changed = [table.changed for table in done.comparison.tables if table.table == "runs"]
+        return done.radius, done.untouched_buckets, changed, runs == again
+
+    found = asyncio.run(spoiled_and_mended(f"archive:{folder}", tmp_path / "a.duckdb"))
+    assert found == asyncio.run(spoiled_and_mended(url, tmp_path / "b.duckdb"))
+    assert found[0].runs == 3
+    assert found[2:] == ([1], True)
