@@ -1,6 +1,5 @@
 """The engine: folds the log into a generation in batches, one transaction each."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -33,7 +32,6 @@ Progress = Callable[[int, int], None]
 _LAST: Final = 2**62
 # What values do to SQL; all else (a full disk, a typing error) is no event's fault.
 _REFUSED: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException)
-_NO_ROOM: Final = re.compile("[Ff]ailed to (pin|allocate)")
 
 
 class _TooMuch(Exception):
@@ -161,7 +159,7 @@ class Engine:
             if count and isinstance(e, _REFUSED):
                 raise _Refused(where, count, e) from e
             failed = ProjectionFailed(f"{where}: after position {span.after}: {_first_line(e)}")
-            if _out_of_memory(e):
+            if isinstance(e, duckdb.OutOfMemoryException):
                 raise _TooMuch(count or self._feed.limit(span), failed) from e
             raise failed from e
         return found
@@ -224,12 +222,6 @@ class _Isolation:
                 f"expected an event in a hundred at most; the last one: {refused}"
             ) from refused
         return True
-
-
-def _out_of_memory(error: duckdb.Error) -> bool:
-    # A commit tells it as an error of its own.
-    told = isinstance(error, duckdb.TransactionException) and _NO_ROOM.search(str(error))
-    return bool(told) or isinstance(error, duckdb.OutOfMemoryException)
 
 
 def _first_line(error: Exception) -> str:

@@ -269,10 +269,21 @@ class Generation:
             yield self._db
             self._db.execute("COMMIT")
         except BaseException:
-            # A full disk may have ended the transaction, or the whole instance, already.
-            with suppress(duckdb.Error):
-                self._db.execute("ROLLBACK")
+            self._roll_back()
             raise
+
+    def _roll_back(self) -> None:
+        try:
+            self._db.execute("ROLLBACK")
+        except duckdb.OutOfMemoryException as e:
+            # What is half undone is nothing to go on from: later statements see conflicts.
+            raise ReadModelsError(
+                f"read models {str(self.path)!r}: out of memory, also for undoing a batch; the "
+                f"file is as it was before: open it again"
+            ) from e
+        except duckdb.Error:
+            # A full disk may have ended the transaction, or the whole instance, already.
+            return
 
     def cursor(self) -> Any:
         """Return a connection for one thread that reads."""
