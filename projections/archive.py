@@ -4,6 +4,8 @@ A segment is two files: the facts as typed columns, from which a replay reads, a
 and contents as they were recorded, byte for byte.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import file_digest
 from pathlib import Path
 from typing import Final
@@ -20,6 +22,9 @@ MANIFEST: Final = "manifest.json"
 SEGMENT_EVENTS: Final = 500_000
 """Of a segment, at most: a replay folds whole segments."""
 SQL: Final = statements(ROOT / "archive.sql")
+
+Stamp = tuple[int, int]
+"""Of a file: its inode and its time of change in ns; another one where it was written to since."""
 
 
 class ArchivedFile(BaseModel):
@@ -72,7 +77,7 @@ class Archive:
                 )
             after = segment.last
             for file in (segment.columns, segment.raw):
-                self._find(file)
+                self.look(file)
 
     def _load(self) -> Manifest:
         path = self.folder / MANIFEST
@@ -91,18 +96,6 @@ class Archive:
             )
         return manifest
 
-    def _find(self, file: ArchivedFile) -> Path:
-        path = self.folder / file.name
-        try:
-            size = path.stat().st_size
-        except FileNotFoundError as e:
-            raise ArchiveDamaged(f"archive: {str(path)!r} is missing") from e
-        if size != file.size:
-            raise ArchiveDamaged(
-                f"archive: {str(path)!r}: expected {file.size:,} bytes, found {size:,}"
-            )
-        return path
-
     @property
     def head(self) -> int:
         """The last position that is archived, 0 for none."""
@@ -113,16 +106,32 @@ class Archive:
         """How many events are archived."""
         return sum(segment.events for segment in self.manifest.segments)
 
-    def check(self, file: ArchivedFile) -> Path:
-        """Return the path of a file whose bytes are the ones that were written."""
-        path = self._find(file)
-        with path.open("rb") as stream:
+    def look(self, file: ArchivedFile) -> Stamp:
+        """Return the stamp of a file that has the size of the one that was written.
+
+        Raises ArchiveDamaged, and ArchiveError for one that cannot be read.
+        """
+        path = self.folder / file.name
+        with _expect_file(path):
+            found = path.stat()
+        if found.st_size != file.size:
+            raise ArchiveDamaged(
+                f"archive: {str(path)!r}: expected {file.size:,} bytes, found {found.st_size:,}"
+            )
+        return found.st_ino, found.st_mtime_ns
+
+    def check(self, file: ArchivedFile) -> Stamp:
+        """Do the same with a file whose bytes are the ones that were written."""
+        # Before they are read: what is written to it meanwhile must give it another one.
+        stamp = self.look(file)
+        path = self.folder / file.name
+        with _expect_file(path), path.open("rb") as stream:
             found = file_digest(stream, "sha256").hexdigest()
         if found != file.sha256:
             raise ArchiveDamaged(
                 f"archive: {str(path)!r}: expected SHA-256 {file.sha256}, found {found}"
             )
-        return path
+        return stamp
 
     def verify(self) -> None:
         """Check every byte of every file; raises ArchiveDamaged for the first that differs."""
@@ -135,6 +144,18 @@ class Archive:
         grown = Manifest(segments=(*self.manifest.segments, segment))
         write_text(self.folder / MANIFEST, grown.model_dump_json(indent=1) + "\n")
         self.manifest = grown
+
+
+@contextmanager
+def _expect_file(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as e:
+        raise ArchiveDamaged(f"archive: {str(path)!r} is missing") from e
+    except (IsADirectoryError, NotADirectoryError, ValueError) as e:
+        raise ArchiveDamaged(f"archive: {str(path)!r}: expected a file, found: {e}") from e
+    except OSError as e:
+        raise ArchiveError(f"archive: {str(path)!r}: expected a file to read, found: {e}") from e
 
 
 def open_to_write(folder: str | Path) -> Archive:

@@ -1,14 +1,16 @@
 """Reads an archive as a log: batches of events whose facts are columns already."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
-from projections.archive import SQL, Archive, ArchivedFile, Segment
+from projections.archive import SQL, Archive, ArchivedFile, Segment, Stamp
 from projections.loader import columns_digest
+from runledger.errors import ArchiveDamaged, ArchiveError, StoreUnavailable
 from runledger.sql_file import fill, literal
 
 FACTS_EVENTS: Final = 100_000
@@ -16,19 +18,51 @@ FACTS_EVENTS: Final = 100_000
 
 
 class Files:
-    """The files of an archive, each checked before its first use."""
+    """The files of an archive, each checked before its first use, and when it was written to."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._checked: set[str] = set()
+        self._checked: dict[ArchivedFile, Stamp] = {}
 
-    def relation(self, *files: ArchivedFile) -> str:
-        """Return the SQL of what they hold; raises ArchiveDamaged for one that was altered."""
+    def stamps(self, *files: ArchivedFile) -> dict[ArchivedFile, Stamp]:
+        """Return the stamps of files; raises ArchiveDamaged for one that was altered."""
         for file in files:
-            if file.name not in self._checked:
-                self._archive.check(file)
-                self._checked.add(file.name)
+            if self._checked.get(file) != self._archive.look(file):
+                self._checked[file] = self._archive.check(file)
+        return {file: self._checked[file] for file in files}
+
+    def relation(self, files: Iterable[ArchivedFile]) -> str:
+        """Return the SQL of what they hold."""
         return parquet(self._archive.folder / file.name for file in files)
+
+    @contextmanager
+    def reading(self, file: ArchivedFile) -> Iterator[str]:
+        """Give the SQL of what a file holds to a block that reads it.
+
+        Raises ArchiveDamaged where it was altered, before or meanwhile, ArchiveError where it
+        cannot be read.
+        """
+        stamps = self.stamps(file)
+        try:
+            yield self.relation(stamps)
+        except (duckdb.Error, UnicodeError) as e:
+            self.expect(stamps, bytewise=True)
+            path, said = str(self._archive.folder / file.name), str(e).partition("\n")[0]
+            raise ArchiveError(f"archive: {path!r}: could not be read: {said}") from e
+        self.expect(stamps)
+
+    def expect(self, stamps: Mapping[ArchivedFile, Stamp], *, bytewise: bool = False) -> None:
+        """Raise ArchiveDamaged where a file is not the one that had the stamp.
+
+        `bytewise` finds also what a disk altered.
+        """
+        look = self._archive.check if bytewise else self._archive.look
+        for file, stamp in stamps.items():
+            if look(file) != stamp:
+                raise ArchiveDamaged(
+                    f"archive: {str(self._archive.folder / file.name)!r}: expected the file that "
+                    f"was there when it was checked, found one that was written to since"
+                )
 
 
 class ArchivedPart:
@@ -38,6 +72,7 @@ class ArchivedPart:
         self._files = files
         self._segments = segments
         self._span = {"after": str(after), "upto": str(upto)}
+        self._stamps: dict[ArchivedFile, Stamp] = {}
 
     def facts(self) -> str:
         """Return the SQL of the events, as the log has them."""
@@ -50,7 +85,9 @@ class ArchivedPart:
         return self._of(segment.raw for segment in self._segments)
 
     def _of(self, files: Iterable[ArchivedFile]) -> str:
-        return fill(SQL["part"], files=self._files.relation(*files), **self._span)
+        stamps = self._files.stamps(*files)
+        self._stamps.update(stamps)
+        return fill(SQL["part"], files=self._files.relation(stamps), **self._span)
 
 
 class ArchivedEvents(ArchivedPart):
@@ -64,6 +101,10 @@ class ArchivedEvents(ArchivedPart):
         """Make the temporary table `unread`."""
         db.execute(fill(SQL["unread"], part=self._raw()))
 
+    def expect_unchanged(self, *, bytewise: bool) -> None:
+        """Raise ArchiveDamaged where a file was altered since its SQL was made."""
+        self._files.expect(self._stamps, bytewise=bytewise)
+
 
 class ArchivedFacts(ArchivedPart):
     """Events whose columns were made by another version: the facts are to be parsed."""
@@ -75,13 +116,15 @@ class ArchiveReader:
     def __init__(self, archive: Archive, files: Files | None = None) -> None:
         self._segments = archive.manifest.segments
         self._files = files or Files(archive)
-        self._db = duckdb.connect()
+        self._db: Any = duckdb.connect()
 
     def read(self, after: int, upto: int, limit: int) -> ArchivedEvents | ArchivedFacts | None:
         """Return the events with after < position <= upto, `limit` at most, or None if none are.
 
         A batch is whole segments where they fit, else a part of one.
         """
+        if self._db is None:
+            raise StoreUnavailable("the log reader is closed")
         chosen: list[Segment] = []
         typed, events, end = True, 0, after
         for segment in self._segments:
@@ -104,14 +147,17 @@ class ArchiveReader:
         return (ArchivedEvents if typed else ArchivedFacts)(self._files, chosen, after, end)
 
     def _cut(self, segment: Segment, after: int, upto: int, limit: int) -> int | None:
-        statement = fill(SQL["cut"], files=self._files.relation(segment.columns))
         bounds = {"after": after, "upto": upto, "limit": limit}
-        ((position,),) = self._db.execute(statement, bounds).fetchall()
+        with self._files.reading(segment.columns) as columns:
+            statement = fill(SQL["cut"], files=columns)
+            ((position,),) = self._db.execute(statement, bounds).fetchall()
         return None if position is None else int(position)
 
     def close(self) -> None:
         """Let go of the files."""
-        self._db.close()
+        if self._db is not None:
+            self._db.close()
+            self._db = None
 
 
 def parquet(paths: Iterable[Path]) -> str:

@@ -1,7 +1,8 @@
 """An archive as a store that can be read: `archive:DIR`."""
 
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, NoReturn
 
 import duckdb
@@ -9,7 +10,7 @@ import duckdb
 from projections.archive import SQL, Archive, Segment
 from projections.archive_reader import ArchiveReader, Files
 from projections.event_list import LAST
-from runledger.errors import StoreRefused
+from runledger.errors import StoreRefused, StoreUnavailable
 from runledger.sql_file import fill
 from runledger.store import Store, open_store
 from runledger.store.codec import decode
@@ -39,11 +40,14 @@ class ArchiveStore:
         self._archive = Archive(url.removeprefix(SCHEME))
         self._files = Files(self._archive)
         self._db: Any = duckdb.connect()
+        self._readers, self._closed = 0, False
+        self._counting = threading.Condition()
 
     def read_stream(
         self, stream: str, after: int = 0, upto: int | None = None, contents: bool = True
     ) -> list[StoredEvent]:
         """Return a stream's events with after < version <= upto, in order."""
+        self._expect_open()
         asked = {"stream": stream, "after": after, "upto": LAST if upto is None else upto}
         segments = self._archive.manifest.segments
         rows = [row for s in segments for row in self._rows(s, "stream", asked, contents)]
@@ -60,6 +64,7 @@ class ArchiveStore:
         upto: int | None = None,
     ) -> list[StoredRow]:
         """Return events with after < position <= upto, in order, of these topics or of all."""
+        self._expect_open()
         upto = LAST if upto is None else upto
         found: list[StoredRow] = []
         for segment in self._archive.manifest.segments:
@@ -72,28 +77,50 @@ class ArchiveStore:
     def _rows(
         self, segment: Segment, which: str, asked: dict[str, Any], contents: bool
     ) -> Iterator[StoredRow]:
-        columns = self._files.relation(segment.columns)
-        with closing(self._db.cursor()) as db:
-            found = db.execute(fill(SQL[which], files=columns), asked).fetchall()
+        with self._cursor() as db:
+            with self._files.reading(segment.columns) as columns:
+                found = db.execute(fill(SQL[which], files=columns), asked).fetchall()
             if not found:
                 return
-            raw = self._files.relation(segment.raw)
-            statement = fill(SQL["bytes_and_contents" if contents else "bytes"], files=raw)
-            recorded = db.execute(statement, {"positions": [row[0] for row in found]}).fetchall()
+            wanted = {"positions": [row[0] for row in found]}
+            with self._files.reading(segment.raw) as raw:
+                statement = fill(SQL["bytes_and_contents" if contents else "bytes"], files=raw)
+                recorded = db.execute(statement, wanted).fetchall()
         bodies = {position: rest for position, *rest in recorded}
         for row in found:
             yield StoredRow(*row, *bodies[row[0]])
 
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        with self._counting:
+            self._expect_open()
+            db = self._db.cursor()
+            self._readers += 1
+        try:
+            yield db
+        finally:
+            db.close()
+            with self._counting:
+                self._readers -= 1
+                self._counting.notify_all()
+
+    def _expect_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+
     def head(self) -> int:
         """Return the last position that is archived."""
+        self._expect_open()
         return self._archive.head
 
     def log_reader(self) -> ArchiveReader:
         """Open a reader of the archive."""
+        self._expect_open()
         return ArchiveReader(self._archive, self._files)
 
     def get_blob(self, _sha256: str) -> None:
         """Return None: there are none."""
+        self._expect_open()
 
     def leadership(self, name: str) -> AbstractContextManager[bool]:
         """Give True for what only reads; callbacks are not sent from an archive."""
@@ -105,10 +132,12 @@ class ArchiveStore:
 
     def checkpoint(self, _name: str) -> int:
         """Return 0: nobody follows an archive."""
+        self._expect_open()
         return 0
 
     def facts(self) -> dict[str, str]:
         """Return what `doctor` shows."""
+        self._expect_open()
         return {
             "archive": str(self._archive.folder),
             "segments": f"{len(self._archive.manifest.segments):,}",
@@ -134,5 +163,9 @@ class ArchiveStore:
         )
 
     def close(self) -> None:
-        """Let go of the files."""
-        self._db.close()
+        """Let go of the files, once nobody reads."""
+        with self._counting:
+            self._closed = True
+            # DuckDB closes nothing that another thread uses.
+            self._counting.wait_for(lambda: not self._readers)
+            self._db.close()

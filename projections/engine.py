@@ -9,7 +9,7 @@ from projections import parking
 from projections.batch import DERIVED, Batch
 from projections.feed import Feed, Span
 from projections.generation import Generation
-from projections.loader import Loaded
+from projections.loader import Loaded, unchanged
 from projections.read_models import ReadModel
 from runledger.errors import ProjectionFailed
 from runledger.events import CATALOGUE, RunDeleted
@@ -141,7 +141,7 @@ class Engine:
             found = taken.loaded
             count = found.events
             self._seen.uncover()
-            with self._generation.transaction() as db:
+            with self._generation.transaction() as db, unchanged(taken.source):
                 settle = parking.settle_retried if retry else parking.settle
                 topics = settle(db, self._seen, taken)
                 if not retry and found.last < span.upto:
@@ -178,10 +178,14 @@ class Engine:
                 yield f"{model.name}/delete.sql: {statement.name}", statement
 
     def _single(self, after: int, park: Callable[[Any, str], None], reason: str) -> None:
-        self._feed.take(Span(after, _LAST, 1))
-        self._seen.uncover()
-        with self._generation.transaction() as db:
-            park(db, reason)
+        try:
+            taken = self._feed.take(Span(after, _LAST, 1))
+            if taken is not None:
+                self._seen.uncover()
+                with self._generation.transaction() as db, unchanged(taken.source):
+                    park(db, reason)
+        except duckdb.Error as e:
+            raise ProjectionFailed(f"parking: after position {after}: {_first_line(e)}") from e
 
 
 def _derived(models: Sequence[ReadModel]) -> Iterator[Statement]:

@@ -1,6 +1,7 @@
 """The loader: fills the event tables from a batch of the log, or of its archive."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
@@ -47,6 +48,9 @@ class ArchivedEvents(Protocol):
     def unread(self, db: Any) -> None:
         """Make the temporary table `unread`."""
 
+    def expect_unchanged(self, *, bytewise: bool) -> None:
+        """Raise ArchiveDamaged where a file is not the one that was looked at."""
+
 
 class LoggedEvents(NamedTuple):
     """Events as the log has them, in a table, by name as SQL writes it."""
@@ -71,6 +75,21 @@ def prepare(db: Any) -> None:
     db.execute(SQL["feed"])
 
 
+@contextmanager
+def unchanged(source: Source) -> Iterator[None]:
+    """Raise ArchiveDamaged where a file is altered while the block reads what is in it."""
+    if not isinstance(source, ArchivedEvents):
+        yield
+        return
+    try:
+        yield
+    except duckdb.Error:
+        # Of a file that somebody writes to, DuckDB says what it says of a value in an event.
+        source.expect_unchanged(bytewise=True)
+        raise
+    source.expect_unchanged(bytewise=False)
+
+
 def load(db: Any, source: Source, before: Loaded) -> Loaded:
     """Fill the event tables; `before` is what they held."""
     views = isinstance(source, ArchivedEvents)
@@ -78,7 +97,8 @@ def load(db: Any, source: Source, before: Loaded) -> Loaded:
         _make_room(db, views=views)
         before = NOTHING
     if isinstance(source, ArchivedEvents):
-        return _look_at(db, source.columns())
+        with unchanged(source):
+            return _look_at(db, source.columns())
     if source.events > FEW:
         return _load_many(db, source.table, before)
     return _load_few(db, source.table, before)
