@@ -31,6 +31,8 @@ from runledger.store import Store
 
 KEPT: Final = 6
 """Generations in the cache."""
+MOST_AT_ONCE: Final = 1_000
+"""Events that are read in search of one that tells its time."""
 NEAR_EVENTS: Final = 25_000
 """Of so few, the store has given all before the files of an archive are checked."""
 
@@ -43,8 +45,9 @@ _T = TypeVar("_T")
 def position_of(store: Store, moment: Moment) -> int:
     """Return the position that a moment means.
 
-    A time means the last event that was recorded at it or before (`recorded_at`). InvalidArgument
-    for a time without a zone, and for a position beyond the log.
+    A time means the last event that was recorded at it or before (`recorded_at`); an event that
+    does not tell it counts with the next one that does. InvalidArgument for a time without a zone,
+    and for a position beyond the log.
     """
     head = store.head()
     if isinstance(moment, datetime):
@@ -60,12 +63,32 @@ def _last_recorded(store: Store, moment: datetime, head: int) -> int:
     known, open_end = 0, head
     while known < open_end:
         middle = (known + open_end + 1) // 2
-        (row,) = store.read_log(middle - 1, 1)
-        if datetime.fromisoformat(json.loads(row.facts)["recorded_at"]) <= moment:
-            known = max(middle, min(row.position, open_end))
+        found = _next_recorded(store, middle, open_end)
+        if found is not None and found[1] <= moment:
+            known = found[0]
         else:
             open_end = middle - 1
     return known
+
+
+def _next_recorded(store: Store, first: int, last: int) -> tuple[int, datetime] | None:
+    """Return position and time of the first event of some that tells when it was recorded."""
+    after, limit = first - 1, 1
+    while rows := store.read_log(after, limit, upto=last):
+        for row in rows:
+            if (recorded_at := _recorded_at(row.facts)) is not None:
+                return row.position, recorded_at
+        after, limit = rows[-1].position, min(2 * limit, MOST_AT_ONCE)
+    return None
+
+
+def _recorded_at(facts: bytes) -> datetime | None:
+    # What cannot be read is parked when it is projected; it must not stop who asks for another.
+    try:
+        found = datetime.fromisoformat(json.loads(facts)["recorded_at"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    return None if found.tzinfo is None else found
 
 
 class AsOf:
