@@ -105,7 +105,9 @@ class Feed:
             return None
         if ahead and beyond is not None:
             self._read_ahead = beyond, self._reading.submit(self._read, beyond)
-        self._loaded = loader.load(self._db, source, self._loaded)
+        # What fails halfway has filled some tables, and emptied none.
+        before, self._loaded = self._loaded, loader.NOTHING
+        self._loaded = loader.load(self._db, source, before)
         return Taken(source, self._loaded)
 
     def _read(self, span: Span) -> _Read:

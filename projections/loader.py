@@ -30,7 +30,8 @@ class Loaded(NamedTuple):
 
 
 NOTHING: Final = Loaded(0, 0, 0, frozenset(CATALOGUE), None)
-"""Before the first batch, which makes the tables of all topics that it does not have."""
+"""Before the first batch, and after one that failed: the next one makes the tables of all topics
+that it does not have."""
 _FillTable = Callable[[Any, str, EventTable], None]
 """Fills an event table from a source."""
 _COLUMNS: Final = frozenset({"typed", "sound", "typed_one_by_one", "typed_few", "has", "have"})

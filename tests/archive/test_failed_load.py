@@ -1,0 +1,61 @@
+"""A batch that could not be loaded leaves no rows to the next one."""
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from projections import loader
+from projections.archive import Archive
+from projections.archive_reader import ArchiveReader
+from projections.archive_writer import archive
+from projections.engine import Engine
+from projections.generation import Generation
+from runledger.errors import ProjectionFailed
+from runledger.store import Store
+from runledger.store.protocol import LogReader
+from tests.projections.reading import contents, projected
+
+
+@pytest.fixture(params=["store", "archive", "archive of two versions"])
+def reader(log: Store, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[LogReader]:
+    """A reader of a log."""
+    if request.param == "store":
+        with closing(log.log_reader()) as opened:
+            yield opened
+        return
+    archive(log, tmp_path / "a", segment_events=1_000)
+    source = Archive(tmp_path / "a")
+    if request.param == "archive of two versions":
+        first, *others = source.manifest.segments
+        rest = (segment.model_copy(update={"shape": "other"}) for segment in others)
+        source.manifest = source.manifest.model_copy(update={"segments": (first, *rest)})
+    with closing(ArchiveReader(source)) as reader:
+        yield reader
+
+
+@pytest.mark.parametrize("reached", [10, 1_000])
+@pytest.mark.parametrize("step", ["_make_room", "_empty", "_unite"])
+def test_it_is_an_error_of_ours_and_the_next_batch_is_none_the_worse(
+    log: Store, reader: LogReader, reached: int, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise duckdb.OutOfMemoryException("could not allocate block")
+
+    generation = Generation(":memory:")
+    engine = Engine(generation, reader)
+    engine.catch_up(reached)
+    with monkeypatch.context() as patch:
+        patch.setattr(loader, step, fail)
+        # Not every step is taken with every reader.
+        with suppress(ProjectionFailed):
+            engine.catch_up(log.head())
+    reached = engine.position
+    for upto in sorted({min(reached + more, log.head()) for more in (1, 7, log.head())}):
+        assert engine.catch_up(upto) == upto
+        with closing(log.log_reader()) as whole:
+            assert contents(generation) == projected(whole, upto, 50_000)
+    generation.close()
