@@ -10,7 +10,7 @@ import duckdb
 from projections.archive import SQL, Archive, Segment
 from projections.archive_reader import ArchiveReader, Files
 from projections.event_list import LAST
-from runledger.errors import StoreRefused, StoreUnavailable
+from runledger.errors import OnlyRead, StoreUnavailable
 from runledger.sql_file import fill
 from runledger.store import Store, open_store
 from runledger.store.codec import decode
@@ -33,6 +33,7 @@ class ArchiveStore:
     """The log up to where it was archived, without a store; what would write is refused.
 
     Images that messages refer to are not in an archive.
+    What is archived after it was opened is not seen.
     """
 
     def __init__(self, url: str) -> None:
@@ -157,10 +158,7 @@ class ArchiveStore:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        raise StoreRefused(
-            f"store {self.url!r}: expected a store to write to, found an archive, which can only "
-            f"be read"
-        )
+        raise OnlyRead(self.url)
 
     def close(self) -> None:
         """Let go of the files, once nobody reads."""

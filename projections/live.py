@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 import duckdb
 
+from projections.archive_store import ArchiveStore
 from projections.engine import Engine, Progress
 from projections.gate import Gate
 from projections.generation import Generation
@@ -58,6 +59,12 @@ class LiveReadModels:
 
     def _expect_this_log(self) -> None:
         position, head = self._generation.position, self._store.head()
+        if position > head and isinstance(self._store, ArchiveStore):
+            raise ReadModelsDamaged(
+                f"read models {str(self.path)!r}: expected none beyond the archive, which ends at "
+                f"{head}, found a checkpoint at {position}: bring the archive up to date with "
+                f"`runledger archive`, or name the store, or other read models"
+            )
         if position > head:
             raise ReadModelsDamaged(
                 f"read models {str(self.path)!r}: expected a checkpoint within the log, which ends "

@@ -93,6 +93,15 @@ class StoreRefused(StoreError):
     """The database refused the append for what is in it; trying again would fail again."""
 
 
+class OnlyRead(StoreRefused):
+    """The log is an archive's, and what was asked for would write."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"store {url!r}: expected a store to write to, found an archive, which can only be read"
+        )
+
+
 class StoreIsNewer(StoreError):
     """The store was written by a newer version of the ledger."""
 

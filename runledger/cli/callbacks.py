@@ -14,7 +14,7 @@ from runledger.cli.quantities import (
     show_duration,
     show_moment,
 )
-from runledger.cli.settings import ask
+from runledger.cli.settings import ask, expect_writable
 
 if TYPE_CHECKING:
     from runledger import RunLedger
@@ -118,6 +118,7 @@ def redeliver(
             await ledger.redeliver_callback(run_id)
         return run
 
+    expect_writable(ctx)
     run_ids = ask(ctx, again, read_models=ranged)
     if as_json:
         printing.print_json(run_ids)

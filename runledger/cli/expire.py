@@ -7,7 +7,7 @@ import typer
 from runledger.cli import printing
 from runledger.cli.options import Json, example
 from runledger.cli.quantities import duration
-from runledger.cli.settings import ask
+from runledger.cli.settings import ask, expect_writable
 
 if TYPE_CHECKING:
     from runledger import RunLedger
@@ -40,6 +40,7 @@ def expire(
             "approvals": await ledger.expire_approvals() if approvals else [],
         }
 
+    expect_writable(ctx)
     expired = ask(ctx, both)
     if as_json:
         printing.print_json(expired)

@@ -8,7 +8,7 @@ import typer
 
 from runledger.cli import printing
 from runledger.cli.options import Json, example
-from runledger.cli.settings import acting, ask, given
+from runledger.cli.settings import acting, ask, expect_writable, given
 
 if TYPE_CHECKING:
     from runledger import RunLedger
@@ -55,6 +55,8 @@ def _import(
 ) -> None:
     from runledger.cli.progress import progress
     from runledger.importers.source_file import size_of
+
+    expect_writable(ctx)
 
     async def with_progress(ledger: "RunLedger") -> "ImportReport":
         with progress("importing", size_of(files), "bytes") as advance:

@@ -7,7 +7,7 @@ import typer
 from runledger.cli import printing, run_list
 from runledger.cli.options import AsOf, Json, example
 from runledger.cli.quantities import position_or_moment, show_count, show_duration, show_moment
-from runledger.cli.settings import ask
+from runledger.cli.settings import ask, expect_writable
 
 if TYPE_CHECKING:
     from runledger import RunLedger
@@ -67,6 +67,7 @@ def cancel(
     as_json: Json = False,
 ) -> None:
     """Cancel a run, deny its open tool calls and free its conversation."""
+    expect_writable(ctx)
     outcome = ask(ctx, lambda ledger: ledger.cancel_run(run_id, reason=reason), read_models=False)
     if as_json:
         printing.print_json({"outcome": outcome.outcome, "run": outcome.run})
@@ -86,6 +87,7 @@ def delete(
     """Take a run out of every list and getter; its id is never used again."""
     if not yes:
         typer.confirm(f"delete {run_id}?", abort=True, err=True)
+    expect_writable(ctx)
     ask(ctx, lambda ledger: ledger.delete_run(run_id), read_models=False)
     if as_json:
         printing.print_json({"deleted": run_id})

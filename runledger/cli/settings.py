@@ -36,6 +36,14 @@ def given(ctx: typer.Context) -> Settings:
     return settings
 
 
+def expect_writable(ctx: typer.Context) -> None:
+    """Raise OnlyRead for an archive, before anything is read for it."""
+    from runledger.errors import OnlyRead
+
+    if (store := given(ctx).store).startswith("archive:"):
+        raise OnlyRead(store)
+
+
 def ask(
     ctx: typer.Context,
     question: "Callable[[RunLedger], Awaitable[_T]]",

@@ -1,6 +1,6 @@
 """The log: SQLite embedded, PostgreSQL for loads; the only room that speaks the library's words."""
 
-from runledger.errors import InvalidArgument
+from runledger.errors import InvalidArgument, OnlyRead
 from runledger.store.protocol import Store
 
 __all__ = ["Store", "open_store"]
@@ -11,7 +11,7 @@ def open_store(url: str, *, create: bool = True) -> Store:
 
     `create=False` refuses a store that is not there. A `schema` query parameter names the
     PostgreSQL schema (default `public`). Raises StoreUnavailable, StoreIsNewer, UnsafeSetting, or
-    InvalidArgument for a URL of another kind.
+    InvalidArgument for a URL of another kind, OnlyRead for that of an archive.
     """
     scheme, _, rest = url.partition(":")
     if scheme == "sqlite" and rest.startswith("///"):
@@ -22,6 +22,8 @@ def open_store(url: str, *, create: bool = True) -> Store:
         from runledger.store.postgres.store import PostgresStore
 
         return PostgresStore(url, create=create)
+    if scheme == "archive":
+        raise OnlyRead(url)
     # Never the whole URL: it may hold a password.
     raise InvalidArgument(
         f"store: expected sqlite:///path/to/file.db or postgresql://user@host/database, "
