@@ -1,0 +1,81 @@
+"""What an archive and a fold owe that no other test would miss."""
+
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from projections import parking
+from projections.archive_store import open_log
+from projections.archive_writer import archive
+from projections.durable_file import expect_written
+from projections.engine import Engine
+from projections.generation import Generation
+from projections.read_models import ReadModel, needed
+from runledger.errors import ArchiveError, ReadModelsError
+from runledger.store import Store
+from tests.archive.spoiling import Log
+
+_SCHEMA = "-- Key: run_id\nCREATE TABLE {} (run_id VARCHAR);"
+
+
+def test_nobody_leads_callbacks_from_an_archive(log: Store, tmp_path: Path) -> None:
+    archive(log, tmp_path / "a")
+    with closing(open_log(f"archive:{tmp_path}/a")) as store:
+        for name, leads in (("archive", True), ("callbacks", False), ("anything", False)):
+            with store.leadership(name) as held:
+                assert held is leads
+            assert store.leads(name) is leads
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mine.parquet",
+        "events-2026.parquet",
+        "raw-1-2.parquet",
+        "my-events-000000000001-000000000002.parquet",
+        "events-000000000001-000000000002.parquet.bak",
+    ],
+)
+def test_a_file_of_others_stays(log: Store, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / name).write_bytes(b"of others")
+    archive(log, folder)
+    assert (folder / name).read_bytes() == b"of others"
+
+
+@pytest.mark.parametrize("error", [ArchiveError, ReadModelsError])
+def test_a_full_memory_is_an_error_of_ours(tmp_path: Path, error: type[Exception]) -> None:
+    with pytest.raises(error, match="could not be written: no block"):
+        with expect_written(tmp_path, error):
+            raise duckdb.OutOfMemoryException("no block\nmore")
+
+
+@pytest.mark.parametrize("sql", ["FROM runs", "from RUNS", 'JOIN "Runs"', "INTO rUnS"])
+@pytest.mark.parametrize("table", ["runs", "Runs"])
+def test_a_table_is_known_in_any_case(sql: str, table: str) -> None:
+    runs = ReadModel("runs", _SCHEMA.format(table), "", "")
+    sums = ReadModel("sums", _SCHEMA.format("sums"), f"-- add: them\n{sql}", "")
+    other = ReadModel("other", _SCHEMA.format("other"), "-- add: them\nFROM sums", "")
+    assert "runs" in sums.words
+    assert needed(["sums"], [other, runs, sums]) == (runs, sums)
+
+
+def test_the_first_of_two_reasons_is_kept() -> None:
+    rows = []
+    for number in range(20):
+        topics = ("run.teleported", "run.beamed")
+        for version, topic in enumerate(topics if number % 2 else topics[::-1], 1):
+            rows.append((len(rows) + 1, f"run-{number}", version, topic, b"{}"))
+    generation = Generation(":memory:")
+    Engine(generation, Log(tuple(rows))).catch_up(len(rows))
+    found = parking.parked(generation.cursor())
+    generation.close()
+    assert len(found) == 20
+    for row in found:
+        assert row.version == 1
+        assert row.topic == rows[row.position - 1][3]
+        assert row.topic in row.reason
