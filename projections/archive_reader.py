@@ -78,6 +78,17 @@ class ArchivedPart:
         """Return the SQL of the events, as the log has them."""
         return fill(SQL["facts"], columns=self._columns(), raw=self._raw())
 
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Raise ArchiveDamaged where a file is altered while the block reads what is in it."""
+        try:
+            yield
+        except duckdb.Error:
+            # Of a file that somebody writes to, DuckDB says what it says of a value in an event.
+            self._files.expect(self._stamps, bytewise=True)
+            raise
+        self._files.expect(self._stamps)
+
     def _columns(self) -> str:
         return self._of(segment.columns for segment in self._segments)
 
@@ -100,10 +111,6 @@ class ArchivedEvents(ArchivedPart):
     def unread(self, db: Any) -> None:
         """Make the temporary table `unread`."""
         db.execute(fill(SQL["unread"], part=self._raw()))
-
-    def expect_unchanged(self, *, bytewise: bool) -> None:
-        """Raise ArchiveDamaged where a file was altered since its SQL was made."""
-        self._files.expect(self._stamps, bytewise=bytewise)
 
 
 class ArchivedFacts(ArchivedPart):

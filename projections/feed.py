@@ -118,7 +118,8 @@ class Feed:
         # would keep its lock, and the fold waiting, while it waits for the server.
         db, table = self._reading_db, next(self._raw)
         if isinstance(events, ArchivedFacts):
-            self._keep(table, events.facts())
+            with events.unchanged():
+                self._keep(table, events.facts())
         else:
             db.register("log_batch", events)
             try:

@@ -1,7 +1,7 @@
 """The loader: fills the event tables from a batch of the log, or of its archive."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
@@ -49,8 +49,8 @@ class ArchivedEvents(Protocol):
     def unread(self, db: Any) -> None:
         """Make the temporary table `unread`."""
 
-    def expect_unchanged(self, *, bytewise: bool) -> None:
-        """Raise ArchiveDamaged where a file is not the one that was looked at."""
+    def unchanged(self) -> AbstractContextManager[None]:
+        """Raise ArchiveDamaged where a file is altered while the block reads what is in it."""
 
 
 class LoggedEvents(NamedTuple):
@@ -76,19 +76,9 @@ def prepare(db: Any) -> None:
     db.execute(SQL["feed"])
 
 
-@contextmanager
-def unchanged(source: Source) -> Iterator[None]:
+def unchanged(source: Source) -> AbstractContextManager[None]:
     """Raise ArchiveDamaged where a file is altered while the block reads what is in it."""
-    if not isinstance(source, ArchivedEvents):
-        yield
-        return
-    try:
-        yield
-    except duckdb.Error:
-        # Of a file that somebody writes to, DuckDB says what it says of a value in an event.
-        source.expect_unchanged(bytewise=True)
-        raise
-    source.expect_unchanged(bytewise=False)
+    return source.unchanged() if isinstance(source, ArchivedEvents) else nullcontext()
 
 
 def load(db: Any, source: Source, before: Loaded) -> Loaded:
@@ -98,7 +88,7 @@ def load(db: Any, source: Source, before: Loaded) -> Loaded:
         _make_room(db, views=views)
         before = NOTHING
     if isinstance(source, ArchivedEvents):
-        with unchanged(source):
+        with source.unchanged():
             return _look_at(db, source.columns())
     if source.events > FEW:
         return _load_many(db, source.table, before)

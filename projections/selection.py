@@ -120,7 +120,11 @@ class PartReader:
 def _register(db: Any, batch: Any) -> int | None:
     """Make a batch readable as `log_batch`; return its last position, None where it is empty."""
     # Some readers give a stream, which can be read once; it is read more often here.
-    events = db.sql(batch.facts()) if isinstance(batch, ArchivedPart) else batch
-    db.register("log_batch", na.ArrayStream(events).read_all())
+    if isinstance(batch, ArchivedPart):
+        with batch.unchanged():
+            events = na.ArrayStream(db.sql(batch.facts())).read_all()
+    else:
+        events = na.ArrayStream(batch).read_all()
+    db.register("log_batch", events)
     ((last,),) = db.execute(SQL["last"]).fetchall()
     return None if last is None else int(last)

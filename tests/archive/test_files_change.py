@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
+import duckdb
 import pytest
 
 from projections import parking
@@ -90,6 +91,22 @@ def test_a_part_of_a_segment_that_is_not_there_any_more_is_named(folder: Path, h
         harm(folder, "columns", how)
         with pytest.raises(ArchiveDamaged, match=str(folder)):
             reader.read(1_000, 1_500, 100)
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("kind", ["columns", "raw"])
+def test_facts_that_are_parsed_again_are_of_files_that_did_not_change(
+    folder: Path, kind: str, how: str
+) -> None:
+    with closing(ArchiveReader(Archive(folder))) as reader, closing(duckdb.connect()) as db:
+        part = reader.read(1_000, 2_000, 1_000)
+        assert part is not None
+        with part.unchanged():
+            assert len(db.execute(part.facts()).fetchall()) == 1_000
+        with pytest.raises(ArchiveDamaged, match=str(folder)), part.unchanged():
+            facts = part.facts()
+            harm(folder, kind, how)
+            db.execute(facts)
 
 
 @pytest.mark.parametrize("how", HOW)
