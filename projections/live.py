@@ -56,6 +56,7 @@ class LiveReadModels:
         self._projecting = threading.Lock()
         self._gate = Gate()
         self._threads = threading.local()
+        self._closed = False
 
     def _expect_this_log(self) -> None:
         position, head = self._generation.position, self._store.head()
@@ -98,17 +99,20 @@ class LiveReadModels:
         # Who waits here while another thread projects mostly finds its work done.
         if self._engine.position < head:
             with self._projecting:
+                self._expect_open()
                 self._engine.catch_up(head, progress)
         return self._engine.position
 
     def ask(self, question: Callable[[Queries], _T]) -> _T:
         """Catch up, then answer: a program reads what it has written.
 
-        A question that a switch interrupts is asked again of the next generation.
+        A question that a switch interrupts is asked again of the next generation; one that closing
+        interrupts ends with ReadModelsError.
         """
         while True:
             self.catch_up()
             with self._gate.open():
+                self._expect_open()
                 try:
                     return question(self._queries())
                 except duckdb.ProgrammingError as e:
@@ -216,14 +220,22 @@ class LiveReadModels:
                     raise
                 time.sleep(0.01)
 
+    def _expect_open(self) -> None:
+        if self._closed:
+            raise ReadModelsError(
+                f"read models {str(self.path)!r}: closed while a question was being answered"
+            )
+
     def close(self) -> None:
-        """Let go of the file; its manifest tells how far it is."""
+        """Let go of the file; its manifest tells how far it is. Questions are not waited for."""
         with self._projecting:
+            self._closed = True
             self._reader.close()
             # The next process to open it knows better; a full disk must not keep this one.
             with suppress(OSError, duckdb.Error, ReadModelsError):
                 self.record()
-            self._generation.close()
+            with self._gate.alone(self._generation.interrupt):
+                self._generation.close()
 
     def record(self) -> None:
         """Write down how far the generation is, for those who may not open it."""

@@ -11,6 +11,7 @@ from projections.live import LiveReadModels
 from projections.operations import Operations
 from projections.replay import build
 from runledger import RunLedger
+from runledger.errors import ReadModelsError
 from runledger.store import Store
 
 
@@ -77,6 +78,29 @@ def test_a_long_question_is_asked_again_of_the_next_generation(
     asking.join()
     assert len(asked) == 2
     assert answers == [[{"number": built.number}]]
+
+
+def test_closing_ends_a_long_question(store: Store, live: LiveReadModels) -> None:
+    inside = threading.Event()
+    ended: list[ReadModelsError] = []
+
+    def question(queries) -> object:
+        inside.set()
+        return queries.rows("SELECT sum(a.i * b.i) FROM range(10000000) a(i), range(10000000) b(i)")
+
+    def ask() -> None:
+        try:
+            live.ask(question)
+        except ReadModelsError as e:
+            ended.append(e)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    inside.wait()
+    live.close()
+    asking.join()
+    assert "closed while a question was being answered" in str(ended[0])
+    open_live(store, live.path).close()
 
 
 def test_questions_of_many_threads_are_all_answered_through_many_switches(
