@@ -190,5 +190,5 @@ def describe(error: Any) -> str:
 def _shown(value: Any) -> str:
     try:
         return f"{value!r:.80}"
-    except RecursionError:
-        return f"a {type(value).__name__} too deep to be shown"
+    except (RecursionError, ValueError):
+        return f"a {type(value).__name__} too deep or too long to be shown"

@@ -1,8 +1,9 @@
 """Events to JSON bytes and back: facts and contents apart, old revisions upcast, no guesses."""
 
 import json
+import sys
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
@@ -14,6 +15,8 @@ from runledger.upcasters import upcast
 
 # What damaged bytes make of json, of an upcaster and of the code above.
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+_DIGITS: Final = sys.int_info.default_max_str_digits
+"""Of an integer that Python reads from text."""
 
 
 @cache
@@ -24,8 +27,8 @@ def _marker(cls: type[Event]) -> bytes:
 def encode(event: Event) -> EncodedEvent:
     """Return the event as stored; fields that are None are left out of the facts.
 
-    Raises InvalidArgument for text that is not Unicode (half of a surrogate pair) and for values
-    nested too deep.
+    Raises InvalidArgument for text that is not Unicode (half of a surrogate pair), for values
+    nested too deep, and for integers of more digits than Python reads.
     """
     cls = type(event)
     serializer = cls.__pydantic_serializer__
@@ -35,7 +38,24 @@ def encode(event: Event) -> EncodedEvent:
         contents = apart and serializer.to_json(event, exclude_none=True, include=apart)
     except PydanticSerializationError as e:
         raise InvalidArgument(f"{cls.topic}: cannot be stored as JSON: {e}") from e
+    for stored in (facts, contents):
+        if stored and len(stored) > _DIGITS and _may_be_unreadable(stored):
+            _expect_readable(cls.topic, stored)
     return EncodedEvent(cls.topic, _marker(cls) + facts[1:], contents)
+
+
+def _may_be_unreadable(stored: bytes) -> bool:
+    # Where that many digits follow on each other, half of them fill one of these blocks. Most texts
+    # have another character at the beginning of each.
+    half = _DIGITS // 2
+    return any(stored[place : place + half].isdigit() for place in range(0, len(stored), half))
+
+
+def _expect_readable(topic: str, stored: bytes) -> None:
+    try:
+        json.loads(stored)
+    except ValueError as e:
+        raise InvalidArgument(f"{topic}: could not be read again: {e}") from e
 
 
 def decode(stream: str, version: int, topic: str, facts: bytes, contents: bytes | None) -> Event:

@@ -250,6 +250,24 @@ def test_half_a_surrogate_pair_is_refused_when_it_is_encoded() -> None:
         RunMetadataPatched(**STAMP, patch={"\ud83d": 1})
 
 
+@pytest.mark.parametrize("before", [0, 1, 2_000, 2_150, 4_299])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_integer_is_stored_that_is_too_long_to_be_read(before: int, sign: int) -> None:
+    def with_number(digits: int) -> RunMetadataPatched:
+        return RunMetadataPatched(**STAMP, patch={"x" * before: sign * 10 ** (digits - 1)})
+
+    most = with_number(4_300)
+    assert decode("run-1", 1, most.topic, encode(most).facts, None) == most
+    with pytest.raises(InvalidArgument, match=r"^run.metadata_patched: could not be read again"):
+        encode(with_number(4_301))
+    too_long = Message(id="m0", role="user", extra={"n": 10**4_300})
+    with pytest.raises(InvalidArgument, match=r"^run.messages_recorded: could not be read again"):
+        encode(said("hello").model_copy(update={"bodies": [too_long]}))
+    digits = said("9" * 10_000)
+    made = encode(digits)
+    assert decode("run-1", 1, digits.topic, made.facts, made.contents) == digits
+
+
 @pytest.mark.parametrize("depth", range(60, 300, 5))
 def test_no_event_is_stored_that_is_nested_too_deep_to_be_read(depth: int) -> None:
     try:
