@@ -1,25 +1,34 @@
 """The handles of an agent loop: a run and a step as context managers that record how they end."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from runledger.errors import AlreadyEnded, InvalidArgument
+from runledger.errors import AlreadyEnded, InvalidArgument, LedgerError
 from runledger.ids import new_id
 from runledger.message_input import as_message
 from runledger.messages import Message
-from runledger.run import Actor
+from runledger.records import RunRecord
+from runledger.run import STATUS_OF, Actor
+from runledger.run.step_facts import check_step_facts
 
 if TYPE_CHECKING:
     from runledger.ledger.writing import WritingLedger
 
-_TEXT_LIMIT = 10_000
+_LOG: Final = logging.getLogger("runledger.handles")
+_TEXT_LIMIT: Final = 10_000
+_T = TypeVar("_T")
 
 
 class RunHandle:
-    """A run in progress: its block's end completes it, an exception fails it, a cancel cancels."""
+    """A run in progress: its block's end completes it, an exception fails it, a cancel cancels.
+
+    The exception of the block is what its caller sees, whatever becomes of recording it: a note
+    on it says where that was refused.
+    """
 
     def __init__(self, ledger: "WritingLedger", actor: Actor | None, facts: dict[str, Any]) -> None:
         self._ledger = ledger
@@ -27,24 +36,53 @@ class RunHandle:
         self._facts = facts
         self._stop_reason = "end_turn"
         self._began_ns = 0
+        self._entered = False
         self.run_id = facts.pop("run_id", None) or new_id("run")
 
     async def __aenter__(self) -> Self:
-        await self._ledger.create_run(
-            **self._facts, run_id=self.run_id, status="running", actor=self._actor
+        _expect_first(self._entered, f"run {self.run_id!r}")
+        self._entered = True
+        creating = asyncio.ensure_future(
+            self._ledger.create_run(
+                **self._facts, run_id=self.run_id, status="running", actor=self._actor
+            )
         )
+        try:
+            await asyncio.shield(creating)
+        except asyncio.CancelledError:
+            # The block will not be entered, hence never left; but the run may be in the log.
+            await _to_its_end(self._withdraw(creating))
+            raise
         # The monotonic clock: a step of the wall clock must not make a run last a year.
         self._began_ns = time.monotonic_ns()
         return self
 
+    async def _withdraw(self, creating: "asyncio.Future[RunRecord]") -> None:
+        try:
+            await creating
+        except LedgerError:
+            return  # There is none.
+        try:
+            await self._cancel()
+        except LedgerError:
+            _LOG.warning("run %r: could not be cancelled", self.run_id, exc_info=True)
+
     def stop(self, stop_reason: str) -> None:
-        """Say why the run will end when its block is left: end_turn unless said otherwise."""
+        """Say why the run will end when its block is left: end_turn unless said otherwise.
+
+        Its status follows from the reason. Raises InvalidArgument for an unknown one.
+        """
+        if not isinstance(stop_reason, str) or stop_reason not in STATUS_OF:
+            raise InvalidArgument(
+                f"stop: expected one of {', '.join(STATUS_OF)}, found {stop_reason!r:.80}"
+            )
         self._stop_reason = stop_reason
 
     def step(
         self, *, provider: str | None = None, model: str | None = None, **facts: Any
     ) -> "StepHandle":
-        """Return a step of this run as a context manager; `facts` as in record_step."""
+        """Return a step of this run as a context manager; `facts` as in record_step, except for
+        messages."""
         return StepHandle(self, {"provider": provider, "model": model, **facts})
 
     async def messages(self, *messages: Message | Mapping[str, Any], **options: Any) -> list[str]:
@@ -53,17 +91,19 @@ class RunHandle:
             self.run_id, messages, actor=self._actor, **options
         )
 
-    async def patch_metadata(self, patch: Mapping[str, Any], **options: Any) -> None:
-        """Set keys of the run's metadata."""
-        await self._ledger.patch_metadata(self.run_id, patch, actor=self._actor, **options)
+    async def patch_metadata(
+        self, patch: Mapping[str, Any] | None = None, **options: Any
+    ) -> RunRecord:
+        """Set keys of the run's metadata, or `remove` some; return the run."""
+        return await self._ledger.patch_metadata(self.run_id, patch, actor=self._actor, **options)
 
     async def heartbeat(self) -> None:
         """Say that the worker is alive."""
         await self._ledger.record_heartbeat(self.run_id, actor=self._actor)
 
-    async def record_step(self, **facts: Any) -> None:
-        """Record a step of this run; `facts` as in the ledger's record_step."""
-        await self._ledger.record_step(self.run_id, actor=self._actor, **facts)
+    async def record_step(self, **facts: Any) -> str:
+        """Record a step of this run, return its id; `facts` as in the ledger's record_step."""
+        return await self._ledger.record_step(self.run_id, actor=self._actor, **facts)
 
     async def __aexit__(
         self,
@@ -72,42 +112,60 @@ class RunHandle:
         traceback: TracebackType | None,
     ) -> None:
         run_ns = time.monotonic_ns() - self._began_ns
-        end = self._ledger.complete_run, {"stop_reason": self._stop_reason, "run_ns": run_ns}
         if exc is None:
-            await end[0](self.run_id, actor=self._actor, **end[1])  # type: ignore[arg-type]
+            # Shielded here and below: a cancellation must not leave the run open.
+            await _to_its_end(
+                self._ledger.update_run(
+                    self.run_id,
+                    stop_reason=self._stop_reason,
+                    total_duration_ns=run_ns,
+                    actor=self._actor,
+                )
+            )
             return
         try:
             if isinstance(exc, asyncio.CancelledError | KeyboardInterrupt):
-                cancelling = self._ledger.cancel_run(
-                    self.run_id, reason="the task was cancelled", actor=self._actor
-                )
-                # Shielded: a second cancellation must not leave the run open.
-                await asyncio.shield(asyncio.ensure_future(cancelling))
+                await _to_its_end(self._cancel())
             else:
-                await self._ledger.fail_run(
+                failing = self._ledger.fail_run(
                     self.run_id,
                     error_type=type(exc).__name__,
-                    error_message=str(exc)[:_TEXT_LIMIT],
+                    error_message=_said(exc),
                     run_ns=run_ns,
                     actor=self._actor,
                 )
+                await _to_its_end(failing)
         except AlreadyEnded:
-            # Somebody ended the run meanwhile, and the first end wins; what went wrong in the
-            # block is the error that its caller must see.
+            # Somebody ended the run meanwhile, and the first end wins.
             return
+        except LedgerError as e:
+            exc.add_note(f"The end of run {self.run_id!r} could not be recorded: {e}")
+
+    async def _cancel(self) -> None:
+        await self._ledger.cancel_run(
+            self.run_id, reason="the task was cancelled", actor=self._actor
+        )
 
 
 class StepHandle:
-    """A step in progress: collects messages and usage, and records all of it in one append."""
+    """A step in progress: collects messages and usage, and records all of it in one append.
+
+    The exception of the block is what its caller sees, as with a run. Where what was said of the
+    step is refused then, that it failed is recorded all the same.
+    """
 
     def __init__(self, run: RunHandle, facts: dict[str, Any]) -> None:
         self._run = run
-        self._facts = facts
+        self.step_id = facts.pop("step_id", None) or new_id("step")
+        self._facts: dict[str, Any] = {}
         self._messages: list[Message] = []
         self._began_ns = 0
-        self.step_id = facts.pop("step_id", None) or new_id("step")
+        self._entered = False
+        self.fact(**facts)
 
     async def __aenter__(self) -> Self:
+        _expect_first(self._entered, f"step {self.step_id!r}")
+        self._entered = True
         self._began_ns = time.monotonic_ns()
         self._facts.setdefault("step_start_ns", time.time_ns())
         return self
@@ -127,19 +185,24 @@ class StepHandle:
         prompt_tokens_details: Mapping[str, Any] | None = None,
         completion_tokens_details: Mapping[str, Any] | None = None,
     ) -> None:
-        """Say what the provider reported, raw; what it did not report stays None."""
-        self._facts.update(
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
-            total_tokens=total_tokens,
-            prompt_tokens_details=prompt_tokens_details,
-            completion_tokens_details=completion_tokens_details,
-        )
+        """Say what the provider reported, raw; what is not given stays as it was, at first None."""
+        given = {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": total_tokens,
+            "prompt_tokens_details": prompt_tokens_details,
+            "completion_tokens_details": completion_tokens_details,
+        }
+        self.fact(**{name: value for name, value in given.items() if value is not None})
 
     def fact(self, **facts: Any) -> None:
-        """Set any other fact of the step, such as `request_id` or `stop_reason`."""
-        if "step_id" in facts:
-            raise InvalidArgument("fact: the step has its id already")
+        """Set any other fact of the step, such as `request_id` or `stop_reason`.
+
+        Raises InvalidArgument for what no step has, and for counts that cannot be.
+        """
+        if beside := sorted(facts.keys() & {"step_id", "messages", "actor"}):
+            raise InvalidArgument(f"fact: not for {', '.join(beside)}; the step has its own")
+        check_step_facts({**self._facts, **facts})
         self._facts.update(facts)
 
     async def __aexit__(
@@ -149,12 +212,45 @@ class StepHandle:
         traceback: TracebackType | None,
     ) -> None:
         self._facts.setdefault("step_ns", time.monotonic_ns() - self._began_ns)
-        if exc is not None:
-            cancelled = isinstance(exc, asyncio.CancelledError | KeyboardInterrupt)
-            self._facts["status"] = "cancelled" if cancelled else "failed"
-            self._facts["error_type"] = type(exc).__name__
-            self._facts["error_data"] = {"message": str(exc)[:_TEXT_LIMIT]}
-        recording = self._run.record_step(
-            step_id=self.step_id, messages=self._messages, **self._facts
-        )
-        await asyncio.shield(asyncio.ensure_future(recording))
+        if exc is None:
+            await _to_its_end(self._record(self._facts))
+            return
+        cancelled = isinstance(exc, asyncio.CancelledError | KeyboardInterrupt)
+        ended = {
+            "status": "cancelled" if cancelled else "failed",
+            "error_type": type(exc).__name__,
+            "error_data": {"message": _said(exc)},
+        }
+        try:
+            await _to_its_end(self._record_failed(ended))
+        except LedgerError as e:
+            exc.add_note(f"Step {self.step_id!r} could not be recorded: {e}")
+
+    async def _record_failed(self, ended: Mapping[str, Any]) -> None:
+        try:
+            await self._record({**self._facts, **ended})
+        except InvalidArgument:
+            await self._record({**ended, "step_ns": self._facts["step_ns"]})
+            raise
+
+    async def _record(self, facts: Mapping[str, Any]) -> None:
+        await self._run.record_step(step_id=self.step_id, messages=self._messages, **facts)
+
+
+def _expect_first(entered: bool, what: str) -> None:
+    if entered:
+        raise InvalidArgument(f"{what}: its block was entered before; each begins with a handle")
+
+
+async def _to_its_end(recording: Coroutine[Any, Any, _T]) -> _T:
+    """Wait for what is being recorded; a task that is cancelled meanwhile does not stop it."""
+    return await asyncio.shield(asyncio.ensure_future(recording))
+
+
+def _said(exc: BaseException) -> str:
+    """Return the text of an exception as it can be stored, whatever its author made of it."""
+    try:
+        text = str(exc)
+    except Exception as e:
+        text = f"a text that could not be made: {type(e).__name__}"
+    return text[:_TEXT_LIMIT].encode(errors="backslashreplace").decode()

@@ -1,6 +1,7 @@
 """What the parts of the ledger share: store, command handler, read models, actor."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -36,21 +37,22 @@ class LedgerBase:
     _past: AsOf | None = None
     _image_addresses: AddressPolicy = IMAGE_ADDRESSES
     _callbacks: CallbackSettings = CallbackSettings(dispatch=False)
+    _process: int = 0
 
     @property
     def store(self) -> Store:
         """The log."""
-        return _open(self._store)
+        return self._open_part(self._store)
 
     @property
     def handler(self) -> CommandHandler:
         """The command handler."""
-        return _open(self._handler)
+        return self._open_part(self._handler)
 
     @property
     def read_models(self) -> LiveReadModels | PublishedReadModels:
         """The live read models or a published copy; raises ReadModelsMissing if opened without."""
-        _open(self._store)
+        self._open_part(self._store)
         if self._live is None:
             raise ReadModelsMissing(
                 "lists and totals come from read models; open the ledger with read_models=PATH "
@@ -135,8 +137,15 @@ class LedgerBase:
     def _organization(self, actor: Actor | None) -> str:
         return self._acting(actor).organization
 
-
-def _open(part: _T | None) -> _T:
-    if part is None:
-        raise LedgerError("the ledger is not open; use `async with RunLedger.open(...) as ledger`")
-    return part
+    def _open_part(self, part: _T | None) -> _T:
+        if part is None:
+            raise LedgerError(
+                "the ledger is not open; use `async with RunLedger.open(...) as ledger`"
+            )
+        # A fork takes connections along, but no thread that answers: it would wait for ever.
+        if self._process != (found := os.getpid()):
+            raise LedgerError(
+                f"the ledger was opened by process {self._process}, found process {found}, forked "
+                f"from it; open a ledger there"
+            )
+        return part

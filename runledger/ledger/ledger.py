@@ -1,6 +1,7 @@
 """RunLedger: opens and closes the parts, and is the sum of what they do."""
 
 import asyncio
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -142,6 +143,7 @@ class RunLedger(
                 self._live.close()
             store.close()
             raise
+        self._process = os.getpid()
         self._store = store
         self._handler = CommandHandler(
             store, clock=self._clock, unknown_agents=self._unknown_agents

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from runledger.errors import InvalidArgument
 from runledger.handles import RunHandle
@@ -15,6 +15,7 @@ from runledger.outbound import check_url
 from runledger.records import RunRecord, run_record
 from runledger.run import Actor, RunStatus, commands
 from runledger.run.parties import Agent
+from runledger.run.step_facts import STEP_FACTS
 
 
 class WritingLedger(EndingLedger, ExpiringLedger):
@@ -151,7 +152,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         completion_tokens, prompt_tokens_details, status, step_ns, … A step of a run that has ended
         is recorded as late: its tokens count, the outcome stays.
         """
-        unknown = sorted(facts.keys() - _STEP_FACTS)
+        unknown = sorted(facts.keys() - STEP_FACTS)
         if unknown:
             raise InvalidArgument(f"record_step: no such fact: {', '.join(unknown)}")
         if provider is not None:
@@ -216,35 +217,3 @@ class WritingLedger(EndingLedger, ExpiringLedger):
             name=name,
             agent_type=agent_type,
         )
-
-
-_STEP_FACTS: Final = frozenset(
-    {
-        "completion_tokens",
-        "completion_tokens_details",
-        "context_window_limit",
-        "error_data",
-        "error_type",
-        "llm_request_ns",
-        "llm_request_start_ns",
-        "model",
-        "model_endpoint",
-        "model_handle",
-        "origin",
-        "prompt_tokens",
-        "prompt_tokens_details",
-        "provider_category",
-        "provider_id",
-        "provider_name",
-        "request_id",
-        "status",
-        "step_ns",
-        "step_start_ns",
-        "stop_reason",
-        "tags",
-        "tid",
-        "tool_execution_ns",
-        "total_tokens",
-        "trace_id",
-    }
-)

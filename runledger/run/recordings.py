@@ -1,8 +1,8 @@
 """Decisions about steps and messages: each recorded once, late ones marked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from runledger.errors import ContentConflict, InvalidArgument
 from runledger.events import Event, MessagesRecorded, StepRecorded, StepStarted
@@ -13,11 +13,7 @@ from runledger.run.envelope import Envelope, aware
 from runledger.run.message_facts import describe_message
 from runledger.run.rules import Priors, allow, make, same
 from runledger.run.state import Run
-from runledger.usage import Buckets, buckets
-
-# Totals have 64 bits: one step that claimed them all would leave no room for the others of its day.
-MOST_TOKENS: Final = 2**40
-_COUNTED: Final = ("prompt_tokens", "completion_tokens", "total_tokens", *Buckets._fields)
+from runledger.run.step_facts import step_facts
 
 
 def start_step(run: Run, command: c.StartStep, env: Envelope, _priors: Priors) -> list[Event]:
@@ -38,37 +34,6 @@ def start_step(run: Run, command: c.StartStep, env: Envelope, _priors: Priors) -
     ]
 
 
-def _step_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    whole = dict(facts)
-    prompt, completion = whole.get("prompt_tokens"), whole.get("completion_tokens")
-    for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
-        count = whole.get(name)
-        if count is not None and (
-            isinstance(count, bool) or not isinstance(count, int) or count < 0
-        ):
-            raise InvalidArgument(f"{name}: expected a token count of 0 or more, found {count!r}")
-    for name in ("prompt_tokens_details", "completion_tokens_details"):
-        details = whole.get(name)
-        if details is not None and not isinstance(details, Mapping):
-            raise InvalidArgument(f"{name}: expected a mapping, found {details!r:.80}")
-    if whole.get("total_tokens") is None and (prompt is not None or completion is not None):
-        whole["total_tokens"] = (prompt or 0) + (completion or 0)
-    split = buckets(
-        whole.get("provider_name"),
-        prompt,
-        completion,
-        whole.get("prompt_tokens_details"),
-        whole.get("completion_tokens_details"),
-    )
-    whole.update(split._asdict())
-    for name in _COUNTED:
-        if (whole.get(name) or 0) > MOST_TOKENS:
-            raise InvalidArgument(
-                f"{name}: expected {MOST_TOKENS} tokens in a step at most, found {whole[name]}"
-            )
-    return whole
-
-
 def record_step(run: Run, command: c.RecordStep, env: Envelope, priors: Priors) -> list[Event]:
     """Record a step that ended and its messages; late where the run has ended."""
     check_id("step", command.step_id)
@@ -77,7 +42,7 @@ def record_step(run: Run, command: c.RecordStep, env: Envelope, priors: Priors) 
         StepRecorded,
         run,
         env,
-        **{**_step_facts(command.facts), "step_id": command.step_id, "late": late},
+        **{**step_facts(command.facts), "step_id": command.step_id, "late": late},
     )
     events: list[Event] = []
     if command.step_id in run.steps:

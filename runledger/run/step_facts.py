@@ -1,0 +1,84 @@
+"""What callers say of a step: the facts that there are, counts that can be, totals that follow."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from runledger.errors import InvalidArgument
+from runledger.usage import Buckets, buckets
+
+# Totals have 64 bits: one step that claimed them all would leave no room for the others of its day.
+MOST_TOKENS: Final = 2**40
+_COUNTED: Final = ("prompt_tokens", "completion_tokens", "total_tokens", *Buckets._fields)
+
+STEP_FACTS: Final = frozenset(
+    {
+        "completion_tokens",
+        "completion_tokens_details",
+        "context_window_limit",
+        "error_data",
+        "error_type",
+        "llm_request_ns",
+        "llm_request_start_ns",
+        "model",
+        "model_endpoint",
+        "model_handle",
+        "origin",
+        "prompt_tokens",
+        "prompt_tokens_details",
+        "provider_category",
+        "provider_id",
+        "provider_name",
+        "request_id",
+        "status",
+        "step_ns",
+        "step_start_ns",
+        "stop_reason",
+        "tags",
+        "tid",
+        "tool_execution_ns",
+        "total_tokens",
+        "trace_id",
+    }
+)
+"""What a caller may say of a step, by the names of its fields in StepRecorded."""
+
+
+def check_step_facts(facts: Mapping[str, Any]) -> None:
+    """Raise InvalidArgument for facts that no step has, and for counts that cannot be."""
+    unknown = sorted(facts.keys() - STEP_FACTS - {"provider", "approval_deadline", "at"})
+    if unknown:
+        raise InvalidArgument(f"step: no such fact: {', '.join(unknown)}")
+    step_facts(facts)
+
+
+def step_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts with the total and the buckets that follow from them; InvalidArgument for
+    counts that cannot be."""
+    whole = dict(facts)
+    prompt, completion = whole.get("prompt_tokens"), whole.get("completion_tokens")
+    for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
+        count = whole.get(name)
+        if count is not None and (
+            isinstance(count, bool) or not isinstance(count, int) or count < 0
+        ):
+            raise InvalidArgument(f"{name}: expected a token count of 0 or more, found {count!r}")
+    for name in ("prompt_tokens_details", "completion_tokens_details"):
+        details = whole.get(name)
+        if details is not None and not isinstance(details, Mapping):
+            raise InvalidArgument(f"{name}: expected a mapping, found {details!r:.80}")
+    if whole.get("total_tokens") is None and (prompt is not None or completion is not None):
+        whole["total_tokens"] = (prompt or 0) + (completion or 0)
+    split = buckets(
+        whole.get("provider_name"),
+        prompt,
+        completion,
+        whole.get("prompt_tokens_details"),
+        whole.get("completion_tokens_details"),
+    )
+    whole.update(split._asdict())
+    for name in _COUNTED:
+        if (whole.get(name) or 0) > MOST_TOKENS:
+            raise InvalidArgument(
+                f"{name}: expected {MOST_TOKENS} tokens in a step at most, found {whole[name]}"
+            )
+    return whole
