@@ -4,6 +4,7 @@ A segment is two files: the facts as typed columns, from which a replay reads, a
 and contents as they were recorded, byte for byte.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import file_digest
@@ -22,6 +23,7 @@ MANIFEST: Final = "manifest.json"
 SEGMENT_EVENTS: Final = 500_000
 """Of a segment, at most: a replay folds whole segments."""
 SQL: Final = statements(ROOT / "archive.sql")
+_SEGMENT: Final = re.compile(r"(events|raw)-\d{12,}-\d{12,}\.parquet")
 
 Stamp = tuple[int, int]
 """Of a file: its inode and its time of change in ns; another one where it was written to since."""
@@ -53,12 +55,15 @@ class Segment(BaseModel):
     raw: ArchivedFile
 
 
-class Manifest(BaseModel):
+class _Format(BaseModel):
+    format: int
+
+
+class Manifest(_Format):
     """What the archive holds, in the order of the log."""
 
     model_config = ConfigDict(frozen=True)
-    format: int = FORMAT
-    segments: tuple[Segment, ...] = ()
+    segments: tuple[Segment, ...]
 
 
 class Archive:
@@ -78,23 +83,39 @@ class Archive:
             after = segment.last
             for file in (segment.columns, segment.raw):
                 self.look(file)
+        if len({path.name.partition("-")[2] for path in self.unnamed()}) > 1:
+            raise ArchiveDamaged(
+                f"archive {str(self.folder)!r}: expected one segment at most that {MANIFEST} does "
+                f"not name, as a killed process leaves it, found more: it is not theirs"
+            )
+
+    def unnamed(self) -> list[Path]:
+        """Return the files of segments that the manifest does not vouch for."""
+        known = {f.name for part in self.manifest.segments for f in (part.columns, part.raw)}
+        return [p for p in self.folder.iterdir() if _is_segment(p) and p.name not in known]
 
     def _load(self) -> Manifest:
         path = self.folder / MANIFEST
         try:
-            manifest = Manifest.model_validate_json(path.read_bytes())
+            stored = path.read_bytes()
+            found = _Format.model_validate_json(stored).format
+            if found > FORMAT:
+                raise ArchiveError(
+                    f"archive {str(self.folder)!r}: expected format {FORMAT} or older, found "
+                    f"{found}; it was written by a newer version of runledger"
+                )
+            return Manifest.model_validate_json(stored)
         except FileNotFoundError as e:
+            if self.folder.is_dir() and any(map(_is_segment, self.folder.iterdir())):
+                raise ArchiveDamaged(
+                    f"archive {str(self.folder)!r}: expected a {MANIFEST} beside its segments, "
+                    f"found none"
+                ) from e
             raise ArchiveError(f"archive {str(self.folder)!r}: no {MANIFEST} there") from e
         except OSError as e:
             raise ArchiveError(f"archive {str(self.folder)!r}: expected a folder: {e}") from e
         except ValidationError as e:
             raise ArchiveDamaged(f"archive {str(path)!r}: {describe(e)}") from e
-        if manifest.format > FORMAT:
-            raise ArchiveError(
-                f"archive {str(self.folder)!r}: expected format {FORMAT} or older, found "
-                f"{manifest.format}; it was written by a newer version of runledger"
-            )
-        return manifest
 
     @property
     def head(self) -> int:
@@ -141,9 +162,13 @@ class Archive:
 
     def extend(self, segment: Segment) -> None:
         """Take in a segment whose files are in place."""
-        grown = Manifest(segments=(*self.manifest.segments, segment))
+        grown = Manifest(format=FORMAT, segments=(*self.manifest.segments, segment))
         write_text(self.folder / MANIFEST, grown.model_dump_json(indent=1) + "\n")
         self.manifest = grown
+
+
+def _is_segment(path: Path) -> bool:
+    return _SEGMENT.fullmatch(path.name) is not None
 
 
 @contextmanager
@@ -162,6 +187,8 @@ def open_to_write(folder: str | Path) -> Archive:
     """Open an archive to continue it, or make an empty one."""
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    if not (path / MANIFEST).exists():
-        write_text(path / MANIFEST, Manifest().model_dump_json(indent=1) + "\n")
+    # The manifest is there before the first segment is: without one, segments are somebody's.
+    if not (path / MANIFEST).exists() and not any(map(_is_segment, path.iterdir())):
+        empty = Manifest(format=FORMAT, segments=())
+        write_text(path / MANIFEST, empty.model_dump_json(indent=1) + "\n")
     return Archive(path)

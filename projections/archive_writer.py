@@ -1,7 +1,6 @@
 """Writes the archive: what the log has beyond it, in segments that are final once they exist."""
 
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +42,6 @@ UNFINISHED: Final = ".unfinished"
 Progress = Callable[[int, int], None]
 """Called with (events written since the last call, position)."""
 _T = TypeVar("_T")
-_OURS: Final = re.compile(r"(events|raw)-\d{12,}-\d{12,}\.parquet")
 
 
 class Archived(NamedTuple):
@@ -79,7 +77,8 @@ def archive(
             raise ArchiveError(f"archive {str(folder)!r}: another process is archiving this log")
         target = open_to_write(folder)
         expect_same_log(store, target)
-        _clean(target)
+        for path in target.unnamed():  # by a killed run
+            path.unlink()
         before = target.head, len(target.manifest.segments), target.events
         head = store.head()
         with _Scratch(target.folder) as scratch:
@@ -109,14 +108,6 @@ def expect_same_log(store: Store, target: Archive) -> None:
             f"archive {str(target.folder)!r}: expected its last event at position {target.head} of "
             f"the log, found {'another one' if found else 'none'}; it is the archive of another log"
         )
-
-
-def _clean(target: Archive) -> None:
-    """Delete what a killed run left: files that no manifest vouches for."""
-    known = {file.name for part in target.manifest.segments for file in (part.columns, part.raw)}
-    for path in target.folder.iterdir():
-        if _OURS.fullmatch(path.name) and path.name not in known:
-            path.unlink()
 
 
 class _Scratch:

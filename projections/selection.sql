@@ -6,9 +6,9 @@ INSERT INTO touched
 SELECT DISTINCT stream AS run_id, organization, agent_id
 FROM (
     SELECT stream,
-        TRY(json_extract_string(decode(facts), '$.organization')) AS organization,
-        TRY(json_extract_string(decode(facts), '$.agent_id')) AS agent_id,
-        TRY(json_extract_string(decode(facts), '$.recorded_at')::TIMESTAMPTZ) AS recorded_at
+        TRY(json_extract_string(TRY(decode(facts)), '$.organization')) AS organization,
+        TRY(json_extract_string(TRY(decode(facts)), '$.agent_id')) AS agent_id,
+        TRY(json_extract_string(TRY(decode(facts)), '$.recorded_at')::TIMESTAMPTZ) AS recorded_at
     FROM log_batch
     WHERE topic LIKE 'run.%'
         AND ($runs::VARCHAR[] IS NULL OR list_contains($runs::VARCHAR[], stream))
@@ -35,8 +35,8 @@ SELECT DISTINCT organization, agent_id FROM touched WHERE agent_id IS NOT NULL;
 -- of_agents: the events of a batch that are of these agents
 SELECT position, stream, version, topic, facts
 FROM (
-    SELECT *, TRY(json_extract_string(decode(facts), '$.organization')) AS organization,
-        TRY(json_extract_string(decode(facts), '$.agent_id')) AS agent_id
+    SELECT *, TRY(json_extract_string(TRY(decode(facts)), '$.organization')) AS organization,
+        TRY(json_extract_string(TRY(decode(facts)), '$.agent_id')) AS agent_id
     FROM log_batch
 ) SEMI JOIN agents USING (organization, agent_id)
 ORDER BY position;

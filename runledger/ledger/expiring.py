@@ -1,15 +1,17 @@
 """Runs that nobody ends, and approvals that nobody gives: what ends them is called from outside."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from runledger.errors import InvalidArgument, NotFound
+from runledger.errors import InvalidArgument, NotFound, UndecodableEvent
 from runledger.ledger.base import LedgerBase
 from runledger.run import Actor, commands
 from runledger.run.envelope import aware
 
+_LOG: Final = logging.getLogger("runledger.expiry")
 _AT_ONCE: Final = 64
 _LONGEST: Final = timedelta(days=36_500)
 
@@ -69,10 +71,20 @@ class ExpiringLedger(LedgerBase):
                 outcome = await self._execute(row["run_id"], command, actor=whose, at=at)
             except NotFound:  # deleted since it was found
                 return None
+            except UndecodableEvent as e:
+                # Parked: nobody knows how it stands, and the others must not wait for it.
+                _LOG.warning("run %s is left as it is: %s", row["run_id"], e)
+                return None
             return row["run_id"] if outcome.events else None
 
         expired: list[str] = []
         for start in range(0, len(rows), _AT_ONCE):
-            done = await asyncio.gather(*map(one, rows[start : start + _AT_ONCE]))
-            expired += [run_id for run_id in done if run_id is not None]
+            # All of them end before the first error is raised: nobody waits for the rest.
+            done = await asyncio.gather(
+                *map(one, rows[start : start + _AT_ONCE]), return_exceptions=True
+            )
+            for result in done:
+                if isinstance(result, BaseException):
+                    raise result
+            expired += [run_id for run_id in done if isinstance(run_id, str)]
         return expired

@@ -187,6 +187,7 @@ def test_what_a_killed_run_left_is_removed_and_written_again(log: Store, tmp_pat
     for name in ("spill/1.tmp", "raw-0.parquet"):
         (folder / UNFINISHED / name).write_bytes(b"half")
     (folder / "events-000000000001-000000000007.parquet").write_bytes(b"half")
+    (folder / MANIFEST).write_text('{"format": 1, "segments": []}')
     (folder / "notes.txt").write_text("not ours")
     archive(log, folder, segment_events=2_000)
     Archive(folder).verify()
@@ -272,7 +273,9 @@ def test_a_replay_stops_at_an_altered_segment_and_keeps_what_came_before(
     [
         ("{", ArchiveDamaged, "Invalid JSON"),
         ('{"format": 2}', ArchiveError, "written by a newer version of runledger"),
-        (None, ArchiveError, "no manifest.json there"),
+        ("{}", ArchiveDamaged, "format: Field required"),
+        ('{"format": 1, "mine": []}', ArchiveDamaged, "segments: Field required"),
+        (None, ArchiveDamaged, "expected a manifest.json beside its segments, found none"),
     ],
 )
 def test_a_manifest_that_cannot_be_read_is_refused(
@@ -285,6 +288,23 @@ def test_a_manifest_that_cannot_be_read_is_refused(
         (folder / MANIFEST).write_text(text)
     with pytest.raises(error, match=words):
         Archive(folder)
+    before = files(folder)
+    with pytest.raises(error, match=words):
+        archive(log, folder)
+    assert files(folder) == before
+
+
+def test_segments_that_a_manifest_does_not_name_are_not_taken_for_a_killed_runs(
+    log: Store, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a"
+    archive(log, folder, segment_events=1_000)
+    before = files(folder)
+    (folder / MANIFEST).write_text('{"format": 1, "segments": []}')
+    for use in (Archive, lambda folder: archive(log, folder)):
+        with pytest.raises(ArchiveDamaged, match="expected one segment at most that manifest.json"):
+            use(folder)
+    assert files(folder) == before
 
 
 def test_a_manifest_without_one_of_its_segments_is_refused(log: Store, tmp_path: Path) -> None:

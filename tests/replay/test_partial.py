@@ -15,6 +15,7 @@ from projections.replay import build
 from projections.selection import selection
 from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.store import Store
+from runledger.store.protocol import EncodedEvent, StreamWrite
 
 TOTALS = ("agents", "duration_percentiles", "usage_totals")
 
@@ -163,3 +164,17 @@ def test_other_columns_need_a_whole_replay(
     with pytest.raises(ReadModelsError, match="others in agents; replay the whole log"):
         part(store, live, operations, runs=run_ids(live, "TRUE")[:1])
     assert set(TABLES) == set(live.generations.get(1).rows)
+
+
+@pytest.mark.parametrize("facts", [b"\xff\xfe", b"{", b""])
+def test_an_event_that_cannot_be_read_keeps_no_part_from_being_replayed(
+    store: Store, live: LiveReadModels, operations: Operations, facts: bytes
+) -> None:
+    (unreadable, *chosen) = run_ids(live, "agent_id = 'agent-1'")[:4]
+    version = len(store.read_stream(unreadable))
+    event = EncodedEvent("run.step_recorded", facts, None)
+    store.append([(StreamWrite(unreadable, version, (event,)),)])
+    live.catch_up()
+    for asked in ({"runs": chosen}, {"agents": ["agent-1"]}, {"runs": [unreadable]}):
+        made, _, _ = part(store, live, operations, **asked)
+        assert made.radius.runs >= 1

@@ -8,6 +8,7 @@ import pytest
 from runledger import Actor
 from runledger.errors import AlreadyEnded, InvalidArgument, ReadModelsMissing
 from runledger.ids import new_id
+from runledger.store.protocol import EncodedEvent, StreamWrite
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -66,6 +67,22 @@ async def test_two_expiries_at_once_end_a_run_once(own_ledger, agent):
         assert sorted(both[0] + both[1]) == sorted(runs)
         log = await asyncio.to_thread(ledger.store.read_log, 0, 1000, ["run.failed"])
         assert len(log) == 20
+
+
+async def test_a_run_that_nobody_can_read_does_not_keep_others_from_their_end(
+    own_ledger, agent, caplog
+):
+    clock = Clock()
+    async with own_ledger(clock=clock) as ledger:
+        runs = [await ledger.create_run(agent) for _ in range(5)]
+        unreadable = runs[2].run_id
+        event = EncodedEvent("run.teleported", b"{}", None)
+        ledger.store.append([(StreamWrite(unreadable, 1, (event,)),)])
+        clock.forward(hours=2)
+        expired = await ledger.expire_runs(older_than=timedelta(hours=1))
+        assert sorted(expired) == sorted({run.run_id for run in runs} - {unreadable})
+        assert unreadable in caplog.text
+        assert "no such topic" in caplog.text
 
 
 async def test_expiry_is_an_organizations_own_unless_it_is_asked_for_all(own_ledger, agent):
