@@ -4,6 +4,7 @@ import asyncio
 import copy
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
@@ -14,8 +15,9 @@ from runledger.errors import (
     InvalidArgument,
     LedgerError,
     NotFound,
+    UndecodableEvent,
 )
-from runledger.events import AgentRegistered, Event
+from runledger.events import AgentRegistered, Event, RunDeleted
 from runledger.ids import check_id
 from runledger.participants import Participants, UnknownAgents
 from runledger.run import Actor, Envelope, Run, decide, evolve
@@ -24,6 +26,7 @@ from runledger.run.commands import (
     Command,
     CompleteRun,
     CreateRun,
+    DeleteRun,
     FailRun,
     RecordMessages,
     RecordStep,
@@ -133,13 +136,50 @@ class CommandHandler:
         if turn is None:
             turn = self._turns[run_id] = asyncio.Lock()
         async with turn:
-            run = None if fresh else self._runs.get(run_id) or await self._refresh(run_id)
-            for attempt in range(MAX_ATTEMPTS):
-                outcome = await self._attempt(order, run, last_word=attempt > 0)
-                if isinstance(outcome, Outcome):
-                    return outcome
-                run = await self._refresh(run_id)
+            try:
+                return await self._execute(order, fresh)
+            except UndecodableEvent as e:
+                if e.stream != run_id or list(order.commands) != [DeleteRun()]:
+                    raise
+                return await self._delete_unreadable(order, e)
+
+    async def _execute(self, order: Order, fresh: bool) -> Outcome:
+        run_id = order.run_id
+        run = None if fresh else self._runs.get(run_id) or await self._refresh(run_id)
+        for attempt in range(MAX_ATTEMPTS):
+            outcome = await self._attempt(order, run, last_word=attempt > 0)
+            if isinstance(outcome, Outcome):
+                return outcome
+            run = await self._refresh(run_id)
         raise ConcurrentAppend(*outcome)
+
+    async def _delete_unreadable(self, order: Order, unreadable: UndecodableEvent) -> Outcome:
+        """Delete a run of which only what lies before an event is known.
+
+        A deletion asks for no more, and it is the only way out for a run that holds a conversation.
+        """
+        run_id, seen = order.run_id, unreadable.version
+        before = await asyncio.to_thread(self._store.read_stream, run_id, 0, seen - 1, False)
+        for _ in range(MAX_ATTEMPTS):
+            run = _fold(None, run_id, [(row.version, row.event) for row in before])
+            if run is None:
+                raise unreadable
+            _, events, beside, _ = await self._decide(order, run)
+            own = StreamWrite(run_id, seen, tuple(encode(event) for event in events))
+            verdict = await self._appender.submit((own, *beside))
+            self._participants.forget(beside)
+            if not isinstance(verdict, Conflicted):
+                return Outcome(run, tuple(events), verdict.last)
+            if verdict.stream == run_id:
+                seen = verdict.found
+                await self._expect_not_deleted(run_id, seen)
+        raise ConcurrentAppend(*verdict)
+
+    async def _expect_not_deleted(self, run_id: str, last: int) -> None:
+        with suppress(UndecodableEvent):
+            (row,) = await asyncio.to_thread(self._store.read_stream, run_id, last - 1, last, False)
+            if isinstance(row.event, RunDeleted):
+                raise NotFound("run", run_id)
 
     async def register_agent(self, actor: Actor, **facts: str | None) -> Agent:
         """Append an agent's registration unless the same one is the last; return the agent."""
