@@ -6,17 +6,16 @@ JOIN deleted d ON a.last_run_id = d.run_id OR a.last_ended_run_id = d.run_id;
 -- delete: they show the one before. The runs are gone from their table when this is executed: read
 -- models are deleted from in reverse order.
 UPDATE agents AS a SET
-    last_run_id = r.run_id,
-    last_run_at = r.run_at,
-    last_run_position = r.run_position,
+    last_run_id = r.run.run_id,
+    last_run_at = r.run.at,
+    last_run_position = r.run.position,
     last_ended_run_id = r.ended_run_id,
     last_stop_reason = r.stop_reason,
     last_ended_position = r.ended_position
 FROM (
     SELECT b.organization, b.agent_id,
-        arg_max(run_id, created_position) AS run_id,
-        arg_max(created_at, created_position) AS run_at,
-        max(created_position) AS run_position,
+        max({'at': created_at, 'position': created_position, 'run_id': run_id})
+            FILTER (run_id IS NOT NULL) AS run,
         arg_max(run_id, ended_position) AS ended_run_id,
         arg_max(stop_reason, ended_position) AS stop_reason,
         max(ended_position) AS ended_position

@@ -273,7 +273,11 @@ def _agents(log: list[StoredEvent], runs: list[Row]) -> list[Row]:
                 agent["registered_at"] = event.occurred_at
     for run in runs:
         agent = row(run["organization"], run["agent_id"])
-        if run["created_position"] > (agent["last_run_position"] or 0):
+        begun = run["created_at"], run["created_position"]
+        if (
+            agent["last_run_at"] is None
+            or (agent["last_run_at"], agent["last_run_position"]) < begun
+        ):
             agent["last_run_id"] = run["run_id"]
             agent["last_run_at"] = run["created_at"]
             agent["last_run_position"] = run["created_position"]
