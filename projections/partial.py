@@ -1,7 +1,7 @@
 """A partial replay: some runs again, in a copy of live; all other rows proved to be as before."""
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +14,7 @@ from projections.generation import Generation
 from projections.generations import Generations, Manifest
 from projections.read_models import ROOT, ReadModel, discover
 from projections.selection import Selection, Touched
-from runledger.errors import InvalidArgument, ReadModelsError
+from runledger.errors import InvalidArgument, ReadModelsError, ReadModelsLocked
 from runledger.sql_file import render, statements
 from runledger.store import Store
 
@@ -66,7 +66,17 @@ def build_part(
             radius, untouched = merge.run(copy.number, told)
         copy.generation.checkpoint()
         built = generations.record(copy.generation, "candidate")
+    _give_way(generations, built)
     return PartialReplay(built=built, radius=radius, untouched_buckets=untouched)
+
+
+def _give_way(generations: Generations, built: Manifest) -> None:
+    """Drop earlier candidates of the kind: each is as large as live, and no later one goes on with
+    it."""
+    for entry in generations.entries():
+        if entry.partial and entry.state == "candidate" and entry.number != built.number:
+            with suppress(ReadModelsLocked):
+                generations.drop(entry.number)
 
 
 class _Table(NamedTuple):

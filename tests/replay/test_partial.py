@@ -178,3 +178,13 @@ def test_an_event_that_cannot_be_read_keeps_no_part_from_being_replayed(
     for asked in ({"runs": chosen}, {"agents": ["agent-1"]}, {"runs": [unreadable]}):
         made, _, _ = part(store, live, operations, **asked)
         assert made.radius.runs >= 1
+
+
+def test_a_part_takes_the_place_of_the_part_that_was_tried_before(
+    store: Store, live: LiveReadModels, operations: Operations
+) -> None:
+    whole = build(store, live.path)
+    for agent in ("agent-1", "agent-2"):
+        made, _, _ = part(store, live, operations, agents=[agent])
+        candidates = [e.number for e in live.generations.entries() if e.state == "candidate"]
+        assert candidates == [whole.number, made.built.number]
