@@ -77,6 +77,12 @@ def discover(beside: Path | None = None) -> tuple[ReadModel, ...]:
         beside = Path(named)
         if not beside.is_dir():
             raise ReadModelsError(f"{BESIDE}: expected a folder of read models, found {named!r}")
+        if not any(beside.glob("*/schema.sql")):
+            # One of them instead of the folder that it is in, mostly: its SQL would not be used.
+            raise ReadModelsError(
+                f"{BESIDE}: expected a folder with folders of read models in it, each with a "
+                f"schema.sql, found none in {named!r}"
+            )
     found = {}
     for root in (ROOT, beside) if beside else (ROOT,):
         for schema in sorted(root.glob("*/schema.sql")):
