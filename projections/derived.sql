@@ -9,8 +9,9 @@ FROM (
 );
 
 -- said [run.messages_recorded, run.tool_calls_denied]: what messages say of tool calls, a row for
--- each call, return and answer. `place` orders them, those of one event, too. What lacks a name is
--- refused, and parks its run, rather than counted.
+-- each call, return, answer and denial. `place` orders them, those of one event, too. `approve` is
+-- what answers alone say: a denial also closes calls that were granted, or never asked for. What
+-- lacks a name is refused, and parks its run, rather than counted.
 CREATE OR REPLACE TEMP TABLE said AS
 WITH message AS (
     SELECT stream AS run_id, born, organization, agent_id, project_id, occurred_at, position,
@@ -19,7 +20,8 @@ WITH message AS (
     FROM run_messages_recorded
 )
 SELECT * EXCLUDE (call), given(call.tool_call_id) AS tool_call_id, given(call.name) AS name,
-    call.tool_id, NULL::VARCHAR AS return_status, NULL::BOOLEAN AS approve
+    call.tool_id, NULL::VARCHAR AS return_status, NULL::BOOLEAN AS approve,
+    NULL::BOOLEAN AS denied
 FROM (
     SELECT * EXCLUDE (m), given(m.message_id) AS message_id, m.step_id,
         given(m.role) = 'approval' AS asks, unnest(m.tool_calls) AS call
@@ -29,10 +31,11 @@ UNION ALL BY NAME
 SELECT * EXCLUDE (r), given(r.tool_call_id) AS tool_call_id, given(r.status) AS return_status
 FROM (SELECT * EXCLUDE (m), unnest(m.tool_returns) AS r FROM message)
 UNION ALL BY NAME
-SELECT * EXCLUDE (a), given(a.tool_call_id) AS tool_call_id, given(a.approve) AS approve
+SELECT * EXCLUDE (a), given(a.tool_call_id) AS tool_call_id, given(a.approve) AS approve,
+    NOT a.approve AS denied
 FROM (SELECT * EXCLUDE (m), unnest(m.approvals) AS a FROM message)
 UNION ALL BY NAME
-SELECT * EXCLUDE (d), given(d.tool_call_id) AS tool_call_id, FALSE AS approve
+SELECT * EXCLUDE (d), given(d.tool_call_id) AS tool_call_id, TRUE AS denied
 FROM (
     SELECT stream AS run_id, born, organization, agent_id, project_id, occurred_at, position,
         position * 1_048_576 AS place, unnest(tool_calls) AS d

@@ -122,7 +122,7 @@ WHERE runs.born = t.born AND runs.run_id = t.run_id
     AND NOT (list_has_all(runs.tools_used, t.names) AND list_has_all(runs.tool_ids, t.ids));
 
 -- waits [run.messages_recorded, run.tool_calls_denied]: how long a run waits for a person, by the
--- last word of the batch; an answer ends it
+-- last word of the batch; an answer or a denial ends it
 UPDATE runs SET approval_deadline = w.word.deadline
 FROM (
     SELECT run_id, born, arg_max({'deadline': deadline}, position) AS word
@@ -130,7 +130,7 @@ FROM (
         SELECT stream AS run_id, born, position, approval_deadline AS deadline
         FROM run_messages_recorded WHERE approval_deadline IS NOT NULL
         UNION ALL
-        SELECT run_id, born, position, approval_deadline FROM said WHERE approve IS NOT NULL
+        SELECT run_id, born, position, approval_deadline FROM said WHERE denied IS NOT NULL
     )
     GROUP BY run_id, born
 ) w

@@ -7,7 +7,7 @@ SELECT run_id, born, tool_call_id, any_value(organization) AS organization,
         'at': occurred_at, 'position': position}, place) FILTER (name IS NOT NULL) AS called,
     coalesce(bool_or(asks), FALSE) AS needs_approval,
     bool_and(approve) AS approved,
-    coalesce(bool_or(NOT approve), FALSE) AS denied,
+    coalesce(bool_or(denied), FALSE) AS denied,
     arg_min(return_status, place) AS return_status,
     arg_min(occurred_at, place) FILTER (return_status IS NOT NULL) AS returned_at
 FROM said

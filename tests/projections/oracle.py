@@ -221,7 +221,7 @@ def _tool_calls(events: list[StoredEvent]) -> list[Row]:
         event = stored.event
         if isinstance(event, ToolCallsDenied):
             for denied in event.tool_calls:
-                _answer(row(stored, denied.tool_call_id), False)
+                row(stored, denied.tool_call_id).update(denied=True, status="denied")
         elif isinstance(event, MessagesRecorded):
             for message in event.messages:
                 for call in message.tool_calls:

@@ -84,6 +84,23 @@ async def test_a_call_that_was_granted_is_not_refused_but_answered(ledger, agent
     assert [r.tool_call_id for r in last.tool_returns] == ["free", "asked"]
 
 
+async def test_a_cancel_takes_back_no_grant_and_counts_as_no_answer_where_nobody_was_asked(
+    ledger, agent
+):
+    run_id = await waiting_run(ledger, agent)
+    call = {"role": "approval", "tool_calls": calls("granted")}
+    grant = {"type": "approval", "tool_call_id": "granted", "approve": True}
+    await ledger.record_messages(run_id, [call, {"role": "approval", "approvals": [grant]}])
+    await ledger.cancel_run(run_id)
+    question = "SELECT tool_call_id, status, approved, denied FROM tool_calls"
+    _, rows = await ledger.sql(f"{question} WHERE run_id = '{run_id}' ORDER BY ALL")
+    assert rows == [
+        ("asked", "denied", False, True),
+        ("free", "denied", None, True),
+        ("granted", "denied", True, True),
+    ]
+
+
 async def test_repeated_cancels_leave_one_set_of_denials(ledger, agent):
     run_id = await waiting_run(ledger, agent)
     first = await ledger.cancel_run(run_id)
