@@ -2,20 +2,27 @@
 
 from collections.abc import Iterable, Sequence
 
-from runledger.events import CallFacts, MessageFacts
+from runledger.events import ApprovalFacts, CallFacts, MessageFacts
+from runledger.messages import Message
+from runledger.run.message_facts import describe_message
 from runledger.run.state import Run
 
 
-def unique_calls(run: Run, messages: Sequence[MessageFacts]) -> list[MessageFacts]:
+def unique_calls(run: Run, messages: Sequence[Message]) -> list[MessageFacts]:
     """Return the facts with every repeated call id numbered (`call_0#2`), and returns resolved.
 
     A call in an approval request is the open call of that id; a call in any other message is a
-    call of its own. A return, and an answer, belong to the oldest call of that id that is open.
+    call of its own. A return, and an answer, belong to the oldest call of that id that is open. An
+    answer to a whole request (`approve`, `approval_request_id`) is one to each open call of it.
     """
-    if not any(m.tool_calls or m.tool_returns or m.approvals for m in messages):
-        return list(messages)
+    facts = [describe_message(message) for message in messages]
+    if not any(
+        about.tool_calls or about.tool_returns or about.approvals or message.approve is not None
+        for about, message in zip(facts, messages, strict=True)
+    ):
+        return facts
     calls = _Calls(run)
-    return [calls.message(message) for message in messages]
+    return [calls.message(about, given) for about, given in zip(facts, messages, strict=True)]
 
 
 class _Calls:
@@ -25,13 +32,15 @@ class _Calls:
         self._used: dict[str, int] = {}
         self._run = run
         self._open: dict[str, list[str]] = {}
+        self._asked: dict[str, str | None] = {}
         for unique, call in run.open_calls.items():
             self._open.setdefault(call.raw_id, []).append(unique)
+            self._asked[unique] = call.requested_by
 
-    def message(self, message: MessageFacts) -> MessageFacts:
-        return message.model_copy(
+    def message(self, message: MessageFacts, given: Message) -> MessageFacts:
+        named = message.model_copy(
             update={
-                "tool_calls": list(self._call(message.role, message.tool_calls)),
+                "tool_calls": list(self._call(message)),
                 "tool_returns": [
                     returned.model_copy(update={"tool_call_id": self._close(returned.tool_call_id)})
                     for returned in message.tool_returns
@@ -42,17 +51,34 @@ class _Calls:
                 ],
             }
         )
+        if not message.approvals:
+            named = named.model_copy(update={"approvals": self._whole(given)})
+        for answer in named.approvals:
+            if not answer.approve:
+                self._asked.pop(answer.tool_call_id, None)
+        return named
 
-    def _call(self, role: str, calls: Iterable[CallFacts]) -> Iterable[CallFacts]:
-        for call in calls:
+    def _whole(self, given: Message) -> list[ApprovalFacts]:
+        """Return what an answer to a whole request says of each call that it left open."""
+        request, approve = given.approval_request_id, given.approve
+        if given.role != "approval" or request is None or approve is None:
+            return []
+        asked = [unique for unique, by in self._asked.items() if by == request]
+        return [ApprovalFacts(tool_call_id=unique, approve=approve) for unique in asked]
+
+    def _call(self, message: MessageFacts) -> Iterable[CallFacts]:
+        asks = message.role == "approval"
+        for call in message.tool_calls:
             raw = call.tool_call_id
-            if role == "approval" and self._open.get(raw):
-                yield self._named(call, self._open[raw][-1])
-                continue
-            used = self._used.get(raw, self._run.call_counts.get(raw, 0)) + 1
-            self._used[raw] = used
-            unique = raw if used == 1 else f"{raw}#{used}"
-            self._open.setdefault(raw, []).append(unique)
+            if asks and self._open.get(raw):
+                unique = self._open[raw][-1]
+            else:
+                used = self._used.get(raw, self._run.call_counts.get(raw, 0)) + 1
+                self._used[raw] = used
+                unique = raw if used == 1 else f"{raw}#{used}"
+                self._open.setdefault(raw, []).append(unique)
+            if asks:
+                self._asked[unique] = message.message_id
             yield self._named(call, unique)
 
     @staticmethod
@@ -67,4 +93,6 @@ class _Calls:
 
     def _close(self, raw: str) -> str:
         found = self._open.get(raw)
-        return found.pop(0) if found else raw
+        unique = found.pop(0) if found else raw
+        self._asked.pop(unique, None)
+        return unique

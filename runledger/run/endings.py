@@ -17,7 +17,6 @@ from runledger.run import commands as c
 from runledger.run import denials
 from runledger.run.call_ids import unique_calls
 from runledger.run.envelope import Envelope
-from runledger.run.message_facts import describe_message
 from runledger.run.rules import Priors, allow, make
 from runledger.run.state import Run
 from runledger.run.transitions import STATUS_OF, TRANSITIONS, RunStatus
@@ -98,7 +97,7 @@ def _deny(run: Run, env: Envelope, reason: str) -> list[Event]:
             MessagesRecorded,
             run,
             env,
-            messages=unique_calls(run, [describe_message(m) for m in bodies]),
+            messages=unique_calls(run, bodies),
             bodies=bodies,
             late=True,
         ),

@@ -10,7 +10,6 @@ from runledger.ids import check_id
 from runledger.run import commands as c
 from runledger.run.call_ids import unique_calls
 from runledger.run.envelope import Envelope, aware
-from runledger.run.message_facts import describe_message
 from runledger.run.rules import Priors, allow, make, same
 from runledger.run.state import Run
 from runledger.run.step_facts import step_facts
@@ -91,7 +90,7 @@ def _messages(
             MessagesRecorded,
             run,
             env,
-            messages=unique_calls(run, [describe_message(m) for m in fresh]),
+            messages=unique_calls(run, fresh),
             bodies=fresh,
             approval_deadline=aware("approval_deadline", deadline),
             late=late,

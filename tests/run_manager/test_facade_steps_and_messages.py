@@ -246,6 +246,22 @@ async def test_models_of_other_libraries_are_taken(manager, messages, user, agen
     assert Message(role="assistant", run_id=run.id, tool_calls=[]).tool_calls is None
 
 
+async def test_a_grant_in_the_old_form_is_one(manager, messages, user, agent):
+    run = await manager.create_run(Run(agent_id=agent), user)
+    call = {"id": "c", "type": "function", "function": {"name": "pay", "arguments": "{}"}}
+    request = Message(role=MessageRole.approval, run_id=run.id, tool_calls=[call])
+    answer = Message(
+        role=MessageRole.approval, run_id=run.id, approve=True, approval_request_id=request.id
+    )
+    await messages.create_many_messages_async([request, answer], user)
+    await manager.cancel_run(user, run_id=run.id)
+    shown = await manager.get_run_messages(run.id, user)
+    assert [one.message_type for one in shown] == [
+        *("approval_request_message", "approval_response_message", "tool_return_message")
+    ]
+    assert shown[1].approve is True
+
+
 async def test_a_cancel_denies_what_waits_for_approval(manager, messages, user, agent):
     run = await manager.create_run(Run(agent_id=agent), user)
     call = {"id": "c", "type": "function", "function": {"name": "pay", "arguments": "{}"}}

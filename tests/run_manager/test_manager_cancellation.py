@@ -15,6 +15,12 @@ def calls(*ids: str) -> list[dict]:
     return [{"id": id, "function": {"name": f"tool_{id}", "arguments": "{}"}} for id in ids]
 
 
+async def said_of_calls(ledger, run_id: str) -> list[tuple]:
+    """What the read models say of a run's calls: id, status, approved, denied."""
+    question = "SELECT tool_call_id, status, approved, denied FROM tool_calls"
+    return (await ledger.sql(f"{question} WHERE run_id = '{run_id}' ORDER BY ALL"))[1]
+
+
 async def waiting_run(ledger, agent, **facts) -> str:
     """A run whose assistant made two calls, one of which waits for approval."""
     run = await ledger.create_run(agent, status="running", **facts)
@@ -92,12 +98,48 @@ async def test_a_cancel_takes_back_no_grant_and_counts_as_no_answer_where_nobody
     grant = {"type": "approval", "tool_call_id": "granted", "approve": True}
     await ledger.record_messages(run_id, [call, {"role": "approval", "approvals": [grant]}])
     await ledger.cancel_run(run_id)
-    question = "SELECT tool_call_id, status, approved, denied FROM tool_calls"
-    _, rows = await ledger.sql(f"{question} WHERE run_id = '{run_id}' ORDER BY ALL")
-    assert rows == [
+    assert await said_of_calls(ledger, run_id) == [
         ("asked", "denied", False, True),
         ("free", "denied", None, True),
         ("granted", "denied", True, True),
+    ]
+
+
+@pytest.mark.parametrize("approve", [True, False])
+async def test_an_answer_to_a_whole_request_answers_each_of_its_open_calls(ledger, agent, approve):
+    run_id = await waiting_run(ledger, agent)
+    request = {"id": new_id("message"), "role": "approval", "tool_calls": calls("a", "b", "done")}
+    returned = {"role": "tool", "tool_call_id": "done", "content": "at the client's"}
+    answer = {"role": "approval", "approve": approve, "approval_request_id": request["id"]}
+    # In the append of the request, and after it.
+    await ledger.record_messages(run_id, [request, returned, answer])
+    asked = (await ledger.get_stored_messages(run_id))[1]
+    await ledger.record_messages(run_id, [{**answer, "approval_request_id": asked.id}])
+    answered = ("open", True, False) if approve else ("denied", False, True)
+    assert await said_of_calls(ledger, run_id) == [
+        ("a", *answered),
+        ("asked", *answered),
+        ("b", *answered),
+        ("done", "success", None, False),
+        ("free", "open", None, False),
+    ]
+    await ledger.cancel_run(run_id)
+    last_answer, last = (await ledger.get_stored_messages(run_id))[-2:]
+    assert last_answer.approve is approve  # nothing is refused beside it
+    open_calls = ["free", "asked", "a", "b"] if approve else ["free"]
+    assert [r.tool_call_id for r in last.tool_returns] == open_calls
+
+
+async def test_an_answer_to_a_request_of_another_run_says_nothing_of_this_one(ledger, agent):
+    run_id = await waiting_run(ledger, agent)
+    answers = [
+        {"role": "approval", "approve": True, "approval_request_id": new_id("message")},
+        {"role": "approval", "approve": True},
+    ]
+    await ledger.record_messages(run_id, answers)
+    assert await said_of_calls(ledger, run_id) == [
+        ("asked", "open", None, False),
+        ("free", "open", None, False),
     ]
 
 

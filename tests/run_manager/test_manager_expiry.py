@@ -106,20 +106,22 @@ async def test_an_approval_has_a_deadline(own_ledger, agent):
     clock = Clock()
     async with own_ledger(clock=clock) as ledger:
         run_ids = []
-        for answered in (False, True):
+        for answered in (False, "by call", "by request"):
             run = await ledger.create_run(agent)
             call = {"id": "c", "function": {"name": "pay", "arguments": "{}"}}
-            await ledger.record_messages(
+            (request,) = await ledger.record_messages(
                 run.run_id,
                 [{"role": "approval", "tool_calls": [call]}],
                 approval_deadline=START + timedelta(hours=1),
             )
             await ledger.complete_run(run.run_id, stop_reason="requires_approval")
+            yes = {"type": "approval", "tool_call_id": "c", "approve": True}
+            whole = {"approve": True, "approval_request_id": request}
             if answered:
-                yes = {"type": "approval", "tool_call_id": "c", "approve": True}
-                await ledger.record_messages(run.run_id, [{"role": "approval", "approvals": [yes]}])
+                answer = {"approvals": [yes]} if answered == "by call" else whole
+                await ledger.record_messages(run.run_id, [{"role": "approval", **answer}])
             run_ids.append(run.run_id)
-        forgotten, granted = run_ids
+        forgotten, *granted = run_ids
         assert await ledger.expire_approvals() == []
         clock.forward(hours=1)
         assert await ledger.expire_approvals() == [forgotten]
@@ -129,7 +131,8 @@ async def test_an_approval_has_a_deadline(own_ledger, agent):
         assert "did not arrive in time" in denial.approvals[0].reason
         assert returned.tool_returns[0].status == "error"
         assert (await ledger.get_run_by_id(forgotten)).approval_deadline is None
-        assert len(await ledger.get_stored_messages(granted)) == 2
+        for run_id in granted:
+            assert len(await ledger.get_stored_messages(run_id)) == 2
 
 
 async def test_expiry_refuses_what_it_cannot_do(own_ledger, agent):
