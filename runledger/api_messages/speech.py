@@ -5,6 +5,7 @@ import json
 from runledger.api_messages.models import ApiToolCall
 from runledger.api_messages.request_config import RequestConfig
 from runledger.messages import Message, ToolCallContent
+from runledger.tool_returns import without_halves
 
 
 def calls_of(message: Message) -> list[ApiToolCall]:
@@ -30,10 +31,10 @@ def said_by(call: ApiToolCall, config: RequestConfig) -> str | None:
     if not config.use_assistant_message or call.name != config.assistant_message_tool_name:
         return None
     try:
-        said = json.loads(call.arguments)[config.assistant_message_tool_kwarg]
+        said = json.loads(without_halves(call.arguments))[config.assistant_message_tool_kwarg]
+        return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
 
 
 def spoken_calls(message: Message, config: RequestConfig) -> set[str]:

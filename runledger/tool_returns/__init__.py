@@ -5,6 +5,7 @@ Pure functions. The bytes of a BlobImage come through a callable: nothing here r
 
 from runledger.tool_returns.anthropic import to_anthropic
 from runledger.tool_returns.envelope import Status, unwrap_return, wrap_return
+from runledger.tool_returns.escapes import without_halves
 from runledger.tool_returns.google import to_google
 from runledger.tool_returns.image_bytes import Blobs, inline_image
 from runledger.tool_returns.openai import openai_call_id, to_openai_chat, to_openai_responses
@@ -23,5 +24,6 @@ __all__ = [
     "tool_return_to_text",
     "truncate",
     "unwrap_return",
+    "without_halves",
     "wrap_return",
 ]

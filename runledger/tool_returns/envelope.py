@@ -4,6 +4,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Literal, NoReturn
 
+from runledger.tool_returns.escapes import without_halves
+
 Status = Literal["success", "error"]
 
 _STATUSES: dict[str, Status] = {"OK": "success", "Failed": "error"}
@@ -31,15 +33,20 @@ def unwrap_return(text: str) -> tuple[str, Status | None]:
     if not isinstance(status, str) or status not in _STATUSES:
         return text, None
     message = envelope["message"]
-    shown = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
-    return shown, _STATUSES[status]
+    if isinstance(message, str):
+        return message, _STATUSES[status]
+    try:
+        return json.dumps(message, ensure_ascii=False), _STATUSES[status]
+    except RecursionError:
+        # It was read at a depth at which it cannot be written.
+        return text, None
 
 
 def read_json(text: str) -> Any:
     """Return the JSON value that a text is, or Ellipsis for text that is none."""
     try:
         # NaN and Infinity are Python's alone: no provider reads them.
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(without_halves(text), parse_constant=_refuse)
     except (ValueError, RecursionError):
         return ...
 

@@ -227,6 +227,22 @@ def test_speech_that_is_no_text_is_shown_as_json():
     assert shown(stored)[0]["content"] == '{"a": "ü"}'
 
 
+@pytest.mark.parametrize(
+    ("said", "content"),
+    [
+        (r'{"message": "so \ud83d"}', "so \ufffd"),
+        (r'{"message": "\udE00\uD83D\ud83d\ude00"}', "\ufffd\ufffd\U0001f600"),
+        (r'{"message": "\\ud83d"}', r"\ud83d"),
+        (r'{"message": {"\ud83d": ["\udc00"]}}', '{"\ufffd": ["\ufffd"]}'),
+    ],
+)
+def test_half_an_emoji_is_shown_as_what_it_is(said, content):
+    stored = message("assistant", tool_calls=[call("c", "send_message", said)])
+    (found,) = to_api_messages(stored)
+    assert found.content == content
+    assert json.loads(found.model_dump_json())["content"] == content
+
+
 def test_the_return_of_speech_is_left_out_and_the_others_stay():
     config = RequestConfig()
     spoken = spoken_calls(message("assistant", tool_calls=[say("c1"), call("c2")]), config)
