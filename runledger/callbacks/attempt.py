@@ -18,6 +18,7 @@ from runledger.errors import (
     ConcurrentAppend,
     Conflict,
     InvalidArgument,
+    LedgerError,
     NotFound,
     OutboundFailed,
     StoreError,
@@ -101,8 +102,7 @@ class Sender:
             facts["next_attempt_at"] = self._clock() + max(wait, answer.wait or wait)
         facts |= {
             "status_code": answer.status_code,
-            # A receiver may put anything into what fails, a library repeat it.
-            "error": answer.error and answer.error[:_ERROR_LENGTH],
+            "error": answer.error and _storable(answer.error),
             "delivered": answer.delivered,
             "final": final,
             "attempt_ns": time.monotonic_ns() - clocked,
@@ -117,7 +117,19 @@ class Sender:
         except UrlRefused as e:
             # Its text will not change. What a name resolves to may: that is tried again.
             return Answer(error=e.reason, final=True)
-        body = await self._body(run)
+        try:
+            body = await self._body(run)
+        except StoreError:
+            # The store's trouble, not the delivery's: no attempt could be recorded either.
+            raise
+        except Exception as e:
+            _LOG.error(
+                "run %s: the body of the callback could not be made: %s",
+                run.run_id,
+                e,
+                exc_info=not isinstance(e, LedgerError),
+            )
+            return Answer(error=f"not sent: the body could not be made: {type(e).__name__}: {e}")
         signed = signatures.headers(
             settings.keys_of(run.organization), webhook_id, int(at.timestamp()), body
         )
@@ -174,3 +186,8 @@ class Sender:
             except (NotFound, Conflict) as e:
                 _LOG.info("run %s: nobody waits for the callback any more: %s", order.run_id, e)
                 return None
+
+
+def _storable(error: str) -> str:
+    """Return an error's text as an event can hold it: whatever fails repeats what it was given."""
+    return error.encode("utf-8", "backslashreplace").decode()[:_ERROR_LENGTH]

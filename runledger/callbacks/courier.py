@@ -17,6 +17,8 @@ from runledger.errors import LedgerError
 
 _LOG: Final = logging.getLogger("runledger.callbacks")
 _AFTER_A_FAULT: Final = timedelta(minutes=1)
+_DOUBLED: Final = 6
+"""How often the wait after a fault is doubled at most: to about an hour."""
 
 
 class Courier:
@@ -56,15 +58,18 @@ class Courier:
             pause = self._receivers.pause(pending, self._clock())
             owed, alive = await self._sender.attempt(pending, pause)
             self._outbox.attempted(pending, owed)
+            pending.faults = 0
         except Exception as e:
-            # Whatever it was, the delivery is not given up for it.
+            # Whatever it was, the delivery is not given up for it: giving up is an event, and what
+            # cannot be read or written now, a later version or a mended store can.
             _LOG.error(
                 "run %s: the callback could not be attempted: %s",
                 pending.run_id,
                 e,
                 exc_info=not isinstance(e, LedgerError),
             )
-            pending.due = self._clock() + _AFTER_A_FAULT
+            pending.due = self._clock() + _AFTER_A_FAULT * 2 ** min(pending.faults, _DOUBLED)
+            pending.faults += 1
         finally:
             pending.busy = False
             self._receivers.done(pending.receiver, alive, self._clock())

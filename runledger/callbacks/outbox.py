@@ -57,6 +57,8 @@ class Pending:
     asked: int = 0
     due: datetime = AT_ONCE
     attempts: int = 0
+    faults: int = 0
+    """How often in a row nothing came of it, not even an attempt on record."""
     busy: bool = False
     settled: bool = False
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from datetime import timedelta
 
 import pytest
@@ -10,8 +11,11 @@ from projections.engine import Engine
 from projections.generation import Generation
 from runledger.callbacks.dispatcher import Dispatcher
 from runledger.errors import StoreUnavailable
+from runledger.ids import new_id
+from runledger.messages import Function, Message, ToolCall
 from runledger.outbound import GuardedClient
-from runledger.run import commands
+from runledger.run import Actor, commands
+from runledger.store.codec import encode
 from runledger.store.protocol import EncodedEvent, StreamWrite
 from tests.callbacks.conftest import BEGIN, Post, receiving, status, until
 
@@ -135,6 +139,133 @@ def test_a_run_that_cannot_be_read_is_tried_again_and_delays_no_other(
     assert before == ([], 1)
     assert [a.delivered for a in attempts] == [True]
     assert "ZeroDivisionError" in caplog.text
+
+
+def message(text: str = "hi", **fields) -> Message:
+    return Message(id=new_id("message"), role="assistant", content=text, **fields)
+
+
+def test_half_an_emoji_in_what_the_agent_says_is_delivered(local_store, clock):
+    said = Function(name="send_message", arguments=r'{"message": "so \ud83d"}')
+    spoken = message("", tool_calls=[ToolCall(id="c", function=said)])
+
+    async def scenario():
+        async with receiving(status(200)) as receiver, Post(local_store, clock) as post:
+            await post.ended(
+                receiver.url, commands.RecordMessages([spoken]), commands.CompleteRun()
+            )
+            await post.deliver()
+            return [json.loads(request.body) for request in receiver.requests]
+
+    (body,) = asyncio.run(scenario())
+    assert [m["content"] for m in body["metadata"]["result"]["messages"]] == ["so \ufffd"]
+
+
+async def damaged(post: Post, url: str, *, contents: bytes | None = None) -> str:
+    """Make a run that ended, with an event that cannot be decoded in its contents, or else at all."""
+    run_id = await post.ended(
+        url, commands.RecordMessages([message()]), commands.CompleteRun("requires_approval")
+    )
+    (*_, recorded, _) = post.store.read_stream(run_id)
+    late = recorded.event.messages[0].model_copy(update={"message_id": new_id("message")})
+    stored = encode(recorded.event.model_copy(update={"late": True, "messages": [late]}))
+    facts = stored.facts if contents else b'{"revision":99}'
+    event = EncodedEvent(stored.topic, facts, contents)
+    version = post.store.read_stream(run_id)[-1].version
+    post.store.append([(StreamWrite(run_id, version, (event,)),)])
+    return run_id
+
+
+def test_a_body_that_cannot_be_made_is_a_failed_attempt_and_is_given_up_in_the_end(
+    local_store, clock, caplog
+):
+    async def scenario():
+        async with (
+            receiving(status(200)) as receiver,
+            Post(local_store, clock, calendar=(0, 10, 20), jitter=0) as post,
+        ):
+            run_id = await damaged(post, receiver.url, contents=b'{"bodies":[{"id":7}]}')
+            good = await post.ended(receiver.url)
+            for _ in range(5):
+                await post.deliver()
+                clock.advance(20)
+            run = await post.handler.load(Actor(), run_id)
+            return run, post.attempts(run_id), len(post.attempts(good)), receiver.requests
+
+    run, attempts, others, requests = asyncio.run(scenario())
+    assert (others, len(requests)) == (1, 1)
+    assert [(a.attempt, a.final, a.delivered) for a in attempts] == [
+        *((1, False, False), (2, False, False), (3, True, False))
+    ]
+    for attempt in attempts:
+        assert attempt.status_code is None
+        assert attempt.error.startswith("not sent: the body could not be made: UndecodableEvent: ")
+    assert (run.delivery.status, run.callback_error) == ("failed", attempts[-1].error)
+    assert "Traceback" not in caplog.text
+
+
+def test_an_error_that_repeats_what_is_no_text_is_recorded_all_the_same(
+    local_store, clock, monkeypatch, caplog
+):
+    # What is logged goes through pipes of the tests that take text alone.
+    caplog.set_level(logging.CRITICAL, "runledger.callbacks")
+
+    def fails(*_):
+        raise ValueError("cannot write '\ud83d'")
+
+    monkeypatch.setattr("runledger.callbacks.attempt.full_payload", fails)
+
+    async def scenario():
+        async with receiving(status(200)) as receiver, Post(local_store, clock) as post:
+            run_id = await post.ended(receiver.url)
+            await post.deliver()
+            return post.attempts(run_id)
+
+    (attempt,) = asyncio.run(scenario())
+    assert attempt.error.endswith(r"ValueError: cannot write '\ud83d'")
+    assert not attempt.final
+
+
+def test_a_store_that_fails_under_the_body_costs_no_attempt(local_store, clock, monkeypatch):
+    def fails(*_):
+        raise StoreUnavailable("no answer")
+
+    async def scenario():
+        async with receiving(status(200)) as receiver, Post(local_store, clock) as post:
+            run_id = await post.ended(receiver.url)
+            with monkeypatch.context() as patch:
+                patch.setattr("runledger.callbacks.attempt.full_payload", fails)
+                await post.deliver()
+            before = post.attempts(run_id)
+            clock.advance(60)
+            await post.deliver()
+            return before, post.attempts(run_id)
+
+    before, attempts = asyncio.run(scenario())
+    assert before == []
+    assert [a.delivered for a in attempts] == [True]
+
+
+def test_a_run_whose_facts_cannot_be_read_is_looked_at_less_and_less_and_not_given_up(
+    local_store, clock, caplog
+):
+    async def scenario():
+        async with receiving(status(200)) as receiver, Post(local_store, clock) as post:
+            run_id = await damaged(post, receiver.url)
+            looks = []
+            for minute in range(128):
+                caplog.clear()
+                await post.deliver()
+                if f"run {run_id}: the callback could not be attempted" in caplog.text:
+                    looks.append(minute)
+                    assert "Traceback" not in caplog.text
+                clock.advance(60)
+            return looks, post.outbox.pending.keys() == {run_id}, receiver.requests
+
+    looks, pending, requests = asyncio.run(scenario())
+    assert looks == [0, 1, 3, 7, 15, 31, 63, 127]
+    assert pending
+    assert requests == []
 
 
 @pytest.mark.parametrize("seconds", [-3600, 3600])
