@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from runledger.errors import ImageRefused, InvalidArgument, describe
-from runledger.ids import new_id
+from runledger.ids import derived_id, new_id
 from runledger.images import IMAGE_ADDRESSES, blob_sources, resolve_images
 from runledger.messages import Message
 from runledger.outbound import AddressPolicy, GuardedClient
@@ -28,11 +28,25 @@ def as_message(given: Message | Mapping[str, Any]) -> Message:
         raise InvalidArgument(f"message {fields['id']!r}: {describe(e)}") from e
 
 
-def as_messages(given: Iterable[Message | Mapping[str, Any]]) -> list[Message]:
-    """Return the checked messages, each as in `as_message`."""
+def as_messages(
+    given: Iterable[Message | Mapping[str, Any]], *, whole: tuple[str, str] | None = None
+) -> list[Message]:
+    """Return the checked messages, each as in `as_message`.
+
+    `whole` are the ids of the run and step that they are part of, all of them: those without an id
+    have one derived from it and their place, the same each time.
+    """
     if not isinstance(given, Iterable):
         raise InvalidArgument(f"messages: expected a list of messages, found {given!r:.80}")
-    return [as_message(one) for one in given]
+    if whole is None:
+        return [as_message(one) for one in given]
+    return [as_message(_named(one, place, whole)) for place, one in enumerate(given)]
+
+
+def _named(given: Message | Mapping[str, Any], place: int, whole: tuple[str, str]) -> Any:
+    if not isinstance(given, Mapping) or "id" in given:
+        return given
+    return {**given, "id": derived_id("message", *whole, str(place))}
 
 
 def check_blobs(messages: Iterable[Message], recorded: Container[str]) -> None:

@@ -74,9 +74,13 @@ class LedgerBase:
         return await self.handler.execute(order, fresh=fresh)
 
     async def _messages(
-        self, run_id: str, given: Iterable[Message | Mapping[str, Any]], actor: Actor | None
+        self,
+        run_id: str,
+        given: Iterable[Message | Mapping[str, Any]],
+        actor: Actor | None,
+        step_id: str | None = None,
     ) -> list[Message]:
-        messages = as_messages(given)
+        messages = as_messages(given, whole=(run_id, step_id) if step_id else None)
         if any(True for message in messages for _ in blob_sources(message)):
             check_blobs(messages, (await self._load(run_id, actor)).messages)
         return await keep_images(messages, self.store, self._image_addresses)

@@ -150,19 +150,18 @@ class WritingLedger(EndingLedger, ExpiringLedger):
 
         `facts` are the fields of runledger.events.StepRecorded: model, prompt_tokens,
         completion_tokens, prompt_tokens_details, status, step_ns, … A step of a run that has ended
-        is recorded as late: its tokens count, the outcome stays.
+        is recorded as late: its tokens count, the outcome stays. A message without an id has one
+        derived from the run, the step and its place in `messages`, so that a repeat of the step is
+        recognised by `step_id`; other content at the same place is a ContentConflict.
         """
         unknown = sorted(facts.keys() - STEP_FACTS)
         if unknown:
             raise InvalidArgument(f"record_step: no such fact: {', '.join(unknown)}")
         if provider is not None:
             facts.setdefault("provider_name", provider)
-        command = commands.RecordStep(
-            check_id("step", step_id) if step_id else new_id("step"),
-            facts,
-            await self._messages(run_id, messages, actor),
-            approval_deadline,
-        )
+        step_id = check_id("step", step_id) if step_id else new_id("step")
+        made = await self._messages(check_id("run", run_id), messages, actor, step_id)
+        command = commands.RecordStep(step_id, facts, made, approval_deadline)
         await self._execute(run_id, command, actor=actor, at=at)
         return command.step_id
 
@@ -175,7 +174,11 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         actor: Actor | None = None,
         at: datetime | None = None,
     ) -> list[str]:
-        """Record messages, skip those recorded before with the same content; return their ids."""
+        """Record messages, skip those recorded before with the same content; return their ids.
+
+        A repeat is recognised by the ids of its messages: what is given without one gets a fresh
+        one each time, and sent again is recorded again.
+        """
         made = await self._messages(run_id, messages, actor)
         command = commands.RecordMessages(made, approval_deadline)
         await self._execute(run_id, command, actor=actor, at=at)

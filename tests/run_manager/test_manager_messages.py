@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from runledger.errors import ImageRefused, InvalidArgument, NotFound
+from runledger.errors import ContentConflict, ImageRefused, InvalidArgument, InvalidId, NotFound
 from runledger.events import MessagesRecorded
 from runledger.ids import new_id
 from runledger.messages import BlobImage
@@ -101,6 +101,31 @@ async def test_how_an_agent_speaks_depends_on_its_type_and_the_request(ledger, a
     await ledger.record_messages(plain.run_id, [said])
     shown = await ledger.get_run_messages(plain.run_id)
     assert [m.message_type for m in shown] == ["reasoning_message", "tool_call_message"]
+
+
+async def test_a_step_that_is_recorded_again_repeats_none_of_its_messages(ledger, agent):
+    runs = [(await ledger.create_run(agent)).run_id for _ in range(2)]
+    step_id = new_id("step")
+    given = [
+        {"role": "user", "content": [{"type": "image", "source": INLINE}]},
+        {"id": new_id("message"), "role": "assistant", "content": "named"},
+        {"role": "assistant", "content": "unnamed"},
+    ]
+    for _ in range(2):
+        for run_id in runs:
+            await ledger.record_step(run_id, step_id=step_id, messages=given)
+    stored = [await ledger.get_stored_messages(run_id) for run_id in runs]
+    assert [len(messages) for messages in stored] == [3, 3]
+    assert stored[0][1].id == stored[1][1].id == given[1]["id"]
+    assert len({message.id for messages in stored for message in messages}) == 5
+    other = [*given[:2], {"role": "assistant", "content": "something else"}]
+    for no_run in (None, "run-\ud83d"):
+        with pytest.raises(InvalidId):
+            await ledger.record_step(no_run, step_id=step_id, messages=given)
+    with pytest.raises(ContentConflict, match=stored[0][2].id):
+        await ledger.record_step(runs[0], step_id=step_id, messages=other)
+    await ledger.record_step(runs[0], messages=given[2:])
+    assert len(await ledger.get_stored_messages(runs[0])) == 4
 
 
 async def test_a_run_without_messages_has_an_empty_page(ledger, agent):
