@@ -143,6 +143,19 @@ async def test_an_answer_to_a_request_of_another_run_says_nothing_of_this_one(le
     ]
 
 
+async def test_an_answer_without_a_call_stays_open_until_a_return_comes(ledger, agent):
+    run_id = await waiting_run(ledger, agent)
+    grant = {"type": "approval", "tool_call_id": "elsewhere", "approve": True}
+    await ledger.record_messages(run_id, [{"role": "approval", "approvals": [grant]}])
+    await ledger.cancel_run(run_id)
+    assert ("elsewhere", "open", True, False) in await said_of_calls(ledger, run_id)
+    returned = {"role": "tool", "tool_call_id": "elsewhere", "content": "done"}
+    await ledger.record_messages(run_id, [returned])
+    assert ("elsewhere", "success", True, False) in await said_of_calls(ledger, run_id)
+    named = f"SELECT count(*) FROM tool_calls WHERE run_id = '{run_id}' AND name IS NOT NULL"
+    assert (await ledger.sql(named))[1] == [(2,)]
+
+
 async def test_repeated_cancels_leave_one_set_of_denials(ledger, agent):
     run_id = await waiting_run(ledger, agent)
     first = await ledger.cancel_run(run_id)
