@@ -33,13 +33,8 @@ def unwrap_return(text: str) -> tuple[str, Status | None]:
     if not isinstance(status, str) or status not in _STATUSES:
         return text, None
     message = envelope["message"]
-    if isinstance(message, str):
-        return message, _STATUSES[status]
-    try:
-        return json.dumps(message, ensure_ascii=False), _STATUSES[status]
-    except RecursionError:
-        # It was read at a depth at which it cannot be written.
-        return text, None
+    shown = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
+    return shown, _STATUSES[status]
 
 
 def read_json(text: str) -> Any:
