@@ -9,6 +9,7 @@ import duckdb
 from pydantic import BaseModel, ConfigDict
 
 from projections.read_models import ROOT, ReadModel
+from projections.target_file import unfinished
 from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.sql_file import quoted, statements
 
@@ -119,8 +120,9 @@ class Diff:
 
     def _report(self, out: Path) -> None:
         try:
-            self._fetch("write_report", file=str(out))
-        except duckdb.IOException as e:
+            with unfinished(out) as part:
+                self._fetch("write_report", file=str(part))
+        except (duckdb.IOException, OSError) as e:
             raise InvalidArgument(f"{str(out)!r}: {str(e).partition(chr(10))[0]}") from e
 
     def _table(self, model: str, table: str, key: tuple[str, ...]) -> TableDiff:

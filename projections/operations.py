@@ -18,6 +18,7 @@ from projections.live import LiveReadModels
 from projections.parking import Parked, Retried
 from projections.read_models import changed
 from projections.side_by_side import side_by_side
+from projections.target_file import PARQUET, expect_target
 from projections.verify import Verification, Verifier
 from runledger.errors import ReadModelsDamaged, ReadModelsError
 from runledger.store import Store
@@ -44,12 +45,14 @@ class Operations:
 
         Of every table `limit` differing rows are shown and `explain` of them explained; where
         `explain_runs` names runs, so many of each of them are shown too, and only theirs explained.
-        `out` is a Parquet file with every value that differs. NotFound for a generation or a run
-        that is not there.
+        `out` is a Parquet file with every value that differs: InvalidArgument where it is another
+        kind of file already. NotFound for a generation or a run that is not there.
         """
         with self._alone():
             started = time.monotonic()
             self._expect_other(number)
+            if out is not None:
+                expect_target(out, PARQUET, self._store.url, self._live.path)
             expect_explainable(self._store, explain_runs, min(explain, limit))
             live, file = self._live, self._live.generations.file(number)
             with side_by_side(self._store, live, file) as (snapshot, other):

@@ -19,7 +19,8 @@ from projections.log_source import LogSource, comes_as_columns, project
 from projections.partial import BlastRadius, build_part
 from projections.read_models import ReadModel, discover
 from projections.selection import Selection
-from runledger.errors import InvalidArgument, ProjectionFailed, ReadModelsDamaged, ReadModelsLocked
+from projections.target_file import PARQUET, expect_target
+from runledger.errors import ProjectionFailed, ReadModelsDamaged, ReadModelsLocked
 from runledger.store import Store
 
 
@@ -157,8 +158,8 @@ def replay(
     # A slip of the pen is to be heard of now, not after the log has been projected.
     plan.thresholds.check(discover())
     expect_explainable(store, plan.explain_runs, min(plan.explain, plan.limit))
-    if plan.out is not None and not plan.out.absolute().parent.is_dir():
-        raise InvalidArgument(f"{str(plan.out)!r}: expected a file in a folder that is there")
+    if plan.out is not None:
+        expect_target(plan.out, PARQUET, store.url, Path(path))
     if only_changed:
         with desk() as at:
             changes = build_changed(at, store, path, source, begun, progress)

@@ -8,7 +8,7 @@ import typer
 from runledger.cli import printing
 from runledger.cli.options import AsOf, Json, example
 from runledger.cli.quantities import position_or_moment
-from runledger.cli.settings import ask, ask_operator
+from runledger.cli.settings import ask, ask_operator, given
 
 if TYPE_CHECKING:
     from runledger import RunLedger
@@ -43,7 +43,8 @@ def jsonl(
 
         if output is None:
             return await asyncio.to_thread(_write, ledger, sys.stdout.buffer, after)
-        return await asyncio.to_thread(_write_file, ledger, output, after)
+        read_models = Path(given(ctx).read_models)
+        return await asyncio.to_thread(_write_file, ledger, output, after, read_models)
 
     lines = ask(ctx, write, read_models=False)
     if output is None:
@@ -75,25 +76,24 @@ def parquet(
     typer.echo(f"{done.path}: read models at position {done.position:,}")
 
 
-def _write_file(ledger: "RunLedger", output: Path, after: int) -> int:
+def _write_file(ledger: "RunLedger", output: Path, after: int, read_models: Path) -> int:
     import gzip
 
+    from projections.target_file import expect_target, unfinished
     from runledger.errors import InvalidArgument
+    from runledger.importers.event_export import EXPORT
 
-    unfinished = output.with_name(f"{output.name}.part")
+    expect_target(output, EXPORT, ledger.store.url, read_models)
     try:
-        with unfinished.open("wb") as file:
+        with unfinished(output) as part, part.open("wb") as file:
             if output.suffix == ".gz":
                 # No time in the header: the same events give the same bytes.
                 with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as packed:
                     lines = _write(ledger, packed, after)
             else:
                 lines = _write(ledger, file, after)
-        unfinished.replace(output)
     except OSError as e:
         raise InvalidArgument(f"{output}: {e.strerror or e}") from e
-    finally:
-        unfinished.unlink(missing_ok=True)
     return lines
 
 

@@ -2,11 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
-from runledger.importers.event_lines import blob_line, event_line
+from projections.target_file import Kind
+from runledger.errors import LedgerError
+from runledger.importers.event_lines import blob_line, event_line, read_line
+from runledger.importers.source_file import DAMAGE, opened
 from runledger.store import Store
 
+_LONGEST: Final = 64 << 20
+"""Of a first line that is looked at; the lines of an export are shorter."""
 PAGE: Final = 1_000
 """Events in memory at a time."""
 
@@ -30,6 +36,21 @@ def export_lines(
             yield event_line(row)
         after = rows[-1].position
         progress(len(rows))
+
+
+def _is_export(path: Path) -> bool:
+    """Whether a file is empty, or begins with a line of the ledger's own."""
+    try:
+        with opened(path) as source:
+            line = source.stream.readline(_LONGEST)
+            if line:
+                read_line(line)
+    except (*DAMAGE, LedgerError):
+        return False
+    return True
+
+
+EXPORT: Final = Kind("an export of events", _is_export)
 
 
 def _blob(store: Store, digest: str) -> Iterator[bytes]:
