@@ -13,6 +13,7 @@ from weakref import WeakSet
 import duckdb
 
 from projections import batch
+from projections.database import connect
 from projections.hold import Hold, expect_free
 from projections.read_models import ROOT, ReadModel, discover
 from runledger.errors import ReadModelsDamaged, ReadModelsError, ReadModelsLocked
@@ -33,6 +34,9 @@ own 16 MiB they took more of a long replay than the fold. To open a file that wa
 takes a second."""
 
 _DAMAGE: Final = re.compile("not a valid DuckDB|[Cc]orrupt database|Could not read enough bytes")
+
+_SQLITE: Final = "sqlite_scanner"
+"""What DuckDB would read a SQLite file by, and says that it lacks."""
 
 THREADS: Final = 1
 """Of DuckDB, where a log is projected. A batch is dozens of short statements, each of which would
@@ -123,7 +127,7 @@ class Generation:
         elif not read_only:
             config["threads"] = THREADS
         try:
-            return duckdb.connect(str(self.path), read_only=read_only, config=config)
+            return connect(self.path, read_only=read_only, **config)
         except duckdb.IOException as e:
             holder = re.search(r"PID (\d+)", str(e))
             if "lock" in str(e).lower():
@@ -317,6 +321,11 @@ class Generation:
 
 def unusable(path: Path, error: duckdb.Error) -> ReadModelsError:
     """Return what DuckDB says of a file, as an error of ours: ReadModelsDamaged where it is."""
+    if _SQLITE in str(error):
+        return ReadModelsError(
+            f"read models {str(path)!r}: expected a DuckDB file, found a SQLite database; is it "
+            f"the store? name another file for the read models"
+        )
     said = f"read models {str(path)!r}: {str(error).partition(chr(10))[0]}"
     if _DAMAGE.search(said):
         return ReadModelsDamaged(f"{said}; `runledger replay --switch` puts others in their place")

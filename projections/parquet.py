@@ -8,8 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import duckdb
-
+from projections.database import connect
 from projections.durable_file import expect_written, only_writer, write_text
 from projections.generation import MEMORY_LIMIT
 from projections.read_models import ROOT
@@ -75,9 +74,8 @@ def _expect_ours(target: Path) -> None:
 
 def _write(copy: Path, part: Path, work: Path) -> dict[str, int]:
     rows = {}
-    config: dict[str, Any] = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(work / "spill")}
     db: Any
-    with closing(duckdb.connect(config=config)) as db:
+    with closing(connect(memory_limit=MEMORY_LIMIT, temp_directory=str(work / "spill"))) as db:
         db.execute(SQL["utc"])
         db.execute(SQL["attach"], {"path": str(copy)})
         db.execute(SQL["use"])
