@@ -8,14 +8,16 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import duckdb
 
+from projections.database import connect
 from projections.desk import Desk
 from projections.durable_file import expect_written, only_writer, put_in_place
 from projections.engine import Progress
 from projections.generation import LAYOUT, MEMORY_LIMIT
 from projections.generation import SQL as GENERATION
+from projections.hold import expect_free
 from projections.queries import Queries
 from projections.read_models import ROOT
-from runledger.errors import ReadModelsError, ReadModelsMissing
+from runledger.errors import InvalidArgument, ReadModelsError, ReadModelsMissing
 from runledger.sql_file import statements
 
 SQL: Final = statements(ROOT / "publish.sql")
@@ -36,22 +38,46 @@ def publish(desk: Desk, folder: str | Path) -> Published:
 
     Live goes on meanwhile. Whoever has the last copy open keeps it as it was; whoever opens the
     file finds the old one or the new one, whatever is killed when. ReadModelsLocked where another
-    process is publishing there, ReadModelsError where the copy cannot be written.
+    process is publishing there, InvalidArgument where the file is no such copy, ReadModelsError
+    where the copy cannot be written.
     """
     target = Path(folder)
     part, log = target / f".{FILE}.part", target / f".{FILE}.part.wal"
     with only_writer(target), expect_written(target, ReadModelsError):
+        _expect_copy(target / FILE)
         _remove(part, log)
         try:
             position = desk.copy(part)
             db: Any
-            with closing(duckdb.connect(str(part))) as db:
+            with closing(connect(part)) as db:
                 db.execute(SQL["mark"])
             part.chmod(0o444)
             put_in_place(part, target / FILE)
         finally:
             _remove(part, log)
         return Published(target / FILE, position, (target / FILE).stat().st_size)
+
+
+def _expect_copy(file: Path) -> None:
+    """Refuse to put a copy in the place of what is none: live read models, somebody's database."""
+    expect_free(file)
+    if not file.exists():
+        return
+    found = "something else"
+    if file.is_file():
+        try:
+            db: Any
+            with closing(connect()) as db:
+                db.execute(SQL["attach"], {"path": str(file)})
+                db.execute(SQL["use"])
+                ((published,),) = db.execute(GENERATION["is_published"]).fetchall()
+            if published:
+                return
+        except duckdb.Error as e:
+            found = str(e).partition("\n")[0]
+    raise InvalidArgument(
+        f"publish: {str(file)!r}: expected no file or an earlier published copy, found {found}"
+    )
 
 
 def _remove(*files: Path) -> None:
@@ -65,7 +91,7 @@ class _Copy:
     def __init__(self, path: Path) -> None:
         # Before it is opened: a file that takes its place meanwhile is noticed next time.
         self.inode = path.stat().st_ino
-        self._db: Any = duckdb.connect(config={"memory_limit": MEMORY_LIMIT})
+        self._db: Any = connect(memory_limit=MEMORY_LIMIT)
         try:
             self._db.execute(SQL["attach"], {"path": str(path)})
             db = self.cursor()

@@ -171,3 +171,52 @@ def test_a_folder_without_a_copy_is_named(url: str, tmp_path: Path) -> None:
 
     with pytest.raises(ReadModelsMissing, match="run `runledger publish`"):
         asked(url, tmp_path / "p", nothing)
+
+
+@pytest.mark.parametrize("foreign", ["database", "text", "folder"])
+def test_a_file_that_is_no_copy_is_not_replaced(url: str, tmp_path: Path, foreign: str) -> None:
+    file = tmp_path / "p" / FILE
+    file.parent.mkdir()
+    if foreign == "database":
+        with closing(duckdb.connect(str(file))) as db:
+            db.execute("CREATE TABLE mine AS SELECT 1")
+    elif foreign == "text":
+        file.write_text("mine")
+    else:
+        file.mkdir()
+    before = file.stat()
+
+    async def story(ledger: RunLedger) -> None:
+        with pytest.raises(InvalidArgument, match="expected no file or an earlier published copy"):
+            await ledger.publish(tmp_path / "p")
+
+    asked(url, tmp_path / "runs.duckdb", story)
+    assert (file.stat().st_ino, file.stat().st_size) == (before.st_ino, before.st_size)
+
+
+def test_live_read_models_are_not_replaced_by_their_copy(url: str, tmp_path: Path) -> None:
+    async def story(ledger: RunLedger) -> None:
+        with pytest.raises(ReadModelsLocked, match="expected nothing else in this process"):
+            await ledger.publish(tmp_path)
+
+    asked(url, tmp_path / FILE, story)
+    Generation(tmp_path / FILE).close()
+
+
+def test_live_read_models_of_another_process_are_not_replaced(url: str, tmp_path: Path) -> None:
+    other = tmp_path / "p" / FILE
+    other.parent.mkdir()
+    Generation(other).close()
+    held = f"import duckdb; db = duckdb.connect({str(other)!r}); print(flush=True); input()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    process.stdout.readline()
+
+    async def story(ledger: RunLedger) -> None:
+        with pytest.raises(InvalidArgument, match="an earlier published copy, found"):
+            await ledger.publish(other.parent)
+
+    asked(url, tmp_path / "runs.duckdb", story)
+    process.communicate("\n")
+    Generation(other).close()
