@@ -9,6 +9,7 @@ from typing import Any, Final
 import duckdb
 
 from projections.archive import SQL, Archive, ArchivedFile, Segment, Stamp
+from projections.database import connect
 from projections.loader import columns_digest
 from runledger.errors import ArchiveDamaged, ArchiveError, StoreUnavailable
 from runledger.sql_file import fill, literal
@@ -123,7 +124,7 @@ class ArchiveReader:
     def __init__(self, archive: Archive, files: Files | None = None) -> None:
         self._segments = archive.manifest.segments
         self._files = files or Files(archive)
-        self._db: Any = duckdb.connect()
+        self._db: Any = connect()
 
     def read(self, after: int, upto: int, limit: int) -> ArchivedEvents | ArchivedFacts | None:
         """Return the events with after < position <= upto, `limit` at most, or None if none are.

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, NoReturn
 
-import duckdb
-
 from projections.archive import SQL, Archive, Segment
 from projections.archive_reader import ArchiveReader, Files
+from projections.database import connect
 from projections.event_list import LAST
 from runledger.errors import OnlyRead, StoreUnavailable
 from runledger.sql_file import fill
@@ -40,7 +39,7 @@ class ArchiveStore:
         self.url = url
         self._archive = Archive(url.removeprefix(SCHEME))
         self._files = Files(self._archive)
-        self._db: Any = duckdb.connect()
+        self._db: Any = connect()
         self._readers, self._closed = 0, False
         self._counting = threading.Condition()
 

@@ -21,6 +21,7 @@ from projections.archive import (
     open_to_write,
 )
 from projections.archive_reader import parquet
+from projections.database import connect
 from projections.durable_file import expect_written, only_writer, put_in_place
 from projections.event_tables import STRANGE, event_tables
 from runledger.errors import ArchiveError
@@ -118,7 +119,7 @@ class _Scratch:
         self._folder = self._target / UNFINISHED
         self._loaded = loader.NOTHING
         self._parts: list[tuple[Path, Path]] = []
-        self._db: Any = duckdb.connect()
+        self._db: Any = connect()
 
     def __enter__(self) -> "_Scratch":
         # A killed run may have left it.

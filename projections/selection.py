@@ -4,11 +4,11 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any, Final
 
-import duckdb
 import nanoarrow as na
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from projections.archive_reader import ArchivedPart
+from projections.database import connect
 from projections.read_models import ROOT
 from runledger.errors import InvalidArgument, describe
 from runledger.events import CATALOGUE
@@ -73,7 +73,7 @@ class Touched:
 
     def __init__(self, store: Store, selection: Selection, upto: int) -> None:
         self._store = store
-        self._db: Any = duckdb.connect(":memory:", config={"memory_limit": "256MiB"})
+        self._db: Any = connect(memory_limit="256MiB")
         self._db.execute(SQL["touched"])
         parameters = selection.check().parameters()
         with closing(store.log_reader()) as reader:
