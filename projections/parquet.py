@@ -65,6 +65,10 @@ def export(copy_to: Callable[[Path], int], folder: str | Path) -> Exported:
 
 
 def _expect_ours(target: Path) -> None:
+    if target.exists() and not target.is_dir():
+        raise InvalidArgument(
+            f"export: {str(target)!r}: expected an empty folder or an earlier export, found a file"
+        )
     if target.exists() and not (target / NOTE).exists() and any(target.iterdir()):
         raise InvalidArgument(
             f"export: {str(target)!r}: expected an empty folder or an earlier export, found "

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 app = typer.Typer(name="import", help="Bring in transcripts and events.", no_args_is_help=True)
 
 Files = Annotated[
-    list[Path], typer.Argument(metavar="FILE…", help="Files, plain or gzip.", show_default=False)
+    list[Path],
+    typer.Argument(
+        metavar="FILE…", help="Files, plain or gzip; - for standard input.", show_default=False
+    ),
 ]
 
 

@@ -5,9 +5,13 @@ name it is a group) and imports nothing but typer and runledger.cli at its top: 
 loaded for `--help`, and but one for a command. What a command needs, it imports when it runs.
 """
 
+import errno
 import gc
+import os
+import sys
 from collections import UserDict
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Annotated, Any, Final
 
@@ -41,6 +45,7 @@ MODULES: Final = {
 """Command → its module in runledger.cli, in the order of `--help`."""
 
 _GLOBAL: Final = ("--store", "--read-models", "--archive", "--organization")
+_OUTPUT_LOST: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
 
 
 class _Commands(UserDict[str, Any]):
@@ -138,7 +143,25 @@ def main() -> None:
     """Run the command line; the entry point of the `runledger` script."""
     # What a command imports stays; to look for garbage in it at the usual pace takes 20 ms.
     gc.set_threshold(50_000)
-    app()
+    try:
+        try:
+            app()
+        finally:
+            # What could not be written as late as at the interpreter's end would not be told.
+            sys.stdout.flush()
+    except OSError as e:
+        if e.errno not in _OUTPUT_LOST:
+            raise
+        _drop_output()
+        with suppress(OSError):
+            typer.echo(f"runledger: output: {e.strerror}", err=True)
+        sys.exit(1)
+
+
+def _drop_output() -> None:
+    """Let what is still to be written go nowhere: the interpreter would try again at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -1,16 +1,23 @@
-"""A file to import: plain or gzip, by its first bytes, with the number of bytes read so far."""
+"""A file or pipe to import: plain or gzip, by its first bytes, with the bytes read so far."""
 
 import gzip
+import io
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from runledger.errors import ImportFailed
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+STANDARD_INPUT: Final = Path("-")
 DAMAGE: Final = (EOFError, OSError, zlib.error, UnicodeDecodeError)
 """What reading a damaged file raises: cut short, not gzip after all, not UTF-8."""
+_PACKED: Final = b"\x1f\x8b"
 
 
 class Bytes(Protocol):
@@ -33,16 +40,50 @@ class SourceFile(NamedTuple):
     file: Bytes
 
 
+class _Pipe(io.RawIOBase):
+    """What cannot be read twice, from its first bytes on: they are kept. It counts for tell()."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        self._file = file
+        self._place = 0
+        self.head = self._kept = file.read(2)
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        """Fill a buffer with some bytes; return how many, 0 at the end."""
+        room = memoryview(buffer).cast("B")
+        some = self._kept[: len(room)] or self._file.read1(len(room))
+        self._kept = self._kept[len(some) :]
+        room[: len(some)] = some
+        self._place += len(some)
+        return len(some)
+
+    def tell(self) -> int:
+        """Return the bytes read so far."""
+        return self._place
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[SourceFile]:
-    """Open a file for reading; raises ImportFailed where that is not possible."""
+    """Open a file or pipe for reading, standard input for `-`.
+
+    Raises ImportFailed where that is not possible.
+    """
     try:
-        file = path.open("rb")
+        file: io.BufferedReader
+        file = os.fdopen(os.dup(0), "rb") if path == STANDARD_INPUT else path.open("rb")
     except OSError as e:
         raise ImportFailed(str(e.strerror or e)) from e
     with file:
-        packed = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
+        if file.seekable():
+            packed = file.read(2) == _PACKED
+            file.seek(0)
+        else:
+            pipe = _Pipe(file)
+            packed, file = pipe.head == _PACKED, io.BufferedReader(pipe)
         if not packed:
             yield SourceFile(file, file)
             return
