@@ -1,20 +1,26 @@
 """Where the operator's orders go: to this process, or to the one that holds the read models."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from projections.comparison import Comparison
 from projections.generations import Manifest
 from projections.live import LiveReadModels
 from projections.operations import Operations
 from projections.parking import Parked, Retried
-from projections.requests import RequestServer, request
+from projections.requests import PATIENCE_SECONDS, RequestServer, request
 from projections.verify import Verification
 from runledger.errors import ReadModelsError, ReadModelsLocked
 from runledger.store import Store
+
+HERE: Final = "here"
+"""The verb that asks for nothing but an answer."""
+_EACH_SECONDS: Final = 0.5
+"""How long a holder has to answer before the file is tried again."""
 
 
 class Desk(Protocol):
@@ -102,6 +108,8 @@ def serve(path: Path, operations: Operations) -> RequestServer:
 
     def answer(verb: str, arguments: Mapping[str, Any]) -> str:
         given = dict(arguments)
+        if verb == HERE:
+            return ""
         if verb == "compare":
             out = given.pop("out")
             return operations.compare(**given, out=Path(out) if out else None).model_dump_json()
@@ -122,13 +130,35 @@ def serve(path: Path, operations: Operations) -> RequestServer:
 
 @contextmanager
 def open_desk(store: Store, path: str | Path) -> Iterator[Desk]:
-    """Hold the live read models for the block, or ask the process that holds them."""
-    try:
-        live = LiveReadModels(store, path)
-    except ReadModelsLocked:
+    """Hold the live read models for the block, or ask the process that holds them.
+
+    ReadModelsLocked where that does not serve requests, nor lets go of them in time.
+    """
+    live = _hold_or_find(store, Path(path))
+    if live is None:
         yield RemoteDesk(Path(path))
         return
     try:
         yield Operations(store, live)
     finally:
         live.close()
+
+
+def _hold_or_find(store: Store, path: Path) -> LiveReadModels | None:
+    """Open the live read models; None once another process has said that it serves requests.
+
+    Another command holds them as shortly as this one, and serves nobody: it is waited for.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return LiveReadModels(store, path)
+        except ReadModelsLocked:
+            try:
+                request(path, HERE, _EACH_SECONDS)
+            except ReadModelsError:
+                # Nobody answers, or who would have has ended meanwhile.
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return None
