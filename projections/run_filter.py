@@ -81,10 +81,10 @@ class RunFilter(BaseModel):
         if self.run_id in born:
             names.append("born")
             values["born"] = born[self.run_id]
-        agents = [self.agent_id] if self.agent_id else self.agent_ids
         given = {
             "run_id": self.run_id,
-            "agent_ids": agents,
+            "agent_id": self.agent_id,
+            "agent_ids": self.agent_ids,
             "statuses": self.statuses,
             "stop_reason": self.stop_reason,
             "template_family": self.template_family,

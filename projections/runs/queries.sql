@@ -16,6 +16,9 @@ run_id = $run_id;
 -- born: where its row lies, for whoever knows; without, every run's id is read
 born = $born;
 
+-- agent_id: runs of this agent
+agent_id = $agent_id;
+
 -- agent_ids: runs of any of these agents
 list_contains($agent_ids::VARCHAR[], agent_id);
 

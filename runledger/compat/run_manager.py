@@ -121,8 +121,8 @@ class RunManager(Manager):
     ) -> list[Run]:
         """Return a page of runs, the newest first unless `ascending`; see RunLedger.list_runs.
 
-        A `limit` of None is 100, more than 1000 is 1000, 0 is an empty page. Unknown cursors and
-        impossible values are errors.
+        A `limit` of None is 100, more than 1000 is 1000, 0 is an empty page; an `agent_id` goes
+        before `agent_ids`. Unknown cursors and impossible values are errors.
         """
         if limit == 0:
             return []
@@ -133,7 +133,7 @@ class RunManager(Manager):
                 actor=actor_of(actor),
                 run_id=run_id or None,
                 agent_id=agent_id or None,
-                agent_ids=agent_ids or None,
+                agent_ids=None if agent_id else agent_ids or None,
                 statuses=[status.value for status in statuses or ()],
                 limit=_limit(limit),
                 before=before or None,

@@ -89,7 +89,7 @@ def _keeps(row: dict[str, Any], name: str, asked: dict[str, Any]) -> bool:
         case "statuses":
             return not value or row["status"] in value
         case "agent_ids":
-            return bool(asked.get("agent_id")) or not value or row["agent_id"] in value
+            return not value or row["agent_id"] in value
         case "background":
             return value is None or bool(row["background"]) == value
         case "step_count":

@@ -77,6 +77,12 @@ async def test_limits(manager, user, agent):
         await manager.list_runs(user, limit=-1)
 
 
+async def test_one_agent_goes_before_many(manager, user, agent):
+    run = await manager.create_run(Run(agent_id=agent), user)
+    asked = {"agent_id": agent, "agent_ids": ["agent-x"]}
+    assert [found.id for found in await manager.list_runs(user, **asked)] == [run.id]
+
+
 async def test_statuses_stop_reasons_and_background(manager, user, agent):
     for status in RunStatus:
         await manager.create_run(

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
@@ -235,6 +236,32 @@ async def test_an_open_run_is_no_cursor_of_an_order_by_duration(ledger, agent):
     run = await ledger.create_run(agent)
     with pytest.raises(InvalidArgument, match="must have one"):
         await ledger.list_runs(order_by="duration", after=run.run_id)
+
+
+async def test_every_pair_of_filters_keeps_what_both_keep(ledger):
+    await make_runs(ledger, 30, seed=2)
+    sole = [
+        {"run_id": (await ledger.list_runs(limit=1))[0].run_id},
+        {"agent_id": AGENTS[0]},
+        {"agent_ids": [AGENTS[1], AGENTS[2]]},
+        {"statuses": ["completed", "running"]},
+        {"stop_reason": "end_turn"},
+        {"background": False},
+        {"template_family": "template-1"},
+        {"project_id": "project-a"},
+        {"conversation_id": "conv-agent-b"},
+        {"step_count": 0, "step_count_operator": "gt"},
+        {"tools_used": ["search"]},
+        {"duration_filter": {"value": 100}},
+        {"start_date": START + timedelta(minutes=5)},
+        {"end_date": START + timedelta(minutes=15)},
+    ]
+
+    async def found(asked) -> set[str]:
+        return {run.run_id for run in await ledger.list_runs(**asked, limit=1000)}
+
+    for one, other in combinations(sole, 2):
+        assert await found({**one, **other}) == await found(one) & await found(other), (one, other)
 
 
 async def test_empty_lists_and_texts_filter_nothing(ledger, agent):
