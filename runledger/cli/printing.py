@@ -9,10 +9,19 @@ import typer
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; times in ISO 8601, models as their fields."""
+    """Print a value as JSON; times in ISO 8601, models as their fields, NaN and infinities null."""
+    typer.echo(_json(value, ensure_ascii=False, indent=2))
+
+
+def _json(value: Any, **how: Any) -> str:
     import json
 
-    typer.echo(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+    try:
+        return json.dumps(value, default=_plain, allow_nan=False, **how)
+    except ValueError:
+        # JSON has no word for them. They are rare: only then all is written and read once more.
+        words = json.dumps(value, default=_plain)
+        return json.dumps(json.loads(words, parse_constant=lambda _: None), **how)
 
 
 def _plain(value: Any) -> Any:
@@ -28,15 +37,11 @@ def _plain(value: Any) -> Any:
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a header and rows as CSV; NULL is empty, lists and structs are JSON."""
     import csv
-    import json
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
-        writer.writerow(
-            json.dumps(value, default=_plain) if isinstance(value, list | dict) else value
-            for value in row
-        )
+        writer.writerow(_json(value) if isinstance(value, list | dict) else value for value in row)
 
 
 def print_table(

@@ -28,7 +28,10 @@ def sql(
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
 ) -> None:
-    """Ask the read models in SQL; nothing can be written. Organizations are not kept apart here."""
+    """Ask the read models in SQL; nothing can be written. Organizations are not kept apart here.
+
+    In JSON, NaN and infinities are null.
+    """
     text = typer.get_text_stream("stdin").read() if statement == "-" else statement
     then = position_or_moment(as_of)
     columns, rows = ask(ctx, lambda ledger: ledger.sql(text, as_of=then), as_of=then)

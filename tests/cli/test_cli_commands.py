@@ -2,8 +2,10 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 
+import pytest
 from command_line import RUN, STEP, Command
 
 
@@ -124,6 +126,13 @@ def test_sql_answers_as_table_json_and_csv(runledger: Command, runs: Path) -> No
     assert runledger("sql", question, "--csv", env={"RUNLEDGER_JSON": "1"}).out[:8] == "status,n"
     assert "NULL" in runledger("sql", "SELECT NULL AS x").out
     assert runledger("sql", "--json", input="SELECT 1 AS one").json == [{"one": 1}]
+
+
+def test_json_has_null_where_a_number_is_none(runledger: Command, runs: Path) -> None:
+    asked = "SELECT 1 / 0 AS z, -1 / 0 AS y, ['nan'::DOUBLE, 1.5] AS l, TIMESTAMP '2026-01-01' AS t"
+    (row,) = json.loads(runledger("sql", asked, "--json").out, parse_constant=pytest.fail)
+    assert row == {"z": None, "y": None, "l": [None, 1.5], "t": "2026-01-01T00:00:00"}
+    assert runledger("sql", asked, "--csv").out.splitlines()[1].startswith('inf,-inf,"[null, 1.5]"')
 
 
 def test_sql_cannot_write(runledger: Command, runs: Path) -> None:
