@@ -8,6 +8,7 @@ import typer
 from runledger.cli import printing
 from runledger.cli.options import AsOf, Json, example
 from runledger.cli.quantities import (
+    before,
     moment,
     position_or_moment,
     show_count,
@@ -26,7 +27,12 @@ app = typer.Typer(
 From = Annotated[
     str | None, typer.Option("--from", metavar="TIME", help="Runs that ended then or later.")
 ]
-To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Runs that ended before.")]
+To = Annotated[
+    str | None,
+    typer.Option(
+        "--to", metavar="TIME", help="Runs that ended before; a day alone counts whole (UTC)."
+    ),
+]
 Failed = Annotated[bool, typer.Option("--failed", help="Those that were given up.")]
 _RUN = "run-0f1e2d3c-4b5a-4678-9abc-def012345678"
 
@@ -130,7 +136,7 @@ def redeliver(
 def _range(begin: str | None, end: str | None, statuses: list[str]) -> dict[str, Any]:
     return {
         "since": moment(begin) if begin else None,
-        "until": moment(end) if end else None,
+        "until": before(end) if end else None,
         "statuses": statuses,
     }
 

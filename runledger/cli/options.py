@@ -11,7 +11,8 @@ Json = Annotated[
 AsOf = Annotated[
     str | None,
     typer.Option(
-        metavar="POSITION|TIME", help="Answer as of then: a position of the log, or a time."
+        metavar="POSITION|TIME",
+        help="Answer as of then: a position of the log, or a time; of a day alone, its end (UTC).",
     ),
 ]
 

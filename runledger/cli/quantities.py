@@ -1,7 +1,7 @@
 """Durations and times as people write and read them."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 import typer
@@ -37,11 +37,34 @@ def moment(text: str) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
+def last_moment(text: str) -> datetime:
+    """Return the same for an end that is included: a date alone is its last moment."""
+    given = moment(text)
+    return datetime.combine(given, time.max, UTC) if _is_day(text) else given
+
+
+def before(text: str) -> datetime:
+    """Return the same for an end that is left out: a date alone is where the next one begins."""
+    given = moment(text)
+    if not _is_day(text):
+        return given
+    # Nothing is recorded in the last year that there is.
+    return given + timedelta(days=1) if given.year < date.max.year else given
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
 def position_or_moment(text: str | None) -> int | datetime | None:
-    """Return a position of the log, or a time in ISO 8601; None for nothing."""
+    """Return a position of the log, or a time as in `last_moment`; None for nothing."""
     if text is None:
         return None
-    return int(text) if text.isdecimal() else moment(text)
+    return int(text) if text.isdecimal() else last_moment(text)
 
 
 def day(text: str) -> date:

@@ -7,7 +7,7 @@ import typer
 
 from runledger.cli import printing
 from runledger.cli.options import ExplainRun, Json, example
-from runledger.cli.quantities import moment
+from runledger.cli.quantities import before, moment
 from runledger.cli.settings import ask_operator, fields
 
 if TYPE_CHECKING:
@@ -61,7 +61,10 @@ def replay(
         str | None, typer.Option(metavar="TIME", help="Partial: runs with events recorded since.")
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Partial: … and before then.")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Partial: … and before then; a day alone counts whole (UTC)."
+        ),
     ] = None,
     events_of_type: Annotated[
         list[str] | None,
@@ -94,7 +97,7 @@ def replay(
         runs=run,
         agents=agent,
         since=moment(since) if since else None,
-        until=moment(until) if until else None,
+        until=before(until) if until else None,
         events_of_type=events_of_type,
     )
     if changed and (fresh or asked):

@@ -8,6 +8,7 @@ import typer
 from runledger.cli import printing
 from runledger.cli.options import AsOf, Json, example
 from runledger.cli.quantities import (
+    last_moment,
     moment,
     nanoseconds,
     position_or_moment,
@@ -59,7 +60,10 @@ def list_runs(
         str | None, typer.Option(metavar="TIME", help="Created then or later.")
     ] = None,
     end_date: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Created then or earlier.")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Created then or earlier; a day alone counts whole (UTC)."
+        ),
     ] = None,
     order_by: Annotated[str, typer.Option(help="created_at or duration.")] = "created_at",
     ascending: Annotated[bool, typer.Option("--ascending/--descending")] = False,
@@ -90,7 +94,7 @@ def list_runs(
         duration_filter=longer,
         duration_percentile=duration_percentile,
         start_date=moment(start_date) if start_date else None,
-        end_date=moment(end_date) if end_date else None,
+        end_date=last_moment(end_date) if end_date else None,
         order_by=order_by,
         ascending=ascending,
         limit=limit,

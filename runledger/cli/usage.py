@@ -41,7 +41,9 @@ def usage(
     since: Annotated[
         str | None, typer.Option(metavar="DAY", help="From this day on (UTC).")
     ] = None,
-    until: Annotated[str | None, typer.Option(metavar="DAY", help="Up to this day (UTC).")] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Up to this day (UTC), all of it.")
+    ] = None,
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
