@@ -14,9 +14,12 @@ class InvalidArgument(LedgerError, ValueError):
 class InvalidId(InvalidArgument):
     """An identifier is malformed."""
 
-    def __init__(self, kind: str, value: object, expected: str) -> None:
-        self.kind, self.value = kind, value
-        super().__init__(f"Invalid {kind} ID format: {value}. Expected format: '{expected}'")
+    def __init__(self, kind: str, value: object, expected: str, names: str = "") -> None:
+        self.kind, self.value, self.expected = kind, value, expected
+        super().__init__(
+            f"Invalid {kind} ID format: {_shown(value)}. Expected format: '{expected}'"
+            + (f"; {names}" if names else "")
+        )
 
 
 class NotFound(LedgerError, LookupError):

@@ -11,15 +11,32 @@ from runledger.errors import InvalidId
 
 # \Z, not $: `$` lets a trailing newline through.
 _UUID4: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z"
-_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}\Z"
+_SIGNS: Final = "._:@-"
+LONGEST_NAME: Final = 128
+_NAME: Final = rf"[A-Za-z0-9][A-Za-z0-9{_SIGNS}]{{0,{LONGEST_NAME - 1}}}\Z"
+NAMES: Final = (
+    f"a <name> has 1 to {LONGEST_NAME} characters: ASCII letters, digits and {_SIGNS}, "
+    "the first a letter or a digit"
+)
+"""What the <name> in a form may be."""
+
+FORMS: Final = {
+    "run": "run-<uuid4>",
+    "step": "step-<uuid4>",
+    "message": "message-<uuid4>",
+    "agent": "agent-<uuid4> or agent-<name>",
+    "conversation": "conversation-<uuid4> or conv-<name>",
+    "organization": "<name>",
+}
+"""Kind → how its ids are written."""
 
 _PATTERNS: Final = {
-    "run": (re.compile(f"run-{_UUID4}"), "run-<uuid4>"),
-    "step": (re.compile(f"step-{_UUID4}"), "step-<uuid4>"),
-    "message": (re.compile(f"message-{_UUID4}"), "message-<uuid4>"),
-    "agent": (re.compile(f"agent-{_NAME}"), "agent-<uuid4> or agent-<name>"),
-    "conversation": (re.compile(f"conv(ersation)?-{_NAME}"), "conversation-<uuid4> or conv-<name>"),
-    "organization": (re.compile(_NAME), "letters, digits and ._:@- (128 at most)"),
+    "run": re.compile(f"run-{_UUID4}"),
+    "step": re.compile(f"step-{_UUID4}"),
+    "message": re.compile(f"message-{_UUID4}"),
+    "agent": re.compile(f"agent-{_NAME}"),
+    "conversation": re.compile(f"conv(ersation)?-{_NAME}"),
+    "organization": re.compile(_NAME),
 }
 
 DEFAULT_ORGANIZATION: Final = "org-00000000-0000-4000-8000-000000000000"
@@ -77,13 +94,12 @@ def derived_id(kind: str, *parts: str) -> str:
 
 def is_id(kind: str, value: str) -> bool:
     """Whether the text is a well-formed id of this kind."""
-    pattern, _ = _PATTERNS[kind]
-    return pattern.match(value) is not None
+    return _PATTERNS[kind].match(value) is not None
 
 
 def check_id(kind: str, value: object) -> str:
     """Return `value` if it is a well-formed id of this kind; raise InvalidId otherwise."""
-    pattern, expected = _PATTERNS[kind]
-    if not isinstance(value, str) or pattern.match(value) is None:
-        raise InvalidId(kind, value, expected)
+    if not isinstance(value, str) or not is_id(kind, value):
+        form = FORMS[kind]
+        raise InvalidId(kind, value, form, NAMES if "<name>" in form else "")
     return value

@@ -63,7 +63,10 @@ def translated() -> Iterator[None]:
     try:
         yield
     except errors.InvalidId as e:
-        raise LettaInvalidArgumentError(str(e), f"{e.kind}_id") from e
+        plain = isinstance(e.value, str) and e.value.isprintable()
+        found = e.value if plain else repr(e.value)
+        message = f"Invalid {e.kind} ID format: {found:.80}. Expected format: '{e.expected}'"
+        raise LettaInvalidArgumentError(message, f"{e.kind}_id") from e
     except errors.InvalidArgument as e:
         if isinstance(e, LettaError):
             raise

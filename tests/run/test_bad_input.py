@@ -19,7 +19,7 @@ RUN = "run-00000000-0000-4000-8000-000000000001"
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (c.RecordStep("step-1"), "Invalid step ID format: step-1"),
+        (c.RecordStep("step-1"), "Invalid step ID format: 'step-1'"),
         (c.RecordStep(STEP, {"prompt_tokens": -1}), "prompt_tokens.*0 or more, found -1"),
         (c.RecordStep(STEP, {"completion_tokens": 1.5}), "completion_tokens.*found 1.5"),
         (c.RecordStep(STEP, {"prompt_tokens": True}), "prompt_tokens.*found True"),

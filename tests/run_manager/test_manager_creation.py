@@ -30,7 +30,7 @@ BAD_RUN_IDS = [
 
 @pytest.mark.parametrize("run_id", BAD_RUN_IDS)
 async def test_an_id_that_could_not_be_read_is_not_created(ledger, agent, run_id):
-    message = f"Invalid run ID format: {run_id}. Expected format: 'run-<uuid4>'"
+    message = f"Invalid run ID format: {run_id!r}. Expected format: 'run-<uuid4>'"
     if run_id:  # without an id, one is made
         with pytest.raises(InvalidId) as created:
             await ledger.create_run(agent, run_id=run_id)
