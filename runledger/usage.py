@@ -79,6 +79,8 @@ def buckets(
     read by the other one, the only reading in which no bucket is negative. A clamp at zero would
     hide tokens that were paid for; a refusal would lose the step.
     """
+    if provider is not None and not isinstance(provider, str):
+        raise InvalidArgument(f"provider: expected text, found {provider!r:.80}")
     read = cached_input(prompt_tokens_details)
     write = cache_write(prompt_tokens_details)
     thought = reasoning(completion_tokens_details)

@@ -1,8 +1,8 @@
 """How callbacks are delivered: keys, payload, what may be called, retries, limits."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
@@ -62,6 +62,7 @@ class CallbackSettings:
     closing_seconds: float = 5.0
 
     def __post_init__(self) -> None:
+        self._check_types()
         if not self.calendar or min(self.calendar) < 0:
             raise InvalidArgument(
                 f"calendar: expected waits of 0 seconds or more, found {self.calendar!r}"
@@ -81,6 +82,26 @@ class CallbackSettings:
             if not getattr(self, name) > 0:
                 raise InvalidArgument(f"{name}: expected more than 0, found {getattr(self, name)}")
         assert self._parsed is not None
+
+    def _check_types(self) -> None:
+        for name, default in ((each.name, each.default) for each in fields(self)):
+            value = getattr(self, name)
+            if isinstance(default, bool):
+                if not isinstance(value, bool):
+                    raise InvalidArgument(f"{name}: expected True or False, found {value!r:.80}")
+            elif isinstance(default, int | float) and not _is_number(value):
+                raise InvalidArgument(f"{name}: expected a number, found {value!r:.80}")
+        if not isinstance(self.calendar, Collection) or not all(map(_is_number, self.calendar)):
+            raise InvalidArgument(f"calendar: expected a list of numbers, found {self.calendar!r}")
+        if not _are_texts(self.allowed_hosts):
+            raise InvalidArgument(
+                f"allowed_hosts: expected a list of names, found {self.allowed_hosts!r:.80}"
+            )
+        # What was found may be a key, or hold one: it is not repeated.
+        if not isinstance(self.organization_keys, Mapping):
+            raise InvalidArgument("organization_keys: expected a mapping of lists of keys")
+        if not _are_texts(self.keys) or not all(map(_are_texts, self.organization_keys.values())):
+            raise InvalidArgument("keys: expected a list of texts such as whsec_…")
 
     @classmethod
     def from_environment(cls, *, keys_file: Path | None = None, **given: Any) -> Self:
@@ -135,6 +156,16 @@ class CallbackSettings:
         if self.dispatch and not self.keys and not self.organization_keys:
             said.append("callbacks are sent unsigned: no keys are set")
         return said
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _are_texts(value: object) -> bool:
+    if isinstance(value, str) or not isinstance(value, Collection):
+        return False
+    return all(isinstance(one, str) for one in value)
 
 
 def _read_keys(file: Path) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:

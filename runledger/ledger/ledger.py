@@ -15,6 +15,7 @@ from projections.operations import Operations
 from projections.publish import PublishedReadModels
 from runledger.callbacks import CallbackSettings
 from runledger.command_handler import Clock, CommandHandler, now
+from runledger.errors import InvalidArgument
 from runledger.images import IMAGE_ADDRESSES
 from runledger.ledger.asking import AskingLedger
 from runledger.ledger.callbacks import CallingLedger
@@ -105,6 +106,9 @@ class RunLedger(
         fetched from. `callbacks=True` delivers callbacks with the settings of the environment,
         CallbackSettings with its own; without, `runledger dispatch` does.
         """
+        _check_places(url, read_models=read_models, archive=archive)
+        _check_choice("unknown_agents", unknown_agents, ("register", "reject"))
+        _check_choice("on_changed", on_changed, ("keep", "rebuild"))
         return cls(
             url,
             read_models,
@@ -181,3 +185,17 @@ class RunLedger(
             live.close()
         if store is not None:
             store.close()
+
+
+def _check_places(url: str, **places: str | Path | None) -> None:
+    if not isinstance(url, str):
+        # Its type alone: whatever it is, it may hold a password.
+        raise InvalidArgument(f"store: expected a URL as text, found {type(url).__name__}")
+    for name, place in places.items():
+        if place is not None and not isinstance(place, str | os.PathLike):
+            raise InvalidArgument(f"{name}: expected a path, found {place!r:.80}")
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, str]) -> None:
+    if value not in choices:
+        raise InvalidArgument(f"{name}: expected {' or '.join(choices)}, found {value!r:.80}")

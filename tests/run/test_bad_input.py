@@ -120,6 +120,8 @@ def test_the_ledger_refuses_wrong_arguments_and_writes_nothing(
                 await _refused(ledger, "record_step", RUN, prompt_tokens=-1),
                 await _refused(ledger, "record_step", RUN, at=NAIVE),
                 await _refused(ledger, "record_step", RUN, mood="good"),
+                await _refused(ledger, "record_step", RUN, provider=5),
+                await _refused(ledger, "record_step", RUN, provider_name=["openai"]),
                 await _refused(ledger, "record_step", RUN, messages=["hello"]),
                 await _refused(ledger, "record_step", RUN, messages=[{"role": "robot"}]),
                 await _refused(ledger, "record_messages", RUN, [{"content": "who?"}]),
@@ -169,6 +171,23 @@ def test_the_ledger_refuses_wrong_arguments_and_writes_nothing(
             assert isinstance(await _refused(ledger, "get_run_by_id", "run-x"), InvalidId)
 
     asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    ("url", "given", "said"),
+    [
+        (None, {}, "store: expected a URL as text, found NoneType"),
+        (b"postgresql://me:secret@x/y", {}, "store: expected a URL as text, found bytes"),
+        ("sqlite:///x.db", {"read_models": 5}, "read_models: expected a path, found 5"),
+        ("sqlite:///x.db", {"archive": ["a"]}, "archive: expected a path"),
+        ("sqlite:///x.db", {"unknown_agents": "refuse"}, "expected register or reject"),
+        ("sqlite:///x.db", {"on_changed": "build"}, "expected keep or rebuild, found 'build'"),
+        ("sqlite:///x.db", {"callbacks": "yes"}, "dispatch: expected True or False"),
+    ],
+)
+def test_a_ledger_is_not_opened_with_wrong_arguments(url: Any, given: Any, said: str) -> None:
+    with pytest.raises(InvalidArgument, match=said):
+        RunLedger.open(url, **given)
 
 
 def test_a_step_of_the_past_and_an_end_before_the_beginning_are_no_negative_durations() -> None:
