@@ -184,7 +184,7 @@ class Queries:
 
 
 def _known(what: str, by: Sequence[str], names: tuple[str, ...]) -> None:
-    unknown = sorted(set(by) - set(names))
+    unknown = [name for name in by if name not in names]
     if unknown:
         raise InvalidArgument(f"{what}: group by any of {', '.join(names)}, found {unknown}")
 

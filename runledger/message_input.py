@@ -36,7 +36,8 @@ def as_messages(
     `whole` are the ids of the run and step that they are part of, all of them: those without an id
     have one derived from it and their place, the same each time.
     """
-    if not isinstance(given, Iterable):
+    # Each of these is iterable, too: a text by its letters, the others by their fields.
+    if isinstance(given, str | bytes | Mapping | Message) or not isinstance(given, Iterable):
         raise InvalidArgument(f"messages: expected a list of messages, found {given!r:.80}")
     if whole is None:
         return [as_message(one) for one in given]

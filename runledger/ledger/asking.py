@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from projections.as_of import Moment
@@ -12,6 +12,7 @@ from projections.run_filter import run_filter
 from runledger.errors import InvalidArgument, UndecodableEvent
 from runledger.events import RunEvent
 from runledger.ids import is_id
+from runledger.ledger.arguments import check_days, check_lists, check_texts
 from runledger.ledger.base import LedgerBase
 from runledger.records import RunRecord
 from runledger.run import Actor
@@ -58,8 +59,9 @@ class AskingLedger(LedgerBase):
     ) -> list[dict[str, Any]]:
         """Return token totals grouped by any of project, agent, model and day (UTC)."""
         organization = self._organization(actor)
-        _check_texts(project_id=project_id, agent_id=agent_id, model=model)
-        _check_days(since=since, until=until)
+        check_lists(by=by)
+        check_texts(project_id=project_id, agent_id=agent_id, model=model)
+        check_days(since=since, until=until)
         return await self._ask(
             lambda q: q.usage_totals(
                 organization,
@@ -86,8 +88,9 @@ class AskingLedger(LedgerBase):
     ) -> list[dict[str, Any]]:
         """Return exact duration percentiles (ns) grouped by any of project, agent and day (UTC)."""
         organization = self._organization(actor)
-        _check_texts(project_id=project_id, agent_id=agent_id)
-        _check_days(since=since, until=until)
+        check_lists(by=by)
+        check_texts(project_id=project_id, agent_id=agent_id)
+        check_days(since=since, until=until)
         return await self._ask(
             lambda q: q.percentiles(
                 organization,
@@ -109,7 +112,7 @@ class AskingLedger(LedgerBase):
     ) -> list[dict[str, Any]]:
         """Return the agents, with their last run and last stop reason."""
         organization = self._organization(actor)
-        _check_texts(agent_id=agent_id)
+        check_texts(agent_id=agent_id)
         return await self._ask(lambda q: q.agents(organization, agent_id), as_of)
 
     async def sql(
@@ -136,16 +139,3 @@ class AskingLedger(LedgerBase):
                     if isinstance(first.event, RunEvent):
                         found[run_id] = first.event.born
         return found
-
-
-def _check_texts(**given: str | None) -> None:
-    for name, value in given.items():
-        if value is not None and not isinstance(value, str):
-            raise InvalidArgument(f"{name}: expected text, found {value!r:.80}")
-
-
-def _check_days(**given: date | None) -> None:
-    for name, value in given.items():
-        # A moment is a date to Python; which day it lies in depends on the zone.
-        if value is not None and (not isinstance(value, date) or isinstance(value, datetime)):
-            raise InvalidArgument(f"{name}: expected a date, found {value!r:.80}")

@@ -9,6 +9,7 @@ from projections.as_of import Moment
 from projections.read_models import ROOT
 from runledger.errors import InvalidArgument
 from runledger.events import CallbackAttempted
+from runledger.ledger.arguments import check_lists
 from runledger.ledger.base import LedgerBase
 from runledger.run import Actor
 from runledger.run.commands import RequestCallback
@@ -83,8 +84,9 @@ class CallingLedger(LedgerBase):
 
         `since` and `until` (exclusive) are about when the run ended; no status means any.
         """
+        check_lists(statuses=statuses)
         wanted = list(statuses)
-        unknown = sorted(set(wanted) - set(_STATUSES))
+        unknown = [status for status in wanted if status not in _STATUSES]
         if unknown:
             raise InvalidArgument(
                 f"statuses: expected any of {', '.join(_STATUSES)}, found {unknown}"

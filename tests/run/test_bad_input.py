@@ -1,6 +1,7 @@
 """Wrong types, negative numbers, times without a zone: each is refused by name, nothing is kept."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,51 @@ def test_the_ledger_refuses_wrong_arguments_and_writes_nothing(
 def test_a_ledger_is_not_opened_with_wrong_arguments(url: Any, given: Any, said: str) -> None:
     with pytest.raises(InvalidArgument, match=said):
         RunLedger.open(url, **given)
+
+
+@pytest.mark.parametrize(
+    ("call", "given", "found"),
+    [
+        ("usage_totals", {"by": "model"}, "by: expected a list, found 'model'"),
+        ("usage_totals", {"by": {"model": 1}}, "by: expected a list, found {'model'"),
+        ("usage_totals", {"by": None}, "by: expected a list, found None"),
+        ("usage_totals", {"by": [["model"]]}, r"found \[\['model'\]\]"),
+        ("duration_percentiles", {"by": "day"}, "by: expected a list, found 'day'"),
+        ("list_callbacks", {"statuses": "failed"}, "statuses: expected a list, found 'failed'"),
+        ("list_callbacks", {"statuses": 5}, "statuses: expected a list, found 5"),
+        ("list_callbacks", {"statuses": [["failed"]]}, r"found \[\['failed'\]\]"),
+        ("redeliver_callbacks", {"statuses": "failed"}, "expected a list, found 'failed'"),
+        ("list_runs", {"statuses": "failed"}, r"statuses.*valid list \(found 'failed'"),
+        ("list_runs", {"agent_ids": {"a": 1}}, r"agent_ids.*valid list \(found {'a'"),
+        (
+            "record_messages",
+            {"run_id": RUN, "messages": {"role": "user", "content": "hello"}},
+            "messages: expected a list of messages, found {'role'",
+        ),
+        (
+            "record_messages",
+            {"run_id": RUN, "messages": message(1)},
+            "messages: expected a list of messages, found Message",
+        ),
+        (
+            "record_step",
+            {"run_id": RUN, "messages": "hello"},
+            "messages: expected a list of messages, found 'hello'",
+        ),
+    ],
+)
+def test_one_in_the_place_of_many_is_refused(
+    tmp_path: Path, call: str, given: dict[str, Any], found: str
+) -> None:
+    async def check() -> None:
+        url = f"sqlite:///{tmp_path}/runs.db"
+        async with RunLedger.open(url, tmp_path / "runs.duckdb") as ledger:
+            await ledger.create_run("agent-a", run_id=RUN)
+            error = await _refused(ledger, call, **given)
+            assert isinstance(error, InvalidArgument)
+            assert re.search(found, str(error)), error
+
+    asyncio.run(check())
 
 
 def test_a_step_of_the_past_and_an_end_before_the_beginning_are_no_negative_durations() -> None:
