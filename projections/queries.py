@@ -49,15 +49,7 @@ class Queries:
         born = born or {}
         names, values = asked.conditions(organization, born)
         if asked.duration_percentile is not None:
-            names.append("has_duration")
-            share = {"percentile": asked.duration_percentile}
-            ((threshold,),) = self._db.execute(
-                RUNS["percentile"] + where(names), {**values, **share}
-            ).fetchall()
-            if threshold is None:
-                return []
-            names.append("at_least")
-            values["threshold"] = threshold
+            self._keep_slowest(names, values, asked.duration_percentile)
         elif asked.order_by == "duration":
             names.append("has_duration")
         backwards = asked.before is not None
@@ -69,6 +61,16 @@ class Queries:
         found = self.rows(f"{RUNS['select']} {where(names)} {RUNS[order]}", values)
         records = [_run_record(row) for row in found]
         return records[::-1] if backwards else records
+
+    def _keep_slowest(self, names: list[str], values: dict[str, Any], percentile: float) -> None:
+        """Add the condition that keeps the runs at least as slow as this percentile of them."""
+        names.append("has_duration")
+        ((threshold,),) = self._db.execute(
+            RUNS["percentile"] + where(names), {**values, "percentile": percentile}
+        ).fetchall()
+        # Of no runs there is no percentile: nothing compares with NULL, and none are kept.
+        names.append("at_least")
+        values["threshold"] = threshold
 
     def _cursor(self, organization: str, run_id: str, order_by: str, born: Born) -> dict[str, Any]:
         names, values = RunFilter(run_id=run_id).conditions(organization, born)
@@ -88,6 +90,8 @@ class Queries:
     def durations(self, organization: str, asked: RunFilter) -> dict[str, Any]:
         """Return how many of the filtered runs have a duration, and its percentiles in ns."""
         names, values = asked.conditions(organization, {})
+        if asked.duration_percentile is not None:
+            self._keep_slowest(names, values, asked.duration_percentile)
         (row,) = self.rows(RUNS["durations"] + where(names), values)
         p = row["p"] or [None] * 4
         return {"runs": row["runs"], "p50": p[0], "p90": p[1], "p95": p[2], "p99": p[3]}

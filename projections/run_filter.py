@@ -23,11 +23,16 @@ SQL: Final = statements(Path(__file__).parent / "runs" / "queries.sql")
 # The bound makes pydantic look at the text: half a surrogate pair is refused here, not by DuckDB.
 Text = Annotated[str, Field(min_length=1)]
 Words = Annotated[str, Field(min_length=0)]
+Truth = Annotated[bool, Strict()]
+Date = Annotated[AwareDatetime, Strict()]
 Operator = Literal["eq", "gt", "gte", "lt", "lte"]
 Status = Literal["created", "running", "completed", "failed", "cancelled"]
 MAX_LIMIT: Final = 1000
 Born = Mapping[str | None, int]
 """Of runs that a filter names, as far as it is known: where their rows lie."""
+
+
+_PAGE: Final = frozenset({"order_by", "ascending", "limit", "after", "before"})
 
 
 class DurationFilter(BaseModel):
@@ -52,7 +57,7 @@ class RunFilter(BaseModel):
     agent_ids: list[Words] | None = None
     statuses: list[Status] | None = None
     stop_reason: StopReason | None = None
-    background: bool | None = None
+    background: Truth | None = None
     template_family: Words | None = None
     project_id: Words | None = None
     conversation_id: Words | None = None
@@ -60,11 +65,11 @@ class RunFilter(BaseModel):
     step_count_operator: Operator = "eq"
     tools_used: list[Words] | None = None
     duration_filter: DurationFilter | None = None
-    duration_percentile: float | None = Field(default=None, ge=0, le=100)
-    start_date: AwareDatetime | None = None
-    end_date: AwareDatetime | None = None
+    duration_percentile: float | None = Field(default=None, ge=0, le=100, strict=True)
+    start_date: Date | None = None
+    end_date: Date | None = None
     order_by: Literal["created_at", "duration"] = "created_at"
-    ascending: bool = False
+    ascending: Truth = False
     limit: int = Field(default=50, ge=1, le=MAX_LIMIT, strict=True)
     after: Text | None = None
     before: Text | None = None
@@ -114,15 +119,27 @@ class RunFilter(BaseModel):
         return names, values
 
 
-def run_filter(**filters: Any) -> RunFilter:
-    """Return the checked filter; raise InvalidArgument that names every fault."""
+def run_filter(call: str, /, **filters: Any) -> RunFilter:
+    """Return the checked filter of a call; raise InvalidArgument that names every fault."""
     try:
         made = RunFilter(**filters)
     except ValidationError as e:
-        raise InvalidArgument(f"list_runs: {describe(e)}") from e
+        raise InvalidArgument(f"{call}: {describe(e)}") from e
     if made.after is not None and made.before is not None:
-        raise InvalidArgument("list_runs: expected `after` or `before`, found both")
+        raise InvalidArgument(f"{call}: expected `after` or `before`, found both")
+    if made.step_count is None and made.step_count_operator != "eq":
+        raise InvalidArgument(
+            f"{call}: expected a step_count beside step_count_operator, "
+            f"found {made.step_count_operator!r} alone"
+        )
     return made
+
+
+def unpaged_filter(call: str, /, **filters: Any) -> RunFilter:
+    """Return the checked filter of a call that shows no page: nothing may order or cut one."""
+    if of_a_page := sorted(_PAGE & filters.keys()):
+        raise InvalidArgument(f"{call}: expected filters alone, found {', '.join(of_a_page)}")
+    return run_filter(call, **filters)
 
 
 def where(names: list[str]) -> str:

@@ -22,6 +22,12 @@ ExplainRun = Annotated[
 ]
 
 
+def typed(ctx: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line; one of the environment is a mere default."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def example(*lines: str) -> str:
     """Return an epilog that shows these command lines; \\b keeps click from filling them."""
     return "\b\n" + "\n".join(["Example:", *(f"  {line}" for line in lines)])

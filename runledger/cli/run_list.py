@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import AsOf, Json, example
+from runledger.cli.options import AsOf, Json, example, typed
 from runledger.cli.quantities import (
     last_moment,
     moment,
@@ -78,6 +78,10 @@ def list_runs(
     as_json: Json = False,
 ) -> None:
     """List runs, the newest first."""
+    for needed, name in ((duration, "duration"), (step_count, "step_count")):
+        if needed is None and typed(ctx, f"{name}_operator"):
+            option = f"--{name.replace('_', '-')}"
+            raise typer.BadParameter(f"expected {option} beside {option}-operator")
     longer = {"value": nanoseconds(duration), "operator": duration_operator} if duration else None
     filters = fields(
         run_id=run_id,
@@ -90,7 +94,7 @@ def list_runs(
         conversation_id=conversation_id,
         tools_used=tool,
         step_count=step_count,
-        step_count_operator=step_count_operator,
+        step_count_operator=None if step_count is None else step_count_operator,
         duration_filter=longer,
         duration_percentile=duration_percentile,
         start_date=moment(start_date) if start_date else None,

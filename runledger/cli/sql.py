@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import AsOf, Json, example
+from runledger.cli.options import AsOf, Json, example, typed
 from runledger.cli.quantities import position_or_moment
 from runledger.cli.settings import ask
 
@@ -32,6 +32,8 @@ def sql(
 
     In JSON, NaN and infinities are null.
     """
+    if typed(ctx, "as_json") and typed(ctx, "as_csv"):
+        raise typer.BadParameter("expected --json or --csv, found both")
     text = typer.get_text_stream("stdin").read() if statement == "-" else statement
     then = position_or_moment(as_of)
     columns, rows = ask(ctx, lambda ledger: ledger.sql(text, as_of=then), as_of=then)

@@ -143,7 +143,7 @@ class RunManager(Manager):
                 background=background,
                 template_family=template_family or None,
                 step_count=step_count,
-                step_count_operator=step_count_operator.value,
+                step_count_operator=step_count_operator.value if step_count is not None else "eq",
                 tools_used=tools_used or None,
                 project_id=project_id or None,
                 conversation_id=conversation_id,

@@ -8,7 +8,7 @@ from typing import Any
 
 from projections.as_of import Moment
 from projections.engine import Progress
-from projections.run_filter import run_filter
+from projections.run_filter import run_filter, unpaged_filter
 from runledger.errors import InvalidArgument, UndecodableEvent
 from runledger.events import RunEvent
 from runledger.ids import is_id
@@ -32,7 +32,7 @@ class AskingLedger(LedgerBase):
 
         `filters` are the fields of projections.run_filter.RunFilter; wrong ones are refused.
         """
-        asked = run_filter(**filters)
+        asked = run_filter("list_runs", **filters)
         organization = self._organization(actor)
         born = await self._born(asked.run_id, asked.cursor)
         return await self._ask(lambda q: q.list_runs(organization, asked, born), as_of)
@@ -40,8 +40,11 @@ class AskingLedger(LedgerBase):
     async def run_durations(
         self, *, as_of: Moment | None = None, actor: Actor | None = None, **filters: Any
     ) -> dict[str, Any]:
-        """Return count, p50, p90, p95 and p99 (ns) of exactly the runs that the filters leave."""
-        asked = run_filter(**filters)
+        """Return count, p50, p90, p95 and p99 (ns) of exactly the runs that the filters leave.
+
+        `filters` are those of `list_runs`; what orders or cuts a page is refused.
+        """
+        asked = unpaged_filter("run_durations", **filters)
         organization = self._organization(actor)
         return await self._ask(lambda q: q.durations(organization, asked), as_of)
 

@@ -96,7 +96,7 @@ def measure(bench: Bench, points: tuple[int, ...]) -> Iterator[Point]:
     url, path = bench.schema(), bench.path(".duckdb")
     samples = bench.size.samples
     given = rows()
-    asked = run_filter(agent_id="agent-3")
+    asked = run_filter("list_runs", agent_id="agent-3")
     with (
         closing(open_store(url)) as store,
         closing(store.log_reader()) as reader,

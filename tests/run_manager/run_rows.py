@@ -67,11 +67,14 @@ def matching(rows: list[dict[str, Any]], asked: dict[str, Any]) -> list[str]:
         if kept:
             threshold = percentile([row["run_ns"] for row in kept], asked["duration_percentile"])
             kept = [row for row in kept if row["run_ns"] >= threshold]
-    key = "created_at"
     if asked.get("order_by") == "duration":
-        kept = [row for row in kept if row["run_ns"] is not None]
-        key = "run_ns"
-    kept.sort(key=lambda row: (row[key], row["run_id"]), reverse=not asked.get("ascending"))
+        # Equal durations are in the order of the log, in which the rows come.
+        timed = [row for row in kept if row["run_ns"] is not None]
+        order = [(row["run_ns"], place, row) for place, row in enumerate(timed)]
+    else:
+        order = [(row["created_at"], row["run_id"], row) for row in kept]
+    order.sort(key=lambda entry: entry[:2], reverse=not asked.get("ascending"))
+    kept = [row for _, _, row in order]
     return [row["run_id"] for row in kept]
 
 

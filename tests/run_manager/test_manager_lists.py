@@ -87,6 +87,12 @@ filters = st.fixed_dictionaries(
         "order_by": st.sampled_from(["created_at", "duration"]),
         "ascending": st.booleans(),
     },
+).map(
+    lambda asked: {
+        name: value
+        for name, value in asked.items()
+        if name != "step_count_operator" or "step_count" in asked
+    }
 )
 
 
@@ -212,12 +218,37 @@ async def test_the_percentile_is_over_exactly_the_runs_that_the_other_filters_le
         {"start_date": datetime(2026, 1, 1)},  # noqa: DTZ001
         {"after": derived_id("run", "after"), "before": derived_id("run", "before")},
         {"no_such_filter": 1},
+        {"step_count_operator": "gt"},
+        {"ascending": "no"},
+        {"ascending": 1},
+        {"background": "yes"},
+        {"background": 0},
+        {"start_date": "2026-01-01T00:00:00Z"},
+        {"end_date": 1_767_225_600},
+        {"duration_percentile": "50"},
+        {"duration_percentile": True},
     ],
     ids=lambda asked: "-".join(f"{name}={str(value)[:24]}" for name, value in asked.items()),
 )
 async def test_impossible_values_are_errors(ledger, asked):
     with pytest.raises(InvalidArgument, match="list_runs"):
         await ledger.list_runs(**asked)
+
+
+async def test_durations_are_of_the_slowest_runs_and_have_no_pages(ledger, agent):
+    six = await make_six(ledger, agent)
+    found = await ledger.run_durations(duration_percentile=80)
+    assert (found["runs"], found["p50"]) == (2, 550)
+    assert (await ledger.run_durations(duration_percentile=80, agent_id="agent-x"))["runs"] == 0
+    for name, value in {
+        "limit": 5,
+        "after": six[0],
+        "before": six[0],
+        "ascending": True,
+        "order_by": "duration",
+    }.items():
+        with pytest.raises(InvalidArgument, match=f"run_durations.*found {name}"):
+            await ledger.run_durations(**{name: value})
 
 
 async def test_an_unknown_cursor_is_an_error(ledger, stranger, agent):
