@@ -1,6 +1,6 @@
 """Every error that the ledger raises on purpose: where, what was expected, what was found."""
 
-from typing import Any
+from typing import Any, Final
 
 
 class LedgerError(Exception):
@@ -182,12 +182,27 @@ class ImageRefused(InvalidArgument):
 
 
 def describe(error: Any) -> str:
-    """Return one line that names every fault of a pydantic ValidationError by its place."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc']) or 'value'}: {fault['msg']}"
-        f" (found {_shown(fault['input'])})"
-        for fault in error.errors(include_url=False)
-    )
+    """Return one line that names the faults of a pydantic ValidationError by their places."""
+    faults = error.errors(include_url=False)
+    said = [
+        f"{_place(fault['loc'])}: {fault['msg']} (found {_shown(fault['input'])})"
+        for fault in faults[:_FAULTS]
+    ]
+    if len(faults) > _FAULTS:
+        said.append(f"… and {len(faults) - _FAULTS} more")
+    return "; ".join(said)
+
+
+_FAULTS: Final = 20
+_PARTS: Final = 8
+
+
+def _place(parts: tuple[int | str, ...]) -> str:
+    # A key may be as long as its writer likes, and a place as deep.
+    shown = [f"{part:.80}" if isinstance(part, str) else str(part) for part in parts]
+    if len(shown) > _PARTS:
+        shown = [*shown[: _PARTS // 2], "…", *shown[-_PARTS // 2 :]]
+    return ".".join(shown) or "value"
 
 
 def _shown(value: Any) -> str:

@@ -97,6 +97,22 @@ def test_a_run_with_a_wrong_value_is_refused() -> None:
             History().do(command)
 
 
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        (_nested(500), r"metadata\.deeper\..*…"),
+        ({"a" * 100_000: object()}, r"metadata\.aaa"),
+        ({str(n): object() for n in range(1_000)}, r"metadata\.0.*… and \d+ more"),
+    ],
+)
+def test_a_refusal_is_never_as_large_as_what_it_refuses(
+    metadata: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidArgument, match=said) as refused:
+        History().do(c.CreateRun("agent-a", metadata=metadata))
+    assert len(str(refused.value)) < 8_000
+
+
 async def _refused(ledger: RunLedger, call: str, *args: Any, **kwargs: Any) -> LedgerError:
     with pytest.raises(LedgerError) as error:
         await getattr(ledger, call)(*args, **kwargs)
