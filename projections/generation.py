@@ -38,6 +38,9 @@ _DAMAGE: Final = re.compile("not a valid DuckDB|[Cc]orrupt database|Could not re
 _SQLITE: Final = "sqlite_scanner"
 """What DuckDB would read a SQLite file by, and says that it lacks."""
 
+_HEADERS: Final = 3 * 4_096
+"""Bytes before the first block of a DuckDB file."""
+
 THREADS: Final = 1
 """Of DuckDB, where a log is projected. A batch is dozens of short statements, each of which would
 wait for a second thread to wake up: on a busy machine that doubles the time until an event is
@@ -243,6 +246,16 @@ class Generation:
         counts = (fill(SQL["count"], name=literal(t), table=quoted(t)) for t in tables)
         with closing(self.cursor()) as db:
             return dict(db.execute(" UNION ALL ".join(counts)).fetchall())
+
+    def expect_whole(self) -> None:
+        """Raise ReadModelsDamaged where the file is shorter than it says itself."""
+        ((blocks,),) = self._db.execute(SQL["blocks"]).fetchall()
+        found = self.path.stat().st_size
+        if found < (expected := int(blocks) + _HEADERS):
+            raise ReadModelsDamaged(
+                f"read models {str(self.path)!r}: expected {expected:,} bytes, found {found:,}; "
+                f"`runledger replay --switch` puts others in their place"
+            )
 
     def advance(self, position: int) -> None:
         """Move the checkpoint; call it inside the transaction of the rows."""

@@ -68,5 +68,9 @@ UPDATE generation SET number = $number, built_from = $built_from, built_by = $bu
 -- count: how many rows a table holds; joined to one statement for all of them
 SELECT {name} AS table_name, count(*) AS rows FROM {table};
 
+-- blocks: the bytes of all blocks that the file says it has
+SELECT total_blocks * block_size FROM pragma_database_size()
+WHERE database_name = current_database();
+
 -- checkpoint: write the file whole, so that no log of writes lies beside it
 CHECKPOINT;

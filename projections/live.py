@@ -13,7 +13,7 @@ import duckdb
 from projections.archive_store import ArchiveStore
 from projections.engine import Engine, Progress
 from projections.gate import Gate
-from projections.generation import Generation
+from projections.generation import Generation, unusable
 from projections.generations import Generations, Manifest
 from projections.parking import Parked, Retried, parked
 from projections.queries import Queries
@@ -24,6 +24,8 @@ from runledger.store import Store
 
 _LOG: Final = logging.getLogger("runledger.read_models")
 REOPEN_SECONDS: Final = 30.0
+# What a damaged or a truncated file makes of a question.
+_UNREADABLE: Final = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException)
 _T = TypeVar("_T")
 
 
@@ -122,6 +124,8 @@ class LiveReadModels:
                         f"read models {str(self.path)!r}: the SQL of {', '.join(self.changed)} is "
                         f"not the one that made their rows; run `runledger replay --switch`"
                     ) from e
+                except _UNREADABLE as e:
+                    raise unusable(self.path, e) from e
                 except Exception:
                     if not self._gate.shut:
                         raise

@@ -8,6 +8,8 @@ from typing import Final, Literal, NamedTuple
 
 from projections.archive_store import open_log
 from projections.generation import Generation
+from projections.parking import counts
+from projections.publish import FILE
 from projections.read_models import changed, discover
 from runledger.errors import LedgerError, ReadModelsLocked
 from runledger.store import Store
@@ -65,7 +67,8 @@ def _store(store: Store) -> Iterator[Check]:
     yield Check("position", "ok", f"{store.head():,}")
 
 
-def _read_models(path: Path, head: int) -> Iterator[Check]:
+def _read_models(named: Path, head: int) -> Iterator[Check]:
+    path = named / FILE if named.is_dir() else named
     if not path.exists():
         yield Check("read models", "note", f"{path} is not there; the first question builds it")
         return
@@ -78,7 +81,12 @@ def _read_models(path: Path, head: int) -> Iterator[Check]:
         yield Check("read models", "wrong", str(e))
         return
     try:
+        generation.expect_whole()
         position, stale = generation.position, changed(generation.models, discover())
+        streams, events = counts(generation.cursor())
+    except LedgerError as e:
+        yield Check("read models", "wrong", str(e))
+        return
     finally:
         generation.close()
     yield Check("read models", "ok", str(path))
@@ -88,6 +96,9 @@ def _read_models(path: Path, head: int) -> Iterator[Check]:
         yield Check("read models' position", "wrong", ahead)
     else:
         yield Check("read models' position", "ok", behind)
+    if streams:
+        left_out = f"{streams:,} runs with {events:,} events; see `runledger parked list`"
+        yield Check("left out of the read models", "note", left_out)
     if stale:
         found = f"another one would make {', '.join(stale)}; `runledger replay` shows what changes"
         yield Check("read models' SQL", "note", found)

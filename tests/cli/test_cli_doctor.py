@@ -1,9 +1,14 @@
 """`runledger doctor` finds what must be mended, and changes nothing."""
 
+import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-from command_line import Command, Outcome
+from command_line import RUN, Command, Outcome
+
+from runledger.store import open_store
+from runledger.store.protocol import EncodedEvent, StreamWrite
 
 
 def _checks(outcome: Outcome) -> dict[str, tuple[str, str]]:
@@ -62,3 +67,48 @@ def test_a_setting_that_loses_events_is_wrong(runledger: Command, postgres: str)
     found = runledger("doctor", "--json", env=env)
     assert found.code == 1
     assert "lose events" in _checks(found)["store"][1]
+
+
+def test_runs_that_are_left_out_are_counted(runledger: Command, runs: Path) -> None:
+    event = EncodedEvent("run.teleported", b"{}", None)
+    with closing(open_store(f"sqlite:///{runs}/runs.db")) as store:
+        version = len(store.read_stream(RUN.format(3)))
+        store.append([(StreamWrite(RUN.format(3), version, (event,)),)])
+    runledger("project")
+    found = runledger("doctor", "--json")
+    assert found.code == 0
+    assert _checks(found)["left out of the read models"] == (
+        "note",
+        "1 runs with 1 events; see `runledger parked list`",
+    )
+
+
+def test_a_published_folder_is_looked_into(runledger: Command, runs: Path) -> None:
+    assert runledger("publish", str(runs / "published")).code == 0
+    env = {"RUNLEDGER_READ_MODELS": str(runs / "published")}
+    found = runledger("doctor", "--json", env=env)
+    assert found.code == 0
+    assert "0 events behind" in _checks(found)["read models' position"][1]
+
+
+def test_a_file_that_is_a_little_too_short_is_wrong(runledger: Command, runs: Path) -> None:
+    runledger("project")
+    file = runs / "runs.duckdb"
+    os.truncate(file, file.stat().st_size - 4_096)
+    found = runledger("doctor", "--json")
+    assert found.code == 1
+    assert "bytes, found" in _checks(found)["read models"][1]
+
+
+def test_a_file_that_was_cut_is_wrong_and_said_to_be_damaged(
+    runledger: Command, runs: Path
+) -> None:
+    runledger("project")
+    file = runs / "runs.duckdb"
+    os.truncate(file, file.stat().st_size // 2)
+    found = runledger("doctor", "--json")
+    assert found.code == 1
+    assert "puts others in their place" in _checks(found)["read models"][1]
+    asked = [runledger(*words.split()) for words in ("usage", "runs list", "agents")]
+    assert {outcome.code for outcome in asked} <= {0, 1}
+    assert any("`runledger replay --switch` puts others in their place" in o.err for o in asked)
