@@ -30,7 +30,8 @@ def sql(
 ) -> None:
     """Ask the read models in SQL; nothing can be written. Organizations are not kept apart here.
 
-    In JSON, NaN and infinities are null.
+    It may read whatever file this process may, by DuckDB's functions. In JSON, NaN and infinities
+    are null.
     """
     if typed(ctx, "as_json") and typed(ctx, "as_csv"):
         raise typer.BadParameter("expected --json or --csv, found both")
