@@ -1,8 +1,8 @@
 """An archive as a store that can be read: `archive:DIR`."""
 
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
 from typing import Any, Final, NoReturn
 
 from projections.archive import SQL, Archive, Segment
@@ -40,14 +40,13 @@ class ArchiveStore:
         self._archive = Archive(url.removeprefix(SCHEME))
         self._files = Files(self._archive)
         self._db: Any = connect()
-        self._readers, self._closed = 0, False
-        self._counting = threading.Condition()
+        self._reading = Lock()
 
     def read_stream(
         self, stream: str, after: int = 0, upto: int | None = None, contents: bool = True
     ) -> list[StoredEvent]:
         """Return a stream's events with after < version <= upto, in order."""
-        self._expect_open()
+        self._open_db()
         asked = {"stream": stream, "after": after, "upto": LAST if upto is None else upto}
         segments = self._archive.manifest.segments
         rows = [row for s in segments for row in self._rows(s, "stream", asked, contents)]
@@ -64,7 +63,7 @@ class ArchiveStore:
         upto: int | None = None,
     ) -> list[StoredRow]:
         """Return events with after < position <= upto, in order, of these topics or of all."""
-        self._expect_open()
+        self._open_db()
         upto = LAST if upto is None else upto
         found: list[StoredRow] = []
         for segment in self._archive.manifest.segments:
@@ -77,7 +76,9 @@ class ArchiveStore:
     def _rows(
         self, segment: Segment, which: str, asked: dict[str, Any], contents: bool
     ) -> Iterator[StoredRow]:
-        with self._cursor() as db:
+        # DuckDB closes nothing that another thread uses: `close` waits for its turn, too.
+        with self._reading:
+            db = self._open_db()
             with self._files.reading(segment.columns) as columns:
                 found = db.execute(fill(SQL[which], files=columns), asked).fetchall()
             if not found:
@@ -90,37 +91,24 @@ class ArchiveStore:
         for row in found:
             yield StoredRow(*row, *bodies[row[0]])
 
-    @contextmanager
-    def _cursor(self) -> Iterator[Any]:
-        with self._counting:
-            self._expect_open()
-            db = self._db.cursor()
-            self._readers += 1
-        try:
-            yield db
-        finally:
-            db.close()
-            with self._counting:
-                self._readers -= 1
-                self._counting.notify_all()
-
-    def _expect_open(self) -> None:
-        if self._closed:
+    def _open_db(self) -> Any:
+        if self._db is None:
             raise StoreUnavailable("the store is closed")
+        return self._db
 
     def head(self) -> int:
         """Return the last position that is archived."""
-        self._expect_open()
+        self._open_db()
         return self._archive.head
 
     def log_reader(self) -> ArchiveReader:
         """Open a reader of the archive."""
-        self._expect_open()
+        self._open_db()
         return ArchiveReader(self._archive, self._files)
 
     def get_blob(self, _sha256: str) -> None:
         """Return None: there are none."""
-        self._expect_open()
+        self._open_db()
 
     def leadership(self, name: str) -> AbstractContextManager[bool]:
         """Give True for what only reads; callbacks are not sent from an archive."""
@@ -132,12 +120,12 @@ class ArchiveStore:
 
     def checkpoint(self, _name: str) -> int:
         """Return 0: nobody follows an archive."""
-        self._expect_open()
+        self._open_db()
         return 0
 
     def facts(self) -> dict[str, str]:
         """Return what `doctor` shows."""
-        self._expect_open()
+        self._open_db()
         return {
             "archive": str(self._archive.folder),
             "segments": f"{len(self._archive.manifest.segments):,}",
@@ -161,8 +149,7 @@ class ArchiveStore:
 
     def close(self) -> None:
         """Let go of the files, once nobody reads."""
-        with self._counting:
-            self._closed = True
-            # DuckDB closes nothing that another thread uses.
-            self._counting.wait_for(lambda: not self._readers)
-            self._db.close()
+        with self._reading:
+            if self._db is not None:
+                self._db.close()
+                self._db = None

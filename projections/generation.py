@@ -35,6 +35,9 @@ takes a second."""
 
 _DAMAGE: Final = re.compile("not a valid DuckDB|[Cc]orrupt database|Could not read enough bytes")
 
+_UNREADABLE: Final = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException)
+"""What DuckDB raises for a file that it cannot go on with."""
+
 _SQLITE: Final = "sqlite_scanner"
 """What DuckDB would read a SQLite file by, and says that it lacks."""
 
@@ -330,6 +333,18 @@ class Generation:
                 cursor.close()
             self._db.close()
         self._let_go()
+
+
+@contextmanager
+def expect_readable(path: Path) -> Iterator[None]:
+    """Raise what a damaged file makes of the block as an error of ours; see `unusable`."""
+    try:
+        yield
+    except duckdb.Error as e:
+        told = unusable(path, e)
+        if isinstance(e, _UNREADABLE) or isinstance(told, ReadModelsDamaged):
+            raise told from e
+        raise
 
 
 def unusable(path: Path, error: duckdb.Error) -> ReadModelsError:

@@ -13,7 +13,7 @@ import duckdb
 from projections.archive_store import ArchiveStore
 from projections.engine import Engine, Progress
 from projections.gate import Gate
-from projections.generation import Generation, unusable
+from projections.generation import Generation, expect_readable
 from projections.generations import Generations, Manifest
 from projections.parking import Parked, Retried, parked
 from projections.queries import Queries
@@ -24,8 +24,6 @@ from runledger.store import Store
 
 _LOG: Final = logging.getLogger("runledger.read_models")
 REOPEN_SECONDS: Final = 30.0
-# What a damaged or a truncated file makes of a question.
-_UNREADABLE: Final = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException)
 _T = TypeVar("_T")
 
 
@@ -62,18 +60,19 @@ class LiveReadModels:
 
     def _expect_this_log(self) -> None:
         position, head = self._generation.position, self._store.head()
-        if position > head and isinstance(self._store, ArchiveStore):
+        if position <= head:
+            return
+        if isinstance(self._store, ArchiveStore):
             raise ReadModelsDamaged(
                 f"read models {str(self.path)!r}: expected none beyond the archive, which ends at "
                 f"{head}, found a checkpoint at {position}: bring the archive up to date with "
                 f"`runledger archive`, or name the store, or other read models"
             )
-        if position > head:
-            raise ReadModelsDamaged(
-                f"read models {str(self.path)!r}: expected a checkpoint within the log, which ends "
-                f"at {head}, found {position}: they are of another log, or it was set forward; "
-                f"name their store, or run `runledger replay --switch` to put others in their place"
-            )
+        raise ReadModelsDamaged(
+            f"read models {str(self.path)!r}: expected a checkpoint within the log, which ends "
+            f"at {head}, found {position}: they are of another log, or it was set forward; "
+            f"name their store, or run `runledger replay --switch` to put others in their place"
+        )
 
     @property
     def path(self) -> Path:
@@ -116,7 +115,8 @@ class LiveReadModels:
             with self._gate.open():
                 self._expect_open()
                 try:
-                    return question(self._queries())
+                    with expect_readable(self.path):
+                        return question(self._queries())
                 except duckdb.ProgrammingError as e:
                     if not self.changed:
                         raise
@@ -124,8 +124,6 @@ class LiveReadModels:
                         f"read models {str(self.path)!r}: the SQL of {', '.join(self.changed)} is "
                         f"not the one that made their rows; run `runledger replay --switch`"
                     ) from e
-                except _UNREADABLE as e:
-                    raise unusable(self.path, e) from e
                 except Exception:
                     if not self._gate.shut:
                         raise

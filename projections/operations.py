@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-import duckdb
-
 from projections.comparison import Comparison
 from projections.diff import Diff
 from projections.explain import Explainer, expect_explainable
-from projections.generation import unusable
+from projections.generation import expect_readable
 from projections.generations import Manifest
 from projections.live import LiveReadModels
 from projections.parking import Parked, Retried
@@ -20,7 +18,7 @@ from projections.read_models import changed
 from projections.side_by_side import side_by_side
 from projections.target_file import PARQUET, expect_target
 from projections.verify import Verification, Verifier
-from runledger.errors import ReadModelsDamaged, ReadModelsError
+from runledger.errors import ReadModelsError
 from runledger.store import Store
 
 
@@ -123,15 +121,9 @@ class Operations:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        with self._turn:
-            try:
-                yield
-            except duckdb.Error as e:
-                # A part of the file that nobody had read before.
-                told = unusable(self._live.path, e)
-                if isinstance(told, ReadModelsDamaged):
-                    raise told from e
-                raise
+        # What it reads may be a part of the file that nobody had read before.
+        with self._turn, expect_readable(self._live.path):
+            yield
 
     def _expect_other(self, number: int) -> None:
         entry = self._live.generations.get(number)

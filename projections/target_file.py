@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from projections.archive import Archive
 from projections.archive_store import SCHEME
+from projections.durable_file import put_in_place
 from projections.generations import Generations
 from runledger.errors import ArchiveError, InvalidArgument
 
@@ -73,7 +74,7 @@ def unfinished(target: Path) -> Iterator[Path]:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         yield part
-        os.replace(part, target)
+        put_in_place(part, target)
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from runledger.message_input import as_message
 from runledger.messages import Message
 from runledger.records import RunRecord
 from runledger.run import STATUS_OF, Actor
-from runledger.run.step_facts import check_step_facts
+from runledger.run.step_facts import expect_known, step_facts
 
 if TYPE_CHECKING:
     from runledger.ledger.writing import WritingLedger
@@ -202,8 +202,10 @@ class StepHandle:
         """
         if beside := sorted(facts.keys() & {"step_id", "messages", "actor"}):
             raise InvalidArgument(f"fact: not for {', '.join(beside)}; the step has its own")
-        check_step_facts({**self._facts, **facts})
-        self._facts.update(facts)
+        expect_known("step", facts.keys() - {"provider", "approval_deadline", "at"})
+        both = {**self._facts, **facts}
+        step_facts(both)
+        self._facts = both
 
     async def __aexit__(
         self,

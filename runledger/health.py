@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -73,22 +74,16 @@ def _read_models(named: Path, head: int) -> Iterator[Check]:
         yield Check("read models", "note", f"{path} is not there; the first question builds it")
         return
     try:
-        generation = Generation(path, read_only=True)
+        with closing(Generation(path, read_only=True)) as generation:
+            generation.expect_whole()
+            position, stale = generation.position, changed(generation.models, discover())
+            streams, events = counts(generation.cursor())
     except ReadModelsLocked as e:
         yield Check("read models", "note", str(e))
         return
     except LedgerError as e:
         yield Check("read models", "wrong", str(e))
         return
-    try:
-        generation.expect_whole()
-        position, stale = generation.position, changed(generation.models, discover())
-        streams, events = counts(generation.cursor())
-    except LedgerError as e:
-        yield Check("read models", "wrong", str(e))
-        return
-    finally:
-        generation.close()
     yield Check("read models", "ok", str(path))
     behind = f"{position:,}, {head - position:,} events behind the store"
     ahead = f"{position:,}, beyond the store's {head:,}: they were made from another store"

@@ -15,7 +15,7 @@ from runledger.outbound import check_url
 from runledger.records import RunRecord, run_record
 from runledger.run import Actor, RunStatus, commands
 from runledger.run.parties import Agent
-from runledger.run.step_facts import STEP_FACTS
+from runledger.run.step_facts import expect_known
 
 
 class WritingLedger(EndingLedger, ExpiringLedger):
@@ -154,9 +154,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         derived from the run, the step and its place in `messages`, so that a repeat of the step is
         recognised by `step_id`; other content at the same place is a ContentConflict.
         """
-        unknown = sorted(facts.keys() - STEP_FACTS)
-        if unknown:
-            raise InvalidArgument(f"record_step: no such fact: {', '.join(unknown)}")
+        expect_known("record_step", facts)
         if provider is not None:
             facts.setdefault("provider_name", provider)
         step_id = check_id("step", step_id) if step_id else new_id("step")

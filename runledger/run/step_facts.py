@@ -1,6 +1,6 @@
 """What callers say of a step: the facts that there are, counts that can be, totals that follow."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from runledger.errors import InvalidArgument
@@ -43,12 +43,10 @@ STEP_FACTS: Final = frozenset(
 """What a caller may say of a step, by the names of its fields in StepRecorded."""
 
 
-def check_step_facts(facts: Mapping[str, Any]) -> None:
-    """Raise InvalidArgument for facts that no step has, and for counts that cannot be."""
-    unknown = sorted(facts.keys() - STEP_FACTS - {"provider", "approval_deadline", "at"})
-    if unknown:
-        raise InvalidArgument(f"step: no such fact: {', '.join(unknown)}")
-    step_facts(facts)
+def expect_known(call: str, facts: Iterable[str]) -> None:
+    """Raise InvalidArgument for facts that no step has."""
+    if unknown := sorted(set(facts) - STEP_FACTS):
+        raise InvalidArgument(f"{call}: no such fact: {', '.join(unknown)}")
 
 
 def step_facts(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from threading import Barrier, Thread
 from typing import Any
 
 import duckdb
@@ -21,6 +20,7 @@ from runledger.sql_file import Statement
 from runledger.store import Store
 from tests.archive.test_archive import damage
 from tests.projections.reading import contents, projected
+from tests.store.closing import close_under
 
 HOW = ["missing", "altered", "cut", "overwritten"]
 Use = Callable[[], object]
@@ -170,30 +170,12 @@ def test_a_closed_archive_refuses_to_be_read(folder: Path) -> None:
 @pytest.mark.parametrize("_time", range(5))
 def test_closing_under_readers_is_told_to_each(folder: Path, _time: int) -> None:
     store = open_log(f"archive:{folder}")
-    failures: list[BaseException] = []
-    busy = Barrier(4, timeout=60)
-
-    def use(what: Use) -> None:
-        what()
-        busy.wait()
-        try:
-            while True:
-                what()
-        except BaseException as e:
-            failures.append(e)
-
-    uses: list[Use] = [
-        lambda: store.read_stream("run-of-nobody"),
-        lambda: store.read_log(0, 500, contents=True),
-        store.head,
+    uses: list[Callable[[int], object]] = [
+        lambda _: store.read_stream("run-of-nobody"),
+        lambda _: store.read_log(0, 500, contents=True),
+        lambda _: store.head(),
     ]
-    threads = [Thread(target=use, args=(what,)) for what in uses]
-    for thread in threads:
-        thread.start()
-    busy.wait()
-    store.close()
-    for thread in threads:
-        thread.join()
+    failures = close_under(store, uses)
     assert [type(e) for e in failures] == [StoreUnavailable] * 3
 
 

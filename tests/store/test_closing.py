@@ -1,14 +1,14 @@
 """Closing a store, also under readers and writers; and what it tells of itself."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import pairwise
-from threading import Barrier, Event, Thread
+from threading import Event, Thread
 
 import pytest
 
 from runledger.errors import StoreUnavailable
 from runledger.store import Store
+from tests.store.closing import close_under
 from tests.store.samples import append
 
 OpenStores = Callable[[], Store]
@@ -37,34 +37,13 @@ def test_a_closed_store_refuses_everything(open_stores: OpenStores) -> None:
 
 def test_closing_under_readers_and_writers_is_told_to_each(open_stores: OpenStores) -> None:
     store = open_stores()
-    failures: list[BaseException] = []
-    busy = Barrier(5, timeout=60)
-
-    def use(what: Callable[[int], object]) -> None:
-        with suppress(StoreUnavailable):
-            try:
-                what(0)
-                busy.wait()
-                for n in range(1, 1_000_000):
-                    what(n)
-            except StoreUnavailable:
-                raise
-            except BaseException as e:
-                failures.append(e)
-
     uses: list[Callable[[int], object]] = [
         lambda n: store.append([append("a", n)]),
         lambda _: store.read_stream("a", upto=50),
         lambda _: store.head(),
         lambda n: store.put_blob(f"{n:064x}", "image/png", b"x"),
     ]
-    threads = [Thread(target=use, args=(what,)) for what in uses]
-    for thread in threads:
-        thread.start()
-    busy.wait()
-    store.close()
-    for thread in threads:
-        thread.join()
+    failures = [e for e in close_under(store, uses) if not isinstance(e, StoreUnavailable)]
     assert failures == []
 
 

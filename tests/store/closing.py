@@ -1,0 +1,30 @@
+"""A store that is closed under threads that use it."""
+
+from collections.abc import Callable, Sequence
+from threading import Barrier, Thread
+
+from runledger.store import Store
+
+
+def close_under(store: Store, uses: Sequence[Callable[[int], object]]) -> list[BaseException]:
+    """Close a store while a thread each goes on with a use, told how often; return what ends it."""
+    ends: list[BaseException] = []
+    busy = Barrier(len(uses) + 1, timeout=60)
+
+    def use(what: Callable[[int], object]) -> None:
+        try:
+            what(0)
+            busy.wait()
+            for n in range(1, 1_000_000):
+                what(n)
+        except BaseException as e:
+            ends.append(e)
+
+    threads = [Thread(target=use, args=(what,)) for what in uses]
+    for thread in threads:
+        thread.start()
+    busy.wait()
+    store.close()
+    for thread in threads:
+        thread.join()
+    return ends
