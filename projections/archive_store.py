@@ -40,6 +40,7 @@ class ArchiveStore:
         self._archive = Archive(url.removeprefix(SCHEME))
         self._files = Files(self._archive)
         self._db: Any = connect()
+        self._closed = False
         self._reading = Lock()
 
     def read_stream(
@@ -92,7 +93,7 @@ class ArchiveStore:
             yield StoredRow(*row, *bodies[row[0]])
 
     def _open_db(self) -> Any:
-        if self._db is None:
+        if self._closed:
             raise StoreUnavailable("the store is closed")
         return self._db
 
@@ -149,7 +150,7 @@ class ArchiveStore:
 
     def close(self) -> None:
         """Let go of the files, once nobody reads."""
+        # First: a lock is not fair, readers that go on could keep `close` from its turn for long.
+        self._closed = True
         with self._reading:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
+            self._db.close()

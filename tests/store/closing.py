@@ -1,7 +1,9 @@
 """A store that is closed under threads that use it."""
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from threading import Barrier, Thread
+from time import monotonic
 
 from runledger.store import Store
 
@@ -15,7 +17,10 @@ def close_under(store: Store, uses: Sequence[Callable[[int], object]]) -> list[B
         try:
             what(0)
             busy.wait()
-            for n in range(1, 1_000_000):
+            # Bounded by time: a cheap use makes a million rounds while `close` waits for its turn.
+            end = monotonic() + 60
+            for n in count(1):
+                assert monotonic() < end, "the store is not closed"
                 what(n)
         except BaseException as e:
             ends.append(e)
