@@ -1,5 +1,6 @@
 """How every DuckDB database is opened: by what is installed, never by what could be fetched."""
 
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,3 +16,28 @@ _CONFIG: Final = {
 def connect(path: str | Path = ":memory:", *, read_only: bool = False, **config: Any) -> Any:
     """Open a database, in memory without a path; `config` is DuckDB's own."""
     return duckdb.connect(str(path), read_only=read_only, config={**_CONFIG, **config})
+
+
+class Parsed:
+    """A connection that parses a text once, however often it is executed.
+
+    A small batch is dozens of short statements, the same ones each time; to parse them anew takes
+    DuckDB a seventh of the time that the batch costs.
+    """
+
+    def __init__(self, db: Any) -> None:
+        self._db = db
+        # Bounded, as some texts name the files or positions of one batch.
+        self._parse = lru_cache(maxsize=256)(partial(_parse, db))
+
+    def execute(self, sql: str, parameters: object = None) -> Any:
+        """Execute a text, as DuckDB's connection does."""
+        return self._db.execute(self._parse(sql), parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+
+def _parse(db: Any, sql: str) -> Any:
+    found = db.extract_statements(sql)
+    return found[0] if len(found) == 1 else sql

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from projections import loader
 from projections.archive_reader import ArchivedFacts, ArchiveReader
+from projections.database import Parsed
 from runledger.sql_file import fill, quoted, render
 from runledger.store.protocol import LogReader
 
@@ -47,8 +48,8 @@ class Feed:
     """
 
     def __init__(self, connect: Callable[[], Any], reader: LogReader) -> None:
-        self._db = connect()
-        self._reading_db = connect()
+        self._db = Parsed(connect())
+        self._reading_db = Parsed(connect())
         self._raw = cycle(("raw_even", "raw_odd"))
         self._reader = reader
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="runledger-read")

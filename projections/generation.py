@@ -13,7 +13,7 @@ from weakref import WeakSet
 import duckdb
 
 from projections import batch
-from projections.database import connect
+from projections.database import Parsed, connect
 from projections.hold import Hold, expect_free
 from projections.read_models import ROOT, ReadModel, discover
 from runledger.errors import ReadModelsDamaged, ReadModelsError, ReadModelsLocked
@@ -88,7 +88,7 @@ class Generation:
         self._counting = threading.Lock()
         self._hold = self._take(read_only)
         try:
-            self._db = self._connect(read_only, memory_limit, bulk)
+            self._db = Parsed(self._connect(read_only, memory_limit, bulk))
         except BaseException:
             self._let_go()
             raise
