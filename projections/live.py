@@ -19,6 +19,7 @@ from projections.parking import Parked, Retried, parked
 from projections.queries import Queries
 from projections.read_models import changed, discover
 from projections.snapshot import Snapshot
+from projections.turn import Turn
 from runledger.errors import NotFound, ReadModelsDamaged, ReadModelsError, ReadModelsLocked
 from runledger.store import Store
 
@@ -53,7 +54,7 @@ class LiveReadModels:
                 path,
                 ", ".join(names),
             )
-        self._projecting = threading.Lock()
+        self._projecting = Turn()
         self._gate = Gate()
         self._threads = threading.local()
         self._closed = False
@@ -95,13 +96,14 @@ class LiveReadModels:
         return changed(self._generation.models, discover())
 
     def catch_up(self, progress: Progress | None = None) -> int:
-        """Project everything that is recorded at the time of the call; return the position."""
+        """Project at least what is recorded at the time of the call; return the position."""
         head = self._store.head()
-        # Who waits here while another thread projects mostly finds its work done.
-        if self._engine.position < head:
-            with self._projecting:
+        with self._projecting.unless(lambda: self._engine.position >= head) as mine:
+            if mine:
                 self._expect_open()
-                self._engine.catch_up(head, progress)
+                # What was recorded while this one waited costs nothing beside the rest, and spares
+                # those that wait for it a batch of their own.
+                self._engine.catch_up(self._store.head(), progress)
         return self._engine.position
 
     def ask(self, question: Callable[[Queries], _T]) -> _T:
@@ -139,7 +141,7 @@ class LiveReadModels:
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """Give the read models as of one position for the block; live goes on."""
-        with self._projecting:
+        with self._projecting.alone():
             snapshot = Snapshot(self._generation)
         try:
             yield snapshot
@@ -156,7 +158,7 @@ class LiveReadModels:
     def parked(self) -> list[Parked]:
         """Return what is left out of the read models, because it cannot be applied."""
         self.catch_up()
-        with self._projecting:
+        with self._projecting.alone():
             return parked(self._generation.cursor())
 
     def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
@@ -167,7 +169,7 @@ class LiveReadModels:
         unknown = set(streams or ()) - {found.stream for found in self.parked()}
         if unknown:
             raise NotFound("parked run", min(unknown))
-        with self._projecting:
+        with self._projecting.alone():
             return self._engine.retry(streams)
 
     def switch(self, number: int) -> Manifest:
@@ -187,7 +189,7 @@ class LiveReadModels:
             engine.catch_up(head)
             candidate.checkpoint()
             self._generation.checkpoint()
-            with self._projecting:
+            with self._projecting.alone():
                 engine.catch_up(self.position)
                 candidate.close()
                 self._generation.checkpoint()
@@ -230,7 +232,7 @@ class LiveReadModels:
 
     def close(self) -> None:
         """Let go of the file; its manifest tells how far it is. Questions are not waited for."""
-        with self._projecting:
+        with self._projecting.alone():
             self._closed = True
             self._reader.close()
             # The next process to open it knows better; a full disk must not keep this one.

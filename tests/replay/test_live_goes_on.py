@@ -4,6 +4,7 @@ import asyncio
 import threading
 from pathlib import Path
 
+import pytest
 from replaying import open_live
 
 from projections.gate import Gate
@@ -13,6 +14,7 @@ from projections.replay import build
 from runledger import RunLedger
 from runledger.errors import ReadModelsError
 from runledger.store import Store
+from tests.store.samples import append
 
 
 def test_a_program_reads_its_own_writes_all_through_a_replay(
@@ -53,6 +55,28 @@ def test_a_program_reads_its_own_writes_all_through_a_replay(
             assert loop is asyncio.get_running_loop()
 
     asyncio.run(work())
+
+
+def test_who_waited_for_its_turn_takes_along_what_was_recorded_meanwhile(
+    store: Store, live: LiveReadModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.catch_up()
+    looked, head = threading.Event(), store.head
+
+    def look() -> int:
+        found = head()
+        looked.set()
+        return found
+
+    monkeypatch.setattr(store, "head", look)
+    store.append([append("agent-1", 0)])
+    waiting = threading.Thread(target=live.catch_up)
+    with live._projecting.alone():
+        waiting.start()
+        assert looked.wait(60)
+        store.append([append("agent-2", 0)])
+    waiting.join()
+    assert live.position == head()
 
 
 def test_a_long_question_is_asked_again_of_the_next_generation(
