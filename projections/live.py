@@ -32,8 +32,10 @@ class LiveReadModels:
     """An open generation that follows a store, and gives way to another one when it is told to.
 
     Its rows go on being made by the SQL that it was built with; `changed` names the read models
-    whose SQL on disk is another one.
+    whose SQL on disk is another one. They follow the log, which a published copy does not.
     """
+
+    follows: Final = True
 
     def __init__(self, store: Store, path: str | Path) -> None:
         self._store = store

@@ -17,7 +17,8 @@ FROM (
     SELECT *, data_type = 'TIMESTAMP WITH TIME ZONE' AS is_time,
         bool_or(column_name = 'born') OVER (PARTITION BY table_name) AS of_run
     FROM duckdb_columns()
-    WHERE database_name = 'source' AND table_name NOT IN ('generation', 'generation_models')
+    WHERE database_name = 'source' AND table_name NOT IN (
+        'generation', 'generation_models', 'published')
 )
 GROUP BY table_name ORDER BY table_name;
 

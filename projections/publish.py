@@ -1,5 +1,6 @@
 """A published copy of the read models: a file that never changes, for any number of processes."""
 
+import shutil
 import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -123,6 +124,8 @@ class _Copy:
 class PublishedReadModels:
     """Answers from a published copy, and from the next one as soon as it is there."""
 
+    follows: Final = False
+
     def __init__(self, folder: str | Path) -> None:
         self.path = Path(folder) / FILE
         self._opening = threading.Lock()
@@ -140,8 +143,22 @@ class PublishedReadModels:
         return self._newest().position
 
     def catch_up(self, _progress: Progress | None = None) -> int:
-        """Turn to the newest copy; return its position."""
-        return self.position
+        """Raise ReadModelsError: a copy is what it is."""
+        raise ReadModelsError(
+            f"published read models {str(self.path)!r}: expected those that follow the log, found "
+            f"a copy as of position {self.position}; `runledger publish` puts the next one there"
+        )
+
+    def copy(self, file: Path) -> int:
+        """Write the newest copy into a file that is not there yet; return its position.
+
+        Raises ReadModelsError where it cannot be read or written.
+        """
+        with expect_written(file, ReadModelsError):
+            shutil.copyfile(self.path, file)
+        # Of the file that was copied: another may lie at the path since.
+        with closing(_Copy(file)) as copied:
+            return copied.position
 
     def ask(self, question: Callable[[Queries], _T]) -> _T:
         """Answer from the newest copy."""

@@ -1,15 +1,10 @@
 """`runledger project`: bring the read models up to date."""
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from runledger.cli import printing
 from runledger.cli.options import Json, example
 from runledger.cli.settings import ask
-
-if TYPE_CHECKING:
-    from runledger import RunLedger
 
 app = typer.Typer()
 
@@ -18,10 +13,7 @@ app = typer.Typer()
 def project(ctx: typer.Context, as_json: Json = False) -> None:
     """Catch up with the log. Questions do so by themselves; this only does it sooner."""
 
-    async def position(ledger: "RunLedger") -> int:
-        return await ledger.project()
-
-    reached = ask(ctx, position)
+    reached = ask(ctx, lambda ledger: ledger.project())
     if as_json:
         printing.print_json({"position": reached})
     else:

@@ -147,6 +147,8 @@ async def _catch_up(ledger: "RunLedger") -> None:
 
     from runledger.cli.progress import progress
 
+    if not ledger.read_models.follows:
+        return
     behind = await asyncio.to_thread(ledger.store.head) - ledger.read_models.position
     with progress("projecting", behind) as advance:
         await ledger.project(lambda count, _position: advance(count))

@@ -127,7 +127,10 @@ class AskingLedger(LedgerBase):
         return await self._ask(lambda q: q.sql(statement), as_of)
 
     async def project(self, progress: Progress | None = None) -> int:
-        """Bring the read models up to date; return their position."""
+        """Bring the read models up to date; return their position.
+
+        Raises ReadModelsError for a published copy.
+        """
         return await asyncio.to_thread(self.read_models.catch_up, progress)
 
     async def _born(self, *named: str | None) -> dict[str | None, int]:

@@ -12,7 +12,13 @@ from projections.publish import PublishedReadModels
 from projections.queries import Queries
 from runledger.callbacks import CallbackSettings
 from runledger.command_handler import Clock, CommandHandler, Order, Outcome
-from runledger.errors import InvalidArgument, LedgerError, NotFound, ReadModelsMissing
+from runledger.errors import (
+    InvalidArgument,
+    LedgerError,
+    NotFound,
+    ReadModelsError,
+    ReadModelsMissing,
+)
 from runledger.images import IMAGE_ADDRESSES, blob_sources
 from runledger.message_input import as_messages, check_blobs, keep_images
 from runledger.messages import Message
@@ -124,6 +130,12 @@ class LedgerBase:
         return await asyncio.to_thread(self._then().ask, question, as_of)
 
     def _then(self) -> AsOf:
+        if isinstance(self._live, PublishedReadModels):
+            raise ReadModelsError(
+                f"published read models {str(self._live.path)!r}: expected the live file, beside "
+                f"which answers from the past are kept, found a copy as of position "
+                f"{self._live.position}"
+            )
         if self._past is None:
             raise ReadModelsMissing(
                 "answers from the past are kept beside the read models; open the ledger with "

@@ -10,7 +10,7 @@ from projections.as_of import Moment
 from projections.engine import Progress
 from projections.parking import Parked, Retried
 from projections.parquet import Exported, export
-from projections.publish import Published, publish
+from projections.publish import Published, PublishedReadModels, publish
 from runledger.errors import InvalidArgument
 from runledger.ledger.operating import OperatingLedger
 
@@ -36,6 +36,8 @@ class KeepingLedger(OperatingLedger):
         if as_of is not None:
             past = self._then()
             return await asyncio.to_thread(export, lambda file: past.copy(file, as_of), folder)
+        if isinstance(self._live, PublishedReadModels):
+            return await asyncio.to_thread(export, self._live.copy, folder)
         async with self._at_desk() as desk:
             return await asyncio.to_thread(export, desk.copy, folder)
 
@@ -66,7 +68,7 @@ class KeepingLedger(OperatingLedger):
 
         With `as_of`, a position of the log or a time, those that the answers as of then leave out.
         """
-        if as_of is not None:
+        if as_of is not None or isinstance(self._live, PublishedReadModels):
             return await self._ask(lambda q: q.parked(), as_of)
         async with self._at_desk() as desk:
             return await asyncio.to_thread(desk.parked)

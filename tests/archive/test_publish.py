@@ -15,6 +15,7 @@ from projections.generation import Generation
 from projections.publish import FILE, PublishedReadModels
 from runledger import RunLedger
 from runledger.errors import InvalidArgument, ReadModelsError, ReadModelsLocked, ReadModelsMissing
+from runledger.store.protocol import EncodedEvent, StreamWrite
 
 READER = """
 import sys, duckdb
@@ -93,9 +94,39 @@ def test_a_ledger_answers_from_the_newest_copy(url: str, tmp_path: Path) -> None
             assert (await other.get_run_by_id(made.run_id)).agent_id == "agent-new"
             await ledger.publish(tmp_path / "p")
             assert [run.run_id for run in await other.list_runs(limit=1)] == [made.run_id]
-            assert await other.project() == ledger.store.head()
+            with pytest.raises(
+                ReadModelsError, match="expected those that follow the log, found a"
+            ):
+                await other.project()
+            with pytest.raises(ReadModelsError, match="found a copy as of position"):
+                await other.list_runs(as_of=1)
             with pytest.raises(ReadModelsError, match="generations are of the live one"):
                 await other.replay()
+
+    asked(url, tmp_path / "runs.duckdb", story)
+
+
+def test_what_is_parked_and_parquet_come_from_the_newest_copy(url: str, tmp_path: Path) -> None:
+    async def story(ledger: RunLedger) -> None:
+        await ledger.publish(tmp_path / "p")
+        async with RunLedger.open(url, tmp_path / "p", live=False) as other:
+            assert await other.parked() == []
+            event = EncodedEvent("run.teleported", b'{"revision":1}', None)
+            ledger.store.append([(StreamWrite("run-strange", 0, (event,)),)])
+            await ledger.create_run(agent_id="agent-new")
+            assert await other.parked() == []
+            published = await ledger.publish(tmp_path / "p")
+            (parked,) = await other.parked()
+            assert parked == (await ledger.parked())[0]
+            await ledger.create_run(agent_id="agent-new")
+            exported = await other.export_parquet(tmp_path / "e")
+        assert exported.position == published.position
+        assert exported.rows.keys() == (await ledger.export_parquet(tmp_path / "f")).rows.keys()
+        with closing(duckdb.connect()) as db:
+            files = str(tmp_path / "e" / "runs" / "**" / "*.parquet")
+            ((runs,),) = db.execute("SELECT count(*) FROM read_parquet($1)", [files]).fetchall()
+        assert runs == exported.rows["runs"]
+        assert sorted(file.name for file in (tmp_path / "p").iterdir()) == [FILE]
 
     asked(url, tmp_path / "runs.duckdb", story)
 
