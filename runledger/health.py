@@ -35,7 +35,7 @@ def examine(url: str, read_models: str | Path) -> list[Check]:
 def _checks(url: str, read_models: Path) -> Iterator[Check]:
     yield Check("python", "ok", platform.python_version())
     for package in _PACKAGES:
-        yield Check(package, "ok", _version(package))
+        yield Check(package, "ok", package_version(package))
     try:
         store = open_log(url, create=False)
     except LedgerError as e:
@@ -48,7 +48,8 @@ def _checks(url: str, read_models: Path) -> Iterator[Check]:
         store.close()
 
 
-def _version(package: str) -> str:
+def package_version(package: str) -> str:
+    """Return the version of an installed package, or that it is none."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -6,7 +6,7 @@ import typer
 
 from runledger.cli import printing
 from runledger.cli.options import AsOf, Json, example
-from runledger.cli.quantities import position_or_moment, show_moment
+from runledger.cli.quantities import show_moment
 from runledger.cli.settings import ask
 
 app = typer.Typer()
@@ -20,8 +20,7 @@ def agents(
     as_json: Json = False,
 ) -> None:
     """List the agents, the one with the newest run first."""
-    then = position_or_moment(as_of)
-    rows = ask(ctx, lambda ledger: ledger.list_agents(agent_id=agent_id, as_of=then), as_of=then)
+    rows = ask(ctx, lambda ledger: ledger.list_agents(agent_id=agent_id, as_of=as_of), as_of=as_of)
     if as_json:
         printing.print_json(rows)
         return

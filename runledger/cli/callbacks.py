@@ -1,6 +1,7 @@
 """`runledger callbacks`: what was delivered, what is owed, and send it again."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +11,6 @@ from runledger.cli.options import AsOf, Json, example
 from runledger.cli.quantities import (
     before,
     moment,
-    position_or_moment,
     show_count,
     show_duration,
     show_moment,
@@ -25,12 +25,16 @@ app = typer.Typer(
 )
 
 From = Annotated[
-    str | None, typer.Option("--from", metavar="TIME", help="Runs that ended then or later.")
+    datetime | None,
+    typer.Option("--from", parser=moment, metavar="TIME", help="Runs that ended then or later."),
 ]
 To = Annotated[
-    str | None,
+    datetime | None,
     typer.Option(
-        "--to", metavar="TIME", help="Runs that ended before; a day alone counts whole (UTC)."
+        "--to",
+        parser=before,
+        metavar="TIME",
+        help="Runs that ended before; a day alone counts whole (UTC).",
     ),
 ]
 Failed = Annotated[bool, typer.Option("--failed", help="Those that were given up.")]
@@ -52,9 +56,8 @@ def list_callbacks(
 ) -> None:
     """List callbacks of runs that ended, the last asked for first."""
     asked = _range(begin, end, [*(status or ()), *(["failed"] if failed else ())])
-    then = position_or_moment(as_of)
     rows = ask(
-        ctx, lambda ledger: ledger.list_callbacks(limit=limit, as_of=then, **asked), as_of=then
+        ctx, lambda ledger: ledger.list_callbacks(limit=limit, as_of=as_of, **asked), as_of=as_of
     )
     if as_json:
         printing.print_json(rows)
@@ -71,8 +74,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a run's callback with every attempt, from its own stream; needs no read models."""
-    then = position_or_moment(as_of)
-    found = ask(ctx, lambda ledger: ledger.get_callback(run_id, as_of=then), read_models=False)
+    found = ask(ctx, lambda ledger: ledger.get_callback(run_id, as_of=as_of), read_models=False)
     if as_json:
         whole = {**found._asdict(), "owed": asdict(found.owed) if found.owed else None}
         printing.print_json(whole)
@@ -133,12 +135,8 @@ def redeliver(
         typer.echo(f"{run_id}  callback requested")
 
 
-def _range(begin: str | None, end: str | None, statuses: list[str]) -> dict[str, Any]:
-    return {
-        "since": moment(begin) if begin else None,
-        "until": before(end) if end else None,
-        "statuses": statuses,
-    }
+def _range(begin: datetime | None, end: datetime | None, statuses: list[str]) -> dict[str, Any]:
+    return {"since": begin, "until": end, "statuses": statuses}
 
 
 def _row(row: dict[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """`runledger expire`: end what nobody will end."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,8 +22,12 @@ app = typer.Typer()
 def expire(
     ctx: typer.Context,
     older_than: Annotated[
-        str | None,
-        typer.Option(metavar="DURATION", help="Fail the open runs that were silent for so long."),
+        timedelta | None,
+        typer.Option(
+            parser=duration,
+            metavar="DURATION",
+            help="Fail the open runs that were silent for so long.",
+        ),
     ] = None,
     approvals: Annotated[
         bool, typer.Option("--approvals", help="Deny the tool calls whose deadline has passed.")
@@ -32,11 +37,10 @@ def expire(
     """Fail silent runs as lost, and deny approvals that come too late."""
     if older_than is None and not approvals:
         raise typer.BadParameter("expected --older-than DURATION, or --approvals, or both")
-    silence = None if older_than is None else duration(older_than)
 
     async def both(ledger: "RunLedger") -> dict[str, list[str]]:
         return {
-            "runs": [] if silence is None else await ledger.expire_runs(older_than=silence),
+            "runs": [] if older_than is None else await ledger.expire_runs(older_than=older_than),
             "approvals": await ledger.expire_approvals() if approvals else [],
         }
 

@@ -7,7 +7,6 @@ import typer
 
 from runledger.cli import printing
 from runledger.cli.options import AsOf, Json, example
-from runledger.cli.quantities import position_or_moment
 from runledger.cli.settings import ask, ask_operator, given
 
 if TYPE_CHECKING:
@@ -66,8 +65,7 @@ def parquet(
 
     All tables are of one position, which DIR/export.json tells. An earlier export is replaced.
     """
-    then = position_or_moment(as_of)
-    done = ask_operator(ctx, lambda ledger: ledger.export_parquet(folder, as_of=then))
+    done = ask_operator(ctx, lambda ledger: ledger.export_parquet(folder, as_of=as_of))
     if as_json:
         printing.print_json(done._asdict())
         return

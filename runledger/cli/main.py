@@ -112,6 +112,14 @@ app = typer.Typer(
 )
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from runledger.health import package_version
+
+        typer.echo(f"runledger {package_version('runledger')}")
+        raise typer.Exit
+
+
 @app.callback()
 def settings(
     ctx: typer.Context,
@@ -129,6 +137,16 @@ def settings(
     organization: Annotated[
         str | None, typer.Option(metavar="ID", help="Act for this organization.")
     ] = None,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_tell_version,
+            is_eager=True,
+            allow_from_autoenv=False,
+            help="Show the version and exit.",
+        ),
+    ] = False,
 ) -> None:
     """An event-sourced ledger of agent runs.
 

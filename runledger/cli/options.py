@@ -1,16 +1,19 @@
 """Options that many commands share, and how an example is written into a help page."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from runledger.cli.quantities import position_or_moment
 
 Json = Annotated[
     bool, typer.Option("--json", envvar="RUNLEDGER_JSON", help="Print JSON, for programs.")
 ]
 
 AsOf = Annotated[
-    str | None,
+    Any,
     typer.Option(
+        parser=position_or_moment,
         metavar="POSITION|TIME",
         help="Answer as of then: a position of the log, or a time; of a day alone, its end (UTC).",
     ),

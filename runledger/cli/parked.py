@@ -6,7 +6,6 @@ import typer
 
 from runledger.cli import printing
 from runledger.cli.options import AsOf, Json, example
-from runledger.cli.quantities import position_or_moment
 from runledger.cli.settings import ask_operator
 
 app = typer.Typer(
@@ -19,8 +18,7 @@ app = typer.Typer(
 @app.command("list", epilog=example("runledger parked list --json"))
 def list_parked(ctx: typer.Context, as_of: AsOf = None, as_json: Json = False) -> None:
     """List the parked runs, each with the event that could not be applied, and why."""
-    then = position_or_moment(as_of)
-    found = ask_operator(ctx, lambda ledger: ledger.parked(as_of=then))
+    found = ask_operator(ctx, lambda ledger: ledger.parked(as_of=as_of))
     if as_json:
         printing.print_json([parked._asdict() for parked in found])
         return

@@ -1,13 +1,14 @@
 """`runledger percentiles`: how long runs take."""
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import date
 from typing import Annotated, Any
 
 import typer
 
 from runledger.cli import printing
 from runledger.cli.options import AsOf, Json, example
-from runledger.cli.quantities import day, position_or_moment, show_count, show_duration
+from runledger.cli.quantities import day, show_count, show_duration
 from runledger.cli.settings import ask
 
 app = typer.Typer()
@@ -29,29 +30,29 @@ def percentiles(
     project_id: Annotated[str | None, typer.Option(help="Only this project.")] = None,
     agent_id: Annotated[str | None, typer.Option(help="Only this agent.")] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="DAY", help="Runs that ended on this day (UTC) or later.")
+        date | None,
+        typer.Option(parser=day, metavar="DAY", help="Runs that ended on this day (UTC) or later."),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="DAY", help="Runs that ended on this day or earlier.")
+        date | None,
+        typer.Option(parser=day, metavar="DAY", help="Runs that ended on this day or earlier."),
     ] = None,
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
     """Show exact duration percentiles of ended runs (linear interpolation; ns in JSON)."""
-    first, last = since and day(since), until and day(until)
     groups = by or []
-    then = position_or_moment(as_of)
     rows = ask(
         ctx,
         lambda ledger: ledger.duration_percentiles(
             by=groups,
             project_id=project_id,
             agent_id=agent_id,
-            since=first or None,
-            until=last or None,
-            as_of=then,
+            since=since,
+            until=until,
+            as_of=as_of,
         ),
-        as_of=then,
+        as_of=as_of,
     )
     if as_json:
         printing.print_json(rows)

@@ -1,4 +1,4 @@
-"""Durations and times as people write and read them."""
+"""Durations and times as people write and read them; those that are read are parsers of options."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
@@ -60,10 +60,8 @@ def _is_day(text: str) -> bool:
     return True
 
 
-def position_or_moment(text: str | None) -> int | datetime | None:
-    """Return a position of the log, or a time as in `last_moment`; None for nothing."""
-    if text is None:
-        return None
+def position_or_moment(text: str) -> int | datetime:
+    """Return a position of the log, or a time as in `last_moment`."""
     return int(text) if text.isdecimal() else last_moment(text)
 
 

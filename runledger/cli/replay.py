@@ -1,5 +1,6 @@
 """`runledger replay`: project the log again beside live, see what changes and why, switch."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,12 +59,17 @@ def replay(
         typer.Option(metavar="ID", help="Partial: its runs; repeatable."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Partial: runs with events recorded since.")
+        datetime | None,
+        typer.Option(
+            parser=moment, metavar="TIME", help="Partial: runs with events recorded since."
+        ),
     ] = None,
     until: Annotated[
-        str | None,
+        datetime | None,
         typer.Option(
-            metavar="TIME", help="Partial: … and before then; a day alone counts whole (UTC)."
+            parser=before,
+            metavar="TIME",
+            help="Partial: … and before then; a day alone counts whole (UTC).",
         ),
     ] = None,
     events_of_type: Annotated[
@@ -96,8 +102,8 @@ def replay(
     asked = fields(
         runs=run,
         agents=agent,
-        since=moment(since) if since else None,
-        until=before(until) if until else None,
+        since=since,
+        until=until,
         events_of_type=events_of_type,
     )
     if changed and (fresh or asked):

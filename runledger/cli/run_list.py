@@ -1,6 +1,7 @@
 """`runledger runs list`: a page of runs, by any filter."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,6 @@ from runledger.cli.quantities import (
     last_moment,
     moment,
     nanoseconds,
-    position_or_moment,
     show_count,
     show_duration,
     show_moment,
@@ -49,7 +49,8 @@ def list_runs(
     step_count: Annotated[int | None, typer.Option(help="With so many steps.")] = None,
     step_count_operator: Annotated[str, typer.Option(help="eq, gt, gte, lt or lte.")] = "eq",
     duration: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="Longer than this, such as 30s.")
+        int | None,
+        typer.Option(parser=nanoseconds, metavar="DURATION", help="Longer than this, such as 30s."),
     ] = None,
     duration_operator: Annotated[str, typer.Option(help="eq, gt, gte, lt or lte.")] = "gt",
     duration_percentile: Annotated[
@@ -57,12 +58,15 @@ def list_runs(
         typer.Option(help="At least as slow as this percentile of the runs filtered otherwise."),
     ] = None,
     start_date: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Created then or later.")
+        datetime | None,
+        typer.Option(parser=moment, metavar="TIME", help="Created then or later."),
     ] = None,
     end_date: Annotated[
-        str | None,
+        datetime | None,
         typer.Option(
-            metavar="TIME", help="Created then or earlier; a day alone counts whole (UTC)."
+            parser=last_moment,
+            metavar="TIME",
+            help="Created then or earlier; a day alone counts whole (UTC).",
         ),
     ] = None,
     order_by: Annotated[str, typer.Option(help="created_at or duration.")] = "created_at",
@@ -82,7 +86,7 @@ def list_runs(
         if needed is None and typed(ctx, f"{name}_operator"):
             option = f"--{name.replace('_', '-')}"
             raise typer.BadParameter(f"expected {option} beside {option}-operator")
-    longer = {"value": nanoseconds(duration), "operator": duration_operator} if duration else None
+    longer = None if duration is None else {"value": duration, "operator": duration_operator}
     filters = fields(
         run_id=run_id,
         agent_ids=agent_id,
@@ -97,16 +101,15 @@ def list_runs(
         step_count_operator=None if step_count is None else step_count_operator,
         duration_filter=longer,
         duration_percentile=duration_percentile,
-        start_date=moment(start_date) if start_date else None,
-        end_date=last_moment(end_date) if end_date else None,
+        start_date=start_date,
+        end_date=end_date,
         order_by=order_by,
         ascending=ascending,
         limit=limit,
         after=after,
         before=before,
     )
-    then = position_or_moment(as_of)
-    runs = ask(ctx, lambda ledger: ledger.list_runs(as_of=then, **filters), as_of=then)
+    runs = ask(ctx, lambda ledger: ledger.list_runs(as_of=as_of, **filters), as_of=as_of)
     if as_json:
         printing.print_json(runs)
         return

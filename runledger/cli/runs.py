@@ -6,7 +6,7 @@ import typer
 
 from runledger.cli import printing, run_list
 from runledger.cli.options import AsOf, Json, example
-from runledger.cli.quantities import position_or_moment, show_count, show_duration, show_moment
+from runledger.cli.quantities import show_count, show_duration, show_moment
 from runledger.cli.settings import ask, expect_writable
 
 if TYPE_CHECKING:
@@ -31,15 +31,13 @@ def show(
 ) -> None:
     """Show a run with its steps, from its own stream: always current, needs no read models."""
 
-    then = position_or_moment(as_of)
-
     async def whole(ledger: "RunLedger") -> dict[str, Any]:
         found: dict[str, Any] = {
-            "run": await ledger.get_run_by_id(run_id, as_of=then),
-            "steps": await ledger.get_run_steps(run_id, as_of=then),
+            "run": await ledger.get_run_by_id(run_id, as_of=as_of),
+            "steps": await ledger.get_run_steps(run_id, as_of=as_of),
         }
         if messages:
-            found["messages"] = await ledger.get_stored_messages(run_id, as_of=then)
+            found["messages"] = await ledger.get_stored_messages(run_id, as_of=as_of)
         return found
 
     found = ask(ctx, whole, read_models=False)

@@ -1,12 +1,13 @@
 """`runledger sql`: the analyst's own questions to the read models."""
 
+from collections.abc import Sequence
+from itertools import chain, count
 from typing import Annotated
 
 import typer
 
 from runledger.cli import printing
 from runledger.cli.options import AsOf, Json, example, typed
-from runledger.cli.quantities import position_or_moment
 from runledger.cli.settings import ask
 
 app = typer.Typer()
@@ -31,19 +32,29 @@ def sql(
     """Ask the read models in SQL; nothing can be written. Organizations are not kept apart here.
 
     It may read whatever file this process may, by DuckDB's functions. In JSON, NaN and infinities
-    are null.
+    are null, and the second column of a name is name_1. An answer is held in memory whole: take
+    large ones away with `export parquet`.
     """
     if typed(ctx, "as_json") and typed(ctx, "as_csv"):
         raise typer.BadParameter("expected --json or --csv, found both")
     text = typer.get_text_stream("stdin").read() if statement == "-" else statement
-    then = position_or_moment(as_of)
-    columns, rows = ask(ctx, lambda ledger: ledger.sql(text, as_of=then), as_of=then)
+    columns, rows = ask(ctx, lambda ledger: ledger.sql(text, as_of=as_of), as_of=as_of)
     if as_csv:
         printing.print_csv(columns, rows)
     elif as_json:
-        printing.print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        names = _distinct(columns)
+        printing.print_json([dict(zip(names, row, strict=True)) for row in rows])
     else:
         printing.print_table(columns, ([_cell(value) for value in row] for row in rows))
+
+
+def _distinct(columns: Sequence[str]) -> list[str]:
+    """Return the names of columns, numbered where one comes again, as in DuckDB's data frames."""
+    names: list[str] = []
+    for column in columns:
+        again = (f"{column}_{number}" for number in count(1))
+        names.append(next(name for name in chain([column], again) if name not in names))
+    return names
 
 
 def _cell(value: object) -> str:

@@ -1,13 +1,14 @@
 """`runledger usage`: token totals."""
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import date
 from typing import Annotated, Any
 
 import typer
 
 from runledger.cli import printing
 from runledger.cli.options import AsOf, Json, example
-from runledger.cli.quantities import day, position_or_moment, show_count
+from runledger.cli.quantities import day, show_count
 from runledger.cli.settings import ask
 
 app = typer.Typer()
@@ -39,17 +40,17 @@ def usage(
     agent_id: Annotated[str | None, typer.Option(help="Only this agent.")] = None,
     model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="DAY", help="From this day on (UTC).")
+        date | None,
+        typer.Option(parser=day, metavar="DAY", help="From this day on (UTC)."),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="DAY", help="Up to this day (UTC), all of it.")
+        date | None,
+        typer.Option(parser=day, metavar="DAY", help="Up to this day (UTC), all of it."),
     ] = None,
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
     """Show token totals; `-` stands where no step reported a count."""
-    first, last = since and day(since), until and day(until)
-    then = position_or_moment(as_of)
     rows = ask(
         ctx,
         lambda ledger: ledger.usage_totals(
@@ -57,11 +58,11 @@ def usage(
             project_id=project_id,
             agent_id=agent_id,
             model=model,
-            since=first or None,
-            until=last or None,
-            as_of=then,
+            since=since,
+            until=until,
+            as_of=as_of,
         ),
-        as_of=then,
+        as_of=as_of,
     )
     if as_json:
         printing.print_json(rows)

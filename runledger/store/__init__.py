@@ -26,6 +26,6 @@ def open_store(url: str, *, create: bool = True) -> Store:
         raise OnlyRead(url)
     # Never the whole URL: it may hold a password.
     raise InvalidArgument(
-        f"store: expected sqlite:///path/to/file.db or postgresql://user@host/database, "
-        f"found {url if scheme == 'sqlite' else scheme!r}"
+        f"store: expected sqlite:///path/to/file.db, postgresql://user@host/database, or "
+        f"archive:folder to read, found {url if scheme == 'sqlite' else scheme!r}"
     )

@@ -6,9 +6,9 @@ Facts are made by the codec once per kind of event and filled in as text, so the
 that the ledger itself stores. Runs overlap; the same seed gives the same log.
 """
 
+import argparse
 import random
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -323,7 +323,11 @@ def generate(url: str, count: int, load: Load | None = None) -> None:
 
 def main() -> None:
     """Fill the store named on the command line and say how long it took."""
-    url, count = sys.argv[1], int(sys.argv[2])
+    parser = argparse.ArgumentParser(prog="python -m scripts.bench.generate", description=__doc__)
+    parser.add_argument("url", help="of a store that is empty, or not there")
+    parser.add_argument("events", type=int)
+    asked = parser.parse_args()
+    url, count = asked.url, asked.events
     begin = time.perf_counter()
     generate(url, count)
     seconds = time.perf_counter() - begin

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,18 @@ def test_json_has_null_where_a_number_is_none(runledger: Command, runs: Path) ->
     (row,) = json.loads(runledger("sql", asked, "--json").out, parse_constant=pytest.fail)
     assert row == {"z": None, "y": None, "l": [None, 1.5], "t": "2026-01-01T00:00:00"}
     assert runledger("sql", asked, "--csv").out.splitlines()[1].startswith('inf,-inf,"[null, 1.5]"')
+
+
+def test_columns_of_one_name_are_told_apart_in_json(runledger: Command, runs: Path) -> None:
+    asked = "SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a"
+    (row,) = runledger("sql", asked, "--json").json
+    assert row == {"a": 1, "a_1": 2, "a_1_1": 3, "a_2": 4}
+    assert runledger("sql", asked, "--csv").out.splitlines()[0] == "a,a,a_1,a"
+
+
+def test_the_version_is_that_of_the_package(runledger: Command, tmp_path: Path) -> None:
+    assert runledger("--version").out == f"runledger {version('runledger')}\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sql_cannot_write(runledger: Command, runs: Path) -> None:

@@ -41,7 +41,7 @@ def test_a_store_that_is_not_there_is_not_made_unasked(store_url: str) -> None:
 def test_another_kind_of_url_is_refused(url: str) -> None:
     with pytest.raises(
         InvalidArgument,
-        match=r"^store: expected sqlite:///path/to/file.db or postgresql://user@host/database",
+        match=r"^store: expected sqlite:///path/to/file.db, postgresql://user@host/database, or archive:f",
     ):
         open_store(url)
 
