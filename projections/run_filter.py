@@ -17,13 +17,13 @@ from pydantic import (
 
 from runledger.errors import InvalidArgument, describe
 from runledger.events import StopReason
+from runledger.messages import Truth
 from runledger.sql_file import statements
 
 SQL: Final = statements(Path(__file__).parent / "runs" / "queries.sql")
 # The bound makes pydantic look at the text: half a surrogate pair is refused here, not by DuckDB.
 Text = Annotated[str, Field(min_length=1)]
 Words = Annotated[str, Field(min_length=0)]
-Truth = Annotated[bool, Strict()]
 Date = Annotated[AwareDatetime, Strict()]
 Operator = Literal["eq", "gt", "gte", "lt", "lte"]
 Status = Literal["created", "running", "completed", "failed", "cancelled"]

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from runledger.messages import Json, Message, Role
+from runledger.messages import Json, Message, Number, Role, Truth
 
 StopReason = Literal[
     "end_turn",
@@ -31,7 +31,7 @@ StopReason = Literal[
 StepStatus = Literal["success", "failed", "cancelled"]
 Text = Annotated[str, Field(min_length=1)]
 # 64 bits, as in the read models: a larger number would be recorded and could not be projected.
-Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Count = Annotated[Number, Field(ge=0, le=2**63 - 1)]
 # Nanoseconds since 1970 have 64 bits there too, and so has the longest time between two moments.
 EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2190, 1, 1, tzinfo=UTC)
@@ -70,9 +70,9 @@ class RunCreated(RunEvent):
 
     topic = "run.created"
     conversation_id: str | None = None
-    hold_conversation: bool = False
+    hold_conversation: Truth = False
     base_template_id: str | None = None
-    background: bool | None = None
+    background: Truth | None = None
     metadata: Json = Field(default_factory=dict)
     request_config: Json | None = None
     callback_url: str | None = None
@@ -104,7 +104,7 @@ class StepRecorded(RunEvent):
     revision = 2
     step_id: Text
     status: StepStatus = "success"
-    late: bool = False
+    late: Truth = False
     provider_name: str | None = None
     provider_category: str | None = None
     provider_id: str | None = None
@@ -163,7 +163,7 @@ class ApprovalFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     tool_call_id: str
-    approve: bool
+    approve: Truth
 
 
 class MessageFacts(BaseModel):
@@ -185,7 +185,7 @@ class MessagesRecorded(RunEvent):
     contents = frozenset({"bodies"})
     messages: list[MessageFacts]
     approval_deadline: Moment | None = None
-    late: bool = False
+    late: Truth = False
     bodies: list[Message]
 
 
@@ -261,9 +261,9 @@ class CallbackAttempted(RunEvent):
     url: str
     status_code: Count | None = None
     error: str | None = None
-    delivered: bool
-    final: bool
-    redelivery: bool = False
+    delivered: Truth
+    final: Truth
+    redelivery: Truth = False
     attempt_ns: Count | None = None
     next_attempt_at: Moment | None = None
 

@@ -6,11 +6,23 @@ from them by `runledger.api_messages`; what a provider is sent, by `runledger.to
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    Strict,
+)
 
 Role = Literal["system", "user", "assistant", "tool", "approval"]
 # The bound makes pydantic look at the key: half a surrogate pair is refused, never replaced.
 Json = dict[Annotated[str, Field(min_length=0)], JsonValue]
+# Not the whole model is strict: JSON has no times, and a list may be given as a tuple. Of these two
+# JSON has its own, so "yes" is no truth and True no number: what would be recorded is a guess.
+Truth = Annotated[bool, Strict()]
+Number = Annotated[int, Strict()]
 
 
 class _Part(BaseModel):
@@ -57,7 +69,7 @@ class BlobImage(_Part):
     type: Literal["blob"] = "blob"
     sha256: str
     media_type: str
-    size: int = Field(ge=0, description="bytes")
+    size: Number = Field(ge=0, description="bytes")
     detail: str | None = None
     source_url: str | None = None
 
@@ -90,14 +102,14 @@ class ToolReturnContent(_Part):
     type: Literal["tool_return"] = "tool_return"
     tool_call_id: str
     content: str
-    is_error: bool
+    is_error: Truth
 
 
 class ReasoningContent(_Part):
     """The model's reasoning."""
 
     type: Literal["reasoning"] = "reasoning"
-    is_native: bool
+    is_native: Truth
     reasoning: str
     signature: str | None = None
 
@@ -119,7 +131,7 @@ class OmittedReasoningContent(_Part):
 class SummaryPart(_Part):
     """One piece of a reasoning summary."""
 
-    index: int
+    index: Number
     text: str
 
 
@@ -179,7 +191,7 @@ class Approval(_Part):
 
     type: Literal["approval"] = "approval"
     tool_call_id: str
-    approve: bool
+    approve: Truth
     reason: str | None = None
 
 
@@ -206,13 +218,13 @@ class Message(BaseModel):
     tool_returns: list[ToolReturn] | None = None
     approvals: list[Annotated[Approval | ToolReturn, Field(discriminator="type")]] | None = None
     approval_request_id: str | None = None
-    approve: bool | None = None
+    approve: Truth | None = None
     denial_reason: str | None = None
     step_id: str | None = None
     otid: str | None = None
     sender_id: str | None = None
     group_id: str | None = None
-    is_err: bool | None = None
+    is_err: Truth | None = None
     extra: Json | None = None
     """What an importer keeps of a source message that no field above holds."""
 

@@ -1,9 +1,15 @@
-"""Arguments that read models are asked with: a wrong type is refused before the question is."""
+"""Arguments of the ledger's calls: a wrong type is refused by name before anything is done."""
 
+import os
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from typing import Final
 
 from runledger.errors import InvalidArgument
+from runledger.run import Actor
+
+MOST: Final = 2**63 - 1
+"""What DuckDB takes for a number; no list is as long."""
 
 
 def check_texts(**given: str | None) -> None:
@@ -20,9 +26,48 @@ def check_lists(**given: Iterable[str]) -> None:
             raise InvalidArgument(f"{name}: expected a list, found {value!r:.80}")
 
 
+def texts(name: str, value: Iterable[str]) -> tuple[str, ...]:
+    """Return a list of texts; raise InvalidArgument for anything else."""
+    check_lists(**{name: value})
+    made = tuple(value)
+    for one in made:
+        if not isinstance(one, str):
+            raise InvalidArgument(f"{name}: expected a list of texts, found {one!r:.80} in it")
+    return made
+
+
 def check_days(**given: date | None) -> None:
     """Raise InvalidArgument for what is neither a day nor None."""
     for name, value in given.items():
         # A moment is a date to Python; which day it lies in depends on the zone.
         if value is not None and (not isinstance(value, date) or isinstance(value, datetime)):
             raise InvalidArgument(f"{name}: expected a date, found {value!r:.80}")
+
+
+def check_counts(*, least: int, **given: int) -> None:
+    """Raise InvalidArgument for what is no whole number, `least` or more."""
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InvalidArgument(f"{name}: expected {least} or more, found {value!r:.80}")
+        if value > MOST:
+            raise InvalidArgument(f"{name}: expected {MOST} at most, found a larger number")
+
+
+def check_flags(**given: bool) -> None:
+    """Raise InvalidArgument for what is neither True nor False: any text would be true."""
+    for name, value in given.items():
+        if not isinstance(value, bool):
+            raise InvalidArgument(f"{name}: expected True or False, found {value!r:.80}")
+
+
+def check_paths(**given: str | os.PathLike[str]) -> None:
+    """Raise InvalidArgument for what is no path."""
+    for name, value in given.items():
+        if not isinstance(value, str | os.PathLike):
+            raise InvalidArgument(f"{name}: expected a path, found {value!r:.80}")
+
+
+def check_actor(actor: Actor | None) -> None:
+    """Raise InvalidArgument for what is neither an Actor nor None."""
+    if actor is not None and not isinstance(actor, Actor):
+        raise InvalidArgument(f"actor: expected an Actor, found {actor!r:.80}")

@@ -12,14 +12,9 @@ from projections.publish import PublishedReadModels
 from projections.queries import Queries
 from runledger.callbacks import CallbackSettings
 from runledger.command_handler import Clock, CommandHandler, Order, Outcome
-from runledger.errors import (
-    InvalidArgument,
-    LedgerError,
-    NotFound,
-    ReadModelsError,
-    ReadModelsMissing,
-)
+from runledger.errors import LedgerError, NotFound, ReadModelsError, ReadModelsMissing
 from runledger.images import IMAGE_ADDRESSES, blob_sources
+from runledger.ledger.arguments import check_actor
 from runledger.message_input import as_messages, check_blobs, keep_images
 from runledger.messages import Message
 from runledger.outbound import AddressPolicy
@@ -146,8 +141,7 @@ class LedgerBase:
     def _acting(self, actor: Actor | None) -> Actor:
         if actor is None:
             return self._actor
-        if not isinstance(actor, Actor):
-            raise InvalidArgument(f"actor: expected an Actor, found {actor!r:.80}")
+        check_actor(actor)
         return actor
 
     def _organization(self, actor: Actor | None) -> str:

@@ -9,7 +9,7 @@ from projections.as_of import Moment
 from projections.read_models import ROOT
 from runledger.errors import InvalidArgument
 from runledger.events import CallbackAttempted
-from runledger.ledger.arguments import check_lists
+from runledger.ledger.arguments import check_counts, check_lists
 from runledger.ledger.base import LedgerBase
 from runledger.run import Actor
 from runledger.run.commands import RequestCallback
@@ -91,8 +91,8 @@ class CallingLedger(LedgerBase):
             raise InvalidArgument(
                 f"statuses: expected any of {', '.join(_STATUSES)}, found {unknown}"
             )
-        if limit is not None and (not isinstance(limit, int) or limit is True or limit < 1):
-            raise InvalidArgument(f"limit: expected 1 or more, or None, found {limit!r}")
+        if limit is not None:
+            check_counts(least=1, limit=limit)
         since, until = aware("since", since), aware("until", until)
         scope = {
             "organization": self._organization(actor),

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from runledger.errors import InvalidArgument, NotFound, UndecodableEvent
+from runledger.ledger.arguments import check_flags
 from runledger.ledger.base import LedgerBase
 from runledger.run import Actor, commands
 from runledger.run.envelope import aware
@@ -33,6 +34,7 @@ class ExpiringLedger(LedgerBase):
         that is heard of meanwhile stays open. Returns the ids of the runs that were ended.
         """
         moment = aware("at", at) or self._clock()
+        check_flags(every_organization=every_organization)
         if not isinstance(older_than, timedelta) or not timedelta(0) <= older_than <= _LONGEST:
             raise InvalidArgument(
                 f"older_than: expected a timedelta, 0 or more and {_LONGEST.days} days at most, "
@@ -52,6 +54,7 @@ class ExpiringLedger(LedgerBase):
     ) -> list[str]:
         """Deny the open tool calls of runs whose approval deadline has passed; return their ids."""
         moment = aware("at", at) or self._clock()
+        check_flags(every_organization=every_organization)
         scope = None if every_organization else self._organization(actor)
         rows = await self._ask(lambda q: q.overdue_runs(moment, scope))
         return await self._expire(rows, commands.ExpireApprovals(), actor, moment)

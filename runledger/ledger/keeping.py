@@ -11,7 +11,7 @@ from projections.engine import Progress
 from projections.parking import Parked, Retried
 from projections.parquet import Exported, export
 from projections.publish import Published, PublishedReadModels, publish
-from runledger.errors import InvalidArgument
+from runledger.ledger.arguments import check_counts, check_lists, check_paths
 from runledger.ledger.operating import OperatingLedger
 
 
@@ -24,6 +24,7 @@ class KeepingLedger(OperatingLedger):
         Any number of processes can open the copy (read-only), and each keeps what it has opened;
         a ledger that is opened with read_models=FOLDER answers from the newest.
         """
+        check_paths(folder=folder)
         async with self._at_desk() as desk:
             return await asyncio.to_thread(publish, desk, folder)
 
@@ -33,6 +34,7 @@ class KeepingLedger(OperatingLedger):
         An earlier export there is replaced; InvalidArgument where the folder holds anything else.
         With `as_of`, a position of the log or a time, the rows are those of then.
         """
+        check_paths(folder=folder)
         if as_of is not None:
             past = self._then()
             return await asyncio.to_thread(export, lambda file: past.copy(file, as_of), folder)
@@ -53,12 +55,15 @@ class KeepingLedger(OperatingLedger):
         Raises ArchiveError where the folder holds the archive of another log, or another process
         is writing it.
         """
+        check_paths(folder=folder)
+        check_counts(least=1, segment_events=segment_events)
         return await asyncio.to_thread(
             archive, self.store, folder, segment_events=segment_events, progress=progress
         )
 
     async def verify_archive(self, folder: str | Path) -> Archive:
         """Read every byte of an archive; raises ArchiveDamaged where one is not as written."""
+        check_paths(folder=folder)
         found = await asyncio.to_thread(Archive, folder)
         await asyncio.to_thread(found.verify)
         return found
@@ -78,7 +83,7 @@ class KeepingLedger(OperatingLedger):
 
         What can be applied is in the read models as if it had never been parked.
         """
-        if isinstance(streams, str):
-            raise InvalidArgument(f"streams: expected a list of streams, found {streams!r:.80}")
+        if streams is not None:
+            check_lists(streams=streams)
         async with self._at_desk() as desk:
             return await asyncio.to_thread(desk.retry_parked, streams)

@@ -17,6 +17,7 @@ from runledger.callbacks import CallbackSettings
 from runledger.command_handler import Clock, CommandHandler, now
 from runledger.errors import InvalidArgument
 from runledger.images import IMAGE_ADDRESSES
+from runledger.ledger.arguments import check_actor, check_flags, check_paths
 from runledger.ledger.asking import AskingLedger
 from runledger.ledger.callbacks import CallingLedger
 from runledger.ledger.external import (
@@ -109,6 +110,8 @@ class RunLedger(
         _check_places(url, read_models=read_models, archive=archive)
         _check_choice("unknown_agents", unknown_agents, ("register", "reject"))
         _check_choice("on_changed", on_changed, ("keep", "rebuild"))
+        check_flags(create=create, live=live)
+        check_actor(actor)
         return cls(
             url,
             read_models,
@@ -191,9 +194,7 @@ def _check_places(url: str, **places: str | Path | None) -> None:
     if not isinstance(url, str):
         # Its type alone: whatever it is, it may hold a password.
         raise InvalidArgument(f"store: expected a URL as text, found {type(url).__name__}")
-    for name, place in places.items():
-        if place is not None and not isinstance(place, str | os.PathLike):
-            raise InvalidArgument(f"{name}: expected a path, found {place!r:.80}")
+    check_paths(**{name: place for name, place in places.items() if place is not None})
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, str]) -> None:

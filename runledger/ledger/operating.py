@@ -16,7 +16,14 @@ from projections.replay import Plan, Replayed, replay
 from projections.requests import RequestServer
 from projections.selection import Selection
 from projections.verify import Verification
-from runledger.errors import ReadModelsError, ReadModelsMissing
+from runledger.errors import InvalidArgument, ReadModelsError, ReadModelsMissing
+from runledger.ledger.arguments import (
+    check_counts,
+    check_flags,
+    check_paths,
+    check_texts,
+    texts,
+)
 from runledger.ledger.base import LedgerBase
 
 
@@ -64,12 +71,20 @@ class OperatingLedger(LedgerBase):
         again, into a copy of live; `told` hears the blast radius before, and every other row is
         proved to be as it was.
         """
+        check_flags(switch=switch, fresh=fresh, only_changed=only_changed)
+        check_counts(least=0, keep=keep)
+        check_texts(max_changed=max_changed)
+        _check_shown(limit, explain, out)
+        if source is not None and not isinstance(source, LogSource):
+            raise InvalidArgument(f"source: expected an archived log, found {source!r:.80}")
+        if selection is not None and not isinstance(selection, Selection):
+            raise InvalidArgument(f"selection: expected a Selection, found {selection!r:.80}")
         plan = Plan(
             limit=limit,
             explain=explain,
-            explain_runs=tuple(explain_runs),
+            explain_runs=texts("explain_runs", explain_runs),
             out=None if out is None else Path(out),
-            thresholds=thresholds(max_changed, fail_if_changed),
+            thresholds=thresholds(max_changed, texts("fail_if_changed", fail_if_changed)),
             switch=switch,
             keep=keep,
         )
@@ -99,6 +114,7 @@ class OperatingLedger(LedgerBase):
 
     async def generation(self, number: int) -> Manifest:
         """Return the manifest of a generation, or raise NotFound."""
+        check_counts(least=0, number=number)
         return await asyncio.to_thread(self._generations.get, number)
 
     async def compare_generation(
@@ -114,23 +130,27 @@ class OperatingLedger(LedgerBase):
 
         The options are those of `replay`.
         """
+        check_counts(least=0, number=number)
+        _check_shown(limit, explain, out)
         async with self._at_desk() as desk:
             return await asyncio.to_thread(
                 desk.compare,
                 number,
                 limit=limit,
                 explain=explain,
-                explain_runs=tuple(explain_runs),
+                explain_runs=texts("explain_runs", explain_runs),
                 out=None if out is None else Path(out),
             )
 
     async def switch_generation(self, number: int) -> Manifest:
         """Make a generation the live one: the next, or an old one to go back."""
+        check_counts(least=0, number=number)
         async with self._at_desk() as desk:
             return await asyncio.to_thread(desk.switch, number)
 
     async def drop_generation(self, number: int) -> None:
         """Delete a generation that is not live."""
+        check_counts(least=0, number=number)
         await asyncio.to_thread(self._generations.drop, number)
 
     async def verify(self, *, sample: int | None = None) -> Verification:
@@ -139,6 +159,8 @@ class OperatingLedger(LedgerBase):
         Of `sample` runs what is said of them alone; without, everything. `clean` says whether the
         read models are what the log says; `problems` name the first difference of every table.
         """
+        if sample is not None:
+            check_counts(least=1, sample=sample)
         async with self._at_desk() as desk:
             return await asyncio.to_thread(desk.verify, sample)
 
@@ -173,3 +195,9 @@ class OperatingLedger(LedgerBase):
             yield at
         finally:
             await asyncio.to_thread(desk.__exit__, None, None, None)
+
+
+def _check_shown(limit: int, explain: int, out: str | Path | None) -> None:
+    check_counts(least=0, limit=limit, explain=explain)
+    if out is not None:
+        check_paths(out=out)

@@ -8,6 +8,7 @@ from projections.as_of import Moment
 from runledger.errors import InvalidArgument, NotFound
 from runledger.events import MessagesRecorded, StepRecorded, StepStarted
 from runledger.ids import check_id
+from runledger.ledger.arguments import check_counts
 from runledger.ledger.base import LedgerBase
 from runledger.messages import Message
 from runledger.records import (
@@ -165,8 +166,8 @@ def _page(
 ) -> list[_T]:
     if order not in ("asc", "desc"):
         raise InvalidArgument(f"order: expected asc or desc, found {order!r}")
-    if limit is not None and (not isinstance(limit, int) or limit is True or limit < 1):
-        raise InvalidArgument(f"limit: expected 1 or more, or None, found {limit!r}")
+    if limit is not None:
+        check_counts(least=1, limit=limit)
     if after is not None and before is not None:
         raise InvalidArgument("expected `after` or `before`, found both")
     if order == "desc":

@@ -7,6 +7,7 @@ from typing import Any
 from runledger.errors import InvalidArgument
 from runledger.handles import RunHandle
 from runledger.ids import check_id, new_id
+from runledger.ledger.arguments import check_flags
 from runledger.ledger.ending import EndingLedger
 from runledger.ledger.expiring import ExpiringLedger
 from runledger.ledger.field_update import ENDS, status_for, transition
@@ -71,6 +72,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         it could never be called. Raises ContentConflict where the id was used for something else,
         or at all with `exist_ok=False`.
         """
+        check_flags(exist_ok=exist_ok)
         if callback_url is not None:
             check_url(callback_url, self._callbacks.policy)
         create = commands.CreateRun(

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from histories_of_a_run import BEGIN, PATHS, STEP, History, message
+from pydantic import ValidationError
 
 from runledger import RunLedger
 from runledger.errors import InvalidArgument, InvalidId, LedgerError, NotFound
+from runledger.events import CATALOGUE
 from runledger.run import commands as c
 
 NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001
@@ -39,6 +41,8 @@ RUN = "run-00000000-0000-4000-8000-000000000001"
         (c.RecordStep(STEP, {"prompt_tokens_details": ["cached_tokens"]}), "expected a mapping"),
         (c.RecordStep(STEP, {"step_ns": -1}), "step_ns"),
         (c.RecordStep(STEP, {"step_ns": "soon"}), "step_ns"),
+        (c.RecordStep(STEP, {"step_ns": "8"}), "step_ns.*found '8'"),
+        (c.RecordStep(STEP, {"context_window_limit": True}), "context_window_limit.*found True"),
         (c.RecordStep(STEP, {"status": "fine"}), "status"),
         (c.RecordStep(STEP, {"stop_reason": "tired"}), "stop_reason"),
         (c.RecordStep(STEP, {"model": 4.1}), "model"),
@@ -62,6 +66,10 @@ RUN = "run-00000000-0000-4000-8000-000000000001"
         (c.CompleteRun(["end_turn"]), "stop_reason"),  # type: ignore[arg-type]
         (c.CompleteRun("error"), "'error' means failed"),
         (c.CompleteRun(run_ns=-1), "run_ns"),
+        (c.CompleteRun(run_ns=True), "run_ns.*found True"),
+        (c.CompleteRun(run_ns="5"), "run_ns.*found '5'"),  # type: ignore[arg-type]
+        (c.FailRun(run_ns=5.0), "run_ns.*found 5.0"),  # type: ignore[arg-type]
+        (c.CancelRun(run_ns=False), "run_ns.*found False"),
         (c.FailRun("end_turn"), "'end_turn' means completed"),
         (c.FailRun(error_message=5), "error_message"),  # type: ignore[arg-type]
         (c.FailRun(error_data=[5]), "error_data"),  # type: ignore[arg-type]
@@ -91,6 +99,8 @@ def test_a_run_with_a_wrong_value_is_refused() -> None:
         c.CreateRun("agent-a", metadata=_nested(2_000)),
         c.CreateRun("agent-a", request_config="quiet"),  # type: ignore[arg-type]
         c.CreateRun("agent-a", background="perhaps"),  # type: ignore[arg-type]
+        c.CreateRun("agent-a", background="yes"),  # type: ignore[arg-type]
+        c.CreateRun("agent-a", hold_conversation=1),  # type: ignore[arg-type]
         c.CreateRun(""),
     ):
         with pytest.raises(InvalidArgument, match=r"run\.created"):
@@ -142,6 +152,9 @@ def test_the_ledger_refuses_wrong_arguments_and_writes_nothing(
                 await _refused(ledger, "record_step", RUN, messages=["hello"]),
                 await _refused(ledger, "record_step", RUN, messages=[{"role": "robot"}]),
                 await _refused(ledger, "record_messages", RUN, [{"content": "who?"}]),
+                await _refused(ledger, "record_messages", RUN, [{"role": "user", "is_err": "no"}]),
+                await _refused(ledger, "create_run", "agent-a", exist_ok="no"),
+                await _refused(ledger, "expire_approvals", every_organization="no"),
                 await _refused(ledger, "complete_run", RUN, at=NAIVE),
                 await _refused(ledger, "complete_run", RUN, at="2026-01-01"),
                 await _refused(ledger, "update_run", RUN, completed_at=NAIVE, status="failed"),
@@ -171,6 +184,7 @@ def test_the_ledger_refuses_wrong_arguments_and_writes_nothing(
                 await _refused(ledger, "usage_totals", since="today"),
                 await _refused(ledger, "duration_percentiles", until=BEGIN),
                 await _refused(ledger, "list_callbacks", limit="5"),
+                await _refused(ledger, "list_callbacks", limit=2**64),
                 await _refused(ledger, "list_callbacks", since=NAIVE),
                 await _refused(ledger, "retry_parked", RUN),
                 await _refused(ledger, "sql", None),
@@ -190,6 +204,27 @@ def test_the_ledger_refuses_wrong_arguments_and_writes_nothing(
     asyncio.run(check())
 
 
+_INTEGER_OR_TRUTH = re.compile(r"\b(int|bool)\b")
+
+
+def _numbers_and_truths() -> list[tuple[str, str]]:
+    return [
+        (event.topic, name)
+        for event in CATALOGUE.values()
+        for name, field in event.model_fields.items()
+        if _INTEGER_OR_TRUTH.search(str(field.annotation))
+    ]
+
+
+@pytest.mark.parametrize(("topic", "name"), _numbers_and_truths())
+def test_no_event_takes_a_text_for_a_number_or_a_truth(topic: str, name: str) -> None:
+    for wrong in ("1", 1.0):
+        with pytest.raises(ValidationError) as refused:
+            CATALOGUE[topic](**{name: wrong})
+        places = [fault["loc"][0] for fault in refused.value.errors()]
+        assert name in places
+
+
 @pytest.mark.parametrize(
     ("url", "given", "said"),
     [
@@ -199,6 +234,9 @@ def test_the_ledger_refuses_wrong_arguments_and_writes_nothing(
         ("sqlite:///x.db", {"archive": ["a"]}, "archive: expected a path"),
         ("sqlite:///x.db", {"unknown_agents": "refuse"}, "expected register or reject"),
         ("sqlite:///x.db", {"on_changed": "build"}, "expected keep or rebuild, found 'build'"),
+        ("sqlite:///x.db", {"create": "no"}, "create: expected True or False, found 'no'"),
+        ("sqlite:///x.db", {"live": 0}, "live: expected True or False, found 0"),
+        ("sqlite:///x.db", {"actor": "me"}, "actor: expected an Actor, found 'me'"),
         ("sqlite:///x.db", {"callbacks": "yes"}, "dispatch: expected True or False"),
     ],
 )
