@@ -8,7 +8,7 @@ import duckdb
 from projections import parking
 from projections.batch import DERIVED, Batch
 from projections.feed import Feed, Span
-from projections.generation import Generation
+from projections.generation import Generation, disk_full
 from projections.loader import Loaded, unchanged
 from projections.read_models import ReadModel
 from runledger.errors import ProjectionFailed
@@ -70,8 +70,8 @@ class Engine:
         """Project the events up to a position; return the position reached.
 
         Raises ProjectionFailed, with nothing of the batch kept, when a read model's SQL fails for
-        another reason than what is in an event, or for more than one event in a hundred. A batch
-        that does not fit into memory is halved.
+        another reason than what is in an event, or for more than one event in a hundred;
+        ReadModelsError where the disk is full. A batch that does not fit into memory is halved.
         """
         isolation = _Isolation(self._batch_events, self._batch_events)
         try:
@@ -156,6 +156,8 @@ class Engine:
                     self._generation.advance(found.last)
             self._left = topics
         except duckdb.Error as e:
+            if (full := disk_full(self._generation.path, e)) is not None:
+                raise full from e
             if count and isinstance(e, _REFUSED):
                 raise _Refused(where, count, e) from e
             failed = ProjectionFailed(f"{where}: after position {span.after}: {_first_line(e)}")
@@ -185,6 +187,8 @@ class Engine:
                 with self._generation.transaction() as db, unchanged(taken.source):
                     park(db, reason)
         except duckdb.Error as e:
+            if (full := disk_full(self._generation.path, e)) is not None:
+                raise full from e
             raise ProjectionFailed(f"parking: after position {after}: {_first_line(e)}") from e
 
 

@@ -1,15 +1,18 @@
 """A disk that is full while a copy, an export or an archive is written: said, and nothing is left."""
 
 import asyncio
-import subprocess
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import closing
 from pathlib import Path
+from subprocess import run
 from typing import Any
 
 import pytest
 
+from projections.live import LiveReadModels
 from runledger import RunLedger
 from runledger.errors import ArchiveError, ReadModelsError
+from runledger.store import open_store
 
 Write = Callable[[RunLedger, Path], Coroutine[Any, Any, object]]
 
@@ -20,10 +23,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"
     folder.mkdir()
     options = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
-    if subprocess.run(options, check=False, capture_output=True).returncode:
+    if run(options, check=False, capture_output=True).returncode:
         pytest.skip("mounting a small disk needs more rights")
     yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +51,28 @@ def test_a_full_disk_is_said_and_live_goes_on(
             await write(ledger, tmp_path / "out")
 
     asyncio.run(story())
+
+
+def test_a_disk_that_is_full_while_projecting_is_said_and_no_sql_is_blamed(
+    url: str, small_disk: Path
+) -> None:
+    path = small_disk / "runs.duckdb"
+    with closing(open_store(url)) as store:
+        live = LiveReadModels(store, path)
+        with pytest.raises(ReadModelsError, match="No space left on device") as refused:
+            live.catch_up()
+        said = str(refused.value)
+        assert said.startswith(f"read models {str(path)!r}: expected room on the disk")
+        assert "apply.sql" not in said
+        run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+        assert live.catch_up() == store.head()
+        live.close()
+
+
+def test_read_models_on_a_disk_that_is_only_read_are_said(url: str, small_disk: Path) -> None:
+    run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with (
+        closing(open_store(url)) as store,
+        pytest.raises(ReadModelsError, match="expected a file that can be written to"),
+    ):
+        LiveReadModels(store, small_disk / "runs.duckdb")
