@@ -13,7 +13,7 @@ from runledger.errors import OnlyRead, StoreUnavailable
 from runledger.sql_file import fill
 from runledger.store import Store, open_store
 from runledger.store.codec import decode
-from runledger.store.protocol import Append, StoredEvent, StoredRow, Verdict
+from runledger.store.protocol import READS, Append, StoredEvent, StoredRow, Verdict
 
 SCHEME: Final = "archive:"
 
@@ -113,11 +113,11 @@ class ArchiveStore:
 
     def leadership(self, name: str) -> AbstractContextManager[bool]:
         """Give True for what only reads; callbacks are not sent from an archive."""
-        return nullcontext(name == "archive")
+        return nullcontext(name == READS)
 
     def leads(self, name: str) -> bool:
         """Say the same."""
-        return name == "archive"
+        return name == READS
 
     def checkpoint(self, _name: str) -> int:
         """Return 0: nobody follows an archive."""
@@ -133,20 +133,21 @@ class ArchiveStore:
             "durable": "yes",
         }
 
+    def expect_writable(self) -> NoReturn:
+        """Raise OnlyRead."""
+        raise OnlyRead(self.url)
+
     def append(self, _appends: Sequence[Append]) -> list[Verdict]:
-        """Raise StoreRefused."""
-        self._refuse()
+        """Raise OnlyRead."""
+        self.expect_writable()
 
     def put_blob(self, _sha256: str, _media_type: str, _data: bytes) -> None:
-        """Raise StoreRefused."""
-        self._refuse()
+        """Raise OnlyRead."""
+        self.expect_writable()
 
     def save_checkpoint(self, _name: str, _position: int) -> None:
-        """Raise StoreRefused."""
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        raise OnlyRead(self.url)
+        """Raise OnlyRead."""
+        self.expect_writable()
 
     def close(self) -> None:
         """Let go of the files, once nobody reads."""

@@ -28,7 +28,7 @@ from runledger.errors import ArchiveError
 from runledger.events import CATALOGUE
 from runledger.sql_file import fill, literal, render
 from runledger.store import Store, arrow
-from runledger.store.protocol import StoredRow
+from runledger.store.protocol import READS, StoredRow
 
 SEGMENT_BYTES: Final = 512 * 2**20
 """Of facts and contents, as they are recorded; compressed, a file is a tenth of it."""
@@ -71,7 +71,7 @@ def archive(
     # one, has another store.
     with (
         only_writer(Path(folder)),
-        store.leadership("archive") as alone,
+        store.leadership(READS) as alone,
         expect_written(Path(folder), ArchiveError),
     ):
         if not alone:

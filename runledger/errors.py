@@ -97,12 +97,10 @@ class StoreRefused(StoreError):
 
 
 class OnlyRead(StoreRefused):
-    """The log is an archive's, and what was asked for would write."""
+    """The log is an archive's or lies where it can only be read, and what was asked would write."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(
-            f"store {url!r}: expected a store to write to, found an archive, which can only be read"
-        )
+    def __init__(self, url: str, found: str = "an archive, which can only be read") -> None:
+        super().__init__(f"store {url!r}: expected a store to write to, found {found}")
 
 
 class StoreIsNewer(StoreError):

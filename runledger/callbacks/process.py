@@ -9,13 +9,17 @@ from runledger.store import open_store
 
 
 async def dispatch(url: str, settings: CallbackSettings) -> None:
-    """Deliver the callbacks of the store at `url` until SIGINT or SIGTERM."""
+    """Deliver the callbacks of the store at `url` until SIGINT or SIGTERM.
+
+    Raises OnlyRead where no attempt could be recorded.
+    """
     # Every ledger loads this module with the settings; what delivers, those that deliver.
     from runledger.callbacks.dispatcher import Dispatcher
 
     store = await asyncio.to_thread(open_store, url, create=False)
     handler = CommandHandler(store)
     try:
+        store.expect_writable()
         dispatcher = Dispatcher(store, handler, settings)
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()

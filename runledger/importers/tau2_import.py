@@ -33,7 +33,11 @@ class Tau2Import:
         self._agents: set[str] = set()
 
     async def run(self, paths: Sequence[Path], advance: Advance = lambda _: None) -> ImportReport:
-        """Import the files in turn; what cannot go in is in the report, the rest goes in."""
+        """Import the files in turn; what cannot go in is in the report, the rest goes in.
+
+        Raises OnlyRead, before anything is read, where nothing can be recorded.
+        """
+        self._store.expect_writable()
         for path in paths:
             try:
                 await self._file(path, advance)

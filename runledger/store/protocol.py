@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from runledger.errors import InvalidArgument
 from runledger.events import Event
+
+READS: Final = "archive"
+"""The leadership of who writes an archive: of the store, it only reads."""
 
 
 class EncodedEvent(NamedTuple):
@@ -103,6 +106,9 @@ class Store(Protocol):
     """One log. All methods block; all but `append` may be called from any thread."""
 
     url: str
+
+    def expect_writable(self) -> None:
+        """Raise OnlyRead where nothing can be appended."""
 
     def append(self, appends: Sequence[Append]) -> list[Verdict]:
         """Record the appends in one transaction, each with its own verdict, in the given order.

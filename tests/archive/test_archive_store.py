@@ -17,10 +17,13 @@ from runledger import Actor, RunLedger
 from runledger.errors import (
     ArchiveDamaged,
     ArchiveError,
+    OnlyRead,
     ReadModelsLocked,
     StoreRefused,
 )
 from runledger.health import examine
+from runledger.importers.event_import import EventImport
+from runledger.importers.tau2_import import Tau2Import
 from runledger.store import Store
 from runledger.store.protocol import EncodedEvent, StreamWrite
 from tests.archive.test_archive import damage, files
@@ -93,6 +96,7 @@ def test_what_would_write_is_refused(folder: Path, tmp_path: Path) -> None:
     with closing(ArchiveStore(f"archive:{folder}")) as store:
         event = EncodedEvent("not.a.topic", b"{}", None)
         for refused in (
+            store.expect_writable,
             lambda: store.append([(StreamWrite("odd", 0, (event,)),)]),
             lambda: store.put_blob("0", "image/png", b""),
             lambda: store.save_checkpoint("callbacks", 3),
@@ -100,6 +104,20 @@ def test_what_would_write_is_refused(folder: Path, tmp_path: Path) -> None:
             with pytest.raises(StoreRefused):
                 refused()
     assert files(folder) == before
+
+
+def test_an_import_into_an_archive_is_refused_once_before_it_reads(folder: Path) -> None:
+    async def bring(kind: str) -> None:
+        async with RunLedger.open(f"archive:{folder}") as ledger:
+            importing = {
+                "events": EventImport(ledger.store, ledger.handler),
+                "tau2": Tau2Import(ledger.store, ledger.handler, Actor()),
+            }[kind]
+            await importing.run([folder / "nowhere.jsonl"])
+
+    for kind in ("events", "tau2"):
+        with pytest.raises(OnlyRead, match="found an archive"):
+            asyncio.run(bring(kind))
 
 
 def test_an_archive_can_be_archived_again(folder: Path, tmp_path: Path) -> None:

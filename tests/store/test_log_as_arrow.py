@@ -94,8 +94,8 @@ def test_what_sqlite_holds_is_read_whole_however_little_fits_into_a_value(
 
 def _allow(reader: Any, length: int) -> None:
     assert isinstance(reader, SQLiteLogReader)
-    assert reader._db is not None
-    reader._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, length)
+    assert reader._reading is not None
+    reader._reading.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, length)
 
 
 @on_sqlite

@@ -72,6 +72,9 @@ class PostgresStore:
         except (PersistenceError, psycopg.Error) as e:
             raise StoreUnavailable(f"store {self.url!r}: {str(e).strip()}") from e
 
+    def expect_writable(self) -> None:
+        """Do nothing: a server that takes no writes says so itself, when it is asked for one."""
+
     def append(self, appends: Sequence[Append]) -> list[Verdict]:
         """Record the appends; after a cut connection, try again and tell what had been recorded."""
         cut: psycopg.Error | None = None

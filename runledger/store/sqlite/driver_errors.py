@@ -35,3 +35,8 @@ def busy(error: sqlite3.Error) -> bool:
 def too_big(error: sqlite3.Error) -> bool:
     """Whether a value would be longer than the connection allows (1 GB unless it was built so)."""
     return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_TOOBIG
+
+
+def cannot_open(error: sqlite3.Error) -> bool:
+    """Whether a file could not be opened or made: the store's own, or one of those beside it."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN

@@ -10,7 +10,8 @@ from typing import Any, Final
 from runledger.errors import StoreUnavailable
 from runledger.store import arrow
 from runledger.store.sqlite.driver_errors import too_big, translated
-from runledger.store.sqlite.recorder import SQL, connect
+from runledger.store.sqlite.read_only import Reading, expect_as_opened, open_to_read
+from runledger.store.sqlite.recorder import SQL
 
 CHUNK: Final = 8_192
 """Events that SQLite puts together at once; it grows its strings by doubling, so more is slower."""
@@ -27,22 +28,24 @@ class SQLiteLogReader:
 
     def __init__(self, url: str, path: str) -> None:
         self._url = url
+        self._path = path
         with translated(url):
-            self._db: sqlite3.Connection | None = connect(path)
+            self._reading: Reading | None = open_to_read(url, path)
 
     def read(self, after: int, upto: int, limit: int) -> Any:
         """Return the next events as Arrow that can be read again and again, or None."""
-        if self._db is None:
+        if self._reading is None:
             raise StoreUnavailable("the log reader is closed")
         with translated(self._url):
-            chunks = [_arrow(*found) for found in _chunks(self._db, after, upto, limit)]
+            chunks = [_arrow(*found) for found in _chunks(self._reading.db, after, upto, limit)]
+        expect_as_opened(self._url, self._path, self._reading)
         return arrow.chunked(chunks) if chunks else None
 
     def close(self) -> None:
         """Close the connection."""
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        if self._reading is not None:
+            self._reading.db.close()
+            self._reading = None
 
 
 def _chunks(

@@ -1,6 +1,7 @@
 """The SQLite store: appends through the recorder, reads through connections of their own."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -10,13 +11,14 @@ from typing import Any
 
 from eventsourcing.sqlite import SQLiteDatastore
 
-from runledger.errors import StoreUnavailable
+from runledger.errors import OnlyRead, StoreUnavailable
 from runledger.store.codec import decode
-from runledger.store.protocol import Append, StoredEvent, StoredRow, Verdict
+from runledger.store.protocol import READS, Append, StoredEvent, StoredRow, Verdict
 from runledger.store.schema_version import check_version
 from runledger.store.sqlite.driver_errors import busy, translated
 from runledger.store.sqlite.log_reader import SQLiteLogReader
-from runledger.store.sqlite.recorder import LAST, LOCK_SECONDS, SQL, LedgerRecorder, connect
+from runledger.store.sqlite.read_only import Reading, expect_as_opened, only_read, open_to_read
+from runledger.store.sqlite.recorder import LAST, LOCK_SECONDS, SQL, LedgerRecorder
 
 
 class SQLiteStore:
@@ -30,10 +32,16 @@ class SQLiteStore:
                 f"store {url!r}: expected the path of a file; a ledger in memory would lose events"
             )
         file = Path(self.path)
+        self._only_read = only_read(self.path)
         if not file.parent.is_dir():
             raise StoreUnavailable(f"store {url!r}: no such directory {str(file.parent)!r}")
         if not create and not file.exists():
             raise StoreUnavailable(f"store {url!r}: no such file {self.path!r}")
+        if not file.exists() and not os.access(file.parent, os.W_OK):
+            raise StoreUnavailable(
+                f"store {url!r}: expected a folder that can be written to, found "
+                f"{str(file.parent)!r}, which cannot"
+            )
         with translated(url):
             there = self._look()
             if not there and not create:
@@ -42,22 +50,33 @@ class SQLiteStore:
                 SQLiteDatastore(self.path, originator_id_type="text", pool_size=1, max_overflow=0)
             )
             if not there:
+                self.expect_writable()
                 self._recorder.create_table()
-            self._reader: sqlite3.Connection | None = connect(self.path)
+            self._reader: Reading | None = open_to_read(url, self.path)
         self._reading = Lock()
         self._leading: set[str] = set()
 
     def _look(self) -> bool:
         """Whether the file holds a ledger of a layout known here; changes nothing in the file."""
-        with closing(sqlite3.connect(self.path, timeout=LOCK_SECONDS)) as db:
+        found = open_to_read(self.url, self.path).db if self._only_read else self._plain()
+        with closing(found) as db:
             (there,) = db.execute(SQL["has_tables"]).fetchone()
             if there:
                 (found,) = db.execute(SQL["schema_version"]).fetchone()
                 check_version(self.url, found)
         return bool(there)
 
+    def _plain(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=LOCK_SECONDS)
+
+    def expect_writable(self) -> None:
+        """Raise OnlyRead where the file or its folder cannot be written to."""
+        if self._only_read:
+            raise OnlyRead(self.url, "a file or folder that can only be read")
+
     def append(self, appends: Sequence[Append]) -> list[Verdict]:
         """Record the appends in one transaction, each with its own verdict."""
+        self.expect_writable()
         with translated(self.url):
             return self._recorder.append(appends)
 
@@ -65,7 +84,9 @@ class SQLiteStore:
         with translated(self.url), self._reading:
             if self._reader is None:
                 raise StoreUnavailable("the store is closed")
-            return self._reader.execute(SQL[name], parameters).fetchall()
+            rows = self._reader.db.execute(SQL[name], parameters).fetchall()
+            expect_as_opened(self.url, self.path, self._reader)
+            return rows
 
     def read_stream(
         self, stream: str, after: int = 0, upto: int | None = None, contents: bool = True
@@ -106,6 +127,7 @@ class SQLiteStore:
 
     def put_blob(self, sha256: str, media_type: str, data: bytes) -> None:
         """Keep bytes under their SHA-256."""
+        self.expect_writable()
         with translated(self.url):
             self._recorder.put_blob(sha256, media_type, data)
 
@@ -122,6 +144,10 @@ class SQLiteStore:
         every platform SQLite works on, and needs no lease that could run out while its holder
         lives.
         """
+        if self._only_read:
+            # No lock could be left beside the store, and what only reads is in nobody's way.
+            yield name == READS
+            return
         with translated(self.url):
             lock = sqlite3.connect(f"{self.path}.{name}-lock", timeout=0, isolation_level=None)
         with closing(lock):
@@ -144,7 +170,7 @@ class SQLiteStore:
 
     def leads(self, name: str) -> bool:
         """Say whether this process holds the lock: nothing but its end can take it away."""
-        return name in self._leading
+        return name in self._leading or (self._only_read and name == READS)
 
     def checkpoint(self, name: str) -> int:
         """Return the position that a follower saved, 0 if it never did."""
@@ -153,12 +179,16 @@ class SQLiteStore:
 
     def save_checkpoint(self, name: str, position: int) -> None:
         """Keep a follower's position."""
+        self.expect_writable()
         with translated(self.url):
             self._recorder.save_checkpoint(name, position)
 
     def facts(self) -> dict[str, str]:
         """Return versions and durability settings."""
         ((journal,),) = self._fetch("journal_mode", ())
+        if self._only_read:
+            # Nothing is written that could be lost, and SQLite gives an immutable file no mode.
+            journal = "read only"
         ((synchronous,),) = self._fetch("synchronous", ())
         return {
             "store": "sqlite",
@@ -166,14 +196,14 @@ class SQLiteStore:
             "sqlite": sqlite3.sqlite_version,
             "journal_mode": journal,
             "synchronous": {0: "off", 1: "normal", 2: "full", 3: "extra"}[synchronous],
-            "durable": "yes" if journal == "wal" and synchronous >= 2 else "no",
+            "durable": "yes" if journal in ("wal", "read only") and synchronous >= 2 else "no",
         }
 
     def close(self) -> None:
         """Close every connection."""
         with self._reading:
             if self._reader is not None:
-                self._reader.close()
+                self._reader.db.close()
                 self._reader = None
         self._recorder.close()
         self._recorder.datastore.close()
