@@ -11,6 +11,7 @@ from runledger.cli.settings import ask, ask_operator, given
 
 if TYPE_CHECKING:
     from runledger import RunLedger
+    from runledger.importers.event_export import Damage
 
 app = typer.Typer(name="export", help="Take events and read models away.", no_args_is_help=True)
 
@@ -32,24 +33,37 @@ def jsonl(
 ) -> None:
     """Write every event of the log as a line of JSON, in order; see `import jsonl`.
 
-    A file appears when it is complete; --json then prints how many lines it has. Organizations are
-    not kept apart here.
+    A file appears when it is complete; --json then prints how many lines it has. An event that
+    cannot be read is written as it is stored, and told on stderr. Organizations are not kept apart
+    here.
     """
     import sys
+
+    from runledger.importers.event_export import Damage
+
+    damage = Damage()
 
     async def write(ledger: "RunLedger") -> int:
         import asyncio
 
         if output is None:
-            return await asyncio.to_thread(_write, ledger, sys.stdout.buffer, after)
+            return await asyncio.to_thread(_write, ledger, sys.stdout.buffer, after, damage)
         read_models = Path(given(ctx).read_models)
-        return await asyncio.to_thread(_write_file, ledger, output, after, read_models)
+        return await asyncio.to_thread(_write_file, ledger, output, after, read_models, damage)
 
     lines = ask(ctx, write, read_models=False)
+    if damage.events:
+        reason = printing.visible(damage.reason)
+        typer.echo(
+            f"warning: {damage.events:,} events are written as they are stored, and an import will "
+            f"refuse them; the first at position {damage.position}: {reason}",
+            err=True,
+        )
     if output is None:
         return
     if as_json:
-        printing.print_json({"lines": lines, "file": str(output)})
+        about = {"lines": lines, "damaged": damage.events, "file": str(output)}
+        printing.print_json(about)
     else:
         typer.echo(f"{lines:,} lines in {output}")
 
@@ -74,7 +88,9 @@ def parquet(
     typer.echo(f"{done.path}: read models at position {done.position:,}")
 
 
-def _write_file(ledger: "RunLedger", output: Path, after: int, read_models: Path) -> int:
+def _write_file(
+    ledger: "RunLedger", output: Path, after: int, read_models: Path, damage: "Damage"
+) -> int:
     import gzip
 
     from projections.target_file import expect_target, unfinished
@@ -87,9 +103,9 @@ def _write_file(ledger: "RunLedger", output: Path, after: int, read_models: Path
             if output.suffix == ".gz":
                 # No time in the header: the same events give the same bytes.
                 with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as packed:
-                    lines = _write(ledger, packed, after)
+                    lines = _write(ledger, packed, after, damage)
             else:
-                lines = _write(ledger, file, after)
+                lines = _write(ledger, file, after, damage)
     except OSError as e:
         raise InvalidArgument(f"{output}: {e.strerror or e}") from e
     return lines
@@ -101,13 +117,13 @@ class _Output(Protocol):
     def flush(self) -> None: ...
 
 
-def _write(ledger: "RunLedger", out: _Output, after: int) -> int:
+def _write(ledger: "RunLedger", out: _Output, after: int, damage: "Damage") -> int:
     from runledger.cli.progress import progress
     from runledger.importers.event_export import export_lines
 
     lines = 0
     with progress("exporting", ledger.store.head() - after) as advance:
-        for line in export_lines(ledger.store, after=after, progress=advance):
+        for line in export_lines(ledger.store, after=after, progress=advance, damage=damage):
             out.write(line)
             lines += 1
     out.flush()

@@ -4,9 +4,13 @@ import gzip
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from command_line import Command
+
+from runledger.store import open_store
+from runledger.store.protocol import EncodedEvent, StreamWrite
 
 SIMULATION = {
     "id": "7ad146cf-324c-46e5-93c9-8fb281c7ab01",
@@ -75,7 +79,33 @@ def test_events_go_out_and_come_in(runledger: Command, runs: Path) -> None:
     )
     assert runledger("export", "jsonl", env=env).out.encode() == lines
     later = runledger("export", "jsonl", "--after", str(count - 2), "-o", str(file), "--json")
-    assert later.json == {"lines": 2, "file": str(file)}
+    assert later.json == {"lines": 2, "damaged": 0, "file": str(file)}
+    assert later.err == ""
+
+
+def test_events_that_cannot_be_read_are_exported_and_told(
+    runledger: Command, tmp_path: Path
+) -> None:
+    damaged = (
+        EncodedEvent("not.a.topic", b"{}", None),
+        EncodedEvent("run.messages_recorded", b"{\n}", b'{"blob" cut off'),
+    )
+    with closing(open_store(f"sqlite:///{tmp_path}/runs.db")) as store:
+        store.append([(StreamWrite("odd", 0, damaged),)])
+    runledger("import", "tau2", str(_results(tmp_path / "r.json", SIMULATION)))
+    shown = runledger("export", "jsonl")
+    assert shown.err == (
+        "warning: 2 events are written as they are stored, and an import will refuse them; the "
+        "first at position 1: event 'not.a.topic' at version 1 of 'odd': no such topic in the "
+        "catalogue\n"
+    )
+    assert '"contents":{"blob" cut off}\n' in shown.out
+    file = tmp_path / "events.jsonl"
+    told = runledger("export", "jsonl", "-o", str(file), "--json")
+    assert (told.code, told.json["damaged"], told.err) == (0, 2, shown.err)
+    assert file.read_text() == shown.out
+    whole = runledger("export", "jsonl", "--after", "2")
+    assert (whole.code, whole.err) == (0, "")
 
 
 def test_an_export_that_fails_leaves_no_file(runledger: Command, runs: Path) -> None:
