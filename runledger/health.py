@@ -1,7 +1,7 @@
 """What `runledger doctor` finds out: versions, the store, the read models and their lag."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,11 +11,13 @@ from projections.archive_store import open_log
 from projections.generation import Generation
 from projections.parking import counts
 from projections.publish import FILE
-from projections.read_models import changed, discover
-from runledger.errors import LedgerError, ReadModelsLocked
+from projections.read_models import ROOT, changed, discover
+from runledger.errors import LedgerError, ReadModelsLocked, UndecodableEvent
+from runledger.sql_file import statements
 from runledger.store import Store
 
 State = Literal["ok", "note", "wrong"]
+_CALLBACKS: Final = statements(ROOT / "callbacks" / "queries.sql")
 _PACKAGES: Final = ("runledger", "eventsourcing", "duckdb", "psycopg", "pydantic")
 
 
@@ -43,7 +45,7 @@ def _checks(url: str, read_models: Path) -> Iterator[Check]:
         return
     try:
         yield from _store(store)
-        yield from _read_models(read_models, store.head())
+        yield from _read_models(read_models, store)
     finally:
         store.close()
 
@@ -69,7 +71,8 @@ def _store(store: Store) -> Iterator[Check]:
     yield Check("position", "ok", f"{store.head():,}")
 
 
-def _read_models(named: Path, head: int) -> Iterator[Check]:
+def _read_models(named: Path, store: Store) -> Iterator[Check]:
+    head = store.head()
     path = named / FILE if named.is_dir() else named
     if not path.exists():
         yield Check("read models", "note", f"{path} is not there; the first question builds it")
@@ -79,6 +82,7 @@ def _read_models(named: Path, head: int) -> Iterator[Check]:
             generation.expect_whole()
             position, stale = generation.position, changed(generation.models, discover())
             streams, events = counts(generation.cursor())
+            owed = generation.cursor().execute(_CALLBACKS["left_out"]).fetchall()
     except ReadModelsLocked as e:
         yield Check("read models", "note", str(e))
         return
@@ -95,8 +99,22 @@ def _read_models(named: Path, head: int) -> Iterator[Check]:
     if streams:
         left_out = f"{streams:,} runs with {events:,} events; see `runledger parked list`"
         yield Check("left out of the read models", "note", left_out)
+    yield from _unsent(owed, store)
     if stale:
         found = f"another one would make {', '.join(stale)}; `runledger replay` shows what changes"
         yield Check("read models' SQL", "note", found)
     else:
         yield Check("read models' SQL", "ok", "the one that made their rows")
+
+
+def _unsent(owed: Iterable[tuple[str]], store: Store) -> Iterator[Check]:
+    """Tell of callbacks that no dispatcher can send, since their runs cannot be read."""
+    faults = []
+    for (run_id,) in owed:
+        try:
+            store.read_stream(run_id, contents=False)
+        except UndecodableEvent as e:
+            faults.append(str(e))
+    if faults:
+        found = f"{len(faults):,} of runs that cannot be read; the first: {faults[0]}"
+        yield Check("callbacks that cannot be sent", "note", found)

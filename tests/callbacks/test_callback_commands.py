@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,11 @@ import runledger
 from runledger import RunLedger
 from runledger.callbacks import CallbackSettings
 from runledger.cli.main import app
+from runledger.store import open_store
+from runledger.store.protocol import EncodedEvent, StreamWrite
 from tests.callbacks.conftest import KEY, LOCAL, receiving, status, until
 
+URL = "http://127.0.0.1:9/hook"
 WRITER = CallbackSettings(**LOCAL, dispatch=False)
 
 
@@ -43,6 +47,41 @@ async def ended(environment, url, count=1):
     async with RunLedger.open(environment["RUNLEDGER_STORE"], callbacks=WRITER) as ledger:
         runs = [await ledger.create_run("agent-a", callback_url=url) for _ in range(count)]
         return [(await ledger.complete_run(run.run_id)).run_id for run in runs]
+
+
+def test_a_callback_of_a_run_that_cannot_be_read_is_shown_with_the_reason(environment, command):
+    after, sound, before = asyncio.run(ended(environment, URL, 3))
+    unknown = EncodedEvent("run.teleported", b"{}", None)
+    with closing(open_store(environment["RUNLEDGER_STORE"])) as store:
+        store.append([(StreamWrite(after, 2, (unknown,)),)])
+        store.append([(StreamWrite("run-that-owes-nothing", 0, (unknown,)),)])
+        left = store.head() - 1
+    rows = json.loads(command("callbacks", "list", "--json").stdout)
+    errors = {row["run_id"]: row["error"] for row in rows}
+    assert errors.pop(after).startswith(f"left out from position {left} on: ")
+    assert errors == {sound: None, before: None}
+    checks = {check["name"]: check for check in json.loads(command("doctor", "--json").stdout)}
+    check = checks["callbacks that cannot be sent"]
+    assert check["state"] == "note"
+    assert check["found"].startswith("1 of runs that cannot be read; the first: event 'run.tele")
+    assert f"{after!r}: no such topic in the catalogue" in check["found"]
+
+
+def test_a_callback_whose_end_cannot_be_read_is_found_by_doctor(environment, command):
+    async def created():
+        async with RunLedger.open(environment["RUNLEDGER_STORE"], callbacks=WRITER) as ledger:
+            runs = [await ledger.create_run("agent-a", callback_url=URL) for _ in range(2)]
+            return [run.run_id for run in runs]
+
+    ends, goes_on = asyncio.run(created())
+    with closing(open_store(environment["RUNLEDGER_STORE"])) as store:
+        for run_id, topic in ((ends, "run.completed"), (goes_on, "run.teleported")):
+            event = EncodedEvent(topic, b'{"revision":99}', None)
+            store.append([(StreamWrite(run_id, 1, (event,)),)])
+    command("project")
+    checks = {check["name"]: check for check in json.loads(command("doctor", "--json").stdout)}
+    found = checks["callbacks that cannot be sent"]["found"]
+    assert found.startswith("1 of runs that cannot be read; the first: event 'run.completed'")
 
 
 async def dispatched(environment, receiver, count, *words):
