@@ -122,10 +122,16 @@ class AsOf:
 
     def _file(self, position: int) -> Path:
         models = discover()
-        file = self._made(position, models)
-        if deletions := self._deletions(position):
-            file = self._without(file, deletions)
-        self._forget_oldest()
+        try:
+            file = self._made(position, models)
+            if deletions := self._deletions(position):
+                file = self._without(file, deletions)
+            self._forget_oldest()
+        except OSError as e:
+            raise ReadModelsError(
+                f"read models {str(self._generations.path)!r}: expected room beside them to make "
+                f"those of a moment in, found {e.strerror or e} at {str(self._folder)!r}"
+            ) from e
         return file
 
     def _made(self, position: int, models: tuple[ReadModel, ...]) -> Path:
@@ -183,7 +189,8 @@ class AsOf:
                 Path(f"{unfinished}.wal").unlink(missing_ok=True)
         else:
             yield None
-        os.utime(file)
+        with suppress(OSError):  # On a disk that is only read nothing is forgotten either.
+            os.utime(file)
 
     def _begin(self, file: Path, position: int, models: tuple[ReadModel, ...], digest: str) -> None:
         """Copy the nearest older generation that was made by the same SQL, if there is one."""

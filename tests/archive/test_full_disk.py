@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from projections.as_of import AsOf
 from projections.live import LiveReadModels
+from projections.queries import Queries
 from runledger import RunLedger
 from runledger.errors import ArchiveError, ReadModelsError
 from runledger.store import open_store
@@ -76,3 +78,20 @@ def test_read_models_on_a_disk_that_is_only_read_are_said(url: str, small_disk: 
         pytest.raises(ReadModelsError, match="expected a file that can be written to"),
     ):
         LiveReadModels(store, small_disk / "runs.duckdb")
+
+
+def test_answers_as_of_on_a_disk_that_is_only_read_come_from_what_is_there(
+    url: str, small_disk: Path
+) -> None:
+    def count(queries: Queries) -> int:
+        return len(queries.sql("SELECT run_id FROM runs")[1])
+
+    run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    with closing(open_store(url)) as store:
+        past = AsOf(store, small_disk / "runs.duckdb")
+        found = past.ask(count, 100)
+        run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+        assert past.ask(count, 100) == found
+        with pytest.raises(ReadModelsError, match="found Read-only file system at") as refused:
+            past.ask(count, 101)
+        assert str(small_disk / "runs.duckdb") in str(refused.value)
