@@ -53,11 +53,6 @@ FROM (
     )
 );
 
--- typed_few: the same of few events, of which it is known which ones are doubtful
-SELECT position, stream, version, topic, unnest(TRY(json_transform(TRY(decode(facts)), $shape))),
-    list_contains($doubts::BIGINT[], position) AS doubtful, facts
-FROM {source} WHERE topic = $topic;
-
 -- has: 1 for a fact that is there
 ({fact} IS NOT NULL)::UTINYINT;
 

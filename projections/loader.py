@@ -34,7 +34,9 @@ NOTHING: Final = Loaded(0, 0, 0, frozenset(CATALOGUE), None)
 that it does not have."""
 _FillTable = Callable[[Any, str, EventTable], None]
 """Fills an event table from a source."""
-_COLUMNS: Final = frozenset({"typed", "sound", "typed_one_by_one", "typed_few", "has", "have"})
+_COLUMNS: Final = frozenset({"typed", "sound", "typed_one_by_one", "has", "have"})
+_UNFIT: Final = (duckdb.DataError, duckdb.InvalidInputException)
+"""What a fact that is not of its type does to SQL that takes it to be."""
 FEW: Final = 1_000
 """Events that Python looks at one by one."""
 
@@ -104,17 +106,17 @@ def _make_room(db: Any, *, views: bool) -> None:
 
 def _load_few(db: Any, source: str, before: Loaded) -> Loaded:
     # To plan the SQL that notices what is not in today's shape takes longer than Python needs to
-    # look at so few, and longer than all else that is done with them.
+    # look at so few, and longer than all else that is done with them. What is in doubt is left to
+    # that SQL: where a batch ends makes no difference to what is projected.
     events = db.execute(fill(SQL["few"], source=source)).fetchall()
-    doubts = [position for position, *event in events if not _of_today(*event)]
+    if not all(_of_today(*event) for _, *event in events):
+        return _load_many(db, source, before)
     topics = frozenset(topic for _, _, _, topic, _ in events)
-
-    def few(db: Any, source: str, table: EventTable) -> None:
-        parameters = {"topic": table.topic, "shape": table.shape, "doubts": doubts}
-        _fill(db, table, fill(SQL["typed_few"], source=source), parameters)
-
-    _fill_all(db, source, topics, before, few)
-    return Loaded(len(events), max((event[0] for event in events), default=0), len(doubts), topics)
+    try:
+        _fill_all(db, source, topics, before, _typed)
+    except _UNFIT:
+        return _load_many(db, source, before)
+    return Loaded(len(events), max((event[0] for event in events), default=0), 0, topics)
 
 
 def _load_many(db: Any, source: str, before: Loaded) -> Loaded:
@@ -177,12 +179,16 @@ def _fill(db: Any, table: EventTable, rows: str, parameters: dict[str, Any]) -> 
     db.execute(f"{render(SQL['filled'], table=table.name)} {rows}", parameters)
 
 
+def _typed(db: Any, source: str, table: EventTable) -> None:
+    rows = fill(SQL["typed"], source=source)
+    _fill(db, table, rows, {"topic": table.topic, "shape": table.shape})
+
+
 def _checked(db: Any, source: str, table: EventTable) -> None:
     try:
-        rows = fill(SQL["typed"], source=source)
-        _fill(db, table, rows, {"topic": table.topic, "shape": table.shape})
+        _typed(db, source, table)
         sound = _sound(db, source, table)
-    except (duckdb.DataError, duckdb.InvalidInputException):
+    except _UNFIT:
         sound = False
     if not sound:
         _fill(db, table, *one_by_one(table, source))
