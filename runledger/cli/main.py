@@ -8,10 +8,11 @@ loaded for `--help`, and but one for a command. What a command needs, it imports
 import errno
 import gc
 import os
+import signal
 import sys
 from collections import UserDict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Annotated, Any, Final
 
@@ -45,7 +46,9 @@ MODULES: Final = {
 """Command → its module in runledger.cli, in the order of `--help`."""
 
 _GLOBAL: Final = ("--store", "--read-models", "--archive", "--organization")
-_OUTPUT_LOST: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
+_OUTPUT_LOST: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+CLOSED_PIPE: Final = 128 + signal.SIGPIPE
+"""Exit code where whoever read the output wanted no more: as a shell says of other programs."""
 
 
 class _Commands(UserDict[str, Any]):
@@ -72,13 +75,19 @@ class LedgerGroup(TyperGroup):
         """Move the global options to the front, where click looks for them."""
         return super().parse_args(ctx, _hoisted(args))
 
+    def make_context(self, *given: Any, **more: Any) -> Any:
+        """Read the line; a help page may meet a closed pipe too."""
+        with _ended_by_closed_pipe():
+            return super().make_context(*given, **more)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Only the ledger's own errors are caught: a bug shows its traceback."""
-        try:
-            return super().invoke(ctx)
-        except LedgerError as e:
-            typer.echo(f"runledger: {' '.join(str(e).split())}", err=True)
-            raise typer.Exit(1) from e
+        with _ended_by_closed_pipe():
+            try:
+                return super().invoke(ctx)
+            except LedgerError as e:
+                typer.echo(f"runledger: {' '.join(str(e).split())}", err=True)
+                raise typer.Exit(1) from e
 
 
 def _hoisted(args: Sequence[str]) -> list[str]:
@@ -167,6 +176,9 @@ def main() -> None:
         finally:
             # What could not be written as late as at the interpreter's end would not be told.
             sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(CLOSED_PIPE)
     except OSError as e:
         if e.errno not in _OUTPUT_LOST:
             raise
@@ -174,6 +186,16 @@ def main() -> None:
         with suppress(OSError):
             typer.echo(f"runledger: output: {e.strerror}", err=True)
         sys.exit(1)
+
+
+@contextmanager
+def _ended_by_closed_pipe() -> Iterator[None]:
+    """End quietly where nobody reads any more: click would take it for a failure, exit code 1."""
+    try:
+        yield
+    except BrokenPipeError as e:
+        _drop_output()
+        raise typer.Exit(CLOSED_PIPE) from e
 
 
 def _drop_output() -> None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,20 @@ def test_a_full_output_is_one_line_and_exit_code_1(runs: Path, words: tuple[str,
         done = _run(runs, *words, capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert done.stderr == b"runledger: output: No space left on device\n"
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("export", "jsonl"), ("sql", "--csv", "SELECT 1"), ("--help",)],
+    ids=["export", "csv", "help"],
+)
+def test_a_closed_pipe_ends_it_without_a_word(runs: Path, words: tuple[str, ...]) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with open(theirs, "wb") as nobody:
+        done = _run(runs, *words, capture_output=False, stdout=nobody, stderr=subprocess.PIPE)
+    assert done.stderr == b""
+    assert done.returncode == 128 + signal.SIGPIPE
 
 
 def test_parquet_in_the_place_of_a_file_is_refused(runledger: Command, runs: Path) -> None:
