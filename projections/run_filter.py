@@ -18,6 +18,7 @@ from pydantic import (
 from runledger.errors import InvalidArgument, describe
 from runledger.events import StopReason
 from runledger.messages import Truth
+from runledger.span import check_span
 from runledger.sql_file import statements
 
 SQL: Final = statements(Path(__file__).parent / "runs" / "queries.sql")
@@ -125,6 +126,7 @@ def run_filter(call: str, /, **filters: Any) -> RunFilter:
         made = RunFilter(**filters)
     except ValidationError as e:
         raise InvalidArgument(f"{call}: {describe(e)}") from e
+    check_span(call, start_date=made.start_date, end_date=made.end_date)
     if made.after is not None and made.before is not None:
         raise InvalidArgument(f"{call}: expected `after` or `before`, found both")
     if made.step_count is None and made.step_count_operator != "eq":

@@ -13,6 +13,7 @@ from projections.read_models import ROOT
 from runledger.errors import InvalidArgument, describe
 from runledger.events import CATALOGUE
 from runledger.ids import check_id
+from runledger.span import check_span
 from runledger.sql_file import statements
 from runledger.store import Store
 from runledger.store.protocol import LogReader
@@ -39,6 +40,7 @@ class Selection(BaseModel):
         """Return the selection; InvalidArgument for an empty one and for unknown topics."""
         if self == Selection():
             raise InvalidArgument("partial replay: expected runs, agents, a time or event types")
+        check_span("partial replay", since=self.since, until=self.until)
         for run_id in self.runs:
             check_id("run", run_id)
         unknown = sorted(set(self.events_of_type) - CATALOGUE.keys())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import AsOf, Json, example
+from runledger.cli.options import AsOf, Json, example, expect_span
 from runledger.cli.quantities import (
     before,
     moment,
@@ -136,6 +136,7 @@ def redeliver(
 
 
 def _range(begin: datetime | None, end: datetime | None, statuses: list[str]) -> dict[str, Any]:
+    expect_span(exclusive=True, **{"from": begin, "to": end})
     return {"since": begin, "until": end, "statuses": statuses}
 
 

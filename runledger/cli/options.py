@@ -1,5 +1,6 @@
 """Options that many commands share, and how an example is written into a help page."""
 
+from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,18 @@ def typed(ctx: typer.Context, name: str) -> bool:
     """Whether an option stands on the command line; one of the environment is a mere default."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def expect_span(*, exclusive: bool = False, **ends: date | None) -> None:
+    """Refuse options that name a begin and an end, in this order, between which nothing can lie."""
+    from runledger.errors import InvalidArgument
+    from runledger.span import check_span
+
+    options = {f"--{name.replace('_', '-')}": value for name, value in ends.items()}
+    try:
+        check_span("range", exclusive=exclusive, **options)
+    except InvalidArgument as e:
+        raise typer.BadParameter(str(e)) from e
 
 
 def example(*lines: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import AsOf, Json, example
+from runledger.cli.options import AsOf, Json, example, expect_span
 from runledger.cli.quantities import day, show_count, show_duration
 from runledger.cli.settings import ask
 
@@ -41,6 +41,7 @@ def percentiles(
     as_json: Json = False,
 ) -> None:
     """Show exact duration percentiles of ended runs (linear interpolation; ns in JSON)."""
+    expect_span(since=since, until=until)
     groups = by or []
     rows = ask(
         ctx,

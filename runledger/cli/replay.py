@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import ExplainRun, Json, example
+from runledger.cli.options import ExplainRun, Json, example, expect_span
 from runledger.cli.quantities import before, moment
 from runledger.cli.settings import ask_operator, fields
 
@@ -106,6 +106,7 @@ def replay(
         until=until,
         events_of_type=events_of_type,
     )
+    expect_span(exclusive=True, since=since, until=until)
     if changed and (fresh or asked):
         raise typer.BadParameter("expected --changed alone, found --fresh or a part beside it")
     if from_archive is not None and asked:

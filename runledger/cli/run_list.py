@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import AsOf, Json, example, typed
+from runledger.cli.options import AsOf, Json, example, expect_span, typed
 from runledger.cli.quantities import (
     last_moment,
     moment,
@@ -86,6 +86,7 @@ def list_runs(
         if needed is None and typed(ctx, f"{name}_operator"):
             option = f"--{name.replace('_', '-')}"
             raise typer.BadParameter(f"expected {option} beside {option}-operator")
+    expect_span(start_date=start_date, end_date=end_date)
     longer = None if duration is None else {"value": duration, "operator": duration_operator}
     filters = fields(
         run_id=run_id,

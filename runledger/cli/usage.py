@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import AsOf, Json, example
+from runledger.cli.options import AsOf, Json, example, expect_span
 from runledger.cli.quantities import day, show_count
 from runledger.cli.settings import ask
 
@@ -51,6 +51,7 @@ def usage(
     as_json: Json = False,
 ) -> None:
     """Show token totals; `-` stands where no step reported a count."""
+    expect_span(since=since, until=until)
     rows = ask(
         ctx,
         lambda ledger: ledger.usage_totals(

@@ -16,6 +16,7 @@ from runledger.ledger.arguments import check_days, check_lists, check_texts
 from runledger.ledger.base import LedgerBase
 from runledger.records import RunRecord
 from runledger.run import Actor
+from runledger.span import check_span
 
 
 class AskingLedger(LedgerBase):
@@ -65,6 +66,7 @@ class AskingLedger(LedgerBase):
         check_lists(by=by)
         check_texts(project_id=project_id, agent_id=agent_id, model=model)
         check_days(since=since, until=until)
+        check_span("usage_totals", since=since, until=until)
         return await self._ask(
             lambda q: q.usage_totals(
                 organization,
@@ -94,6 +96,7 @@ class AskingLedger(LedgerBase):
         check_lists(by=by)
         check_texts(project_id=project_id, agent_id=agent_id)
         check_days(since=since, until=until)
+        check_span("duration_percentiles", since=since, until=until)
         return await self._ask(
             lambda q: q.percentiles(
                 organization,

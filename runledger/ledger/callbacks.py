@@ -15,6 +15,7 @@ from runledger.run import Actor
 from runledger.run.commands import RequestCallback
 from runledger.run.delivery import Delivery
 from runledger.run.envelope import aware
+from runledger.span import check_span
 from runledger.sql_file import statements
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class CallingLedger(LedgerBase):
         if limit is not None:
             check_counts(least=1, limit=limit)
         since, until = aware("since", since), aware("until", until)
+        check_span("list_callbacks", since=since, until=until)
         scope = {
             "organization": self._organization(actor),
             "statuses": wanted or None,

@@ -12,6 +12,10 @@ def _one_line(text: str) -> bool:
     return text.startswith("runledger: ") and text.count("\n") == 1
 
 
+def _backwards(begin: str, end: str) -> tuple[str, ...]:
+    return begin, "2025-08-02", end, "2025-08-01"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -62,6 +66,12 @@ def test_a_refusal_is_one_line_and_exit_code_1(
         (("runs", "list", "--step-count-operator", "gt"), "expected --step-count beside"),
         (("sql", "--json", "--csv", "SELECT 1"), "expected --json or --csv, found both"),
         (("expire",), "--older-than"),
+        (("usage", *_backwards("--since", "--until")), "--since 2025-08-02 and --until 2025-08-01"),
+        (("percentiles", *_backwards("--since", "--until")), "no end before the beginning"),
+        (("runs", "list", *_backwards("--start-date", "--end-date")), "--start-date 2025-08-02"),
+        (("callbacks", "list", *_backwards("--from", "--to")), "an end beyond the beginning"),
+        (("callbacks", "redeliver", *_backwards("--from", "--to")), "--from 2025-08-02"),
+        (("replay", *_backwards("--since", "--until")), "an end beyond the beginning"),
         (("runs", "show"), "RUN_ID"),
         (("runs", "list", "--no-such-option"), "no-such-option"),
         (("dance",), "dance"),

@@ -1,6 +1,6 @@
 """A partial replay: what it touches is as a whole replay makes it, all else is as it was."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.store import Store
 from runledger.store.protocol import EncodedEvent, StreamWrite
 
+NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 TOTALS = ("agents", "duration_percentiles", "usage_totals")
 
 
@@ -142,6 +143,7 @@ def test_a_whole_replay_does_not_go_on_with_a_part(
         ({"runs": ["run-00000000-0000-4000-8000-000000000000"]}, "no run has such an event"),
         ({"events_of_type": ["run.flown"]}, "run.flown"),
         ({"since": datetime(2025, 3, 1)}, "timezone"),  # noqa: DTZ001
+        ({"since": NOON, "until": NOON - timedelta(hours=1)}, "no end before the beginning"),
         ({"agent": ["a"]}, "agent: Extra inputs"),
     ],
 )

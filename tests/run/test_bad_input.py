@@ -16,6 +16,8 @@ from runledger.events import CATALOGUE
 from runledger.run import commands as c
 
 NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001
+EARLIER = BEGIN - timedelta(days=1)
+BACKWARDS = {"since": BEGIN.date(), "until": EARLIER.date()}
 RUN = "run-00000000-0000-4000-8000-000000000001"
 
 
@@ -183,6 +185,9 @@ def test_the_ledger_refuses_wrong_arguments_and_writes_nothing(
                 await _refused(ledger, "list_agents", agent_id=7),
                 await _refused(ledger, "usage_totals", since="today"),
                 await _refused(ledger, "duration_percentiles", until=BEGIN),
+                await _refused(ledger, "usage_totals", **BACKWARDS),
+                await _refused(ledger, "duration_percentiles", **BACKWARDS),
+                await _refused(ledger, "list_callbacks", since=BEGIN, until=EARLIER),
                 await _refused(ledger, "list_callbacks", limit="5"),
                 await _refused(ledger, "list_callbacks", limit=2**64),
                 await _refused(ledger, "list_callbacks", since=NAIVE),

@@ -57,42 +57,54 @@ async def make_runs(ledger, count: int, seed: int) -> None:
         await ledger.delete_run(run_id)
 
 
-filters = st.fixed_dictionaries(
-    {},
-    optional={
-        "agent_id": st.sampled_from(AGENTS),
-        "agent_ids": st.lists(st.sampled_from([*AGENTS, "agent-x"]), max_size=2),
-        "statuses": st.lists(
-            st.sampled_from(["created", "running", "completed", "failed", "cancelled"]), max_size=3
-        ),
-        "stop_reason": st.sampled_from(list(STATUS_OF)),
-        "background": st.sampled_from([None, False, True]),
-        "template_family": st.sampled_from(["template-1", "template-9"]),
-        "project_id": st.sampled_from(["project-a", "project-b", "project-x"]),
-        "conversation_id": st.sampled_from(["conv-agent-a", "conv-x"]),
-        "step_count": st.integers(0, 6),
-        "step_count_operator": st.sampled_from(["eq", "gt", "gte", "lt", "lte"]),
-        "tools_used": st.lists(
-            st.sampled_from(["search", "tool-1", "tool-2", "nothing"]), max_size=2
-        ),
-        "duration_percentile": st.sampled_from([0, 7, 33.3, 50, 80, 100]),
-        "duration_filter": st.fixed_dictionaries(
-            {
-                "value": st.sampled_from([0, 100, 249, 7 * 10**9]),
-                "operator": st.sampled_from(["eq", "gt", "gte", "lt", "lte"]),
-            }
-        ),
-        "start_date": st.integers(0, 20).map(lambda n: START + timedelta(minutes=n)),
-        "end_date": st.integers(0, 20).map(lambda n: START + timedelta(minutes=n)),
-        "order_by": st.sampled_from(["created_at", "duration"]),
-        "ascending": st.booleans(),
-    },
-).map(
-    lambda asked: {
-        name: value
-        for name, value in asked.items()
-        if name != "step_count_operator" or "step_count" in asked
-    }
+def _begun_before_it_ends(asked):
+    if {"start_date", "end_date"} <= asked.keys():
+        ends = sorted((asked["start_date"], asked["end_date"]))
+        return {**asked, **dict(zip(("start_date", "end_date"), ends, strict=True))}
+    return asked
+
+
+filters = (
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "agent_id": st.sampled_from(AGENTS),
+            "agent_ids": st.lists(st.sampled_from([*AGENTS, "agent-x"]), max_size=2),
+            "statuses": st.lists(
+                st.sampled_from(["created", "running", "completed", "failed", "cancelled"]),
+                max_size=3,
+            ),
+            "stop_reason": st.sampled_from(list(STATUS_OF)),
+            "background": st.sampled_from([None, False, True]),
+            "template_family": st.sampled_from(["template-1", "template-9"]),
+            "project_id": st.sampled_from(["project-a", "project-b", "project-x"]),
+            "conversation_id": st.sampled_from(["conv-agent-a", "conv-x"]),
+            "step_count": st.integers(0, 6),
+            "step_count_operator": st.sampled_from(["eq", "gt", "gte", "lt", "lte"]),
+            "tools_used": st.lists(
+                st.sampled_from(["search", "tool-1", "tool-2", "nothing"]), max_size=2
+            ),
+            "duration_percentile": st.sampled_from([0, 7, 33.3, 50, 80, 100]),
+            "duration_filter": st.fixed_dictionaries(
+                {
+                    "value": st.sampled_from([0, 100, 249, 7 * 10**9]),
+                    "operator": st.sampled_from(["eq", "gt", "gte", "lt", "lte"]),
+                }
+            ),
+            "start_date": st.integers(0, 20).map(lambda n: START + timedelta(minutes=n)),
+            "end_date": st.integers(0, 20).map(lambda n: START + timedelta(minutes=n)),
+            "order_by": st.sampled_from(["created_at", "duration"]),
+            "ascending": st.booleans(),
+        },
+    )
+    .map(
+        lambda asked: {
+            name: value
+            for name, value in asked.items()
+            if name != "step_count_operator" or "step_count" in asked
+        }
+    )
+    .map(_begun_before_it_ends)
 )
 
 
@@ -225,6 +237,7 @@ async def test_the_percentile_is_over_exactly_the_runs_that_the_other_filters_le
         {"background": 0},
         {"start_date": "2026-01-01T00:00:00Z"},
         {"end_date": 1_767_225_600},
+        {"start_date": START + timedelta(hours=1), "end_date": START},
         {"duration_percentile": "50"},
         {"duration_percentile": True},
     ],

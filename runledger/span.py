@@ -1,0 +1,21 @@
+"""A span of time, as questions and replays are about: it does not end before it begins."""
+
+from datetime import date
+
+from runledger.errors import InvalidArgument
+
+
+def check_span(where: str, /, *, exclusive: bool = False, **ends: date | None) -> None:
+    """Raise InvalidArgument for a span that ends too soon; given are begin and end, by their names.
+
+    Too soon is before its beginning, and at it where the end is `exclusive`: nothing can lie
+    between. None is open. Both are days, or both are times with a zone.
+    """
+    (first, begin), (last, end) = ends.items()
+    if begin is None or end is None or begin < end or (begin == end and not exclusive):
+        return
+    expected = "an end beyond the beginning" if exclusive else "no end before the beginning"
+    excluded = ", which is not part of it" if exclusive else ""
+    raise InvalidArgument(
+        f"{where}: expected {expected}, found {first} {begin} and {last} {end}{excluded}"
+    )
