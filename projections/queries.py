@@ -19,6 +19,8 @@ _HERE: Final = Path(__file__).parent
 USAGE: Final = statements(_HERE / "usage_totals" / "queries.sql")
 PERCENTILES: Final = statements(_HERE / "duration_percentiles" / "queries.sql")
 AGENTS: Final = statements(_HERE / "agents" / "queries.sql")
+USAGE_GROUPS: Final = ("project", "agent", "model", "day")
+PERCENTILES_GROUPS: Final = ("project", "agent", "day")
 _JSON: Final = ("metadata", "request_config", "error_data")
 _ORDERS: Final = {
     ("created_at", True): ("oldest_first", "newer"),
@@ -108,7 +110,7 @@ class Queries:
         until: date | None = None,
     ) -> list[dict[str, Any]]:
         """Return token totals grouped by any of project, agent, model, day."""
-        _known("usage", by, ("project", "agent", "model", "day"))
+        _known("usage", by, USAGE_GROUPS)
         return self.rows(
             USAGE["totals"],
             {
@@ -133,7 +135,7 @@ class Queries:
         until: date | None = None,
     ) -> list[dict[str, Any]]:
         """Return duration percentiles (ns) grouped by any of project, agent, day."""
-        _known("percentiles", by, ("project", "agent", "day"))
+        _known("percentiles", by, PERCENTILES_GROUPS)
         scope = {
             "organization": organization,
             "project_id": project_id,
@@ -141,7 +143,7 @@ class Queries:
             "since": since,
             "until": until,
         }
-        if set(by) == {"project", "agent", "day"}:
+        if set(by) == set(PERCENTILES_GROUPS):
             return self.rows(PERCENTILES["stored"], scope)
         return self.rows(PERCENTILES["grouped"], {**scope, "by": list(by)})
 

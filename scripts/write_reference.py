@@ -149,7 +149,8 @@ def _options(command: Any, path: list[str]) -> Iterator[str]:
             continue
         names = ", ".join((*option.opts, *option.secondary_opts))
         variable = option.envvar or "_".join(["RUNLEDGER", *path, option.name]).upper()
-        rows.append((f"`{names}`", option.help or "", f"`{variable.replace('-', '_')}`"))
+        told = f"`{variable.replace('-', '_')}`" if option.allow_from_autoenv else ""
+        rows.append((f"`{names}`", option.help or "", told))
     if rows:
         yield "| option | | variable |"
         yield "|---|---|---|"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runledger.cli import printing
+from runledger.cli import printing, words
 from runledger.cli.options import AsOf, Json, example, expect_span
 from runledger.cli.quantities import (
     before,
@@ -45,12 +45,15 @@ _RUN = "run-0f1e2d3c-4b5a-4678-9abc-def012345678"
 def list_callbacks(
     ctx: typer.Context,
     status: Annotated[
-        list[str] | None, typer.Option(help="pending, delivered or failed; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            parser=words.callback_status, help="pending, delivered or failed; may be repeated."
+        ),
     ] = None,
     failed: Failed = False,
     begin: From = None,
     end: To = None,
-    limit: Annotated[int, typer.Option(help="Callbacks on the page.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Callbacks on the page.")] = 50,
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
@@ -69,7 +72,9 @@ def list_callbacks(
 @app.command(epilog=example(f"runledger callbacks show {_RUN}"))
 def show(
     ctx: typer.Context,
-    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="run-<uuid4>")],
+    run_id: Annotated[
+        str, typer.Argument(parser=words.run_id, metavar="RUN_ID", help="run-<uuid4>")
+    ],
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
@@ -106,7 +111,9 @@ def redeliver(
     ctx: typer.Context,
     run: Annotated[
         list[str] | None,
-        typer.Option(metavar="RUN_ID", help="The callback of this run; may be repeated."),
+        typer.Option(
+            parser=words.run_id, metavar="RUN_ID", help="The callback of this run; may be repeated."
+        ),
     ] = None,
     begin: From = None,
     end: To = None,
@@ -136,6 +143,11 @@ def redeliver(
 
 
 def _range(begin: datetime | None, end: datetime | None, statuses: list[str]) -> dict[str, Any]:
+    from runledger.run.envelope import aware
+
+    with words.taken_from_the_line():
+        aware("--from", begin)
+        aware("--to", end)
     expect_span(exclusive=True, **{"from": begin, "to": end})
     return {"since": begin, "until": end, "statuses": statuses}
 

@@ -28,7 +28,9 @@ def jsonl(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="A file; gzip if it ends in .gz."),
     ] = None,
-    after: Annotated[int, typer.Option(metavar="POSITION", help="Only events beyond it.")] = 0,
+    after: Annotated[
+        int, typer.Option(min=0, metavar="POSITION", help="Only events beyond it.")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Write every event of the log as a line of JSON, in order; see `import jsonl`.

@@ -19,7 +19,7 @@ app = typer.Typer(
     help="The read models that were built; go back to one.",
     no_args_is_help=True,
 )
-Number = Annotated[int, typer.Argument(metavar="NUMBER", help="As `generations list` says.")]
+Number = Annotated[int, typer.Argument(min=0, metavar="NUMBER", help="As `generations list` says.")]
 
 
 @app.command("list", epilog=example("runledger generations list --json"))

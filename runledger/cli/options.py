@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from runledger.cli.quantities import position_or_moment
+from runledger.cli.words import run_id, taken_from_the_line
 
 Json = Annotated[
     bool, typer.Option("--json", envvar="RUNLEDGER_JSON", help="Print JSON, for programs.")
@@ -22,7 +23,11 @@ AsOf = Annotated[
 
 ExplainRun = Annotated[
     list[str] | None,
-    typer.Option(metavar="RUN_ID", help="Explain what differs of this run instead; repeatable."),
+    typer.Option(
+        parser=run_id,
+        metavar="RUN_ID",
+        help="Explain what differs of this run instead; repeatable.",
+    ),
 ]
 
 
@@ -34,14 +39,11 @@ def typed(ctx: typer.Context, name: str) -> bool:
 
 def expect_span(*, exclusive: bool = False, **ends: date | None) -> None:
     """Refuse options that name a begin and an end, in this order, between which nothing can lie."""
-    from runledger.errors import InvalidArgument
     from runledger.span import check_span
 
     options = {f"--{name.replace('_', '-')}": value for name, value in ends.items()}
-    try:
+    with taken_from_the_line():
         check_span("range", exclusive=exclusive, **options)
-    except InvalidArgument as e:
-        raise typer.BadParameter(str(e)) from e
 
 
 def example(*lines: str) -> str:

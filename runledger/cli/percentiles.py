@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from runledger.cli import printing
+from runledger.cli import printing, words
 from runledger.cli.options import AsOf, Json, example, expect_span
 from runledger.cli.quantities import day, show_count, show_duration
 from runledger.cli.settings import ask
@@ -25,7 +25,10 @@ def percentiles(
     ctx: typer.Context,
     by: Annotated[
         list[str] | None,
-        typer.Option(help="Group by project, agent or day; may be repeated. All runs without."),
+        typer.Option(
+            parser=words.percentiles_group,
+            help="Group by project, agent or day; may be repeated. All runs without.",
+        ),
     ] = None,
     project_id: Annotated[str | None, typer.Option(help="Only this project.")] = None,
     agent_id: Annotated[str | None, typer.Option(help="Only this agent.")] = None,

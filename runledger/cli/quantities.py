@@ -22,8 +22,12 @@ def nanoseconds(text: str) -> int:
 
 
 def duration(text: str) -> timedelta:
-    """Return the same as a timedelta."""
-    return timedelta(microseconds=nanoseconds(text) / 1000)
+    """Return the same as a timedelta, of which the ledger takes so many days at most."""
+    from runledger.ledger.expiring import LONGEST
+
+    if (ns := nanoseconds(text)) > LONGEST.days * _UNITS["d"]:
+        raise typer.BadParameter(f"expected {LONGEST.days} days at most, found {text!r}")
+    return timedelta(microseconds=ns / 1000)
 
 
 def moment(text: str) -> datetime:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runledger.cli import printing
+from runledger.cli import printing, words
 from runledger.cli.options import ExplainRun, Json, example, expect_span
 from runledger.cli.quantities import before, moment
 from runledger.cli.settings import ask_operator, fields
@@ -35,7 +35,10 @@ def replay(
         bool, typer.Option("--switch", help="Make it live, unless a threshold is exceeded.")
     ] = False,
     max_changed: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Of a table's rows, as 0.1% or 0.001.")
+        str | None,
+        typer.Option(
+            parser=words.share, metavar="SHARE", help="Of a table's rows, as 0.1% or 0.001."
+        ),
     ] = None,
     fail_if_changed: Annotated[
         list[str] | None,
@@ -52,7 +55,8 @@ def replay(
         bool, typer.Option("--changed", help="Only read models whose SQL is new or changed.")
     ] = False,
     run: Annotated[
-        list[str] | None, typer.Option(metavar="RUN_ID", help="Partial: this run; repeatable.")
+        list[str] | None,
+        typer.Option(parser=words.run_id, metavar="RUN_ID", help="Partial: this run; repeatable."),
     ] = None,
     agent: Annotated[
         list[str] | None,
@@ -74,7 +78,11 @@ def replay(
     ] = None,
     events_of_type: Annotated[
         list[str] | None,
-        typer.Option(metavar="TOPIC", help="Partial: runs with such an event; repeatable."),
+        typer.Option(
+            parser=words.topic,
+            metavar="TOPIC",
+            help="Partial: runs with such an event; repeatable.",
+        ),
     ] = None,
     from_archive: Annotated[
         Path | None,

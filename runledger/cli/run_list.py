@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from runledger.cli import printing
+from runledger.cli import printing, words
 from runledger.cli.options import AsOf, Json, example, expect_span, typed
 from runledger.cli.quantities import (
     last_moment,
@@ -33,9 +33,14 @@ def list_runs(
     ] = None,
     status: Annotated[
         list[str] | None,
-        typer.Option(help="created, running, completed, failed or cancelled; may be repeated."),
+        typer.Option(
+            parser=words.status,
+            help="created, running, completed, failed or cancelled; may be repeated.",
+        ),
     ] = None,
-    stop_reason: Annotated[str | None, typer.Option(help="Ended for this reason.")] = None,
+    stop_reason: Annotated[
+        str | None, typer.Option(parser=words.stop_reason, help="Ended for this reason.")
+    ] = None,
     background: Annotated[
         bool | None, typer.Option("--background/--foreground", help="In the background, or not.")
     ] = None,
@@ -46,16 +51,24 @@ def list_runs(
         list[str] | None,
         typer.Option(help="Runs that used this tool (name or id); may be repeated: any of them."),
     ] = None,
-    step_count: Annotated[int | None, typer.Option(help="With so many steps.")] = None,
-    step_count_operator: Annotated[str, typer.Option(help="eq, gt, gte, lt or lte.")] = "eq",
+    step_count: Annotated[int | None, typer.Option(min=0, help="With so many steps.")] = None,
+    step_count_operator: Annotated[
+        str, typer.Option(parser=words.operator, help="eq, gt, gte, lt or lte.")
+    ] = "eq",
     duration: Annotated[
         int | None,
         typer.Option(parser=nanoseconds, metavar="DURATION", help="Longer than this, such as 30s."),
     ] = None,
-    duration_operator: Annotated[str, typer.Option(help="eq, gt, gte, lt or lte.")] = "gt",
+    duration_operator: Annotated[
+        str, typer.Option(parser=words.operator, help="eq, gt, gte, lt or lte.")
+    ] = "gt",
     duration_percentile: Annotated[
         float | None,
-        typer.Option(help="At least as slow as this percentile of the runs filtered otherwise."),
+        typer.Option(
+            min=0,
+            max=100,
+            help="At least as slow as this percentile of the runs filtered otherwise.",
+        ),
     ] = None,
     start_date: Annotated[
         datetime | None,
@@ -69,9 +82,11 @@ def list_runs(
             help="Created then or earlier; a day alone counts whole (UTC).",
         ),
     ] = None,
-    order_by: Annotated[str, typer.Option(help="created_at or duration.")] = "created_at",
+    order_by: Annotated[
+        str, typer.Option(parser=words.order, help="created_at or duration.")
+    ] = "created_at",
     ascending: Annotated[bool, typer.Option("--ascending/--descending")] = False,
-    limit: Annotated[int, typer.Option(help="Runs on a page, 1000 at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Runs on a page, 1000 at most.")] = 50,
     after: Annotated[
         str | None, typer.Option(metavar="RUN_ID", help="The page beyond this run.")
     ] = None,
@@ -86,6 +101,8 @@ def list_runs(
         if needed is None and typed(ctx, f"{name}_operator"):
             option = f"--{name.replace('_', '-')}"
             raise typer.BadParameter(f"expected {option} beside {option}-operator")
+    if after is not None and before is not None:
+        raise typer.BadParameter("expected --after or --before, found both")
     expect_span(start_date=start_date, end_date=end_date)
     longer = None if duration is None else {"value": duration, "operator": duration_operator}
     filters = fields(

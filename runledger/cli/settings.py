@@ -31,8 +31,15 @@ class Settings:
 
 
 def given(ctx: typer.Context) -> Settings:
-    """Return the global options of the command line."""
+    """Return the global options of the command line, checked as far as no file is needed for it."""
+    from runledger.cli.words import taken_from_the_line
+    from runledger.store import check_url
+
     settings: Settings = ctx.obj
+    with taken_from_the_line("--store"):
+        check_url(settings.store)
+    with taken_from_the_line("--organization"):
+        acting(settings)
     return settings
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from runledger.cli import printing
+from runledger.cli import printing, words
 from runledger.cli.options import AsOf, Json, example, expect_span
 from runledger.cli.quantities import day, show_count
 from runledger.cli.settings import ask
@@ -34,7 +34,10 @@ _COUNTS = (
 def usage(
     ctx: typer.Context,
     by: Annotated[
-        list[str], typer.Option(help="Group by project, agent, model or day; may be repeated.")
+        list[str],
+        typer.Option(
+            parser=words.usage_group, help="Group by project, agent, model or day; may be repeated."
+        ),
     ] = ["model"],  # noqa: B006
     project_id: Annotated[str | None, typer.Option(help="Only this project.")] = None,
     agent_id: Annotated[str | None, typer.Option(help="Only this agent.")] = None,

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 from projections.as_of import Moment
 from projections.read_models import ROOT
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runledger.callbacks.dispatcher import Dispatcher
 
 CallbackStatus = Literal["pending", "delivered", "failed"]
-_STATUSES: Final = ("pending", "delivered", "failed")
+_STATUSES: Final = get_args(CallbackStatus)
 _SQL: Final = statements(ROOT / "callbacks" / "queries.sql")
 _LOG: Final = logging.getLogger("runledger.callbacks")
 

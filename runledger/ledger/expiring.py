@@ -14,7 +14,7 @@ from runledger.run.envelope import aware
 
 _LOG: Final = logging.getLogger("runledger.expiry")
 _AT_ONCE: Final = 64
-_LONGEST: Final = timedelta(days=36_500)
+LONGEST: Final = timedelta(days=36_500)
 
 
 class ExpiringLedger(LedgerBase):
@@ -35,9 +35,9 @@ class ExpiringLedger(LedgerBase):
         """
         moment = aware("at", at) or self._clock()
         check_flags(every_organization=every_organization)
-        if not isinstance(older_than, timedelta) or not timedelta(0) <= older_than <= _LONGEST:
+        if not isinstance(older_than, timedelta) or not timedelta(0) <= older_than <= LONGEST:
             raise InvalidArgument(
-                f"older_than: expected a timedelta, 0 or more and {_LONGEST.days} days at most, "
+                f"older_than: expected a timedelta, 0 or more and {LONGEST.days} days at most, "
                 f"found {older_than!r:.80}"
             )
         since = moment - older_than

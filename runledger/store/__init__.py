@@ -1,9 +1,13 @@
 """The log: SQLite embedded, PostgreSQL for loads; the only room that speaks the library's words."""
 
+from typing import Final
+
 from runledger.errors import InvalidArgument, OnlyRead
 from runledger.store.protocol import Store
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "check_url", "open_store"]
+
+_BEGINNINGS: Final = ("sqlite:///", "postgresql://", "postgres://", "archive:")
 
 
 def open_store(url: str, *, create: bool = True) -> Store:
@@ -13,17 +17,23 @@ def open_store(url: str, *, create: bool = True) -> Store:
     PostgreSQL schema (default `public`). Raises StoreUnavailable, StoreIsNewer, UnsafeSetting, or
     InvalidArgument for a URL of another kind, OnlyRead for that of an archive.
     """
-    scheme, _, rest = url.partition(":")
-    if scheme == "sqlite" and rest.startswith("///"):
+    check_url(url)
+    if url.startswith("archive:"):
+        raise OnlyRead(url)
+    if url.startswith("sqlite:"):
         from runledger.store.sqlite.store import SQLiteStore
 
         return SQLiteStore(url, create=create)
-    if scheme in ("postgresql", "postgres") and rest.startswith("//"):
-        from runledger.store.postgres.store import PostgresStore
+    from runledger.store.postgres.store import PostgresStore
 
-        return PostgresStore(url, create=create)
-    if scheme == "archive":
-        raise OnlyRead(url)
+    return PostgresStore(url, create=create)
+
+
+def check_url(url: str) -> None:
+    """Raise InvalidArgument for a URL that is of no kind of store, nor of an archive."""
+    if url.startswith(_BEGINNINGS):
+        return
+    scheme = url.partition(":")[0]
     # Never the whole URL: it may hold a password.
     raise InvalidArgument(
         f"store: expected sqlite:///path/to/file.db, postgresql://user@host/database, or "
