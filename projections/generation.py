@@ -37,7 +37,7 @@ _DAMAGE: Final = re.compile("not a valid DuckDB|[Cc]orrupt database|Could not re
 _READ_ONLY: Final = "Read-only file system"
 _FULL: Final = re.compile("No space left on device|Out of disk")
 
-_UNREADABLE: Final = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException)
+UNREADABLE: Final = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException)
 """What DuckDB raises for a file that it cannot go on with."""
 
 _SQLITE: Final = "sqlite_scanner"
@@ -344,7 +344,7 @@ def expect_readable(path: Path) -> Iterator[None]:
         yield
     except duckdb.Error as e:
         told = unusable(path, e)
-        if isinstance(e, _UNREADABLE) or isinstance(told, ReadModelsDamaged):
+        if isinstance(e, UNREADABLE) or isinstance(told, ReadModelsDamaged):
             raise told from e
         raise
 

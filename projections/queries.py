@@ -1,13 +1,14 @@
 """Questions to the read models of a generation; each thread asks through a cursor of its own."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import duckdb
 
+from projections.generation import UNREADABLE
 from projections.parking import Parked, parked
 from projections.run_filter import SQL as RUNS
 from projections.run_filter import Born, RunFilter, where
@@ -21,6 +22,14 @@ PERCENTILES: Final = statements(_HERE / "duration_percentiles" / "queries.sql")
 AGENTS: Final = statements(_HERE / "agents" / "queries.sql")
 USAGE_GROUPS: Final = ("project", "agent", "model", "day")
 PERCENTILES_GROUPS: Final = ("project", "agent", "day")
+AT_ONCE: Final = 1_000
+"""Rows of an analyst's answer that are in memory at once."""
+
+Rows = Iterator[tuple[Any, ...]]
+_T = TypeVar("_T")
+Take = Callable[[list[str], Rows], _T]
+"""Takes the names of the columns, and the rows."""
+
 _JSON: Final = ("metadata", "request_config", "error_data")
 _ORDERS: Final = {
     ("created_at", True): ("oldest_first", "newer"),
@@ -177,7 +186,14 @@ class Queries:
         return parked(self._db)
 
     def sql(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Run one SELECT of the analyst's; anything that could write is refused."""
+        """Return columns and rows of one SELECT of the analyst's."""
+        return self.sql_rows(statement, lambda columns, rows: (columns, list(rows)))
+
+    def sql_rows(self, statement: str, take: Take[_T]) -> _T:
+        """Return what `take` makes of columns and rows of one SELECT of the analyst's.
+
+        The rows are made as they are taken. Anything that could write is refused.
+        """
         try:
             parsed = self._db.extract_statements(statement)
             reads = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
@@ -186,7 +202,20 @@ class Queries:
             result = self._db.execute(statement)
         except duckdb.Error as e:
             raise InvalidArgument(f"sql: {e}") from e
-        return [column[0] for column in result.description], result.fetchall()
+        return take([column[0] for column in result.description], _rows(result))
+
+
+def _rows(result: Any) -> Rows:
+    while True:
+        try:
+            some = result.fetchmany(AT_ONCE)
+        except duckdb.Error as e:
+            if isinstance(e, UNREADABLE):
+                raise
+            raise InvalidArgument(f"sql: {e}") from e
+        if not some:
+            return
+        yield from some
 
 
 def _known(what: str, by: Sequence[str], names: tuple[str, ...]) -> None:

@@ -3,14 +3,28 @@
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import typer
+
+_AT_ONCE: Final = 1_000
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON; times in ISO 8601, models as their fields, NaN and infinities null."""
     typer.echo(_json(value, ensure_ascii=False, indent=2))
+
+
+def print_json_list(values: Iterable[Any]) -> None:
+    """Print the same as of a list, of which a thousand are in memory at once."""
+    rest = iter(values)
+    before = "["
+    # One at a time, most of the time would go into making encoders.
+    while some := list(islice(rest, _AT_ONCE)):
+        sys.stdout.write(before + _json(some, ensure_ascii=False, indent=2)[1:-2])
+        before = ","
+    sys.stdout.write("[]\n" if before == "[" else "\n]\n")
 
 
 def _json(value: Any, **how: Any) -> str:

@@ -1,6 +1,6 @@
 """`runledger sql`: the analyst's own questions to the read models."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, count
 from typing import Annotated
 
@@ -32,20 +32,23 @@ def sql(
     """Ask the read models in SQL; nothing can be written. Organizations are not kept apart here.
 
     It may read whatever file this process may, by DuckDB's functions. In JSON, NaN and infinities
-    are null, and the second column of a name is name_1. An answer is held in memory whole: take
-    large ones away with `export parquet`.
+    are null, and the second column of a name is name_1. JSON and CSV are written row by row,
+    however many there are; a table is held in memory whole.
     """
     if typed(ctx, "as_json") and typed(ctx, "as_csv"):
         raise typer.BadParameter("expected --json or --csv, found both")
     text = typer.get_text_stream("stdin").read() if statement == "-" else statement
-    columns, rows = ask(ctx, lambda ledger: ledger.sql(text, as_of=as_of), as_of=as_of)
-    if as_csv:
-        printing.print_csv(columns, rows)
-    elif as_json:
-        names = _distinct(columns)
-        printing.print_json([dict(zip(names, row, strict=True)) for row in rows])
-    else:
-        printing.print_table(columns, ([_cell(value) for value in row] for row in rows))
+    shown = printing.print_csv if as_csv else _print_json if as_json else _print_table
+    ask(ctx, lambda ledger: ledger.sql_rows(text, shown, as_of=as_of), as_of=as_of)
+
+
+def _print_json(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    names = _distinct(columns)
+    printing.print_json_list(dict(zip(names, row, strict=True)) for row in rows)
+
+
+def _print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    printing.print_table(columns, ([_cell(value) for value in row] for row in rows))
 
 
 def _distinct(columns: Sequence[str]) -> list[str]:

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from projections.as_of import Moment
 from projections.engine import Progress
+from projections.queries import Rows, Take
 from projections.run_filter import run_filter, unpaged_filter
-from runledger.errors import InvalidArgument, UndecodableEvent
+from runledger.errors import InvalidArgument, ReadModelsError, UndecodableEvent
 from runledger.events import RunEvent
 from runledger.ids import is_id
 from runledger.ledger.arguments import check_days, check_lists, check_texts
@@ -17,6 +18,8 @@ from runledger.ledger.base import LedgerBase
 from runledger.records import RunRecord
 from runledger.run import Actor
 from runledger.span import check_span
+
+_T = TypeVar("_T")
 
 
 class AskingLedger(LedgerBase):
@@ -125,9 +128,31 @@ class AskingLedger(LedgerBase):
         self, statement: str, *, as_of: Moment | None = None
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Return (column names, rows) of one SELECT over the read models of all organizations."""
-        if not isinstance(statement, str):
-            raise InvalidArgument(f"sql: expected one SELECT as text, found {statement!r:.80}")
+        _expect_text(statement)
         return await self._ask(lambda q: q.sql(statement), as_of)
+
+    async def sql_rows(self, statement: str, take: Take[_T], *, as_of: Moment | None = None) -> _T:
+        """Call `take(column names, iterator of rows)` in a thread; return what it returns.
+
+        The rows are made as they are taken, so that an answer may be larger than memory. A switch
+        of generations waits for what is done with a row; ReadModelsError where it comes between
+        two.
+        """
+        _expect_text(statement)
+        begun = False
+
+        def taken(columns: list[str], rows: Rows) -> _T:
+            nonlocal begun
+            if begun:
+                # Rows of another generation would follow on those that are gone.
+                raise ReadModelsError(
+                    "sql: expected one generation to give all rows, found another one live after "
+                    "the first of them; ask again"
+                )
+            begun = True
+            return take(columns, rows)
+
+        return await self._ask(lambda q: q.sql_rows(statement, taken), as_of)
 
     async def project(self, progress: Progress | None = None) -> int:
         """Bring the read models up to date; return their position.
@@ -148,3 +173,8 @@ class AskingLedger(LedgerBase):
                     if isinstance(first.event, RunEvent):
                         found[run_id] = first.event.born
         return found
+
+
+def _expect_text(statement: str) -> None:
+    if not isinstance(statement, str):
+        raise InvalidArgument(f"sql: expected one SELECT as text, found {statement!r:.80}")

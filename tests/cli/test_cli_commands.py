@@ -148,6 +148,25 @@ def test_the_version_is_that_of_the_package(runledger: Command, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_sql_writes_rows_as_they_come(runledger: Command, runs: Path) -> None:
+    asked = "SELECT repeat('x', 1000), CASE WHEN i < 11999 THEN i ELSE error('the last') END"
+    for form, begun in (("--json", '[\n  {\n    "'), ("--csv", "\"repeat('x'")):
+        ended = runledger("sql", form, f"{asked} AS i FROM range(12000) AS t(i)")
+        assert ended.code == 1
+        assert "the last" in ended.err
+        assert ended.out.startswith(begun)
+        assert not ended.out.endswith("]\n")
+
+
+def test_json_of_rows_is_json_of_their_list(runledger: Command, runs: Path) -> None:
+    for asked in (
+        "SELECT 1 WHERE false",
+        "SELECT 'a\nb' AS \"ü\", [1, 2] AS n, NULL FROM range(1001)",
+    ):
+        printed = runledger("sql", "--json", asked)
+        assert printed.out == json.dumps(printed.json, ensure_ascii=False, indent=2) + "\n"
+
+
 def test_sql_cannot_write(runledger: Command, runs: Path) -> None:
     refused = runledger("sql", "DELETE FROM runs")
     assert refused.code == 1

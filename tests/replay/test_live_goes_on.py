@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,33 @@ def test_a_long_question_is_asked_again_of_the_next_generation(
     asking.join()
     assert len(asked) == 2
     assert answers == [[{"number": built.number}]]
+
+
+def test_rows_of_one_answer_are_of_one_generation(tmp_path: Path) -> None:
+    begun: list[object] = []
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        async with RunLedger.open(f"sqlite:///{tmp_path}/small.db", tmp_path / "rm") as ledger:
+            await ledger.create_run(agent_id="agent-a")
+            built = (await ledger.replay()).built
+
+            def take(columns: list[str], rows: Iterator[tuple[object, ...]]) -> str:
+                if begun:
+                    return "given again"
+                next(rows)
+                begun.append(
+                    asyncio.run_coroutine_threadsafe(ledger.switch_generation(built.number), loop)
+                )
+                # Only an interrupt ends this one.
+                return f"no interrupt among {sum(1 for _ in rows)}"
+
+            with pytest.raises(ReadModelsError, match="expected one generation to give all rows"):
+                await ledger.sql_rows("FROM range(1000000000000)", take)
+            (switched,) = begun
+            assert (await asyncio.wrap_future(switched)).number == built.number
+
+    asyncio.run(work())
 
 
 def test_closing_ends_a_long_question(store: Store, live: LiveReadModels) -> None:
