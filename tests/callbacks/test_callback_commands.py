@@ -145,7 +145,7 @@ def test_redeliver_needs_to_be_told_what(environment, command):
     missing = command("callbacks", "redeliver", "--run", run_id)
     assert missing.exit_code == 1
     assert "not found" in missing.stderr
-    assert command("callbacks", "list", "--status", "lost").exit_code == 1
+    assert command("callbacks", "list", "--status", "lost").exit_code == 2
 
 
 def test_dispatch_refuses_what_it_cannot_work_with(environment, command, tmp_path):
