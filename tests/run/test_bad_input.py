@@ -193,6 +193,7 @@ def test_the_ledger_refuses_wrong_arguments_and_writes_nothing(
                 await _refused(ledger, "list_callbacks", since=NAIVE),
                 await _refused(ledger, "retry_parked", RUN),
                 await _refused(ledger, "sql", None),
+                await _refused(ledger, "sql_rows", None, len),
             ]
             for error in refusals:
                 assert isinstance(error, InvalidArgument), error

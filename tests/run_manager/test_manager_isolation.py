@@ -30,6 +30,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 UNSCOPED = {
     "open": "makes a ledger; nothing is open yet",
     "sql": "asks all organizations, for the analyst who holds the file anyway",
+    "sql_rows": "as sql",
     "project": "answers with a position of the log",
     "verify": "compares the read models of all organizations with the log",
     "replay": "projects the log of all organizations again",
