@@ -28,7 +28,7 @@ def test_the_old_or_the_new_is_there_whole_after_a_kill(tmp_path: Path) -> None:
     )
     assert worker.returncode == 0, f"seed {seed}: {worker.stderr}"
     *rounds, end = map(json.loads, worker.stdout.splitlines())
-    assert len(rounds) == 4 * ROUNDS
+    assert len(rounds) >= 4 * ROUNDS
     broken = [found for found in rounds if found["found"] is None or found["left"]]
     assert not broken, f"seed {seed}"
     assert {found["found"] for found in rounds if found["killed"] == "replay"} == {"old"}
