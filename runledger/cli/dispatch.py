@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from runledger.cli.options import example
-from runledger.cli.settings import expect_writable, fields, given
+from runledger.cli.settings import fields, given
 
 app = typer.Typer()
 
@@ -69,7 +69,6 @@ def dispatch(
 
     from runledger.callbacks import CallbackSettings, dispatch
 
-    expect_writable(ctx)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     chosen = fields(

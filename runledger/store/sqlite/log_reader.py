@@ -10,7 +10,7 @@ from typing import Any, Final
 from runledger.errors import StoreUnavailable
 from runledger.store import arrow
 from runledger.store.sqlite.driver_errors import too_big, translated
-from runledger.store.sqlite.read_only import Reading, expect_as_opened, open_to_read
+from runledger.store.sqlite.read_only import Reading, open_to_read
 from runledger.store.sqlite.recorder import SQL
 
 CHUNK: Final = 8_192
@@ -28,7 +28,6 @@ class SQLiteLogReader:
 
     def __init__(self, url: str, path: str) -> None:
         self._url = url
-        self._path = path
         with translated(url):
             self._reading: Reading | None = open_to_read(url, path)
 
@@ -38,7 +37,7 @@ class SQLiteLogReader:
             raise StoreUnavailable("the log reader is closed")
         with translated(self._url):
             chunks = [_arrow(*found) for found in _chunks(self._reading.db, after, upto, limit)]
-        expect_as_opened(self._url, self._path, self._reading)
+        self._reading.expect_as_opened()
         return arrow.chunked(chunks) if chunks else None
 
     def close(self) -> None:

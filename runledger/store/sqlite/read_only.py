@@ -13,8 +13,18 @@ from runledger.store.sqlite.recorder import LOCK_SECONDS, SQL, connect
 class Reading(NamedTuple):
     """A connection that reads; `as_opened` is the state of a file that is read as it lies there."""
 
+    url: str
+    path: str
     db: sqlite3.Connection
     as_opened: tuple[int, int, int] | None
+
+    def expect_as_opened(self) -> None:
+        """Raise StoreUnavailable where a file that is read as it lies there has become another."""
+        if self.as_opened is not None and _state(self.path) != self.as_opened:
+            raise StoreUnavailable(
+                f"store {self.url!r}: expected a file that nobody writes, as its folder cannot be "
+                f"written to from here; found it altered by another process: open the store again"
+            )
 
 
 def only_read(path: str) -> bool:
@@ -28,10 +38,11 @@ def open_to_read(url: str, path: str) -> Reading:
 
     Where the folder cannot be written to, SQLite reads beside a process that holds the store: their
     WAL is shared. Where none does, all events are in the file, but SQLite asks for a WAL all the
-    same, unless it is told that nobody writes. That may become untrue: see `expect_as_opened`.
+    same, unless it is told that nobody writes. That may become untrue: see
+    `Reading.expect_as_opened`.
     """
     if not only_read(path):
-        return Reading(connect(path), None)
+        return Reading(url, path, connect(path), None)
     file = Path(path).absolute()
     # Without the log beside it, the file lacks what was recorded last, or is half of a change.
     beside = [log for end in ("-wal", "-journal") if (log := Path(f"{file}{end}")).exists()]
@@ -58,16 +69,7 @@ def open_to_read(url: str, path: str) -> Reading:
     except BaseException:
         db.close()
         raise
-    return Reading(db, state)
-
-
-def expect_as_opened(url: str, path: str, reading: Reading) -> None:
-    """Raise StoreUnavailable where a file that is read as it lies there has become another one."""
-    if reading.as_opened is not None and _state(path) != reading.as_opened:
-        raise StoreUnavailable(
-            f"store {url!r}: expected a file that nobody writes, as its folder cannot be written "
-            f"to from here; found it altered by another process: open the store again"
-        )
+    return Reading(url, path, db, state)
 
 
 def _state(path: str) -> tuple[int, int, int]:

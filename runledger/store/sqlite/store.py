@@ -17,7 +17,7 @@ from runledger.store.protocol import READS, Append, StoredEvent, StoredRow, Verd
 from runledger.store.schema_version import check_version
 from runledger.store.sqlite.driver_errors import busy, translated
 from runledger.store.sqlite.log_reader import SQLiteLogReader
-from runledger.store.sqlite.read_only import Reading, expect_as_opened, only_read, open_to_read
+from runledger.store.sqlite.read_only import Reading, only_read, open_to_read
 from runledger.store.sqlite.recorder import LAST, LOCK_SECONDS, SQL, LedgerRecorder
 
 
@@ -58,16 +58,16 @@ class SQLiteStore:
 
     def _look(self) -> bool:
         """Whether the file holds a ledger of a layout known here; changes nothing in the file."""
-        found = open_to_read(self.url, self.path).db if self._only_read else self._plain()
-        with closing(found) as db:
+        if self._only_read:
+            looking = open_to_read(self.url, self.path).db
+        else:
+            looking = sqlite3.connect(self.path, timeout=LOCK_SECONDS)
+        with closing(looking) as db:
             (there,) = db.execute(SQL["has_tables"]).fetchone()
             if there:
                 (found,) = db.execute(SQL["schema_version"]).fetchone()
                 check_version(self.url, found)
         return bool(there)
-
-    def _plain(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=LOCK_SECONDS)
 
     def expect_writable(self) -> None:
         """Raise OnlyRead where the file or its folder cannot be written to."""
@@ -85,7 +85,7 @@ class SQLiteStore:
             if self._reader is None:
                 raise StoreUnavailable("the store is closed")
             rows = self._reader.db.execute(SQL[name], parameters).fetchall()
-            expect_as_opened(self.url, self.path, self._reader)
+            self._reader.expect_as_opened()
             return rows
 
     def read_stream(
