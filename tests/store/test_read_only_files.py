@@ -124,5 +124,6 @@ def test_a_file_that_is_altered_after_all_is_noticed(read_only: Path) -> None:
 
 
 def test_no_dispatcher_waits_where_no_attempt_could_be_recorded(read_only: Path) -> None:
+    waiting = dispatch(f"sqlite:///{read_only}", CallbackSettings())
     with pytest.raises(OnlyRead):
-        asyncio.run(dispatch(f"sqlite:///{read_only}", CallbackSettings()))
+        asyncio.run(asyncio.wait_for(waiting, 20))
