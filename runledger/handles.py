@@ -7,16 +7,16 @@ from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from runledger.command_handling.message_input import as_message
 from runledger.errors import AlreadyEnded, InvalidArgument, LedgerError
 from runledger.ids import new_id
-from runledger.message_input import as_message
 from runledger.messages import Message
 from runledger.records import RunRecord
 from runledger.run import STATUS_OF, Actor
 from runledger.run.step_facts import expect_known, step_facts
 
 if TYPE_CHECKING:
-    from runledger.ledger.writing import WritingLedger
+    from runledger.ledger.run_commands import WritingLedger
 
 _LOG: Final = logging.getLogger("runledger.handles")
 _TEXT_LIMIT: Final = 10_000

@@ -7,11 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from projections.archive_store import open_log
-from projections.generation import Generation
-from projections.parking import counts
-from projections.publish import FILE
-from projections.read_models import ROOT, changed, discover
+from projections.archive.store import open_log
+from projections.fold.generation import Generation
+from projections.fold.parking import counts
+from projections.publishing.publish import FILE
+from projections.read_models.catalog import ROOT, changed, discover
 from runledger.errors import LedgerError, ReadModelsLocked, UndecodableEvent
 from runledger.sql_file import statements
 from runledger.store import Store

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import typer
 
-from projections.read_models import ROOT, discover
+from projections.read_models.catalog import ROOT, discover
 from runledger import errors
 from runledger.cli.main import app
 from runledger.events import CATALOGUE, Event, RunEvent

@@ -12,7 +12,7 @@ from runledger.callbacks.payload import Ended, full_payload, thin_payload
 from runledger.callbacks.receivers import Pause
 from runledger.callbacks.retries import Chance, retry_after, wait_after
 from runledger.callbacks.settings import CallbackSettings
-from runledger.command_handler import Clock, CommandHandler, Order
+from runledger.command_handling.handler import Clock, CommandHandler, Order
 from runledger.errors import (
     AddressRefused,
     ConcurrentAppend,

@@ -12,7 +12,7 @@ from runledger.callbacks.attempt import Sender
 from runledger.callbacks.outbox import Outbox, Pending
 from runledger.callbacks.receivers import Receivers
 from runledger.callbacks.settings import CallbackSettings
-from runledger.command_handler import Clock
+from runledger.command_handling.handler import Clock
 from runledger.errors import LedgerError
 
 _LOG: Final = logging.getLogger("runledger.callbacks")

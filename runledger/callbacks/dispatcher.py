@@ -12,7 +12,7 @@ from runledger.callbacks.leadership import Leadership
 from runledger.callbacks.outbox import Outbox
 from runledger.callbacks.retries import Chance
 from runledger.callbacks.settings import CallbackSettings
-from runledger.command_handler import Clock, CommandHandler, now
+from runledger.command_handling.handler import Clock, CommandHandler, now
 from runledger.errors import LedgerError
 from runledger.outbound import GuardedClient
 from runledger.store import Store

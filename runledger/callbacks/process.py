@@ -4,7 +4,7 @@ import asyncio
 import signal
 
 from runledger.callbacks.settings import CallbackSettings
-from runledger.command_handler import CommandHandler
+from runledger.command_handling.handler import CommandHandler
 from runledger.store import open_store
 
 

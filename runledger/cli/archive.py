@@ -10,7 +10,7 @@ from runledger.cli.options import Json, example
 from runledger.cli.settings import ask_operator
 
 if TYPE_CHECKING:
-    from projections.archive_writer import Archived
+    from projections.archive.writer import Archived
     from runledger import RunLedger
 
 app = typer.Typer()
@@ -66,7 +66,7 @@ def archive(
 
 
 def _verify(folder: Path, as_json: bool) -> None:
-    from projections.archive import Archive
+    from projections.archive.archive import Archive
 
     # Without a ledger: the store may be what was lost.
     found = Archive(folder)

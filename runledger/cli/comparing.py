@@ -7,9 +7,9 @@ import typer
 from runledger.cli import printing
 
 if TYPE_CHECKING:
-    from projections.comparison import Comparison
-    from projections.diff import Cell, TableDiff
-    from projections.explain import Explanation
+    from projections.compare.comparison import Comparison
+    from projections.compare.diff import Cell, TableDiff
+    from projections.compare.explain import Explanation
 
 
 def print_comparison(found: "Comparison") -> None:

@@ -11,7 +11,7 @@ from runledger.cli.settings import ask, ask_operator, given
 
 if TYPE_CHECKING:
     from runledger import RunLedger
-    from runledger.importers.event_export import Damage
+    from runledger.importers.event_lines.exporter import Damage
 
 app = typer.Typer(name="export", help="Take events and read models away.", no_args_is_help=True)
 
@@ -41,7 +41,7 @@ def jsonl(
     """
     import sys
 
-    from runledger.importers.event_export import Damage
+    from runledger.importers.event_lines.exporter import Damage
 
     damage = Damage()
 
@@ -95,9 +95,9 @@ def _write_file(
 ) -> int:
     import gzip
 
-    from projections.target_file import expect_target, unfinished
+    from projections.publishing.target_file import expect_target, unfinished
     from runledger.errors import InvalidArgument
-    from runledger.importers.event_export import EXPORT
+    from runledger.importers.event_lines.exporter import EXPORT
 
     expect_target(output, EXPORT, ledger.store.url, read_models)
     try:
@@ -121,7 +121,7 @@ class _Output(Protocol):
 
 def _write(ledger: "RunLedger", out: _Output, after: int, damage: "Damage") -> int:
     from runledger.cli.progress import progress
-    from runledger.importers.event_export import export_lines
+    from runledger.importers.event_lines.exporter import export_lines
 
     lines = 0
     with progress("exporting", ledger.store.head() - after) as advance:

@@ -11,7 +11,7 @@ from runledger.cli.quantities import show_moment
 from runledger.cli.settings import ask_operator
 
 if TYPE_CHECKING:
-    from projections.generations import Manifest
+    from projections.generations.generations import Manifest
     from runledger import RunLedger
 
 app = typer.Typer(

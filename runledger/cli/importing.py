@@ -29,7 +29,7 @@ def tau2(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
     """Import tau2-bench result files: a simulation is a run. Again changes nothing."""
 
     async def read(ledger: "RunLedger", advance: "Advance") -> "ImportReport":
-        from runledger.importers.tau2_import import Tau2Import
+        from runledger.importers.tau2.importer import Tau2Import
 
         return await Tau2Import(ledger.store, ledger.handler, acting(given(ctx))).run(
             files, advance
@@ -43,7 +43,7 @@ def jsonl(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
     """Import events in the ledger's own format (`export jsonl`). Again changes nothing."""
 
     async def read(ledger: "RunLedger", advance: "Advance") -> "ImportReport":
-        from runledger.importers.event_import import EventImport
+        from runledger.importers.event_lines.importer import EventImport
 
         return await EventImport(ledger.store, ledger.handler).run(files, advance)
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from runledger.cli.parsers import run_id, taken_from_the_line
 from runledger.cli.quantities import position_or_moment
-from runledger.cli.words import run_id, taken_from_the_line
 
 Json = Annotated[
     bool, typer.Option("--json", envvar="RUNLEDGER_JSON", help="Print JSON, for programs.")

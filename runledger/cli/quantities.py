@@ -23,7 +23,7 @@ def nanoseconds(text: str) -> int:
 
 def duration(text: str) -> timedelta:
     """Return the same as a timedelta, of which the ledger takes so many days at most."""
-    from runledger.ledger.expiring import LONGEST
+    from runledger.ledger.expiry import LONGEST
 
     if (ns := nanoseconds(text)) > LONGEST.days * _UNITS["d"]:
         raise typer.BadParameter(f"expected {LONGEST.days} days at most, found {text!r}")

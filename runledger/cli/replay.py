@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runledger.cli import printing, words
+from runledger.cli import parsers as words
+from runledger.cli import printing
 from runledger.cli.options import ExplainRun, Json, example, expect_span
 from runledger.cli.quantities import before, moment
 from runledger.cli.settings import ask_operator, fields
 
 if TYPE_CHECKING:
-    from projections.partial import BlastRadius
-    from projections.replay import Replayed
+    from projections.replay.partial import BlastRadius
+    from projections.replay.replay import Replayed
     from runledger import RunLedger
 
 app = typer.Typer()
@@ -103,8 +104,8 @@ def replay(
     """
     from contextlib import ExitStack
 
-    from projections.archived_log import archived_log
-    from projections.selection import selection
+    from projections.archive.archived_log import archived_log
+    from projections.replay.selection import selection
     from runledger.cli.progress import progress
 
     asked = fields(

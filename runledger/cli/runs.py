@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runledger.cli import printing, run_list, words
+from runledger.cli import parsers as words
+from runledger.cli import printing, run_list
 from runledger.cli.options import AsOf, Json, example
 from runledger.cli.quantities import show_count, show_duration, show_moment
 from runledger.cli.settings import ask, expect_writable

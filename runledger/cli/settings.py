@@ -32,7 +32,7 @@ class Settings:
 
 def given(ctx: typer.Context) -> Settings:
     """Return the global options of the command line, checked as far as no file is needed for it."""
-    from runledger.cli.words import taken_from_the_line
+    from runledger.cli.parsers import taken_from_the_line
     from runledger.store import check_url
 
     settings: Settings = ctx.obj

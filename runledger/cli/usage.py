@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from runledger.cli import printing, words
+from runledger.cli import parsers as words
+from runledger.cli import printing
 from runledger.cli.options import AsOf, Json, example, expect_span
 from runledger.cli.quantities import day, show_count
 from runledger.cli.settings import ask

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from projections.as_of import AsOf, Moment, position_of
-from projections.live import LiveReadModels
-from projections.publish import PublishedReadModels
-from projections.queries import Queries
+from projections.generations.as_of import AsOf, Moment, position_of
+from projections.generations.live import LiveReadModels
+from projections.publishing.publish import PublishedReadModels
+from projections.queries.queries import Queries
 from runledger.callbacks import CallbackSettings
-from runledger.command_handler import Clock, CommandHandler, Order, Outcome
+from runledger.command_handling.handler import Clock, CommandHandler, Order, Outcome
+from runledger.command_handling.message_input import as_messages, check_blobs, keep_images
 from runledger.errors import LedgerError, NotFound, ReadModelsError, ReadModelsMissing
 from runledger.images import IMAGE_ADDRESSES, blob_sources
 from runledger.ledger.arguments import check_actor
-from runledger.message_input import as_messages, check_blobs, keep_images
 from runledger.messages import Message
 from runledger.outbound import AddressPolicy
 from runledger.run import Actor, Run, evolve

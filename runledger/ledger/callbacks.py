@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
-from projections.as_of import Moment
-from projections.read_models import ROOT
+from projections.generations.as_of import Moment
+from projections.read_models.catalog import ROOT
 from runledger.errors import InvalidArgument
 from runledger.events import CallbackAttempted
 from runledger.ledger.arguments import check_counts, check_lists

@@ -6,31 +6,31 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from projections.archive_store import open_log
-from projections.as_of import AsOf
-from projections.changed_models import build_changed
-from projections.desk import serve
-from projections.live import LiveReadModels
-from projections.operations import Operations
-from projections.publish import PublishedReadModels
+from projections.archive.store import open_log
+from projections.generations.as_of import AsOf
+from projections.generations.live import LiveReadModels
+from projections.operator.local import Operations
+from projections.operator.operator import serve
+from projections.publishing.publish import PublishedReadModels
+from projections.replay.changed_models import build_changed
 from runledger.callbacks import CallbackSettings
-from runledger.command_handler import Clock, CommandHandler, now
+from runledger.command_handling.handler import Clock, CommandHandler, now
+from runledger.command_handling.participants import UnknownAgents
 from runledger.errors import InvalidArgument
 from runledger.images import IMAGE_ADDRESSES
 from runledger.ledger.arguments import check_actor, check_flags, check_paths
-from runledger.ledger.asking import AskingLedger
 from runledger.ledger.callbacks import CallingLedger
-from runledger.ledger.external import (
+from runledger.ledger.copies import KeepingLedger
+from runledger.ledger.external_engine import (
     ExternalEngine,
     ExternalLedger,
     RunsElsewhere,
     runs_in_lettuce,
 )
-from runledger.ledger.keeping import KeepingLedger
-from runledger.ledger.reading import ReadingLedger
-from runledger.ledger.writing import WritingLedger
+from runledger.ledger.list_queries import AskingLedger
+from runledger.ledger.run_commands import WritingLedger
+from runledger.ledger.run_queries import ReadingLedger
 from runledger.outbound import AddressPolicy
-from runledger.participants import UnknownAgents
 from runledger.run import Actor
 from runledger.store import Store
 

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from projections.archive import Archive
-from projections.archive_reader import ArchiveReader
-from projections.archive_writer import archive
-from projections.diff import Diff
-from projections.engine import Engine
-from projections.generation import Generation
-from projections.read_models import discover, needed
-from projections.snapshot import Snapshot
+from projections.archive.archive import Archive
+from projections.archive.reader import ArchiveReader
+from projections.archive.writer import archive
+from projections.compare.diff import Diff
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
+from projections.generations.snapshot import Snapshot
+from projections.read_models.catalog import discover, needed
 from runledger.store import open_store
 from scripts.bench.bench import Bench, apart, peak_memory, project
 from scripts.bench.row import Figure, Mark, Row

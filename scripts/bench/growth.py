@@ -18,10 +18,10 @@ from typing import Final, NamedTuple, ParamSpec
 
 import psycopg
 
-from projections.engine import Engine
-from projections.generation import Generation
-from projections.queries import Queries
-from projections.run_filter import run_filter
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
+from projections.queries.queries import Queries
+from projections.queries.run_filter import run_filter
 from runledger.store import Store, open_store
 from runledger.store.postgres.address import parse
 from runledger.store.protocol import EncodedEvent, Recorded, StreamWrite

@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 from runledger import RunLedger
-from runledger.importers.event_export import export_lines
-from runledger.importers.event_import import EventImport
+from runledger.importers.event_lines.exporter import export_lines
+from runledger.importers.event_lines.importer import EventImport
 from runledger.store import open_store
 from runledger.store.protocol import Append, Store, Verdict
 from scripts.bench.bench import Bench

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from statistics import median
 
-from projections.engine import Engine
-from projections.generation import Generation
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
 from runledger.store import open_store
 from scripts.bench.bench import Bench
 from scripts.bench.rounds import percentile

@@ -7,13 +7,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from projections.archive import MANIFEST, Archive
-from projections.archive_reader import ArchiveReader
-from projections.archive_writer import UNFINISHED, archive
-from projections.archived_log import archived_log
-from projections.engine import Engine
-from projections.generation import Generation
-from projections.replay import build
+from projections.archive.archive import MANIFEST, Archive
+from projections.archive.archived_log import archived_log
+from projections.archive.reader import ArchiveReader
+from projections.archive.writer import UNFINISHED, archive
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
+from projections.replay.replay import build
 from runledger.errors import ArchiveDamaged, ArchiveError
 from runledger.store import Store, open_store
 from runledger.store.protocol import EncodedEvent, StreamWrite
@@ -76,8 +76,8 @@ def test_an_empty_log_has_an_empty_archive(tmp_path: Path) -> None:
 def test_contents_that_are_large_make_segments_smaller(
     log: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("projections.archive_writer.SEGMENT_BYTES", 300_000)
-    monkeypatch.setattr("projections.archive_writer.CHUNK_BYTES", 100_000)
+    monkeypatch.setattr("projections.archive.writer.SEGMENT_BYTES", 300_000)
+    monkeypatch.setattr("projections.archive.writer.CHUNK_BYTES", 100_000)
     done = archive(log, tmp_path / "a")
     assert done.segments > 3
     assert len(archived_rows(tmp_path / "a")) == log.head()

@@ -5,7 +5,7 @@ import base64
 from contextlib import closing
 from pathlib import Path
 
-from projections.archive_writer import archive
+from projections.archive.writer import archive
 from runledger import RunLedger
 from runledger.store import open_store
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from projections.archive_store import open_log
-from projections.archive_writer import archive
-from projections.archived_log import archived_log
-from projections.replay import build
+from projections.archive.archived_log import archived_log
+from projections.archive.store import open_log
+from projections.archive.writer import archive
+from projections.replay.replay import build
 from runledger import Actor, RunLedger
 from runledger.store import Store, open_store
 

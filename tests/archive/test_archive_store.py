@@ -9,10 +9,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from projections.archive_store import ArchiveStore, open_log
-from projections.archive_writer import archive
-from projections.durable_file import only_writer
-from projections.selection import selection
+from projections.archive.store import ArchiveStore, open_log
+from projections.archive.writer import archive
+from projections.files.durable_file import only_writer
+from projections.replay.selection import selection
 from runledger import Actor, RunLedger
 from runledger.errors import (
     ArchiveDamaged,
@@ -22,8 +22,8 @@ from runledger.errors import (
     StoreRefused,
 )
 from runledger.health import examine
-from runledger.importers.event_import import EventImport
-from runledger.importers.tau2_import import Tau2Import
+from runledger.importers.event_lines.importer import EventImport
+from runledger.importers.tau2.importer import Tau2Import
 from runledger.store import Store
 from runledger.store.protocol import EncodedEvent, StreamWrite
 from tests.archive.test_archive import damage, files

@@ -8,12 +8,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from projections import loader
-from projections.archive import Archive
-from projections.archive_reader import ArchiveReader
-from projections.archive_writer import archive
-from projections.engine import Engine
-from projections.generation import Generation
+from projections.archive.archive import Archive
+from projections.archive.reader import ArchiveReader
+from projections.archive.writer import archive
+from projections.fold import loader
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
 from runledger.errors import ProjectionFailed
 from runledger.store import Store
 from runledger.store.protocol import LogReader

@@ -8,13 +8,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from projections import parking
-from projections.archive import MANIFEST, Archive
-from projections.archive_reader import ArchiveReader
-from projections.archive_store import ArchiveStore, open_log
-from projections.archive_writer import archive
-from projections.engine import Engine
-from projections.generation import Generation
+from projections.archive.archive import MANIFEST, Archive
+from projections.archive.reader import ArchiveReader
+from projections.archive.store import ArchiveStore, open_log
+from projections.archive.writer import archive
+from projections.fold import parking
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
 from runledger.errors import ArchiveDamaged, ArchiveError, StoreUnavailable
 from runledger.sql_file import Statement
 from runledger.store import Store

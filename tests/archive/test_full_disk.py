@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from projections.as_of import AsOf
-from projections.live import LiveReadModels
-from projections.queries import Queries
+from projections.generations.as_of import AsOf
+from projections.generations.live import LiveReadModels
+from projections.queries.queries import Queries
 from runledger import RunLedger
 from runledger.errors import ArchiveError, ReadModelsError
 from runledger.store import open_store

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from projections.archive import Archive
-from projections.archive_reader import ArchiveReader
-from projections.archive_writer import archive
-from projections.engine import Engine
-from projections.generation import Generation
+from projections.archive.archive import Archive
+from projections.archive.reader import ArchiveReader
+from projections.archive.writer import archive
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
 from runledger.errors import ProjectionFailed, ReadModelsError
 from runledger.store import Store, open_store
 from scripts.bench.generate import Row, fill_sqlite, rows
@@ -67,7 +67,7 @@ def test_an_event_that_does_not_fit_alone_ends_the_projection(
 def test_long_events_are_archived_in_little_memory(
     long_log: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("projections.archive_writer.MEMORY_LIMIT", "320MiB")
+    monkeypatch.setattr("projections.archive.writer.MEMORY_LIMIT", "320MiB")
     assert archive(long_log, tmp_path / "a").events == EVENTS
     with closing(long_log.log_reader()) as reader:
         expected = projected(reader, EVENTS, EVENTS)

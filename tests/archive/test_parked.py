@@ -12,11 +12,11 @@ import pytest
 from hypothesis import Phase, find, settings
 from typer.testing import CliRunner
 
-from projections import parking
-from projections.engine import BATCH_EVENTS, Engine
-from projections.generation import Generation
-from projections.loader import FEW
-from projections.read_models import ReadModel, discover
+from projections.fold import parking
+from projections.fold.engine import BATCH_EVENTS, Engine
+from projections.fold.generation import Generation
+from projections.fold.loader import FEW
+from projections.read_models.catalog import ReadModel, discover
 from runledger import RunLedger, upcasters
 from runledger.cli.main import app
 from runledger.errors import ProjectionFailed
@@ -214,7 +214,7 @@ def test_a_refused_run_is_retried_by_mended_sql() -> None:
 
 def test_sql_that_refuses_much_is_at_fault_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     # A hundred events are refused one by one before anybody asks; the question is the same at ten.
-    monkeypatch.setattr("projections.engine.MOST_ISOLATED", 10)
+    monkeypatch.setattr("projections.fold.engine.MOST_ISOLATED", 10)
     rows = tuple(created(n, n, agent_id="bad") for n in range(1, 1_001))
     generation = Generation(":memory:", [*discover(), strict(500)])
     with pytest.raises(ProjectionFailed, match="expected an event in a hundred at most.*strict"):

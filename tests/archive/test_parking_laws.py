@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projections import parking
-from projections.engine import Engine
-from projections.generation import Generation
+from projections.fold import parking
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
 from runledger.run import commands as c
 from tests.archive.spoiling import Log, Spoiled, faults, spoiled
 from tests.projections.histories import Author, Move, histories

@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from projections.durable_file import only_writer
-from projections.generation import Generation
-from projections.publish import FILE, PublishedReadModels
+from projections.files.durable_file import only_writer
+from projections.fold.generation import Generation
+from projections.publishing.publish import FILE, PublishedReadModels
 from runledger import RunLedger
 from runledger.errors import InvalidArgument, ReadModelsError, ReadModelsLocked, ReadModelsMissing
 from runledger.store.protocol import EncodedEvent, StreamWrite

@@ -6,13 +6,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from projections import parking
-from projections.archive_store import open_log
-from projections.archive_writer import archive
-from projections.durable_file import expect_written
-from projections.engine import Engine
-from projections.generation import Generation
-from projections.read_models import ReadModel, needed
+from projections.archive.store import open_log
+from projections.archive.writer import archive
+from projections.files.durable_file import expect_written
+from projections.fold import parking
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
+from projections.read_models.catalog import ReadModel, needed
 from runledger.errors import ArchiveError, ReadModelsError
 from runledger.store import Store
 from tests.archive.spoiling import Log

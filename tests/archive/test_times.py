@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from projections.archive_store import open_log
-from projections.archive_writer import archive
-from projections.as_of import position_of
+from projections.archive.store import open_log
+from projections.archive.writer import archive
+from projections.generations.as_of import position_of
 from runledger.store import open_store
 from runledger.store.protocol import EncodedEvent, StreamWrite
 

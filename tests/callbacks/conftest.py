@@ -21,7 +21,7 @@ from runledger.callbacks import CallbackSettings
 from runledger.callbacks.attempt import Sender
 from runledger.callbacks.courier import Courier
 from runledger.callbacks.outbox import Outbox
-from runledger.command_handler import CommandHandler, Order
+from runledger.command_handling.handler import CommandHandler, Order
 from runledger.events import CallbackAttempted
 from runledger.ids import new_id
 from runledger.outbound import GuardedClient

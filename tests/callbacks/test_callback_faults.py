@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from projections.engine import Engine
-from projections.generation import Generation
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
 from runledger.callbacks.dispatcher import Dispatcher
 from runledger.errors import StoreUnavailable
 from runledger.ids import new_id

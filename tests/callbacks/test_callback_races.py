@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from runledger.command_handler import CommandHandler, Order
+from runledger.command_handling.handler import CommandHandler, Order
 from runledger.run import commands
 from tests.callbacks.conftest import Post, receiving, status
 

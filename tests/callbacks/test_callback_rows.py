@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projections.read_models import discover, needed
+from projections.read_models.catalog import discover, needed
 from runledger.events import RunCancelled, RunCompleted, RunFailed
 from runledger.run import Actor, Envelope, commands, decide, evolve
 from runledger.store import arrow

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from command_line import RUN, Command
 
-from projections.archive_writer import archive
+from projections.archive.writer import archive
 from runledger.store import open_store
 
 

@@ -127,7 +127,7 @@ def test_rows_of_then_are_taken_away(runledger: Command, runs: Path) -> None:
 def test_the_archive_is_a_global_option(
     runledger: Command, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("projections.as_of.NEAR_EVENTS", 1)
+    monkeypatch.setattr("projections.generations.as_of.NEAR_EVENTS", 1)
     question = ("usage", "--as-of", str(_ended(runs)), "--json")
     folder = str(runs / "archive")
     missing = runledger(*question, "--archive", folder)

@@ -43,7 +43,7 @@ def test_who_never_answers_is_named_in_the_end(
     runledger: Command, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert runledger("project").code == 0
-    monkeypatch.setattr("projections.desk.PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr("projections.operator.operator.PATIENCE_SECONDS", 1.0)
     held = "import duckdb; db = duckdb.connect('runs.duckdb'); print(flush=True); input()"
     holder = subprocess.Popen(
         [sys.executable, "-c", held],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from documents import PAGES, ROOT
 
-from projections.read_models import discover
+from projections.read_models.catalog import discover
 from runledger import RunLedger, errors
 from runledger.callbacks import CallbackSettings
 from runledger.events import CATALOGUE

@@ -19,7 +19,13 @@ from runledger.events import (
     RunCreated,
 )
 from runledger.ids import new_id
-from runledger.importers.event_lines import BlobLine, EventLine, blob_line, event_line, read_line
+from runledger.importers.event_lines.format import (
+    BlobLine,
+    EventLine,
+    blob_line,
+    event_line,
+    read_line,
+)
 from runledger.run.parties import agent_stream, conversation_stream
 from runledger.store.codec import encode
 from runledger.store.protocol import StoredRow

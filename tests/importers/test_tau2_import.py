@@ -11,7 +11,7 @@ from tau2_results import call, conversation, info, message, results, simulation,
 
 from runledger import RunLedger
 from runledger.importers.report import ImportReport
-from runledger.importers.tau2_import import Tau2Import
+from runledger.importers.tau2.importer import Tau2Import
 from runledger.run import Actor
 
 Open = Callable[[], RunLedger]

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from projections.engine import Engine
-from projections.generation import Generation
-from projections.read_models import ReadModel
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
+from projections.read_models.catalog import ReadModel
 from runledger.store.protocol import LogReader
 from tests.projections.oracle import Tables
 

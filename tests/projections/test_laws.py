@@ -7,11 +7,11 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projections.archive_store import open_log
-from projections.archive_writer import archive
-from projections.engine import Engine
-from projections.generation import Generation
-from projections.read_models import discover
+from projections.archive.store import open_log
+from projections.archive.writer import archive
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
+from projections.read_models.catalog import discover
 from runledger.store import open_store
 from tests.projections import oracle
 from tests.projections.histories import History, histories

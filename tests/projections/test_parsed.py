@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from projections.database import Parsed, connect
+from projections.files.duckdb_connection import Parsed, connect
 
 
 class _Counting:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from projections.turn import Turn
+from projections.generations.single_flight import Turn
 
 
 def test_one_thread_at_a_time_has_it() -> None:

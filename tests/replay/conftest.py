@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from replaying import EVENTS, copied_sql, open_live, planted_bug
 
-from projections.engine import Engine
-from projections.generation import Generation
-from projections.live import LiveReadModels
-from projections.operations import Operations
-from projections.read_models import BESIDE, discover
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
+from projections.generations.live import LiveReadModels
+from projections.operator.local import Operations
+from projections.read_models.catalog import BESIDE, discover
 from runledger.store import Store, open_store
 from scripts.bench.generate import generate
 

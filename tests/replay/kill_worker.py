@@ -21,15 +21,15 @@ from pathlib import Path
 
 from replaying import copied_sql, digests, planted_bug
 
-from projections.archive import MANIFEST, Archive
-from projections.archive_writer import archive
-from projections.generation import Generation
-from projections.generations import Generations
-from projections.live import LiveReadModels
-from projections.operations import Operations
-from projections.publish import FILE, publish
-from projections.read_models import BESIDE
-from projections.replay import build
+from projections.archive.archive import MANIFEST, Archive
+from projections.archive.writer import archive
+from projections.fold.generation import Generation
+from projections.generations.generations import Generations
+from projections.generations.live import LiveReadModels
+from projections.operator.local import Operations
+from projections.publishing.publish import FILE, publish
+from projections.read_models.catalog import BESIDE
+from projections.replay.replay import build
 from runledger.store import Store, open_store
 
 BATCH = 200

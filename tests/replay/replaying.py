@@ -10,9 +10,9 @@ from typing import Any
 
 import duckdb
 
-from projections.generation import Generation
-from projections.live import LiveReadModels
-from projections.read_models import ROOT
+from projections.fold.generation import Generation
+from projections.generations.live import LiveReadModels
+from projections.read_models.catalog import ROOT
 from runledger.store import Store
 
 EVENTS = 30_000

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from replaying import contents
 
-from projections.archive_writer import archive
-from projections.as_of import AsOf, position_of
-from projections.engine import Engine
-from projections.generation import Generation
-from projections.queries import Queries
+from projections.archive.writer import archive
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
+from projections.generations.as_of import AsOf, position_of
+from projections.queries.queries import Queries
 from runledger import Actor, RunLedger
 from runledger.callbacks import CallbackSettings
-from runledger.command_handler import Order
+from runledger.command_handling.handler import Order
 from runledger.errors import ArchiveDamaged, ArchiveError, InvalidArgument, NotFound
 from runledger.run import commands
 from runledger.store import Store, open_store

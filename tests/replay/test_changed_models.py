@@ -8,12 +8,12 @@ import duckdb
 import pytest
 from replaying import cache_reads, change, contents, open_live
 
-from projections.archive_writer import archive
-from projections.archived_log import archived_log
-from projections.changed_models import build_changed
-from projections.live import LiveReadModels
-from projections.operations import Operations
-from projections.replay import build
+from projections.archive.archived_log import archived_log
+from projections.archive.writer import archive
+from projections.generations.live import LiveReadModels
+from projections.operator.local import Operations
+from projections.replay.changed_models import build_changed
+from projections.replay.replay import build
 from runledger import RunLedger
 from runledger.errors import InvalidArgument, ProjectionFailed, ReadModelsError
 from runledger.store import Store

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from projections.diff import Diff, TableDiff
-from projections.generation import Generation
-from projections.read_models import ReadModel, discover
-from projections.snapshot import Snapshot
+from projections.compare.diff import Diff, TableDiff
+from projections.fold.generation import Generation
+from projections.generations.snapshot import Snapshot
+from projections.read_models.catalog import ReadModel, discover
 from runledger.errors import ReadModelsError
 
 SCHEMA = """-- things: what is compared. Key: place, name.

@@ -9,12 +9,12 @@ import pytest
 from replaying import cache_reads, open_live
 from typer.testing import CliRunner
 
-from projections.comparison import Comparison
-from projections.desk import RemoteDesk, serve
-from projections.explain import Explanation
-from projections.live import LiveReadModels
-from projections.operations import Operations
-from projections.replay import Plan, build, replay
+from projections.compare.comparison import Comparison
+from projections.compare.explain import Explanation
+from projections.generations.live import LiveReadModels
+from projections.operator.local import Operations
+from projections.operator.operator import RemoteDesk, serve
+from projections.replay.replay import Plan, build, replay
 from runledger.cli.main import app
 from runledger.errors import InvalidArgument, NotFound
 from runledger.store import Store

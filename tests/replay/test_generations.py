@@ -10,11 +10,11 @@ import pytest
 from replaying import open_live
 from typer.testing import CliRunner, Result
 
-from projections.comparison import Thresholds, thresholds
-from projections.generations import Generations
-from projections.live import LiveReadModels
-from projections.operations import Operations
-from projections.replay import Plan, build, replay
+from projections.compare.comparison import Thresholds, thresholds
+from projections.generations.generations import Generations
+from projections.generations.live import LiveReadModels
+from projections.operator.local import Operations
+from projections.replay.replay import Plan, build, replay
 from runledger.cli.main import app
 from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.store import Store

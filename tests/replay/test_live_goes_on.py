@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from replaying import open_live
 
-from projections.gate import Gate
-from projections.live import LiveReadModels
-from projections.operations import Operations
-from projections.replay import build
+from projections.generations.interruptible_gate import Gate
+from projections.generations.live import LiveReadModels
+from projections.operator.local import Operations
+from projections.replay.replay import build
 from runledger import RunLedger
 from runledger.errors import ReadModelsError
 from runledger.store import Store

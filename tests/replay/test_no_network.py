@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from projections.database import connect
-from projections.generation import Generation
+from projections.files.duckdb_connection import connect
+from projections.fold.generation import Generation
 from runledger import RunLedger
 from runledger.errors import ReadModelsError
 
@@ -50,4 +50,4 @@ def test_every_database_is_opened_so() -> None:
         for file in (ROOT / package).rglob("*.py")
         if "duckdb.connect(" in file.read_text()
     }
-    assert opening == {"database.py"}
+    assert opening == {"duckdb_connection.py"}

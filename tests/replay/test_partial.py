@@ -8,11 +8,11 @@ import duckdb
 import pytest
 from replaying import TABLES, contents, open_live
 
-from projections.live import LiveReadModels
-from projections.operations import Operations
-from projections.partial import BlastRadius, PartialReplay, build_part
-from projections.replay import build
-from projections.selection import selection
+from projections.generations.live import LiveReadModels
+from projections.operator.local import Operations
+from projections.replay.partial import BlastRadius, PartialReplay, build_part
+from projections.replay.replay import build
+from projections.replay.selection import selection
 from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.store import Store
 from runledger.store.protocol import EncodedEvent, StreamWrite

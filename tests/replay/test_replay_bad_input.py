@@ -14,12 +14,12 @@ import duckdb
 import pytest
 from replaying import change, open_live
 
-from projections.generation import LAYOUT, Generation
-from projections.generations import Generations
-from projections.live import LiveReadModels
-from projections.operations import Operations
-from projections.replay import Plan, build, replay
-from projections.requests import request
+from projections.fold.generation import LAYOUT, Generation
+from projections.generations.generations import Generations
+from projections.generations.live import LiveReadModels
+from projections.operator.local import Operations
+from projections.operator.requests import request
+from projections.replay.replay import Plan, build, replay
 from runledger import RunLedger
 from runledger.errors import (
     InvalidArgument,
@@ -66,7 +66,7 @@ def test_a_file_that_may_not_grow_is_said_and_live_goes_on(url: str, live: LiveR
     program = f"""
 import resource, signal
 resource.setrlimit(resource.RLIMIT_FSIZE, ({LARGEST_FILE}, {LARGEST_FILE}))
-from projections.replay import Plan, build, replay
+from projections.replay.replay import Plan, build, replay
 from runledger.errors import ReadModelsError
 from runledger.store import open_store
 try:

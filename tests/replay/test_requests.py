@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from replaying import cache_reads, contents
 
-from projections.generation import Generation
-from projections.generations import Generations
-from projections.replay import build
-from projections.requests import RequestServer, request
+from projections.fold.generation import Generation
+from projections.generations.generations import Generations
+from projections.operator.requests import RequestServer, request
+from projections.replay.replay import build
 from runledger import RunLedger
 from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked
 from runledger.store import Store
@@ -129,7 +129,7 @@ def test_what_is_read_in_this_process_is_not_written_beside(tmp_path: Path) -> N
 
 
 def _of_failed():
-    from projections.selection import selection
+    from projections.replay.selection import selection
 
     return selection(events_of_type=["run.failed"])
 
@@ -147,7 +147,7 @@ def test_a_holder_that_dies_over_a_request_is_noticed(tmp_path: Path) -> None:
     program = f"""
 import time
 from pathlib import Path
-from projections.requests import RequestServer
+from projections.operator.requests import RequestServer
 def serve(verb, arguments):
     print("asked", flush=True)
     time.sleep(60)

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from replaying import cache_reads
 
-from projections.diff import Key
+from projections.compare.diff import Key
 from runledger import RunLedger
 from scripts.bench.generate import generate
 

@@ -8,10 +8,10 @@ import duckdb
 import pytest
 from replaying import change
 
-from projections.live import LiveReadModels
-from projections.operations import Operations
-from projections.read_models import BESIDE
-from projections.verify import Verification
+from projections.compare.verify import Verification
+from projections.generations.live import LiveReadModels
+from projections.operator.local import Operations
+from projections.read_models.catalog import BESIDE
 from runledger.errors import ReadModelsDamaged
 from runledger.store import Store
 from runledger.store.protocol import EncodedEvent, StreamWrite

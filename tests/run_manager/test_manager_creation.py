@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from runledger import Actor, participants
+from runledger import Actor
+from runledger.command_handling import participants
 from runledger.errors import (
     ContentConflict,
     InvalidArgument,

@@ -1,0 +1,1 @@
+"""The log in Parquet files: written, checked, read and replayed without the store."""

@@ -1,0 +1,60 @@
+"""Where a replay reads the log from: an archive as far as it goes, and the store beyond."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from projections.archive.store import ArchiveStore
+from projections.fold.engine import BATCH_EVENTS, Engine, Progress
+from projections.fold.generation import Generation
+from runledger.store import Store
+from runledger.store.protocol import LogReader
+
+
+class LogSource(NamedTuple):
+    """An archive, with events up to `head`.
+
+    `expect_of` raises ArchiveError where it is the archive of another log than a store's.
+    """
+
+    name: str
+    reader: Callable[[], LogReader]
+    head: int
+    expect_of: Callable[[Store], None]
+
+
+def comes_as_columns(store: Store, source: LogSource | None) -> bool:
+    """Whether most of the log need not be parsed; see Generation's `bulk`."""
+    return source is not None or isinstance(store, ArchiveStore)
+
+
+def project(
+    generation: Generation,
+    store: Store,
+    source: LogSource | None,
+    head: Callable[[], int],
+    *,
+    batch_events: int = BATCH_EVENTS,
+    progress: Progress | None = None,
+) -> None:
+    """Project the log into a generation up to a position, which may grow meanwhile."""
+    if source is not None and generation.position < source.head:
+        _read(generation, source.reader(), lambda: min(source.head, head()), batch_events, progress)
+    _read(generation, store.log_reader(), head, batch_events, progress)
+
+
+def _read(
+    generation: Generation,
+    reader: LogReader,
+    head: Callable[[], int],
+    batch_events: int,
+    progress: Progress | None,
+) -> None:
+    try:
+        engine = Engine(generation, reader, batch_events=batch_events)
+        # Live takes in events meanwhile; what came during one round is the next.
+        while engine.position < (upto := head()):
+            before = engine.position
+            if engine.catch_up(upto, progress) == before:
+                break
+    finally:
+        reader.close()

@@ -1,0 +1,157 @@
+"""An archive as a store that can be read: `archive:DIR`."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
+from typing import Any, Final, NoReturn
+
+from projections.archive.archive import SQL, Archive, Segment
+from projections.archive.reader import ArchiveReader, Files
+from projections.files.duckdb_connection import connect
+from runledger.errors import OnlyRead, StoreUnavailable
+from runledger.sql_file import fill
+from runledger.store import Store, open_store
+from runledger.store.codec import decode
+from runledger.store.event_list import LAST
+from runledger.store.protocol import READS, Append, StoredEvent, StoredRow, Verdict
+
+SCHEME: Final = "archive:"
+
+
+def open_log(url: str, *, create: bool = True) -> Store:
+    """Open the store at a URL, or the archive in the folder of `archive:DIR`.
+
+    Raises what runledger.store.open_store raises, ArchiveError and ArchiveDamaged.
+    """
+    if url.startswith(SCHEME):
+        return ArchiveStore(url)
+    return open_store(url, create=create)
+
+
+class ArchiveStore:
+    """The log up to where it was archived, without a store; what would write is refused.
+
+    Images that messages refer to are not in an archive.
+    What is archived after it was opened is not seen.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._archive = Archive(url.removeprefix(SCHEME))
+        self._files = Files(self._archive)
+        self._db: Any = connect()
+        self._closed = False
+        self._reading = Lock()
+
+    def read_stream(
+        self, stream: str, after: int = 0, upto: int | None = None, contents: bool = True
+    ) -> list[StoredEvent]:
+        """Return a stream's events with after < version <= upto, in order."""
+        self._open_db()
+        asked = {"stream": stream, "after": after, "upto": LAST if upto is None else upto}
+        segments = self._archive.manifest.segments
+        rows = [row for s in segments for row in self._rows(s, "stream", asked, contents)]
+        return [
+            StoredEvent(row.position, row.stream, row.version, decode(*row[1:])) for row in rows
+        ]
+
+    def read_log(
+        self,
+        after: int,
+        limit: int,
+        topics: Sequence[str] = (),
+        contents: bool = False,
+        upto: int | None = None,
+    ) -> list[StoredRow]:
+        """Return events with after < position <= upto, in order, of these topics or of all."""
+        self._open_db()
+        upto = LAST if upto is None else upto
+        found: list[StoredRow] = []
+        for segment in self._archive.manifest.segments:
+            if segment.last > after and segment.after < upto and len(found) < limit:
+                left = limit - len(found)
+                asked = {"after": after, "upto": upto, "topics": list(topics), "limit": left}
+                found += self._rows(segment, "range", asked, contents)
+        return found
+
+    def _rows(
+        self, segment: Segment, which: str, asked: dict[str, Any], contents: bool
+    ) -> Iterator[StoredRow]:
+        # DuckDB closes nothing that another thread uses: `close` waits for its turn, too.
+        with self._reading:
+            db = self._open_db()
+            with self._files.reading(segment.columns) as columns:
+                found = db.execute(fill(SQL[which], files=columns), asked).fetchall()
+            if not found:
+                return
+            wanted = {"positions": [row[0] for row in found]}
+            with self._files.reading(segment.raw) as raw:
+                statement = fill(SQL["bytes_and_contents" if contents else "bytes"], files=raw)
+                recorded = db.execute(statement, wanted).fetchall()
+        bodies = {position: rest for position, *rest in recorded}
+        for row in found:
+            yield StoredRow(*row, *bodies[row[0]])
+
+    def _open_db(self) -> Any:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        return self._db
+
+    def head(self) -> int:
+        """Return the last position that is archived."""
+        self._open_db()
+        return self._archive.head
+
+    def log_reader(self) -> ArchiveReader:
+        """Open a reader of the archive."""
+        self._open_db()
+        return ArchiveReader(self._archive, self._files)
+
+    def get_blob(self, _sha256: str) -> None:
+        """Return None: there are none."""
+        self._open_db()
+
+    def leadership(self, name: str) -> AbstractContextManager[bool]:
+        """Give True for what only reads; callbacks are not sent from an archive."""
+        return nullcontext(name == READS)
+
+    def leads(self, name: str) -> bool:
+        """Say the same."""
+        return name == READS
+
+    def checkpoint(self, _name: str) -> int:
+        """Return 0: nobody follows an archive."""
+        self._open_db()
+        return 0
+
+    def facts(self) -> dict[str, str]:
+        """Return what `doctor` shows."""
+        self._open_db()
+        return {
+            "archive": str(self._archive.folder),
+            "segments": f"{len(self._archive.manifest.segments):,}",
+            "durable": "yes",
+        }
+
+    def expect_writable(self) -> NoReturn:
+        """Raise OnlyRead."""
+        raise OnlyRead(self.url)
+
+    def append(self, _appends: Sequence[Append]) -> list[Verdict]:
+        """Raise OnlyRead."""
+        self.expect_writable()
+
+    def put_blob(self, _sha256: str, _media_type: str, _data: bytes) -> None:
+        """Raise OnlyRead."""
+        self.expect_writable()
+
+    def save_checkpoint(self, _name: str, _position: int) -> None:
+        """Raise OnlyRead."""
+        self.expect_writable()
+
+    def close(self) -> None:
+        """Let go of the files, once nobody reads."""
+        # First: a lock is not fair, readers that go on could keep `close` from its turn for long.
+        self._closed = True
+        with self._reading:
+            self._db.close()

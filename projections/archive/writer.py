@@ -1,0 +1,268 @@
+"""Writes the archive: what the log has beyond it, in segments that are final once they exist."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import file_digest, sha256
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+import duckdb
+
+from projections.archive.archive import (
+    SEGMENT_EVENTS,
+    SQL,
+    Archive,
+    ArchivedFile,
+    Segment,
+    open_to_write,
+)
+from projections.archive.reader import parquet
+from projections.files.duckdb_connection import connect
+from projections.files.durable_file import expect_written, only_writer, put_in_place
+from projections.fold import loader
+from projections.fold.event_tables import STRANGE, event_tables
+from runledger.errors import ArchiveError
+from runledger.events import CATALOGUE
+from runledger.sql_file import fill, literal, render
+from runledger.store import Store, arrow
+from runledger.store.protocol import READS, StoredRow
+
+SEGMENT_BYTES: Final = 512 * 2**20
+"""Of facts and contents, as they are recorded; compressed, a file is a tenth of it."""
+CHUNK_BYTES: Final = 32 * 2**20
+CHUNK_EVENTS: Final = 32_768
+"""Of events on their way from the store, about: their size is known only once they are read."""
+FIRST_EVENTS: Final = 64
+MEMORY_LIMIT: Final = "512MiB"
+UNFINISHED: Final = ".unfinished"
+"""The folder of what is no part of the archive yet."""
+
+Progress = Callable[[int, int], None]
+"""Called with (events written since the last call, position)."""
+_T = TypeVar("_T")
+
+
+class Archived(NamedTuple):
+    """What was added: segments, events; and the last position that the archive has."""
+
+    segments: int
+    events: int
+    position: int
+
+
+def archive(
+    store: Store,
+    folder: str | Path,
+    *,
+    segment_events: int = SEGMENT_EVENTS,
+    progress: Progress | None = None,
+) -> Archived:
+    """Continue the archive in `folder` up to the end of the log, or begin it.
+
+    Killed at any point, it leaves the segments that were whole, and is continued by the next call.
+    Raises ArchiveError where the archive is of another log, another process is archiving this one,
+    or it cannot be written, ArchiveDamaged where a file is missing, ReadModelsLocked where another
+    process writes into the folder, and InvalidArgument for what cannot be one.
+    """
+    # The store's lock is for one archiver of a log; who writes another log's archive, or copies
+    # one, has another store.
+    with (
+        only_writer(Path(folder)),
+        store.leadership(READS) as alone,
+        expect_written(Path(folder), ArchiveError),
+    ):
+        if not alone:
+            raise ArchiveError(f"archive {str(folder)!r}: another process is archiving this log")
+        target = open_to_write(folder)
+        expect_same_log(store, target)
+        for path in target.unnamed():  # by a killed run
+            path.unlink()
+        before = target.head, len(target.manifest.segments), target.events
+        head = store.head()
+        with _Scratch(target.folder) as scratch:
+            while target.head < head:
+                segment = scratch.fill(store, target.head, head, segment_events)
+                if segment is None:
+                    break
+                target.extend(segment)
+                if progress is not None:
+                    progress(segment.events, segment.last)
+        segments = len(target.manifest.segments) - before[1]
+        return Archived(segments, target.events - before[2], target.head)
+
+
+def _digest(row: StoredRow) -> str:
+    named = f"{row.position}\0{row.stream}\0{row.version}\0{row.topic}\0".encode()
+    return sha256(named + row.facts).hexdigest()
+
+
+def expect_same_log(store: Store, target: Archive) -> None:
+    """Raise ArchiveError for the archive of another log."""
+    if not target.head:
+        return
+    found = store.read_log(target.head - 1, 1)
+    if not found or _digest(found[0]) != target.manifest.segments[-1].last_event:
+        raise ArchiveError(
+            f"archive {str(target.folder)!r}: expected its last event at position {target.head} of "
+            f"the log, found {'another one' if found else 'none'}; it is the archive of another log"
+        )
+
+
+class _Scratch:
+    """Where a segment is put together before it is written."""
+
+    def __init__(self, folder: Path) -> None:
+        self._target = folder.absolute()
+        self._folder = self._target / UNFINISHED
+        self._loaded = loader.NOTHING
+        self._parts: list[tuple[Path, Path]] = []
+        self._db: Any = connect()
+
+    def __enter__(self) -> "_Scratch":
+        # A killed run may have left it.
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir()
+        self._db.execute(SQL["spill"], {"folder": str(self._folder / "spill")})
+        self._db.execute(SQL["memory"], {"limit": MEMORY_LIMIT})
+        for name in ("one_thread", "by_size", "quiet"):
+            self._db.execute(SQL[name])
+        loader.prepare(self._db)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _forget(self) -> None:
+        for path in chain.from_iterable(self._parts):
+            path.unlink()
+        self._parts = []
+
+    def fill(self, store: Store, after: int, head: int, most: int) -> Segment | None:
+        """Write the next segment; None where the log has no more events."""
+        events, first, last = 0, 0, None
+        for chunk in _ahead(_chunks(store, after, head, most)):
+            self._add(chunk)
+            first = first or chunk[0].position
+            events, last = events + len(chunk), chunk[-1]
+        if last is None:
+            return None
+        span = f"{first:012d}-{last.position:012d}.parquet"
+        segment = Segment(
+            after=after,
+            last=last.position,
+            events=events,
+            shape=loader.columns_digest(),
+            last_event=_digest(last),
+            columns=self._write(
+                fill(SQL["write_columns"], topics=_topics(self._parts)), f"events-{span}"
+            ),
+            raw=self._write(
+                fill(SQL["write_raw"], files=parquet(raw for _, raw in self._parts)),
+                f"raw-{span}",
+            ),
+        )
+        self._forget()
+        return segment
+
+    def _add(self, chunk: Sequence[StoredRow]) -> None:
+        try:
+            self._keep(chunk)
+        except duckdb.OutOfMemoryException:
+            # What parsing takes goes by the longest of the facts, not by all of them.
+            if len(chunk) == 1:
+                raise
+            self._loaded = loader.NOTHING
+            half = len(chunk) // 2
+            self._add(chunk[:half])
+            self._add(chunk[half:])
+
+    def _keep(self, chunk: Sequence[StoredRow]) -> None:
+        position, stream, version, topic, facts, contents = zip(*chunk, strict=True)
+        columns = arrow.table(
+            position=arrow.int64(position),
+            stream=arrow.string(stream),
+            version=arrow.int64(version),
+            topic=arrow.string(topic),
+            facts=arrow.binary(facts),
+            contents=arrow.optional_binary(contents),
+        )
+        self._db.register("log_chunk", columns)
+        self._loaded = loader.load(
+            self._db, loader.LoggedEvents("log_chunk", len(chunk)), self._loaded
+        )
+        kept = self._folder / f"events-{len(self._parts)}.parquet"
+        raw = self._folder / f"raw-{len(self._parts)}.parquet"
+        self._db.execute(fill(SQL["keep_columns"], tables=self._tables()), {"path": str(kept)})
+        self._db.execute(SQL["keep_raw"], {"path": str(raw)})
+        self._parts.append((kept, raw))
+        self._db.unregister("log_chunk")
+
+    def _tables(self) -> str:
+        """Return the SQL of all events that are loaded, with all columns."""
+        names = [table.name for table in event_tables().values()]
+        if self._loaded.topics - CATALOGUE.keys():
+            names.append(STRANGE)
+        return f" {SQL['and']} ".join(render(SQL["of_table"], table=name) for name in names)
+
+    def _write(self, statement: str, name: str) -> ArchivedFile:
+        part = self._folder / name
+        self._db.execute(statement, {"path": str(part)})
+        part.chmod(0o444)
+        with part.open("rb") as file:
+            digest = file_digest(file, "sha256").hexdigest()
+        put_in_place(part, self._target / name)
+        size = os.stat(self._target / name).st_size
+        return ArchivedFile(name=name, size=size, sha256=digest)
+
+
+def _topics(parts: Sequence[tuple[Path, Path]]) -> str:
+    """Return the SQL of all events that parts have, in the order of the segment."""
+    files = parquet(columns for columns, _ in parts)
+    known = [literal(topic) for topic in event_tables()]
+    pieces = [fill(SQL["of_topic"], files=files, topic=topic) for topic in known]
+    pieces.append(fill(SQL["strange"], files=files, topics=", ".join(known)))
+    return f" {SQL['and']} ".join(pieces)
+
+
+def _chunks(store: Store, after: int, head: int, most: int) -> Iterator[list[StoredRow]]:
+    """Yield the events of the next segment in pieces of CHUNK_BYTES at most, or of one event."""
+    events, size, limit = 0, 0, FIRST_EVENTS
+    while events < most and size < SEGMENT_BYTES:
+        rows = store.read_log(after, min(limit, most - events), contents=True)
+        rows = [row for row in rows if row.position <= head]
+        if not rows:
+            return
+        weight = 0
+        for piece, of_piece in _pieces(rows):
+            yield piece
+            weight += of_piece
+        events, size, after = events + len(rows), size + weight, rows[-1].position
+        fitting = CHUNK_BYTES * len(rows) // max(1, weight)
+        limit = max(1, min(4 * limit, fitting, CHUNK_EVENTS))
+
+
+def _pieces(rows: Sequence[StoredRow]) -> Iterator[tuple[list[StoredRow], int]]:
+    """Yield the same with their weight: how long the next events are is not known before."""
+    piece: list[StoredRow] = []
+    weight = 0
+    for row in rows:
+        of_row = len(row.facts) + len(row.contents or b"")
+        if piece and weight + of_row > CHUNK_BYTES:
+            yield piece, weight
+            piece, weight = [], 0
+        piece.append(row)
+        weight += of_row
+    yield piece, weight
+
+
+def _ahead(chunks: Iterator[_T]) -> Iterator[_T]:
+    """Yield the same, of which a thread makes the next one meanwhile."""
+    with ThreadPoolExecutor(1, thread_name_prefix="runledger-archive") as pool:
+        coming = pool.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = pool.submit(next, chunks, None)
+            yield chunk

@@ -1,0 +1,1 @@
+"""Two generations side by side: what differs, and which events explain it."""

@@ -1,0 +1,233 @@
+"""Why a row differs: the first event after which the old and the new projection disagree."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict
+
+from projections.compare.diff import Cell, Key, RowChange, TableDiff, run_column
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
+from projections.read_models.catalog import ReadModel, needed
+from runledger.errors import InvalidArgument, NotFound
+from runledger.sql_file import statements
+from runledger.store import Store
+from runledger.store.event_list import EventList, LogEvent, streams
+
+SQL: Final = statements(Path(__file__).with_name("explain.sql"))
+MOST_RUNS: Final = 20
+"""Of a total, so many of its runs are tried before it counts as not explained."""
+
+Row = dict[str, str | None]
+
+
+class Explanation(BaseModel):
+    """The event, and both states after it; `note` says so where no event explains the row.
+
+    `event` are the facts of the event in today's shape; it is the `nth` of the `events` of its
+    stream. `cells` are the columns that differ after it. A total is followed through one run.
+    """
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+    model: str
+    table: str
+    key: Key
+    stream: str | None = None
+    position: int | None = None
+    version: int | None = None
+    topic: str | None = None
+    nth: int | None = None
+    events: int | None = None
+    event: dict[str, Any] | None = None
+    cells: list[Cell] = []
+    note: str | None = None
+
+
+def expect_explainable(store: Store, runs: Sequence[str], explain: int) -> None:
+    """Raise NotFound for a run that was never recorded, InvalidArgument where `explain` is 0."""
+    for run in runs:
+        if not store.read_stream(run, 0, 1, False):
+            raise NotFound("run", run)
+    if runs and explain < 1:
+        raise InvalidArgument(
+            f"explain: expected 1 or more rows of every table and run, found {explain}"
+        )
+
+
+class Explainer:
+    """Projects single streams by two sets of read models, event by event."""
+
+    def __init__(
+        self, store: Store, old: Sequence[ReadModel], new: Sequence[ReadModel], upto: int
+    ) -> None:
+        self._store = store
+        self._old = old
+        self._new = new
+        self._upto = upto
+
+    def explain(self, db: Any, table: TableDiff, change: RowChange) -> Explanation:
+        """Explain a differing row; `db` is the connection in whose transaction the diff ran."""
+        candidates = list(self._streams(db, change.key))
+        for name in candidates:
+            events = streams(self._store, [name], self._upto)
+            if (found := self._explained(events, table, change.key)) is not None:
+                return found
+        return Explanation(
+            model=table.model, table=table.table, key=change.key, note=_note(candidates)
+        )
+
+    def of_run(self, db: Any, table: TableDiff, run: str, most: int) -> list[Explanation]:
+        """Explain what differs of a run: rows of its own, or its share in totals; `most` of them.
+
+        `db` is the connection in whose transaction the diff ran, with the run among its `runs`.
+        """
+        column = run_column(table.key)
+        if column is not None:
+            rows = [row for row in table.sample if row.key[column] == run]
+            return [self.explain(db, table, row) for row in rows[:most]]
+        if not table.differing:
+            return []
+        events = streams(self._store, [run], self._upto)
+        shares = (self._explained(events, table, key) for key in self._keys(events, table))
+        return list(islice((found for found in shares if found is not None), most))
+
+    def _explained(self, events: EventList, table: TableDiff, key: Key) -> Explanation | None:
+        found = self._first_disagreement(events, table, key)
+        if found is None:
+            return None
+        nth, cells = found
+        event = events.events[nth]
+        return Explanation(
+            model=table.model,
+            table=table.table,
+            key=key,
+            stream=event.stream,
+            position=event.position,
+            version=event.version,
+            topic=event.topic,
+            nth=nth + 1,
+            events=len(events.events),
+            event=json.loads(event.facts),
+            cells=cells,
+        )
+
+    def _keys(self, events: EventList, table: TableDiff) -> list[Key]:
+        """Return the keys of all rows that the events alone give, on either side."""
+        keys: set[str] = set()
+        for models in (self._old, self._new):
+            with _side(models, events, table) as side:
+                keys |= side.keys(self._upto, table)
+        return [json.loads(key) for key in sorted(keys)]
+
+    def _streams(self, db: Any, key: Key) -> Iterator[str]:
+        column = run_column(key)
+        if column is not None:
+            yield str(key[column])
+            return
+        found = db.execute(SQL["run_tables"]).fetchall()
+        shared = {table: [name for name in columns if name in key] for table, columns in found}
+        # The table that says most of what the key says; the runs themselves where two say as much.
+        best = max(shared, key=lambda table: (len(shared[table]), table == "runs"), default=None)
+        if best is None or not shared[best]:
+            return
+        scope = {
+            "table": best,
+            "shared": shared[best],
+            "value": [_text(key[name]) for name in shared[best]],
+            "day": key.get("day"),
+            "limit": MOST_RUNS,
+        }
+        for (run_id,) in db.execute(SQL["sharing"], scope).fetchall():
+            yield run_id
+
+    def _first_disagreement(
+        self, events: EventList, table: TableDiff, key: Key
+    ) -> tuple[int, list[Cell]] | None:
+        """Return the index of the event, and the cells that differ after it."""
+        if not events.events or not self._states(events, [events.events[-1]], table, key):
+            return None
+        found = self._states(events, events.events, table, key)
+        return found or None
+
+    def _states(
+        self, events: EventList, stops: Sequence[LogEvent], table: TableDiff, key: Key
+    ) -> tuple[int, list[Cell]] | None:
+        """Project up to each stop in turn; return the first at which the two sides disagree."""
+        with ExitStack() as stack:
+            old = stack.enter_context(_side(self._old, events, table))
+            new = stack.enter_context(_side(self._new, events, table))
+            for nth, stop in enumerate(stops):
+                rows = [side.row(stop.position, table.table, key) for side in (old, new)]
+                cells = _cells(*rows)
+                if cells:
+                    return nth, cells
+        return None
+
+
+class _Side:
+    def __init__(self, generation: Generation, events: EventList) -> None:
+        self._engine = Engine(generation, events)
+        self._db = generation.cursor()
+
+    def row(self, position: int, table: str, key: Key) -> Row | None:
+        self._engine.catch_up(position)
+        found = self._db.execute(
+            SQL["row"],
+            {"table": table, "key": list(key), "value": [_text(value) for value in key.values()]},
+        )
+        names = [column[0] for column in found.description]
+        rows = found.fetchall()
+        return dict(zip(names, rows[0], strict=True)) if rows else None
+
+    def keys(self, position: int, table: TableDiff) -> set[str]:
+        self._engine.catch_up(position)
+        scope = {"table": table.table, "key": list(table.key)}
+        return {key for (key,) in self._db.execute(SQL["keys"], scope).fetchall()}
+
+
+@contextmanager
+def _side(models: Sequence[ReadModel], events: EventList, table: TableDiff) -> Iterator[_Side]:
+    generation = Generation(":memory:", needed([table.model], models))
+    try:
+        yield _Side(generation, events)
+    finally:
+        generation.close()
+
+
+def _cells(old: Row | None, new: Row | None) -> list[Cell]:
+    """Return what differs; of a row that only one side has, all its values."""
+    if old is None and new is None:
+        return []
+    if old is None or new is None:
+        shown = old or new or {}
+        return [
+            Cell(column=name, old=value if old else None, new=value if new else None)
+            for name, value in shown.items()
+            if value is not None
+        ]
+    return [
+        Cell(column=name, old=old[name], new=new[name])
+        for name in old
+        if name in new and old[name] != new[name]
+    ]
+
+
+def _note(candidates: Sequence[str]) -> str:
+    if not candidates:
+        return "no run that contributes to the row was found"
+    if len(candidates) == 1:
+        return (
+            f"the events of {candidates[0]} give the same row by the old SQL and by the new one: "
+            f"the live row is not what its events say"
+        )
+    return f"no single one of {len(candidates)} runs that contribute to the row explains it"
+
+
+def _text(value: str | int | float | bool | None) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None else str(value)

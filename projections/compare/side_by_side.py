@@ -1,0 +1,46 @@
+"""The live generation and another one, at one position, in one connection."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
+from projections.generations.live import LiveReadModels
+from projections.generations.snapshot import Snapshot
+from runledger.errors import ReadModelsError
+from runledger.store import Store
+
+
+@contextmanager
+def side_by_side(
+    store: Store, live: LiveReadModels, file: Path
+) -> Iterator[tuple[Snapshot, Generation]]:
+    """Give a snapshot of live, and the other generation: caught up with it, closed and attached.
+
+    Live goes on meanwhile.
+    """
+    other = Generation(file)
+    try:
+        # Live first: it must not be behind what the other one has taken in.
+        live.catch_up()
+        with live.snapshot() as snapshot:
+            _follow(store, other, snapshot.position)
+            other.close()
+            snapshot.attach(file)
+            yield snapshot, other
+    finally:
+        other.close()
+
+
+def _follow(store: Store, other: Generation, position: int) -> None:
+    reader = store.log_reader()
+    try:
+        Engine(other, reader).catch_up(position)
+    finally:
+        reader.close()
+    if other.position != position:
+        raise ReadModelsError(
+            f"read models {str(other.path)!r}: expected position {position}, that of the live "
+            f"ones, found {other.position}; were they made from this log?"
+        )

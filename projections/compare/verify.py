@@ -1,0 +1,208 @@
+"""Are the read models what the log says? Rows are made again from their events and compared."""
+
+import random
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from projections.compare.diff import Diff, RowChange
+from projections.compare.side_by_side import side_by_side
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
+from projections.generations.live import LiveReadModels
+from projections.generations.snapshot import Snapshot
+from projections.read_models.catalog import ReadModel
+from runledger.errors import InvalidArgument, UndecodableEvent
+from runledger.sql_file import statements
+from runledger.store import Store
+from runledger.store.event_list import streams
+
+SQL: Final = statements(Path(__file__).with_name("verify.sql"))
+_RUN: Final = "run-"
+
+
+class Problem(BaseModel):
+    """What is wrong: rows that their events do not give, a checkpoint that cannot be, SQL that is
+    not the one on disk, or an event that is in no read model.
+    """
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+    kind: Literal["rows", "checkpoint", "sql", "event"]
+    detail: str
+
+
+class Verification(BaseModel):
+    """What was looked at, and what is wrong; nothing where the read models are what they say."""
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+    number: int
+    position: int
+    runs: int | None
+    rows: int
+    problems: list[Problem] = []
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+class Verifier:
+    """Looks at the live read models; changes nothing in them."""
+
+    def __init__(self, store: Store, live: LiveReadModels) -> None:
+        self._store = store
+        self._live = live
+
+    def everything(self) -> Verification:
+        """Project the whole log again, by the SQL that made the rows, and compare every row."""
+        problems = self._of_the_whole()
+        if any(problem.kind == "checkpoint" for problem in problems):
+            # Catching up from a wrong checkpoint would do more harm.
+            return self._verification(None, 0, problems)
+        folder = self._live.generations.folder
+        folder.mkdir(exist_ok=True)
+        file = folder / "verify.duckdb"
+        _remove(file)
+        try:
+            with (
+                closing(self._store.log_reader()) as reader,
+                closing(Generation(file, self._live.generation.models)) as again,
+            ):
+                Engine(again, reader).catch_up(self._store.head())
+                again.checkpoint()
+            with side_by_side(self._store, self._live, file) as (snapshot, again):
+                tables = Diff(snapshot.db, 1).tables(again.models, again.models)
+        finally:
+            _remove(file)
+        for table in tables:
+            for row in table.sample:
+                detail = f"{table.table}: {table.differing:,} rows differ; {_told(row)}"
+                problems.append(Problem(kind="rows", detail=detail))
+        return self._verification(None, sum(table.rows_old for table in tables), problems)
+
+    def sample(self, count: int) -> Verification:
+        """Fold the events of some runs again and compare what the read models say of each."""
+        if count < 1:
+            raise InvalidArgument(f"sample: expected 1 or more runs, found {count}")
+        problems = self._of_the_whole()
+        if any(problem.kind == "checkpoint" for problem in problems):
+            return self._verification(0, 0, problems)
+        self._live.catch_up()
+        with self._live.snapshot() as snapshot:
+            chosen = self._chosen(snapshot, count)
+            rows = 0
+            try:
+                events = streams(self._store, chosen, snapshot.position)
+            except UndecodableEvent as e:
+                problems.append(Problem(kind="event", detail=str(e)))
+                return self._verification(len(chosen), 0, problems)
+            models = self._live.generation.models
+            with closing(Generation(":memory:", models)) as again:
+                Engine(again, events).catch_up(snapshot.position)
+                for table, key in _of_runs(models):
+                    scope = {"table": table, "runs": chosen}
+                    found = _rows(snapshot.db, key, scope)
+                    expected = _rows(again.cursor(), key, scope)
+                    rows += len(expected)
+                    if differs := _first_difference(found, expected):
+                        problems.append(Problem(kind="rows", detail=f"{table}: {differs}"))
+        return self._verification(len(chosen), rows, problems)
+
+    def _verification(self, runs: int | None, rows: int, problems: list[Problem]) -> Verification:
+        about = self._live.generation.about
+        return Verification(
+            number=about.number, position=about.position, runs=runs, rows=rows, problems=problems
+        )
+
+    def _of_the_whole(self) -> list[Problem]:
+        """Look at what is not about single rows."""
+        problems = []
+        generation = self._live.generation
+        if names := self._live.changed:
+            detail = (
+                f"{', '.join(names)}: the SQL on disk is not the one that made the rows; "
+                f"run `runledger replay`"
+            )
+            problems.append(Problem(kind="sql", detail=detail))
+        position, head = generation.about.position, self._store.head()
+        if position > head:
+            detail = f"the checkpoint is {position}, but the log ends at {head}"
+            problems.append(Problem(kind="checkpoint", detail=detail))
+        with closing(generation.cursor()) as db:
+            for (table,) in db.execute(SQL["position_columns"]).fetchall():
+                (found,) = db.execute(SQL["positions"], {"table": table}).fetchall()
+                highest = max((value for value in found if value is not None), default=0)
+                if highest > position:
+                    detail = f"the checkpoint is {position}, but {table} speaks of {highest}"
+                    problems.append(Problem(kind="checkpoint", detail=detail))
+            if "parked" in {model.name for model in generation.models}:
+                for stream, at, topic, reason, count in db.execute(SQL["parked"]).fetchall():
+                    detail = (
+                        f"{count} streams are parked, the first at position {at} ({topic} of "
+                        f"{stream}): {reason}"
+                    )
+                    problems.append(Problem(kind="event", detail=detail))
+        return problems
+
+    def _chosen(self, snapshot: Snapshot, count: int) -> list[str]:
+        """Choose runs from the rows, and runs from the log: a row may be missing."""
+        found = snapshot.db.execute(SQL["some_runs"], {"count": count // 2 + 1})
+        chosen = {run_id for (run_id,) in found.fetchall()}
+        for _ in range(4 * count):
+            if len(chosen) >= count or snapshot.position == 0:
+                break
+            (row,) = self._store.read_log(random.randrange(snapshot.position), 1)
+            if row.stream.startswith(_RUN):
+                chosen.add(row.stream)
+        return sorted(chosen)
+
+
+def _of_runs(models: Sequence[ReadModel]) -> list[tuple[str, tuple[str, ...]]]:
+    tables = [item for model in models for item in model.keys.items()]
+    return [(table, key) for table, key in tables if "run_id" in key]
+
+
+Rows = dict[tuple[str | None, ...], list[dict[str, str | None]]]
+
+
+def _rows(db: Any, key: tuple[str, ...], scope: dict[str, Any]) -> Rows:
+    found = db.execute(SQL["rows_of"], scope)
+    names = [column[0] for column in found.description]
+    rows: Rows = {}
+    for values in found.fetchall():
+        row = dict(zip(names, values, strict=True))
+        rows.setdefault(tuple(row[name] for name in key), []).append(row)
+    return rows
+
+
+def _first_difference(found: Rows, expected: Rows) -> str | None:
+    for key in sorted(found.keys() | expected.keys(), key=str):
+        live, again = found.get(key, []), expected.get(key, [])
+        if live == again:
+            continue
+        what = f"row {', '.join(map(str, key))}"
+        if len(live) != len(again):
+            return f"{what}: expected {len(again)} by its events, found {len(live)}"
+        column = next(name for name in live[0] if live[0][name] != again[0][name])
+        return f"{what}: {column}: expected {again[0][column]!r}, found {live[0][column]!r}"
+    return None
+
+
+def _told(row: RowChange) -> str:
+    what = f"row {', '.join(str(value) for value in row.key.values())}"
+    if row.change == "changed" and row.cells:
+        cell = row.cells[0]
+        return f"{what}: {cell.column}: expected {cell.new!r}, found {cell.old!r}"
+    if row.change == "changed":
+        return f"{what}: occurs more than once"
+    expected = {"added": "expected by its events, not found", "removed": "not of any event"}
+    return f"{what}: {expected[row.change]}"
+
+
+def _remove(file: Path) -> None:
+    for name in (file, Path(f"{file}.wal")):
+        name.unlink(missing_ok=True)

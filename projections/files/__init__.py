@@ -1,0 +1,1 @@
+"""How files are opened, locked, and written whole or not at all."""

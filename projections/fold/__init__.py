@@ -1,0 +1,1 @@
+"""The fold of the log: batches of events become rows of read models."""

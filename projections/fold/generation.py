@@ -1,0 +1,387 @@
+"""A generation: one complete set of read models in one DuckDB file, with its checkpoint."""
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from weakref import WeakSet
+
+import duckdb
+
+from projections.files.duckdb_connection import Parsed, connect
+from projections.files.writer_lock import Hold, expect_free
+from projections.fold import batch
+from projections.read_models.catalog import ReadModel, discover
+from runledger.errors import ReadModelsDamaged, ReadModelsError, ReadModelsLocked
+from runledger.sql_file import fill, literal, quoted, statements
+
+LAYOUT: Final = 1
+"""Of the generation's own tables; the read models are told apart by the digests of their SQL."""
+
+SQL: Final = statements(Path(__file__).with_name("generation.sql"))
+MEMORY: Final = ":memory:"
+"""The path of a generation without a file."""
+MEMORY_LIMIT: Final = "640MiB"
+"""For DuckDB's own pages, so that a process that projects stays under 1 GiB; larger work spills."""
+
+CHECKPOINT_THRESHOLD: Final = "128MiB"
+"""Of the write-ahead log. A checkpoint writes row groups that are not full once more: with DuckDB's
+own 16 MiB they took more of a long replay than the fold. To open a file that was left with as much
+takes a second."""
+
+_DAMAGE: Final = re.compile("not a valid DuckDB|[Cc]orrupt database|Could not read enough bytes")
+_READ_ONLY: Final = "Read-only file system"
+_FULL: Final = re.compile("No space left on device|Out of disk")
+
+UNREADABLE: Final = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException)
+"""What DuckDB raises for a file that it cannot go on with."""
+
+_SQLITE: Final = "sqlite_scanner"
+"""What DuckDB would read a SQLite file by, and says that it lacks."""
+
+_HEADERS: Final = 3 * 4_096
+"""Bytes before the first block of a DuckDB file."""
+
+THREADS: Final = 1
+"""Of DuckDB, where a log is projected. A batch is dozens of short statements, each of which would
+wait for a second thread to wake up: on a busy machine that doubles the time until an event is
+visible. A long replay has three threads of its own. Published copies are read with all, and so are
+archives."""
+
+
+class About(NamedTuple):
+    """What a generation knows of itself; `number` counts up, position is its checkpoint."""
+
+    layout: int
+    number: int
+    position: int
+    built_at: datetime
+    built_from: str
+    built_by: str
+    events_digest: str
+
+
+class Generation:
+    """An open generation. One process at a time can have it open, readers included, and there
+    one writer or many readers; ReadModelsLocked for others.
+
+    `models` is the SQL of a generation that is made; the rows of one that exists go on being made
+    by the SQL that it holds, never by a mixture. `bulk` is for batches that come as columns:
+    DuckDB has all its threads.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        models: Sequence[ReadModel] | None = None,
+        *,
+        number: int = 1,
+        built_from: str = "store",
+        read_only: bool = False,
+        memory_limit: str = MEMORY_LIMIT,
+        bulk: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self._cursors: WeakSet[Any] = WeakSet()
+        self._counting = threading.Lock()
+        self._hold = self._take(read_only)
+        try:
+            self._db = Parsed(self._connect(read_only, memory_limit, bulk))
+        except BaseException:
+            self._let_go()
+            raise
+        try:
+            self._db.execute(SQL["settings"])
+            ((there,),) = self._db.execute(SQL["has_generation"]).fetchall()
+            if there or read_only:
+                self.models = self._check()
+                self._expect_checkpoint_of_rows()
+                self._expect_writable(read_only)
+            else:
+                self.models = tuple(discover() if models is None else models)
+                self._create(number, built_from)
+        except duckdb.Error as e:
+            self.close()
+            raise unusable(self.path, e) from e
+        except BaseException:
+            self.close()
+            raise
+
+    def _take(self, read_only: bool) -> Hold | None:
+        if str(self.path) == MEMORY:
+            return None
+        if read_only:
+            expect_free(self.path)
+            return None
+        return Hold(self.path)
+
+    def _let_go(self) -> None:
+        if self._hold is not None:
+            self._hold.release()
+
+    def _connect(self, read_only: bool, memory_limit: str, bulk: bool) -> Any:
+        config: dict[str, Any] = {
+            "memory_limit": memory_limit,
+            "checkpoint_threshold": CHECKPOINT_THRESHOLD,
+        }
+        if bulk:
+            # A large insert has as many threads only where they need not wait for their turn. Each
+            # keeps the order of what it writes, so that row groups stay clustered.
+            config["preserve_insertion_order"] = False
+        elif not read_only:
+            config["threads"] = THREADS
+        try:
+            return connect(self.path, read_only=read_only, **config)
+        except duckdb.IOException as e:
+            holder = re.search(r"PID (\d+)", str(e))
+            if "lock" in str(e).lower():
+                raise ReadModelsLocked(
+                    f"read models {str(self.path)!r}: expected no other process, found "
+                    f"{'process ' + holder[1] if holder else 'one'} holding the file; "
+                    f"ask that process, or read a published copy"
+                ) from e
+            raise unusable(self.path, e) from e
+        except duckdb.ConnectionException as e:
+            # Of one file DuckDB opens nothing to write beside what reads it.
+            raise ReadModelsLocked(
+                f"read models {str(self.path)!r}: expected nothing else in this process to hold "
+                f"the file, found a reader of it"
+            ) from e
+        except duckdb.Error as e:
+            raise unusable(self.path, e) from e
+
+    def _create(self, number: int, built_from: str) -> None:
+        with self.transaction() as db:
+            db.execute(SQL["create"])
+            db.execute(SQL["create_models"])
+            db.execute(
+                SQL["begin"],
+                {
+                    "layout": LAYOUT,
+                    "number": number,
+                    "built_from": built_from,
+                    "built_by": _version(),
+                    "events_digest": batch.events_digest(),
+                },
+            )
+            for model in self.models:
+                db.execute(model.schema)
+                self._add(model)
+
+    def _expect_writable(self, read_only: bool) -> None:
+        ((published,),) = self._db.execute(SQL["is_published"]).fetchall()
+        if published and not read_only:
+            raise ReadModelsError(
+                f"read models {str(self.path)!r}: expected those that are projected into, found a "
+                f"published copy; name its folder to read from it"
+            )
+
+    def _check(self) -> tuple[ReadModel, ...]:
+        found = self._db.execute(SQL["layout"]).fetchall()
+        if len(found) != 1:
+            raise ReadModelsDamaged(
+                f"read models {str(self.path)!r}: expected one checkpoint, found {len(found)}; "
+                f"run `runledger replay --switch`"
+            )
+        if found[0][0] > LAYOUT:
+            raise ReadModelsError(
+                f"read models {str(self.path)!r}: expected layout {LAYOUT} or older, found "
+                f"{found[0][0]}; they were built by a newer version of runledger"
+            )
+        return self._stored_models()
+
+    def _expect_checkpoint_of_rows(self) -> None:
+        """Refuse a checkpoint that was set back: the events from there on would count twice."""
+        # Read models of one's own may know no positions; `verify` looks at every table.
+        if not any(m.name == "runs" and "last_position" in m.schema for m in self.models):
+            return
+        position = self.position
+        ((found,),) = self._db.execute(SQL["beyond"], {"position": position}).fetchall()
+        if found is not None:
+            raise ReadModelsDamaged(
+                f"read models {str(self.path)!r}: expected rows up to the checkpoint {position}, "
+                f"found some of {found}: it was set back; `runledger replay --switch` puts others "
+                f"in their place"
+            )
+
+    def _stored_models(self) -> tuple[ReadModel, ...]:
+        return tuple(ReadModel(*row) for row in self._db.execute(SQL["models"]).fetchall())
+
+    def forget(self, model: ReadModel) -> None:
+        """Forget the SQL of a read model whose rows are gone; call it inside a transaction."""
+        self._db.execute(SQL["forget_model"], {"name": model.name})
+
+    def remember(self, model: ReadModel) -> None:
+        """Keep the SQL that makes a read model's rows; call it inside a transaction."""
+        self.forget(model)
+        self._add(model)
+
+    def _add(self, model: ReadModel) -> None:
+        self._db.execute(
+            SQL["add_model"],
+            {
+                "name": model.name,
+                "digest": model.digest,
+                "schema_sql": model.schema,
+                "apply_sql": model.apply_sql,
+                "delete_sql": model.delete_sql,
+            },
+        )
+
+    @property
+    def about(self) -> About:
+        """Which generation this is; from any thread."""
+        with closing(self.cursor()) as db:
+            (row,) = db.execute(SQL["about"]).fetchall()
+        return About(*row)
+
+    @property
+    def position(self) -> int:
+        """The last position whose event is in every read model."""
+        ((position,),) = self._db.execute(SQL["position"]).fetchall()
+        return int(position)
+
+    def rows(self) -> dict[str, int]:
+        """Return how many rows every table has; from any thread."""
+        tables = (table for model in self.models for table in model.keys)
+        counts = (fill(SQL["count"], name=literal(t), table=quoted(t)) for t in tables)
+        with closing(self.cursor()) as db:
+            return dict(db.execute(" UNION ALL ".join(counts)).fetchall())
+
+    def expect_whole(self) -> None:
+        """Raise ReadModelsDamaged where the file is shorter than it says itself."""
+        ((blocks,),) = self._db.execute(SQL["blocks"]).fetchall()
+        found = self.path.stat().st_size
+        if found < (expected := int(blocks) + _HEADERS):
+            raise ReadModelsDamaged(
+                f"read models {str(self.path)!r}: expected {expected:,} bytes, found {found:,}; "
+                f"`runledger replay --switch` puts others in their place"
+            )
+
+    def advance(self, position: int) -> None:
+        """Move the checkpoint; call it inside the transaction of the rows."""
+        self._db.execute(SQL["advance"], {"position": position})
+
+    def renumber(self, number: int) -> None:
+        """Give the generation another number."""
+        self._db.execute(SQL["renumber"], {"number": number})
+
+    def describe(self, number: int, built_from: str) -> None:
+        """Say what was made of a copy, after its SQL; inside the transaction of the rows."""
+        self.models = self._stored_models()
+        self._db.execute(
+            SQL["describe"],
+            {
+                "number": number,
+                "built_from": built_from,
+                "built_by": _version(),
+                "events_digest": batch.events_digest(),
+            },
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Any]:
+        """Give the writing connection; commit at the end, roll back on any error."""
+        self._db.execute("BEGIN")
+        try:
+            yield self._db
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        try:
+            self._db.execute("ROLLBACK")
+        except duckdb.OutOfMemoryException as e:
+            # What is half undone is nothing to go on from: later statements see conflicts.
+            raise ReadModelsError(
+                f"read models {str(self.path)!r}: out of memory, also for undoing a batch; the "
+                f"file is as it was before: open it again"
+            ) from e
+        except duckdb.Error:
+            # A full disk may have ended the transaction, or the whole instance, already.
+            return
+
+    def cursor(self) -> Any:
+        """Return a connection for one thread that reads."""
+        with self._counting:
+            cursor = self._db.cursor()
+            self._cursors.add(cursor)
+        cursor.execute(SQL["settings"])
+        return cursor
+
+    def interrupt(self) -> None:
+        """End the questions that cursors are answering, with duckdb.InterruptException."""
+        with self._counting:
+            for cursor in self._cursors:
+                cursor.interrupt()
+
+    def checkpoint(self) -> None:
+        """Write the file whole, so that closing it takes no time; from any thread."""
+        # Refused while another thread's transaction writes; closing does what is left then.
+        with suppress(duckdb.TransactionException), closing(self.cursor()) as db:
+            db.execute(SQL["checkpoint"])
+
+    def close(self) -> None:
+        """Write the file whole and let go of it; every cursor is closed too."""
+        # One open cursor would keep the whole instance, and the lock on the file, alive.
+        with self._counting:
+            for cursor in self._cursors:
+                cursor.close()
+            self._db.close()
+        self._let_go()
+
+
+@contextmanager
+def expect_readable(path: Path) -> Iterator[None]:
+    """Raise what a damaged file makes of the block as an error of ours; see `unusable`."""
+    try:
+        yield
+    except duckdb.Error as e:
+        told = unusable(path, e)
+        if isinstance(e, UNREADABLE) or isinstance(told, ReadModelsDamaged):
+            raise told from e
+        raise
+
+
+def disk_full(path: Path, error: duckdb.Error) -> ReadModelsError | None:
+    """Return the error of a full disk, if this is one: no SQL and no event is to blame for it."""
+    found = str(error).partition("\n")[0]
+    if not _FULL.search(found):
+        return None
+    return ReadModelsError(
+        f"read models {str(path)!r}: expected room on the disk for what is projected, found it "
+        f"full; nothing of the batch was kept: make room, and ask again ({found})"
+    )
+
+
+def unusable(path: Path, error: duckdb.Error) -> ReadModelsError:
+    """Return what DuckDB says of a file, as an error of ours: ReadModelsDamaged where it is."""
+    if _SQLITE in str(error):
+        return ReadModelsError(
+            f"read models {str(path)!r}: expected a DuckDB file, found a SQLite database; is it "
+            f"the store? name another file for the read models"
+        )
+    if (full := disk_full(path, error)) is not None:
+        return full
+    said = f"read models {str(path)!r}: {str(error).partition(chr(10))[0]}"
+    if _READ_ONLY in said:
+        return ReadModelsError(
+            f"{said}; expected a file that can be written to: name another place for the read "
+            f"models, or the folder of a published copy, which is only read"
+        )
+    if _DAMAGE.search(said):
+        return ReadModelsDamaged(f"{said}; `runledger replay --switch` puts others in their place")
+    return ReadModelsError(said)
+
+
+def _version() -> str:
+    try:
+        return version("runledger")
+    except PackageNotFoundError:
+        return "from source"

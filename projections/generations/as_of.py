@@ -1,0 +1,231 @@
+"""Answers as of a position or a time: from a generation that was projected up to there, no further.
+
+A few of them are kept, and each begins from the nearest older one, so that only the events between
+are projected; of many, those that are archived come from the archive. A run that was deleted since
+is not in the answers: deleted means deleted.
+"""
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, TypeVar
+
+from projections.archive.archive import Archive
+from projections.archive.reader import ArchiveReader
+from projections.archive.writer import expect_same_log
+from projections.fold.batch import events_digest
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
+from projections.generations.generations import Generations
+from projections.queries.queries import Queries
+from projections.read_models.catalog import ReadModel, discover
+from runledger.errors import InvalidArgument, ReadModelsError
+from runledger.store import Store
+from runledger.store.event_list import LAST, EventList, LogEvent
+
+KEPT: Final = 6
+"""Generations in the cache."""
+MOST_AT_ONCE: Final = 1_000
+"""Events that are read in search of one that tells its time."""
+NEAR_EVENTS: Final = 25_000
+"""Of so few, the store has given all before the files of an archive are checked."""
+
+Moment = int | datetime
+"""A position of the log, or a time: then all that was recorded until it."""
+
+_T = TypeVar("_T")
+
+
+def position_of(store: Store, moment: Moment) -> int:
+    """Return the position that a moment means.
+
+    A time means the last event that was recorded at it or before (`recorded_at`); an event that
+    does not tell it counts with the next one that does. InvalidArgument for a time without a zone,
+    and for a position beyond the log.
+    """
+    head = store.head()
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise InvalidArgument(f"as_of: expected a time with a zone, found {moment.isoformat()}")
+        return _last_recorded(store, moment, head)
+    if type(moment) is not int or not 0 <= moment <= head:
+        raise InvalidArgument(f"as_of: expected a position from 0 to {head}, found {moment!r}")
+    return moment
+
+
+def _last_recorded(store: Store, moment: datetime, head: int) -> int:
+    known, open_end = 0, head
+    while known < open_end:
+        middle = (known + open_end + 1) // 2
+        found = _next_recorded(store, middle, open_end)
+        if found is not None and found[1] <= moment:
+            known = found[0]
+        else:
+            open_end = middle - 1
+    return known
+
+
+def _next_recorded(store: Store, first: int, last: int) -> tuple[int, datetime] | None:
+    """Return position and time of the first event of some that tells when it was recorded."""
+    after, limit = first - 1, 1
+    while rows := store.read_log(after, limit, upto=last):
+        for row in rows:
+            if (recorded_at := _recorded_at(row.facts)) is not None:
+                return row.position, recorded_at
+        after, limit = rows[-1].position, min(2 * limit, MOST_AT_ONCE)
+    return None
+
+
+def _recorded_at(facts: bytes) -> datetime | None:
+    # What cannot be read is parked when it is projected; it must not stop who asks for another.
+    try:
+        found = datetime.fromisoformat(json.loads(facts)["recorded_at"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    return None if found.tzinfo is None else found
+
+
+class AsOf:
+    """Answers from the past for one store; needs the live file for nothing.
+
+    `archive` is the folder of an archive of the log. Raises ArchiveError where it is needed and
+    cannot be read, or is of another log.
+    """
+
+    def __init__(self, store: Store, path: str | Path, archive: str | Path | None = None) -> None:
+        self._store = store
+        self._archive = archive
+        self._generations = Generations(path)
+        self._folder = self._generations.folder / "as_of"
+        self._building = threading.Lock()
+
+    def ask(self, question: Callable[[Queries], _T], moment: Moment) -> _T:
+        """Answer as of a moment, by the SQL of today."""
+        position = position_of(self._store, moment)
+        with self._building:
+            generation = Generation(self._file(position), read_only=True)
+        with closing(generation):
+            return question(Queries(generation.cursor()))
+
+    def copy(self, file: Path, moment: Moment) -> int:
+        """Write the read models as of a moment into a file; return their position."""
+        position = position_of(self._store, moment)
+        with self._building:
+            shutil.copyfile(self._file(position), file)
+        return position
+
+    def _file(self, position: int) -> Path:
+        models = discover()
+        try:
+            file = self._made(position, models)
+            if deletions := self._deletions(position):
+                file = self._without(file, deletions)
+            self._forget_oldest()
+        except OSError as e:
+            raise ReadModelsError(
+                f"read models {str(self._generations.path)!r}: expected room beside them to make "
+                f"those of a moment in, found {e.strerror or e} at {str(self._folder)!r}"
+            ) from e
+        return file
+
+    def _made(self, position: int, models: tuple[ReadModel, ...]) -> Path:
+        """Return the file of a generation at a position, building it if need be."""
+        digest = _digest(models)
+        file = self._folder / f"{position:012d}-{digest}.duckdb"
+        with self._unless_there(file) as unfinished:
+            if unfinished is not None:
+                self._begin(unfinished, position, models, digest)
+                bulk = self._archive is not None
+                with closing(Generation(unfinished, models, bulk=bulk)) as generation:
+                    self._project_archived(generation, position)
+                    with closing(self._store.log_reader()) as reader:
+                        Engine(generation, reader).catch_up(position)
+        return file
+
+    def _project_archived(self, generation: Generation, position: int) -> None:
+        """Project what the archive has of the events up to a position, unless they are few."""
+        begin = generation.position
+        if self._archive is None or position - begin <= NEAR_EVENTS:
+            return
+        archive = Archive(self._archive)
+        upto = min(archive.head, position)
+        if upto - begin > NEAR_EVENTS:
+            expect_same_log(self._store, archive)
+            with closing(ArchiveReader(archive)) as reader:
+                Engine(generation, reader).catch_up(upto)
+
+    def _without(self, file: Path, deletions: EventList) -> Path:
+        """Return the file of the same generation without the runs that were deleted later."""
+        last = deletions.events[-1].position
+        pruned = file.with_suffix(f".{last}.pruned")
+        with self._unless_there(pruned) as unfinished:
+            if unfinished is not None:
+                shutil.copyfile(file, unfinished)
+                with closing(Generation(unfinished)) as generation:
+                    Engine(generation, deletions).catch_up(last)
+        return pruned
+
+    def _deletions(self, position: int) -> EventList | None:
+        rows = self._store.read_log(position, LAST, ("run.deleted",))
+        return EventList(LogEvent(*row[:5]) for row in rows) if rows else None
+
+    @contextmanager
+    def _unless_there(self, file: Path) -> Iterator[Path | None]:
+        """Give a path to build at, to be put in place after the block; None where it is there."""
+        if not file.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            unfinished = file.with_name(f"{file.name}.{os.getpid()}.part")
+            try:
+                yield unfinished
+                os.replace(unfinished, file)
+            finally:
+                unfinished.unlink(missing_ok=True)
+                Path(f"{unfinished}.wal").unlink(missing_ok=True)
+        else:
+            yield None
+        with suppress(OSError):  # On a disk that is only read nothing is forgotten either.
+            os.utime(file)
+
+    def _begin(self, file: Path, position: int, models: tuple[ReadModel, ...], digest: str) -> None:
+        """Copy the nearest older generation that was made by the same SQL, if there is one."""
+        for _, older in sorted(self._older(position, models, digest), reverse=True):
+            # Held while it is copied, so that nobody writes to it meanwhile.
+            with (
+                suppress(ReadModelsError, OSError),
+                closing(Generation(older, read_only=True)),
+            ):
+                if not Path(f"{older}.wal").exists():
+                    shutil.copyfile(older, file)
+                    return
+
+    def _older(
+        self, position: int, models: tuple[ReadModel, ...], digest: str
+    ) -> Iterator[tuple[int, Path]]:
+        for file in self._folder.glob(f"*-{digest}.duckdb"):
+            at = int(file.name.partition("-")[0])
+            if at <= position:
+                yield at, file
+        wanted = {model.name: model.digest for model in models}
+        for entry in self._generations.entries():
+            at_rest = entry.state in ("kept", "candidate") and not entry.partial
+            same = entry.models == wanted and entry.events_digest == events_digest()
+            if at_rest and same and entry.position <= position:
+                yield entry.position, self._generations.file(entry.number)
+
+    def _forget_oldest(self) -> None:
+        with suppress(FileNotFoundError):  # Another process forgets too.
+            files = [*self._folder.glob("*.duckdb"), *self._folder.glob("*.pruned")]
+            for file in sorted(files, key=lambda file: file.stat().st_mtime)[:-KEPT]:
+                file.unlink(missing_ok=True)
+
+
+def _digest(models: tuple[ReadModel, ...]) -> str:
+    """Return what tells generations apart that are at one position: the SQL, and the events."""
+    joined = "".join(model.name + model.digest for model in models) + events_digest()
+    return sha256(joined.encode()).hexdigest()[:16]

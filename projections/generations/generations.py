@@ -1,0 +1,263 @@
+"""The generations of one path: the live file, and beside it a folder with the numbered others."""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from projections.files.writer_lock import Hold
+from projections.fold.generation import Generation
+from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked, describe
+
+_NAME: Final = re.compile(r"^(\d{6,})\.(?:duckdb|json)$")
+State = Literal["building", "candidate", "live", "kept"]
+
+
+class Manifest(BaseModel):
+    """What is known of a generation without opening it; the file itself has the last word."""
+
+    model_config = ConfigDict(frozen=True)
+    number: int
+    state: State
+    position: int
+    built_at: datetime
+    built_from: str
+    built_by: str
+    events_digest: str
+    models: dict[str, str]
+    rows: dict[str, int]
+    seconds: float | None = None
+    size: int | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether it is a copy in which some runs were projected again."""
+        return self.built_from.startswith("generation ")
+
+
+class Generations:
+    """Names, manifests and the atomic switch; see docs/replay.md."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.folder = self.path.with_name(f"{self.path.name}.generations")
+
+    def file(self, number: int) -> Path:
+        """Where a generation lies that is not live."""
+        return self.folder / f"{number:06d}.duckdb"
+
+    def _manifest(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.json"
+
+    def numbers(self) -> list[int]:
+        """Return every number in use, in order."""
+        names = os.listdir(self.folder) if self.folder.is_dir() else []
+        return sorted({int(found[1]) for name in names if (found := _NAME.match(name))})
+
+    def next_number(self) -> int:
+        """Return a number that was never used; 1 is that of the first live generation."""
+        return max([1, *self.numbers()]) + 1
+
+    def first_number(self) -> int:
+        """Return the number of a live generation that is made where there is none."""
+        return self.next_number() if self.numbers() else 1
+
+    def entries(self) -> list[Manifest]:
+        """Return the manifests of the generations that are there, in order."""
+        found = [self.find(number) for number in self.numbers()]
+        return [entry for entry in found if entry is not None]
+
+    def find(self, number: int) -> Manifest | None:
+        """Return the manifest of a generation; None where none is there."""
+        try:
+            text = self._manifest(number).read_bytes()
+            entry = Manifest.model_validate_json(text)
+        except FileNotFoundError:
+            return None
+        except ValidationError as e:
+            raise ReadModelsError(
+                f"manifest {str(self._manifest(number))!r}: {describe(e)}; "
+                f"drop the generation, or use the version of runledger that built it"
+            ) from e
+        there = self.path if entry.state == "live" else self.file(number)
+        if not there.exists():
+            return None
+        return entry.model_copy(update={"size": there.stat().st_size})
+
+    def get(self, number: int) -> Manifest:
+        """Return the manifest of a generation, or raise NotFound."""
+        found = self.find(number)
+        if found is None:
+            have = ", ".join(str(entry.number) for entry in self.entries()) or "none"
+            raise NotFound("generation", str(number), f"there are {have}")
+        return found
+
+    def record(
+        self, generation: Generation, state: State, seconds: float | None = None
+    ) -> Manifest:
+        """Write the manifest of an open generation."""
+        about = generation.about
+        before = self.find(about.number)
+        if seconds is None and before is not None:
+            seconds = before.seconds
+        entry = Manifest(
+            **{name: value for name, value in about._asdict().items() if name != "layout"},
+            state=state,
+            models={model.name: model.digest for model in generation.models},
+            rows=generation.rows(),
+            seconds=seconds,
+        )
+        self._write(entry)
+        return entry
+
+    def mark(self, number: int, state: State) -> None:
+        """Change the state that a manifest tells."""
+        text = self._manifest(number)
+        if text.exists():
+            entry = Manifest.model_validate(json.loads(text.read_bytes()))
+            self._write(entry.model_copy(update={"state": state}))
+
+    def _write(self, entry: Manifest) -> None:
+        self.folder.mkdir(exist_ok=True)
+        replace_text(self._manifest(entry.number), entry.model_dump_json(indent=2) + "\n")
+
+    def recover(self, live: Generation) -> None:
+        """Put in order what a killed switch left; `live` is the open live generation.
+
+        The number inside the live file decides. A second name of the live file in the folder is
+        of a switch that was killed before it took place, or after: in both cases it goes.
+        """
+        number = live.about.number
+        twin = self.file(number)
+        if twin.exists():
+            if twin.samefile(self.path):
+                twin.unlink()
+            else:
+                # The live file was copied away and back: two files claim one number.
+                number = max(number + 1, self.next_number())
+                live.renumber(number)
+        for other in self.numbers():
+            if other == number:
+                continue
+            if not self.file(other).exists():
+                self._manifest(other).unlink(missing_ok=True)
+            elif (entry := self.find(other)) is None or entry.state == "live":
+                self.mark(other, "kept")
+        if (entry := self._live_entry(number)) is None or entry.state != "live":
+            self.record(live, "live")
+
+    def _live_entry(self, number: int) -> Manifest | None:
+        try:
+            return Manifest.model_validate_json(self._manifest(number).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def exchange(self, live: int | None, number: int) -> None:
+        """Make a generation the live one, in one rename; the live one is kept under its number.
+
+        Both files are closed. Killed at any point, the old or the new generation lies at the path:
+        first the old one gets a second name, then the new one takes its place.
+        """
+        chosen = self.file(number)
+        for file in (self.path, chosen):
+            log = file.with_name(f"{file.name}.wal")
+            if log.exists():
+                raise ReadModelsError(
+                    f"read models {str(file)!r}: expected a file written whole, found {log.name!r} "
+                    f"beside it; nothing was switched"
+                )
+        try:
+            if live is not None and not self.file(live).exists():
+                os.link(self.path, self.file(live))
+                _flush(self.folder)
+            os.replace(chosen, self.path)
+        except OSError as e:
+            raise ReadModelsError(f"switch to generation {number}: {e}") from e
+        _flush(self.path.parent)
+        _flush(self.folder)
+
+    def install(self, number: int) -> Manifest:
+        """Make a generation the live one where there is none."""
+        self.get(number)
+        try:
+            # A link, not a rename: it fails where somebody made live read models meanwhile.
+            os.link(self.file(number), self.path)
+        except OSError as e:
+            raise ReadModelsError(f"switch to generation {number}: {e}") from e
+        self.file(number).unlink()
+        self.mark(number, "live")
+        return self.get(number)
+
+    def replace_damaged(self, number: int) -> Manifest:
+        """Make a generation the live one in place of a file that cannot be used.
+
+        That file is kept as `….damaged`. ReadModelsLocked where this process holds it.
+        """
+        hold = Hold(self.path)
+        try:
+            for name in ("", ".wal"):
+                damaged = Path(f"{self.path}{name}")
+                if damaged.exists():
+                    os.replace(damaged, f"{self.path}.damaged{name}")
+        finally:
+            hold.release()
+        return self.install(number)
+
+    def drop(self, number: int) -> None:
+        """Delete a generation that is not live; NotFound where it is not there.
+
+        Raises ReadModelsLocked for one that another process is building.
+        """
+        try:
+            entry = self.find(number)
+        except ReadModelsError:
+            entry = None
+        if entry is None and not self.file(number).exists():
+            self.get(number)
+        if entry is not None and entry.state == "live":
+            raise ReadModelsError(
+                f"generation {number}: expected one that is not live; switch to another before"
+            )
+        try:
+            Generation(self.file(number), read_only=True).close()
+        except ReadModelsLocked:
+            raise
+        except ReadModelsError:
+            pass  # Damaged, or of a newer version: in nobody's use.
+        # The manifest goes last: a file without one would be a generation that nobody knows.
+        for file in (self.file(number), Path(f"{self.file(number)}.wal"), self._manifest(number)):
+            file.unlink(missing_ok=True)
+
+    def prune(self, keep: int, spare: Iterable[int] = ()) -> list[int]:
+        """Drop candidates, and kept generations but for the `keep` newest; return their numbers."""
+        spared = set(spare)
+        entries = [entry for entry in self.entries() if entry.number not in spared]
+        kept = [entry.number for entry in entries if entry.state == "kept"]
+        gone = kept[: max(0, len(kept) - keep)]
+        gone += [entry.number for entry in entries if entry.state == "candidate"]
+        for number in gone:
+            self.drop(number)
+        return sorted(gone)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a small file so that it is there whole or not at all."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+
+
+def _flush(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,250 @@
+"""The live read models: kept by one process, caught up before each answer, read by many threads."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+import duckdb
+
+from projections.archive.store import ArchiveStore
+from projections.fold.engine import Engine, Progress
+from projections.fold.generation import Generation, expect_readable
+from projections.fold.parking import Parked, Retried, parked
+from projections.generations.generations import Generations, Manifest
+from projections.generations.interruptible_gate import Gate
+from projections.generations.single_flight import Turn
+from projections.generations.snapshot import Snapshot
+from projections.queries.queries import Queries
+from projections.read_models.catalog import changed, discover
+from runledger.errors import NotFound, ReadModelsDamaged, ReadModelsError, ReadModelsLocked
+from runledger.store import Store
+
+_LOG: Final = logging.getLogger("runledger.read_models")
+REOPEN_SECONDS: Final = 30.0
+_T = TypeVar("_T")
+
+
+class LiveReadModels:
+    """An open generation that follows a store, and gives way to another one when it is told to.
+
+    Its rows go on being made by the SQL that it was built with; `changed` names the read models
+    whose SQL on disk is another one. They follow the log, which a published copy does not.
+    """
+
+    follows: Final = True
+
+    def __init__(self, store: Store, path: str | Path) -> None:
+        self._store = store
+        self.generations = Generations(path)
+        self._generation = Generation(path, number=self.generations.first_number())
+        try:
+            self._expect_this_log()
+            self.generations.recover(self._generation)
+            self._reader = store.log_reader()
+        except BaseException:
+            self._generation.close()
+            raise
+        self._engine = Engine(self._generation, self._reader)
+        if names := self.changed:
+            _LOG.warning(
+                "read models %s: the SQL of %s is not the one that made their rows, which they go "
+                "on by; run `runledger replay --changed`, and with --switch once it is right",
+                path,
+                ", ".join(names),
+            )
+        self._projecting = Turn()
+        self._gate = Gate()
+        self._threads = threading.local()
+        self._closed = False
+
+    def _expect_this_log(self) -> None:
+        position, head = self._generation.position, self._store.head()
+        if position <= head:
+            return
+        if isinstance(self._store, ArchiveStore):
+            raise ReadModelsDamaged(
+                f"read models {str(self.path)!r}: expected none beyond the archive, which ends at "
+                f"{head}, found a checkpoint at {position}: bring the archive up to date with "
+                f"`runledger archive`, or name the store, or other read models"
+            )
+        raise ReadModelsDamaged(
+            f"read models {str(self.path)!r}: expected a checkpoint within the log, which ends "
+            f"at {head}, found {position}: they are of another log, or it was set forward; "
+            f"name their store, or run `runledger replay --switch` to put others in their place"
+        )
+
+    @property
+    def path(self) -> Path:
+        """Where the generation lies."""
+        return self.generations.path
+
+    @property
+    def position(self) -> int:
+        """The last position that the read models have."""
+        return self._engine.position
+
+    @property
+    def generation(self) -> Generation:
+        """The generation that answers; another one after a switch."""
+        return self._generation
+
+    @property
+    def changed(self) -> list[str]:
+        """The read models that a replay would make by other SQL, or for the first time."""
+        return changed(self._generation.models, discover())
+
+    def catch_up(self, progress: Progress | None = None) -> int:
+        """Project at least what is recorded at the time of the call; return the position."""
+        head = self._store.head()
+        with self._projecting.unless(lambda: self._engine.position >= head) as mine:
+            if mine:
+                self._expect_open()
+                # What was recorded while this one waited costs nothing beside the rest, and spares
+                # those that wait for it a batch of their own.
+                self._engine.catch_up(self._store.head(), progress)
+        return self._engine.position
+
+    def ask(self, question: Callable[[Queries], _T]) -> _T:
+        """Catch up, then answer: a program reads what it has written.
+
+        A question that a switch interrupts is asked again of the next generation; one that closing
+        interrupts ends with ReadModelsError.
+        """
+        while True:
+            self.catch_up()
+            with self._gate.open():
+                self._expect_open()
+                try:
+                    with expect_readable(self.path):
+                        return question(self._queries())
+                except duckdb.ProgrammingError as e:
+                    if not self.changed:
+                        raise
+                    raise ReadModelsError(
+                        f"read models {str(self.path)!r}: the SQL of {', '.join(self.changed)} is "
+                        f"not the one that made their rows; run `runledger replay --switch`"
+                    ) from e
+                except Exception:
+                    if not self._gate.shut:
+                        raise
+
+    def _queries(self) -> Queries:
+        """Return this thread's questions to the generation that answers."""
+        known: tuple[Generation, Queries] | None = getattr(self._threads, "known", None)
+        if known is None or known[0] is not self._generation:
+            known = self._generation, Queries(self._generation.cursor())
+            self._threads.known = known
+        return known[1]
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Give the read models as of one position for the block; live goes on."""
+        with self._projecting.alone():
+            snapshot = Snapshot(self._generation)
+        try:
+            yield snapshot
+        finally:
+            snapshot.close()
+
+    def copy(self, file: Path) -> int:
+        """Write what is there into a file that is not there yet; return its position."""
+        self.catch_up()
+        with self.snapshot() as snapshot:
+            snapshot.copy_to(file)
+        return snapshot.position
+
+    def parked(self) -> list[Parked]:
+        """Return what is left out of the read models, because it cannot be applied."""
+        self.catch_up()
+        with self._projecting.alone():
+            return parked(self._generation.cursor())
+
+    def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
+        """Apply what was left out of parked streams, of all if none are named.
+
+        NotFound where one that is named is not parked.
+        """
+        unknown = set(streams or ()) - {found.stream for found in self.parked()}
+        if unknown:
+            raise NotFound("parked run", min(unknown))
+        with self._projecting.alone():
+            return self._engine.retry(streams)
+
+    def switch(self, number: int) -> Manifest:
+        """Make another generation the live one; the one that was is kept.
+
+        The other one catches up before. Questions wait for a rename, not for the catching up.
+        """
+        candidate = Generation(self.generations.file(number))
+        reader = self._store.log_reader()
+        try:
+            engine = Engine(candidate, reader)
+            if engine.position > (head := self._store.head()):
+                raise ReadModelsError(
+                    f"generation {number}: expected one of this log, found position "
+                    f"{engine.position}, but the log ends at {head}"
+                )
+            engine.catch_up(head)
+            candidate.checkpoint()
+            self._generation.checkpoint()
+            with self._projecting.alone():
+                engine.catch_up(self.position)
+                candidate.close()
+                self._generation.checkpoint()
+                before = self.generations.record(self._generation, "live").number
+                try:
+                    with self._gate.alone(self._generation.interrupt):
+                        self._exchange(before, number)
+                finally:
+                    self._engine = Engine(self._generation, self._reader)
+        finally:
+            reader.close()
+            candidate.close()
+        self.generations.recover(self._generation)
+        return self.generations.record(self._generation, "live")
+
+    def _exchange(self, before: int, number: int) -> None:
+        try:
+            self._generation.close()
+            self.generations.exchange(before, number)
+        finally:
+            # Whichever it is that lies there.
+            self._generation = self._reopen()
+
+    def _reopen(self) -> Generation:
+        """Open whichever generation lies at the path; others may have looked in meanwhile."""
+        deadline = time.monotonic() + REOPEN_SECONDS
+        while True:
+            try:
+                return Generation(self.path)
+            except ReadModelsLocked:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+    def _expect_open(self) -> None:
+        if self._closed:
+            raise ReadModelsError(
+                f"read models {str(self.path)!r}: closed while a question was being answered"
+            )
+
+    def close(self) -> None:
+        """Let go of the file; its manifest tells how far it is. Questions are not waited for."""
+        with self._projecting.alone():
+            self._closed = True
+            self._reader.close()
+            # The next process to open it knows better; a full disk must not keep this one.
+            with suppress(OSError, duckdb.Error, ReadModelsError):
+                self.record()
+            with self._gate.alone(self._generation.interrupt):
+                self._generation.close()
+
+    def record(self) -> None:
+        """Write down how far the generation is, for those who may not open it."""
+        entry = self.generations.find(self._generation.about.number)
+        if entry is None or entry.position != self.position:
+            self.generations.record(self._generation, "live")

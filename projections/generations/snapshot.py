@@ -1,0 +1,67 @@
+"""The read models as of one position, while live goes on; another generation can be put beside."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from projections.compare.diff import SQL as DIFF
+from projections.fold.generation import SQL as GENERATION
+from projections.fold.generation import Generation, unusable
+from runledger.sql_file import render, statements
+
+SQL: Final = statements(Path(__file__).with_name("snapshot.sql"))
+
+
+class Snapshot:
+    """A transaction that sees a generation as it was when the snapshot was taken.
+
+    `db` is its connection; temporary tables made there are gone at the end.
+    """
+
+    def __init__(self, generation: Generation) -> None:
+        self.db: Any = generation.cursor()
+        # Attaching and detaching is no transaction's business, and refused inside of one in use.
+        self._side = generation.cursor()
+        self._detach: str | None = None
+        self.db.execute("BEGIN")
+        # The first statement, not BEGIN, decides what the transaction sees.
+        ((position,),) = self.db.execute(GENERATION["position"]).fetchall()
+        self.position = int(position)
+
+    def attach(self, path: Path) -> None:
+        """Put a closed generation beside; the diff knows what it is called."""
+        self._side.execute(DIFF["attach"], {"path": str(path)})
+        self._detach = DIFF["detach"]
+
+    def copy_to(self, path: Path) -> None:
+        """Write what is seen into a file that is not there yet; the snapshot ends with it.
+
+        Raises ReadModelsError where it cannot be written.
+        """
+        try:
+            self._side.execute(SQL["attach_copy"], {"path": str(path)})
+            self._detach = SQL["detach_copy"]
+            ((database,),) = self.db.execute(SQL["database"]).fetchall()
+            self.db.execute(render(SQL["copy"], database=database))
+            self.db.execute("COMMIT")
+            self._let_go()
+        except duckdb.Error as e:
+            raise unusable(path, e) from e
+        self.db.execute("BEGIN")
+
+    def close(self) -> None:
+        """Let go of both."""
+        # What failed may have ended both already; why is being told.
+        with suppress(duckdb.Error):
+            self.db.execute("ROLLBACK")
+        with suppress(duckdb.Error):
+            self._let_go()
+        self._side.close()
+        self.db.close()
+
+    def _let_go(self) -> None:
+        detach, self._detach = self._detach, None
+        if detach is not None:
+            self._side.execute(detach)

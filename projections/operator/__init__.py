@@ -1,0 +1,1 @@
+"""What an operator asks of read models, in this process or the one that holds them."""

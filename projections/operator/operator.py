@@ -1,0 +1,164 @@
+"""Where the operator's orders go: to this process, or to the one that holds the read models."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from projections.compare.comparison import Comparison
+from projections.compare.verify import Verification
+from projections.fold.parking import Parked, Retried
+from projections.generations.generations import Manifest
+from projections.generations.live import LiveReadModels
+from projections.operator.local import Operations
+from projections.operator.requests import PATIENCE_SECONDS, RequestServer, request
+from runledger.errors import ReadModelsError, ReadModelsLocked
+from runledger.store import Store
+
+HERE: Final = "here"
+"""The verb that asks for nothing but an answer."""
+_EACH_SECONDS: Final = 0.5
+"""How long a holder has to answer before the file is tried again."""
+
+
+class Desk(Protocol):
+    """See projections.operator.local.Operations."""
+
+    def compare(
+        self,
+        number: int,
+        *,
+        limit: int = 10,
+        explain: int = 1,
+        explain_runs: Sequence[str] = (),
+        out: Path | None = None,
+    ) -> Comparison:
+        """Compare the live generation with another one, at one position."""
+
+    def switch(self, number: int) -> Manifest:
+        """Make a generation the live one, and keep the one that was."""
+
+    def copy(self, file: Path) -> int:
+        """Write the live read models into a file that is not there yet; return their position."""
+
+    def parked(self) -> list[Parked]:
+        """Return what is left out of the live read models, because it cannot be applied."""
+
+    def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
+        """Apply what was left out of parked streams, of all if none are named."""
+
+    def verify(self, sample: int | None = None) -> Verification:
+        """Make rows again from their events and compare."""
+
+
+class RemoteDesk:
+    """Asks the process that holds the read models."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def compare(
+        self,
+        number: int,
+        *,
+        limit: int = 10,
+        explain: int = 1,
+        explain_runs: Sequence[str] = (),
+        out: Path | None = None,
+    ) -> Comparison:
+        """Have it compare; it writes `out`, so that must be a place it can write to."""
+        answer = request(
+            self._path,
+            "compare",
+            number=number,
+            limit=limit,
+            explain=explain,
+            explain_runs=list(explain_runs),
+            out=None if out is None else str(out.absolute()),
+        )
+        return Comparison.model_validate_json(answer)
+
+    def switch(self, number: int) -> Manifest:
+        """Have it switch."""
+        return Manifest.model_validate_json(request(self._path, "switch", number=number))
+
+    def copy(self, file: Path) -> int:
+        """Have it write a copy to a place that both processes see."""
+        return int(request(self._path, "copy", file=str(file.absolute())))
+
+    def parked(self) -> list[Parked]:
+        """Have it say what is parked."""
+        return [Parked(*row) for row in json.loads(request(self._path, "parked"))]
+
+    def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
+        """Have it try again."""
+        named = None if streams is None else list(streams)
+        applied, left = json.loads(request(self._path, "retry_parked", streams=named))
+        return Retried(applied, [Parked(*row) for row in left])
+
+    def verify(self, sample: int | None = None) -> Verification:
+        """Have it verify."""
+        return Verification.model_validate_json(request(self._path, "verify", sample=sample))
+
+
+def serve(path: Path, operations: Operations) -> RequestServer:
+    """Serve the requests of other processes until the server is closed."""
+
+    def answer(verb: str, arguments: Mapping[str, Any]) -> str:
+        given = dict(arguments)
+        if verb == HERE:
+            return ""
+        if verb == "compare":
+            out = given.pop("out")
+            return operations.compare(**given, out=Path(out) if out else None).model_dump_json()
+        if verb == "switch":
+            return operations.switch(**given).model_dump_json()
+        if verb == "copy":
+            return str(operations.copy(Path(given["file"])))
+        if verb == "parked":
+            return json.dumps(operations.parked())
+        if verb == "retry_parked":
+            return json.dumps(operations.retry_parked(**given))
+        if verb == "verify":
+            return operations.verify(**given).model_dump_json()
+        raise ReadModelsError(f"request: expected a verb of the desk, found {verb!r}")
+
+    return RequestServer(path, answer)
+
+
+@contextmanager
+def open_desk(store: Store, path: str | Path) -> Iterator[Desk]:
+    """Hold the live read models for the block, or ask the process that holds them.
+
+    ReadModelsLocked where that does not serve requests, nor lets go of them in time.
+    """
+    live = _hold_or_find(store, Path(path))
+    if live is None:
+        yield RemoteDesk(Path(path))
+        return
+    try:
+        yield Operations(store, live)
+    finally:
+        live.close()
+
+
+def _hold_or_find(store: Store, path: Path) -> LiveReadModels | None:
+    """Open the live read models; None once another process has said that it serves requests.
+
+    Another command holds them as shortly as this one, and serves nobody: it is waited for.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return LiveReadModels(store, path)
+        except ReadModelsLocked:
+            try:
+                request(path, HERE, _EACH_SECONDS)
+            except ReadModelsError:
+                # Nobody answers, or who would have has ended meanwhile.
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return None

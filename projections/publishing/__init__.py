@@ -1,0 +1,1 @@
+"""Copies of the read models for other processes and other tools."""

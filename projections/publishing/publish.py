@@ -1,0 +1,179 @@
+"""A published copy of the read models: a file that never changes, for any number of processes."""
+
+import shutil
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+import duckdb
+
+from projections.files.duckdb_connection import connect
+from projections.files.durable_file import expect_written, only_writer, put_in_place
+from projections.files.writer_lock import expect_free
+from projections.fold.engine import Progress
+from projections.fold.generation import LAYOUT, MEMORY_LIMIT
+from projections.fold.generation import SQL as GENERATION
+from projections.operator.operator import Desk
+from projections.queries.queries import Queries
+from runledger.errors import InvalidArgument, ReadModelsError, ReadModelsMissing
+from runledger.sql_file import statements
+
+SQL: Final = statements(Path(__file__).with_name("publish.sql"))
+FILE: Final = "read_models.duckdb"
+_T = TypeVar("_T")
+
+
+class Published(NamedTuple):
+    """What was published: the file, the position of its read models, its size in bytes."""
+
+    path: Path
+    position: int
+    size: int
+
+
+def publish(desk: Desk, folder: str | Path) -> Published:
+    """Put a copy of the live read models at `folder`/read_models.duckdb, in place of the last one.
+
+    Live goes on meanwhile. Whoever has the last copy open keeps it as it was; whoever opens the
+    file finds the old one or the new one, whatever is killed when. ReadModelsLocked where another
+    process is publishing there, InvalidArgument where the file is no such copy, ReadModelsError
+    where the copy cannot be written.
+    """
+    target = Path(folder)
+    part, log = target / f".{FILE}.part", target / f".{FILE}.part.wal"
+    with only_writer(target), expect_written(target, ReadModelsError):
+        _expect_copy(target / FILE)
+        _remove(part, log)
+        try:
+            position = desk.copy(part)
+            db: Any
+            with closing(connect(part)) as db:
+                db.execute(SQL["mark"])
+            part.chmod(0o444)
+            put_in_place(part, target / FILE)
+        finally:
+            _remove(part, log)
+        return Published(target / FILE, position, (target / FILE).stat().st_size)
+
+
+def _expect_copy(file: Path) -> None:
+    """Refuse to put a copy in the place of what is none: live read models, somebody's database."""
+    expect_free(file)
+    if not file.exists():
+        return
+    found = "something else"
+    if file.is_file():
+        try:
+            db: Any
+            with closing(connect()) as db:
+                db.execute(SQL["attach"], {"path": str(file)})
+                db.execute(SQL["use"])
+                ((published,),) = db.execute(GENERATION["is_published"]).fetchall()
+            if published:
+                return
+        except duckdb.Error as e:
+            found = str(e).partition("\n")[0]
+    raise InvalidArgument(
+        f"publish: {str(file)!r}: expected no file or an earlier published copy, found {found}"
+    )
+
+
+def _remove(*files: Path) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+class _Copy:
+    """An open copy; it goes when nobody asks it any more."""
+
+    def __init__(self, path: Path) -> None:
+        # Before it is opened: a file that takes its place meanwhile is noticed next time.
+        self.inode = path.stat().st_ino
+        self._db: Any = connect(memory_limit=MEMORY_LIMIT)
+        try:
+            self._db.execute(SQL["attach"], {"path": str(path)})
+            db = self.cursor()
+            ((layout,),) = db.execute(GENERATION["layout"]).fetchall()
+            if layout > LAYOUT:
+                raise ReadModelsError(
+                    f"published read models {str(path)!r}: expected layout {LAYOUT} or older, "
+                    f"found {layout}; they were made by a newer version of runledger"
+                )
+            ((position,),) = db.execute(GENERATION["position"]).fetchall()
+            self.position = int(position)
+        except duckdb.Error as e:
+            raise ReadModelsError(
+                f"published read models {str(path)!r}: {str(e).partition(chr(10))[0]}"
+            ) from e
+
+    def cursor(self) -> Any:
+        """Return a connection for one thread."""
+        cursor = self._db.cursor()
+        cursor.execute(SQL["use"])
+        cursor.execute(GENERATION["settings"])
+        return cursor
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+
+class PublishedReadModels:
+    """Answers from a published copy, and from the next one as soon as it is there."""
+
+    follows: Final = False
+
+    def __init__(self, folder: str | Path) -> None:
+        self.path = Path(folder) / FILE
+        self._opening = threading.Lock()
+        self._threads = threading.local()
+        try:
+            self._copy = _Copy(self.path)
+        except OSError as e:
+            raise ReadModelsMissing(
+                f"published read models {str(self.path)!r}: {e.strerror}; run `runledger publish`"
+            ) from e
+
+    @property
+    def position(self) -> int:
+        """The last position that the newest copy has."""
+        return self._newest().position
+
+    def catch_up(self, _progress: Progress | None = None) -> int:
+        """Raise ReadModelsError: a copy is what it is."""
+        raise ReadModelsError(
+            f"published read models {str(self.path)!r}: expected those that follow the log, found "
+            f"a copy as of position {self.position}; `runledger publish` puts the next one there"
+        )
+
+    def copy(self, file: Path) -> int:
+        """Write the newest copy into a file that is not there yet; return its position.
+
+        Raises ReadModelsError where it cannot be read or written.
+        """
+        with expect_written(file, ReadModelsError):
+            shutil.copyfile(self.path, file)
+        # Of the file that was copied: another may lie at the path since.
+        with closing(_Copy(file)) as copied:
+            return copied.position
+
+    def ask(self, question: Callable[[Queries], _T]) -> _T:
+        """Answer from the newest copy."""
+        copy = self._newest()
+        known: tuple[_Copy, Queries] | None = getattr(self._threads, "known", None)
+        if known is None or known[0] is not copy:
+            known = self._threads.known = copy, Queries(copy.cursor())
+        return question(known[1])
+
+    def _newest(self) -> _Copy:
+        with self._opening, suppress(FileNotFoundError):
+            if self.path.stat().st_ino != self._copy.inode:
+                # The old one is not closed: another thread may be asking it.
+                self._copy = _Copy(self.path)
+        return self._copy
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._copy.close()

@@ -1,0 +1,104 @@
+"""A file that somebody names to be written: never one that is something else already."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from projections.archive.archive import Archive
+from projections.archive.store import SCHEME
+from projections.files.durable_file import put_in_place
+from projections.generations.generations import Generations
+from runledger.errors import ArchiveError, InvalidArgument
+
+_SQLITE: Final = "sqlite:///"
+_OF_A_STORE: Final = ("", "-wal", "-shm", "-journal")
+_OF_READ_MODELS: Final = ("", ".wal", ".damaged", ".damaged.wal")
+_PARQUET: Final = b"PAR1"
+
+
+class Kind(NamedTuple):
+    """What is written: its name, and whether a file that is there is such a one."""
+
+    name: str
+    recognized: Callable[[Path], bool]
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_PARQUET)) in (b"", _PARQUET)
+
+
+PARQUET: Final = Kind("a Parquet file", _is_parquet)
+
+
+def expect_target(target: Path, kind: Kind, store: str, read_models: Path) -> None:
+    """Raise InvalidArgument for a target that is no new file, and none of the kind to replace.
+
+    Nor may it be a file of the store at this URL, of these read models, or of an archive, whatever
+    is in it and even where it is not there yet.
+    """
+    place = f"{str(target)!r}: expected a new file or {kind.name} to replace, found"
+    path = target.resolve()
+    if not path.parent.is_dir():
+        raise InvalidArgument(f"{str(target)!r}: expected a file in a folder that is there")
+    # Before it is opened: to close a file lets go of every lock that this process has on it.
+    if _is_one_of(path, _files(store.removeprefix(_SQLITE), _OF_A_STORE, store)):
+        raise InvalidArgument(f"{place} the store")
+    if _is_one_of(path, _files(str(read_models), _OF_READ_MODELS)):
+        raise InvalidArgument(f"{place} the read models")
+    folder = Generations(read_models).folder.resolve()
+    if path == folder or folder in path.parents:
+        raise InvalidArgument(f"{place} a place among the generations of the read models")
+    if _in_archive(path, store):
+        raise InvalidArgument(f"{place} a place in an archive")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise InvalidArgument(f"{place} what is no file")
+    try:
+        recognized = kind.recognized(path)
+    except OSError as e:
+        raise InvalidArgument(f"{str(target)!r}: {e.strerror or e}") from e
+    if not recognized:
+        raise InvalidArgument(f"{place} a file of another kind")
+
+
+@contextmanager
+def unfinished(target: Path) -> Iterator[Path]:
+    """Give a name beside the target to write to, which becomes the target at the end of the block.
+
+    It is nobody else's, and of a block that fails nothing is left.
+    """
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield part
+        put_in_place(part, target)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _files(path: str, endings: tuple[str, ...], url: str = _SQLITE) -> list[Path]:
+    return [Path(f"{path}{ending}") for ending in endings] if url.startswith(_SQLITE) else []
+
+
+def _is_one_of(path: Path, files: list[Path]) -> bool:
+    # By inode too: a second name of a file is the same file.
+    return any(
+        path == file.resolve() or (path.exists() and file.exists() and path.samefile(file))
+        for file in files
+    )
+
+
+def _in_archive(path: Path, store: str) -> bool:
+    if store.startswith(SCHEME):
+        folder = Path(store.removeprefix(SCHEME)).resolve()
+        if path == folder or folder in path.parents:
+            return True
+    # Of any archive: its segments are Parquet files as well.
+    try:
+        return bool(Archive(path.parent).manifest.segments)
+    except ArchiveError:
+        return False

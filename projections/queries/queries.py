@@ -1,0 +1,230 @@
+"""Questions to the read models of a generation; each thread asks through a cursor of its own."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
+from typing import Any, Final, TypeVar
+
+import duckdb
+
+from projections.fold.generation import UNREADABLE
+from projections.fold.parking import Parked, parked
+from projections.queries.run_filter import SQL as RUNS
+from projections.queries.run_filter import Born, RunFilter, where
+from projections.read_models.catalog import ROOT
+from runledger.errors import InvalidArgument, NotFound
+from runledger.records import RunRecord
+from runledger.sql_file import statements
+
+USAGE: Final = statements(ROOT / "usage_totals" / "queries.sql")
+PERCENTILES: Final = statements(ROOT / "duration_percentiles" / "queries.sql")
+AGENTS: Final = statements(ROOT / "agents" / "queries.sql")
+USAGE_GROUPS: Final = ("project", "agent", "model", "day")
+PERCENTILES_GROUPS: Final = ("project", "agent", "day")
+AT_ONCE: Final = 1_000
+"""Rows of an analyst's answer that are in memory at once."""
+
+Rows = Iterator[tuple[Any, ...]]
+_T = TypeVar("_T")
+Take = Callable[[list[str], Rows], _T]
+"""Takes the names of the columns, and the rows."""
+
+_JSON: Final = ("metadata", "request_config", "error_data")
+_ORDERS: Final = {
+    ("created_at", True): ("oldest_first", "newer"),
+    ("created_at", False): ("newest_first", "older"),
+    ("duration", True): ("shortest_first", "longer"),
+    ("duration", False): ("longest_first", "shorter"),
+}
+
+
+class Queries:
+    """Answers from one connection; for one thread at a time."""
+
+    def __init__(self, db: Any) -> None:
+        self._db = db
+
+    def rows(
+        self, statement: str, parameters: dict[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a statement as dictionaries."""
+        result = self._db.execute(statement, parameters or {})
+        names = [column[0] for column in result.description]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def list_runs(
+        self, organization: str, asked: RunFilter, born: Born | None = None
+    ) -> list[RunRecord]:
+        """Return a page of runs in the requested order."""
+        born = born or {}
+        names, values = asked.conditions(organization, born)
+        if asked.duration_percentile is not None:
+            self._keep_slowest(names, values, asked.duration_percentile)
+        elif asked.order_by == "duration":
+            names.append("has_duration")
+        backwards = asked.before is not None
+        order, beyond = _ORDERS[asked.order_by, asked.ascending != backwards]
+        if asked.cursor is not None:
+            values.update(self._cursor(organization, asked.cursor, asked.order_by, born))
+            names.append(beyond)
+        values["limit"] = asked.limit
+        found = self.rows(f"{RUNS['select']} {where(names)} {RUNS[order]}", values)
+        records = [_run_record(row) for row in found]
+        return records[::-1] if backwards else records
+
+    def _keep_slowest(self, names: list[str], values: dict[str, Any], percentile: float) -> None:
+        """Add the condition that keeps the runs at least as slow as this percentile of them."""
+        names.append("has_duration")
+        ((threshold,),) = self._db.execute(
+            RUNS["percentile"] + where(names), {**values, "percentile": percentile}
+        ).fetchall()
+        # Of no runs there is no percentile: nothing compares with NULL, and none are kept.
+        names.append("at_least")
+        values["threshold"] = threshold
+
+    def _cursor(self, organization: str, run_id: str, order_by: str, born: Born) -> dict[str, Any]:
+        names, values = RunFilter(run_id=run_id).conditions(organization, born)
+        found = self._db.execute(RUNS["cursor"] + where(names), values).fetchall()
+        if not found:
+            raise NotFound("run", run_id, "it is the cursor of a page")
+        ((created_at, run_ns, position),) = found
+        if order_by == "created_at":
+            return {"cursor_time": created_at, "cursor_id": run_id}
+        if run_ns is None:
+            raise InvalidArgument(
+                f"list_runs: the cursor of an order by duration must have one, run {run_id!r} "
+                f"has not ended"
+            )
+        return {"cursor_ns": run_ns, "cursor_position": position}
+
+    def durations(self, organization: str, asked: RunFilter) -> dict[str, Any]:
+        """Return how many of the filtered runs have a duration, and its percentiles in ns."""
+        names, values = asked.conditions(organization, {})
+        if asked.duration_percentile is not None:
+            self._keep_slowest(names, values, asked.duration_percentile)
+        (row,) = self.rows(RUNS["durations"] + where(names), values)
+        p = row["p"] or [None] * 4
+        return {"runs": row["runs"], "p50": p[0], "p90": p[1], "p95": p[2], "p99": p[3]}
+
+    def usage_totals(
+        self,
+        organization: str,
+        by: Sequence[str],
+        *,
+        project_id: str | None = None,
+        agent_id: str | None = None,
+        model: str | None = None,
+        since: date | None = None,
+        until: date | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return token totals grouped by any of project, agent, model, day."""
+        _known("usage", by, USAGE_GROUPS)
+        return self.rows(
+            USAGE["totals"],
+            {
+                "organization": organization,
+                "by": list(by),
+                "project_id": project_id,
+                "agent_id": agent_id,
+                "model": model,
+                "since": since,
+                "until": until,
+            },
+        )
+
+    def percentiles(
+        self,
+        organization: str,
+        by: Sequence[str],
+        *,
+        project_id: str | None = None,
+        agent_id: str | None = None,
+        since: date | None = None,
+        until: date | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return duration percentiles (ns) grouped by any of project, agent, day."""
+        _known("percentiles", by, PERCENTILES_GROUPS)
+        scope = {
+            "organization": organization,
+            "project_id": project_id,
+            "agent_id": agent_id,
+            "since": since,
+            "until": until,
+        }
+        if set(by) == set(PERCENTILES_GROUPS):
+            return self.rows(PERCENTILES["stored"], scope)
+        return self.rows(PERCENTILES["grouped"], {**scope, "by": list(by)})
+
+    def agents(self, organization: str, agent_id: str | None = None) -> list[dict[str, Any]]:
+        """Return the agents with their last run and stop reason."""
+        return self.rows(AGENTS["agents"], {"organization": organization, "agent_id": agent_id})
+
+    def silent_runs(self, silent_since: datetime, organization: str | None) -> list[dict[str, Any]]:
+        """Return open runs of which nothing was recorded since then."""
+        return self.rows(
+            RUNS["silent"], {"silent_since": silent_since, "organization": organization}
+        )
+
+    def overdue_runs(self, at: datetime, organization: str | None) -> list[dict[str, Any]]:
+        """Return runs whose approval deadline has passed."""
+        return self.rows(RUNS["overdue"], {"at": at, "organization": organization})
+
+    def open_runs(
+        self, organization: str, agent_id: str | None, conversation_id: str | None
+    ) -> list[str]:
+        """Return the ids of runs that can still be cancelled."""
+        scope = {
+            "organization": organization,
+            "agent_id": agent_id,
+            "conversation_id": conversation_id,
+        }
+        return [row["run_id"] for row in self.rows(RUNS["open_runs"], scope)]
+
+    def parked(self) -> list[Parked]:
+        """Return what is left out of the read models, because it cannot be applied."""
+        return parked(self._db)
+
+    def sql(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Return columns and rows of one SELECT of the analyst's."""
+        return self.sql_rows(statement, lambda columns, rows: (columns, list(rows)))
+
+    def sql_rows(self, statement: str, take: Take[_T]) -> _T:
+        """Return what `take` makes of columns and rows of one SELECT of the analyst's.
+
+        The rows are made as they are taken. Anything that could write is refused.
+        """
+        try:
+            parsed = self._db.extract_statements(statement)
+            reads = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+            if len(parsed) != 1 or parsed[0].type not in reads:
+                raise InvalidArgument("sql: expected one SELECT, found something else")
+            result = self._db.execute(statement)
+        except duckdb.Error as e:
+            raise InvalidArgument(f"sql: {e}") from e
+        return take([column[0] for column in result.description], _rows(result))
+
+
+def _rows(result: Any) -> Rows:
+    while True:
+        try:
+            some = result.fetchmany(AT_ONCE)
+        except duckdb.Error as e:
+            if isinstance(e, UNREADABLE):
+                raise
+            raise InvalidArgument(f"sql: {e}") from e
+        if not some:
+            return
+        yield from some
+
+
+def _known(what: str, by: Sequence[str], names: tuple[str, ...]) -> None:
+    unknown = [name for name in by if name not in names]
+    if unknown:
+        raise InvalidArgument(f"{what}: group by any of {', '.join(names)}, found {unknown}")
+
+
+def _run_record(row: dict[str, Any]) -> RunRecord:
+    for name in _JSON:
+        if row[name] is not None:
+            row[name] = json.loads(row[name])
+    return RunRecord(**row)

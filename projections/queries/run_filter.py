@@ -1,0 +1,150 @@
+"""Which runs a list shows: every parameter checked, and turned into named pieces of SQL."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    Strict,
+    ValidationError,
+)
+
+from projections.read_models.catalog import ROOT
+from runledger.errors import InvalidArgument, describe
+from runledger.events import StopReason
+from runledger.messages import Truth
+from runledger.span import check_span
+from runledger.sql_file import statements
+
+SQL: Final = statements(ROOT / "runs" / "queries.sql")
+# The bound makes pydantic look at the text: half a surrogate pair is refused here, not by DuckDB.
+Text = Annotated[str, Field(min_length=1)]
+Words = Annotated[str, Field(min_length=0)]
+Date = Annotated[AwareDatetime, Strict()]
+Operator = Literal["eq", "gt", "gte", "lt", "lte"]
+Order = Literal["created_at", "duration"]
+Status = Literal["created", "running", "completed", "failed", "cancelled"]
+MAX_LIMIT: Final = 1000
+Born = Mapping[str | None, int]
+"""Of runs that a filter names, as far as it is known: where their rows lie."""
+
+
+_PAGE: Final = frozenset({"order_by", "ascending", "limit", "after", "before"})
+
+
+class DurationFilter(BaseModel):
+    """Runs whose duration compares so with `value`, in nanoseconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    value: Annotated[NonNegativeInt, Strict()]
+    operator: Operator = "gt"
+
+
+class RunFilter(BaseModel):
+    """The filters, the order and the page of a list of runs. Empty lists filter nothing.
+
+    `duration_percentile` keeps the runs at least as slow as that percentile (0 to 100, linear
+    interpolation) of exactly the runs that all other filters leave. `after` and `before` are run
+    ids: the page beyond the cursor in the requested order, or the one on its near side.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    run_id: Words | None = None
+    agent_id: Words | None = None
+    agent_ids: list[Words] | None = None
+    statuses: list[Status] | None = None
+    stop_reason: StopReason | None = None
+    background: Truth | None = None
+    template_family: Words | None = None
+    project_id: Words | None = None
+    conversation_id: Words | None = None
+    step_count: Annotated[NonNegativeInt, Strict()] | None = None
+    step_count_operator: Operator = "eq"
+    tools_used: list[Words] | None = None
+    duration_filter: DurationFilter | None = None
+    duration_percentile: float | None = Field(default=None, ge=0, le=100, strict=True)
+    start_date: Date | None = None
+    end_date: Date | None = None
+    order_by: Order = "created_at"
+    ascending: Truth = False
+    limit: int = Field(default=50, ge=1, le=MAX_LIMIT, strict=True)
+    after: Text | None = None
+    before: Text | None = None
+
+    @property
+    def cursor(self) -> str | None:
+        """The run where the page begins or ends."""
+        return self.after or self.before
+
+    def conditions(self, organization: str, born: Born) -> tuple[list[str], dict[str, Any]]:
+        """Return the conditions of all filters but the percentile, and their parameters."""
+        names = ["organization"]
+        values: dict[str, Any] = {"organization": organization}
+        if self.run_id in born:
+            names.append("born")
+            values["born"] = born[self.run_id]
+        given = {
+            "run_id": self.run_id,
+            "agent_id": self.agent_id,
+            "agent_ids": self.agent_ids,
+            "statuses": self.statuses,
+            "stop_reason": self.stop_reason,
+            "template_family": self.template_family,
+            "project_id": self.project_id,
+            "conversation_id": self.conversation_id,
+            "tools_used": self.tools_used,
+        }
+        for name, value in given.items():
+            if value:
+                names.append(name)
+                values[name] = value
+        times: dict[str, datetime | bool | None] = {
+            "background": self.background,
+            "start_date": self.start_date,
+            "end_date": self.end_date,
+        }
+        for name, moment in times.items():
+            if moment is not None:
+                names.append(name)
+                values[name] = moment
+        if self.step_count is not None:
+            names.append(f"step_count_{self.step_count_operator}")
+            values["step_count"] = self.step_count
+        if self.duration_filter is not None:
+            names.append(f"duration_{self.duration_filter.operator}")
+            values["duration"] = self.duration_filter.value
+        return names, values
+
+
+def run_filter(call: str, /, **filters: Any) -> RunFilter:
+    """Return the checked filter of a call; raise InvalidArgument that names every fault."""
+    try:
+        made = RunFilter(**filters)
+    except ValidationError as e:
+        raise InvalidArgument(f"{call}: {describe(e)}") from e
+    check_span(call, start_date=made.start_date, end_date=made.end_date)
+    if made.after is not None and made.before is not None:
+        raise InvalidArgument(f"{call}: expected `after` or `before`, found both")
+    if made.step_count is None and made.step_count_operator != "eq":
+        raise InvalidArgument(
+            f"{call}: expected a step_count beside step_count_operator, "
+            f"found {made.step_count_operator!r} alone"
+        )
+    return made
+
+
+def unpaged_filter(call: str, /, **filters: Any) -> RunFilter:
+    """Return the checked filter of a call that shows no page: nothing may order or cut one."""
+    if of_a_page := sorted(_PAGE & filters.keys()):
+        raise InvalidArgument(f"{call}: expected filters alone, found {', '.join(of_a_page)}")
+    return run_filter(call, **filters)
+
+
+def where(names: list[str]) -> str:
+    """Return the named conditions joined."""
+    return " WHERE " + " AND ".join(SQL[name] for name in names)

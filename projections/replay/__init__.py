@@ -1,0 +1,1 @@
+"""Replay: the read models built again from the log, whole or in part."""

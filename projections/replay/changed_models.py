@@ -1,0 +1,109 @@
+"""A replay of only the read models whose SQL is new or another one, beside a copy of the rest."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from projections.archive.log_source import LogSource, comes_as_columns, project
+from projections.fold import parking
+from projections.fold.engine import Begun, Progress
+from projections.fold.generation import Generation
+from projections.generations.generations import Generations, Manifest
+from projections.operator.operator import Desk
+from projections.read_models.catalog import ReadModel, changed, discover, needed
+from projections.replay.copies import Copy, copy_of_live
+from runledger.errors import ProjectionFailed
+from runledger.sql_file import render, statements
+from runledger.store import Store
+
+SQL: Final = statements(Path(__file__).with_name("changed_models.sql"))
+
+
+def build_changed(
+    desk: Desk,
+    store: Store,
+    path: str | Path,
+    source: LogSource | None = None,
+    begun: Begun | None = None,
+    progress: Progress | None = None,
+) -> Manifest | None:
+    """Build a generation in which the changed read models are made again from the whole log, from
+    an archive as far as it goes.
+
+    Returns None where nothing has changed. What did not change is copied, not projected, so what is
+    parked stays parked. Raises ProjectionFailed where the changed SQL would park more.
+    """
+    if source is not None:
+        source.expect_of(store)
+    generations = Generations(path)
+    today = discover()
+    with copy_of_live(desk, generations) as copy:
+        names = changed(copy.generation.models, today)
+        if names:
+            if begun is not None:
+                begun(copy.number, 0, copy.generation.position)
+            _replace(copy, store, today, names, source, progress)
+            return generations.record(copy.generation, "candidate")
+    copy.generation.path.unlink()
+    return None
+
+
+def _replace(
+    copy: Copy,
+    store: Store,
+    today: Sequence[ReadModel],
+    names: Sequence[str],
+    source: LogSource | None,
+    progress: Progress | None,
+) -> None:
+    made = [model for model in today if model.name in names]
+    gone = [model for model in copy.generation.models if model.name in names]
+    again = _project_again(copy, store, needed([m.name for m in made], today), source, progress)
+    with closing(copy.generation.cursor()) as side:
+        side.execute(SQL["attach"], {"path": str(again)})
+        _expect_no_more_parked(side)
+        with copy.generation.transaction() as db:
+            for model in gone:
+                for table in model.keys:
+                    db.execute(render(SQL["drop"], table=table))
+                copy.generation.forget(model)
+            for model in made:
+                db.execute(model.schema)
+                for table in model.keys:
+                    db.execute(render(SQL["fill"], table=table))
+                copy.generation.remember(model)
+            before = copy.generation.about.number
+            copy.generation.describe(
+                copy.number, f"generation {before}, {', '.join(names)} of it again"
+            )
+        side.execute(SQL["detach"])
+    copy.generation.checkpoint()
+
+
+def _project_again(
+    copy: Copy,
+    store: Store,
+    models: Sequence[ReadModel],
+    source: LogSource | None,
+    progress: Progress | None,
+) -> Path:
+    """Return the file of read models up to where the copy is, without what is parked there."""
+    file, position = copy.scratch / "again.duckdb", copy.generation.position
+    with closing(Generation(file, models, bulk=comes_as_columns(store, source))) as again:
+        with copy.generation.transaction() as old, again.transaction() as new:
+            parking.begin_with(new, parking.parked(old))
+        project(again, store, source, lambda: position, progress=progress)
+    return file
+
+
+def _expect_no_more_parked(side: Any) -> None:
+    """Raise where the read models that are copied hold events that these refused."""
+    found = side.execute(SQL["refused"]).fetchall()
+    if found:
+        stream, position, reason = found[0]
+        raise ProjectionFailed(
+            f"{reason}: expected the changed read models to take what the others hold, found "
+            f"events of {len(found):,} streams that they refuse, of {stream!r} from position "
+            f"{position:,} first; `runledger replay` projects all read models again"
+        )

@@ -1,0 +1,43 @@
+"""A copy of the live generation, to be made into another one."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from projections.fold.generation import Generation
+from projections.generations.generations import Generations
+from projections.operator.operator import Desk
+
+
+class Copy(NamedTuple):
+    """The open copy, the number it is to have, and a folder for what is needed meanwhile."""
+
+    generation: Generation
+    number: int
+    scratch: Path
+
+
+@contextmanager
+def copy_of_live(desk: Desk, generations: Generations) -> Iterator[Copy]:
+    """Give a copy for the block; it is deleted where the block fails.
+
+    Without a manifest, which is the block's to write, it is nothing yet: what a kill leaves, the
+    next replay takes away.
+    """
+    generations.folder.mkdir(parents=True, exist_ok=True)
+    number = generations.next_number()
+    file = generations.file(number)
+    scratch = generations.folder / f"{number:06d}.parts"
+    scratch.mkdir()
+    try:
+        desk.copy(file)
+        with closing(Generation(file)) as generation:
+            yield Copy(generation, number, scratch)
+    except BaseException:
+        file.unlink(missing_ok=True)
+        Path(f"{file}.wal").unlink(missing_ok=True)
+        raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

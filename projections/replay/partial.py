@@ -1,0 +1,220 @@
+"""A partial replay: some runs again, in a copy of live; all other rows proved to be as before."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from projections.fold.engine import Engine
+from projections.fold.generation import Generation
+from projections.generations.generations import Generations, Manifest
+from projections.operator.operator import Desk
+from projections.read_models.catalog import ReadModel, discover
+from projections.replay.copies import copy_of_live
+from projections.replay.selection import Selection, Touched
+from runledger.errors import InvalidArgument, ReadModelsError, ReadModelsLocked
+from runledger.sql_file import render, statements
+from runledger.store import Store
+
+SQL: Final = statements(Path(__file__).with_name("partial.sql"))
+
+
+class BlastRadius(BaseModel):
+    """What a partial replay touches: runs, whose they are, rows by table, callbacks owed for them.
+
+    `callbacks` is what would be sent again by a system whose replay sends; here nothing is sent.
+    """
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+    runs: int
+    organizations: list[str]
+    rows: dict[str, int]
+    callbacks: int
+
+
+class PartialReplay(BaseModel):
+    """What was built, what it touched, and in how many buckets of rows it changed nothing."""
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+    built: Manifest
+    radius: BlastRadius
+    untouched_buckets: int
+
+
+def build_part(
+    desk: Desk,
+    store: Store,
+    path: str | Path,
+    selection: Selection,
+    told: Callable[[BlastRadius], None] | None = None,
+) -> PartialReplay:
+    """Build a generation in which only what the selection touches is made again.
+
+    `told` hears the blast radius before anything is changed. InvalidArgument where nothing is
+    touched; ReadModelsError where the tables of today's SQL are others than those of live.
+    """
+    selection.check()
+    generations = Generations(path)
+    with copy_of_live(desk, generations) as copy:
+        position = copy.generation.position
+        with closing(Touched(store, selection, position)) as touched:
+            if not touched.runs:
+                raise InvalidArgument("partial replay: no run has such an event")
+            merge = _Merge(copy.generation, touched, copy.scratch, position)
+            radius, untouched = merge.run(copy.number, told)
+        copy.generation.checkpoint()
+        built = generations.record(copy.generation, "candidate")
+    _give_way(generations, built)
+    return PartialReplay(built=built, radius=radius, untouched_buckets=untouched)
+
+
+def _give_way(generations: Generations, built: Manifest) -> None:
+    """Drop earlier candidates of the kind: each is as large as live, and no later one goes on with
+    it."""
+    for entry in generations.entries():
+        if entry.partial and entry.state == "candidate" and entry.number != built.number:
+            with suppress(ReadModelsLocked):
+                generations.drop(entry.number)
+
+
+class _Table(NamedTuple):
+    """A table, what its digests are made of, and the column with its run, if it has one."""
+
+    name: str
+    key: list[str]
+    columns: list[str]
+    nested: list[str]
+    run: str | None
+
+
+class _Merge:
+    def __init__(self, copy: Generation, touched: Touched, scratch: Path, position: int) -> None:
+        self._copy = copy
+        self._touched = touched
+        self._position = position
+        self._today = discover()
+        self._parts = {
+            "old_part": self._part(scratch / "old.duckdb", copy.models, "of_runs"),
+            "new_part": self._part(scratch / "new.duckdb", self._today, "of_runs"),
+            "whole": self._part(scratch / "whole.duckdb", self._today, "of_agents"),
+        }
+        self._tables = self._same_tables()
+
+    def _part(self, file: Path, models: Sequence[ReadModel], part: str) -> Path:
+        with (
+            closing(self._touched.reader(part)) as reader,
+            closing(Generation(file, models)) as generation,
+        ):
+            Engine(generation, reader).catch_up(self._position)
+        return file
+
+    def _same_tables(self) -> list[_Table]:
+        with closing(Generation(self._parts["new_part"])) as part:
+            today = _columns(part)
+        if today != (found := _columns(self._copy)):
+            differing = sorted({row[0] for row in {*today} ^ {*found}})
+            raise ReadModelsError(
+                f"partial replay: expected the columns of live, found others in "
+                f"{', '.join(differing)}; replay the whole log"
+            )
+        keys = [item for model in self._today for item in model.keys.items()]
+        return [_table(name, key, today) for name, key in keys]
+
+    def run(
+        self, number: int, told: Callable[[BlastRadius], None] | None
+    ) -> tuple[BlastRadius, int]:
+        """Merge; return what was touched, and how many buckets had no touched row."""
+        before = self._copy.about.number
+        with closing(self._copy.cursor()) as side:
+            for alias, file in self._parts.items():
+                side.execute(render(SQL["attach"], alias=alias), {"path": str(file)})
+            with self._copy.transaction() as db:
+                db.execute(SQL["runs"], {"runs": self._touched.runs})
+                radius = self._radius(db)
+                if told is not None:
+                    told(radius)
+                untouched = sum(self._merge(db, table) for table in self._tables)
+                for model in self._today:
+                    self._copy.remember(model)
+                self._copy.describe(
+                    number, f"generation {before}, {radius.runs:,} runs of it again"
+                )
+            for alias in self._parts:
+                side.execute(render(SQL["detach"], alias=alias))
+        return radius, untouched
+
+    def _radius(self, db: Any) -> BlastRadius:
+        rows = {}
+        for table in self._tables:
+            _find(db, table)
+            ((rows[table.name],),) = db.execute(SQL["count"]).fetchall()
+        return BlastRadius(
+            runs=len(self._touched.runs),
+            organizations=self._touched.organizations,
+            rows=rows,
+            callbacks=rows.get("callbacks", 0),
+        )
+
+    def _merge(self, db: Any, table: _Table) -> int:
+        """Replace the touched rows of a table; return how many buckets had none."""
+        _find(db, table)
+        before = _digest(db, table)
+        named = {"table": table.name}
+        touched = {
+            bucket
+            for (bucket,) in db.execute(
+                render(SQL["touched_buckets"], **named), {"key": table.key}
+            ).fetchall()
+        }
+        db.execute(render(SQL["delete"], **named))
+        if table.run is not None:
+            db.execute(render(SQL["insert_of_runs"], **named, column=table.run))
+        else:
+            db.execute(render(SQL["insert_of_totals"], **named), {"key": table.key})
+        _find(db, table)
+        if before != _digest(db, table):
+            raise ReadModelsError(
+                f"partial replay: {table.name}: rows changed that the selection does not touch; "
+                f"nothing was built"
+            )
+        return len({bucket for bucket, *_ in before} - touched)
+
+
+def _find(db: Any, table: _Table) -> None:
+    """Fill the list of the rows that are touched."""
+    if table.run is not None:
+        db.execute(render(SQL["rows_of_runs"], table=table.name, column=table.run))
+        return
+    for statement in ("keys_of_totals", "rows_of_totals"):
+        db.execute(render(SQL[statement], table=table.name), {"key": table.key})
+
+
+def _digest(db: Any, table: _Table) -> list[tuple[Any, ...]]:
+    """Return the digests of all rows that are not touched, by bucket."""
+    given = {"key": table.key, "columns": table.columns, "nested": table.nested}
+    statement = render(SQL["digest"], table=table.name)
+    found: list[tuple[Any, ...]] = db.execute(statement, given).fetchall()
+    return found
+
+
+Column = tuple[str, str, str, bool]
+"""Of a table: its name, the column's name and type, and whether that holds other values."""
+
+
+def _table(name: str, key: Sequence[str], found: Sequence[Column]) -> _Table:
+    columns = {column: holds_others for table, column, _, holds_others in found if table == name}
+    return _Table(
+        name=name,
+        key=list(key),
+        columns=list(columns),
+        nested=[column for column, nested in columns.items() if nested and column not in key],
+        run=next((column for column in ("run_id", "stream") if column in columns), None),
+    )
+
+
+def _columns(generation: Generation) -> list[Column]:
+    with closing(generation.cursor()) as db:
+        rows: list[Column] = db.execute(SQL["columns"]).fetchall()
+    return rows

@@ -1,0 +1,222 @@
+"""Replay: project the log again, from its first event, into a generation beside the live one."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from projections.archive.log_source import LogSource, comes_as_columns, project
+from projections.compare.comparison import Comparison, Thresholds
+from projections.compare.explain import expect_explainable
+from projections.fold.batch import events_digest
+from projections.fold.engine import BATCH_EVENTS, Begun, Progress
+from projections.fold.generation import Generation
+from projections.generations.generations import Generations, Manifest
+from projections.operator.operator import Desk
+from projections.publishing.target_file import PARQUET, expect_target
+from projections.read_models.catalog import ReadModel, discover
+from projections.replay.changed_models import build_changed
+from projections.replay.partial import BlastRadius, build_part
+from projections.replay.selection import Selection
+from runledger.errors import ProjectionFailed, ReadModelsDamaged, ReadModelsLocked
+from runledger.store import Store
+
+
+def build(
+    store: Store,
+    path: str | Path,
+    models: Sequence[ReadModel] | None = None,
+    *,
+    source: LogSource | None = None,
+    fresh: bool = False,
+    batch_events: int = BATCH_EVENTS,
+    begun: Begun | None = None,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Build a generation beside `path` up to the end of the log; return its manifest.
+
+    One that a killed replay left, or that was built before by the same SQL from the same shapes
+    of events, is brought up to date instead, unless `fresh`. From an archive as far as it goes,
+    and from the store what is beyond. Raises ReadModelsLocked where another process is building.
+    """
+    if source is not None:
+        source.expect_of(store)
+    generations = Generations(path)
+    chosen = tuple(discover() if models is None else models)
+    bulk = comes_as_columns(store, source)
+    generation = _open(generations, chosen, source, fresh, bulk)
+    started = time.monotonic()
+    try:
+        number, position = generation.about.number, generation.position
+        before = generations.find(number)
+        generations.record(generation, "building")
+        if begun is not None:
+            begun(number, position, store.head())
+        project(generation, store, source, store.head, batch_events=batch_events, progress=progress)
+        generation.checkpoint()
+        spent = (before.seconds or 0.0) if before else 0.0
+        return generations.record(generation, "candidate", spent + time.monotonic() - started)
+    finally:
+        generation.close()
+
+
+def _open(
+    generations: Generations,
+    models: Sequence[ReadModel],
+    source: LogSource | None,
+    fresh: bool,
+    bulk: bool,
+) -> Generation:
+    """Open the generation to go on with, or a new one."""
+    generations.folder.mkdir(parents=True, exist_ok=True)
+    wanted = {model.name: model.digest for model in models}
+    for number in reversed(generations.numbers()):
+        entry = generations.find(number)
+        if entry is None and generations.file(number).exists():
+            # Killed before its manifest was written: nothing was projected.
+            with suppress(ReadModelsLocked):
+                generations.drop(number)
+        if entry is None or entry.state not in ("building", "candidate"):
+            continue
+        same = entry.models == wanted and entry.events_digest == events_digest()
+        if same and not entry.partial and not fresh:
+            try:
+                return Generation(generations.file(number), bulk=bulk)
+            except ReadModelsDamaged:
+                # Nobody has used it yet, and another one takes no longer.
+                generations.drop(number)
+        elif entry.state == "building":
+            generations.drop(number)
+    number = generations.next_number()
+    built_from = source.name if source else "store"
+    file = generations.file(number)
+    return Generation(file, models, number=number, built_from=built_from, bulk=bulk)
+
+
+class Replayed(BaseModel):
+    """What a replay came to.
+
+    `built` is None where only what changed was asked for, and nothing had; `comparison` is None
+    where there was no live generation, or for the reason that `not_compared` tells; `exceeded` says
+    which thresholds were; `live` is the generation that was switched to; `dropped` are old ones
+    that went. Of a partial replay, `radius` is what it touched and `untouched_buckets` how many
+    buckets of rows it did not.
+    """
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+    built: Manifest | None = None
+    comparison: Comparison | None = None
+    not_compared: str | None = None
+    radius: BlastRadius | None = None
+    untouched_buckets: int | None = None
+    exceeded: list[str] = []
+    live: Manifest | None = None
+    dropped: list[int] = []
+
+
+class Plan(BaseModel):
+    """What to do with the generation that was built: a dry run unless `switch`.
+
+    `limit` differing rows of each table are shown and `explain` of them explained, or so many of
+    each of `explain_runs`; `out` is a Parquet file with every value that differs; `keep` old
+    generations stay after a switch.
+    """
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+    limit: int = Field(default=10, ge=0)
+    explain: int = Field(default=1, ge=0)
+    explain_runs: tuple[str, ...] = ()
+    out: Path | None = None
+    thresholds: Thresholds = Thresholds()
+    switch: bool = False
+    keep: int = Field(default=2, ge=0)
+
+
+def replay(
+    desk: Callable[[], AbstractContextManager[Desk]],
+    store: Store,
+    path: str | Path,
+    plan: Plan | None = None,
+    *,
+    source: LogSource | None = None,
+    only_changed: bool = False,
+    selection: Selection | None = None,
+    told: Callable[[BlastRadius], None] | None = None,
+    fresh: bool = False,
+    begun: Begun | None = None,
+    progress: Progress | None = None,
+) -> Replayed:
+    """Build a generation, compare it with the live one, and switch if that is the plan.
+
+    The live file is needed for the last two only; `desk` says who has it. `only_changed` projects
+    the read models whose SQL changed, and copies the others. With a `selection` it is a partial
+    replay, and `told` hears the blast radius before anything is changed.
+    """
+    plan = plan or Plan()
+    # A slip of the pen is to be heard of now, not after the log has been projected.
+    plan.thresholds.check(discover())
+    expect_explainable(store, plan.explain_runs, min(plan.explain, plan.limit))
+    if plan.out is not None:
+        expect_target(plan.out, PARQUET, store.url, Path(path))
+    if only_changed:
+        with desk() as at:
+            changes = build_changed(at, store, path, source, begun, progress)
+            if changes is None:
+                return Replayed()
+            return conclude(at, Generations(path), changes, plan)
+    if selection is not None:
+        with desk() as at:
+            part = build_part(at, store, path, selection, told)
+            replayed = conclude(at, Generations(path), part.built, plan)
+        return replayed.model_copy(
+            update={"radius": part.radius, "untouched_buckets": part.untouched_buckets}
+        )
+    built = build(store, path, source=source, fresh=fresh, begun=begun, progress=progress)
+    generations = Generations(path)
+    if not generations.path.exists():
+        live = generations.install(built.number) if plan.switch else None
+        return Replayed(built=built, live=live)
+    try:
+        with desk() as at:
+            return conclude(at, generations, built, plan)
+    except ReadModelsDamaged as e:
+        return _finish(built, plan, str(e), lambda: generations.replace_damaged(built.number))
+
+
+def conclude(desk: Desk, generations: Generations, built: Manifest, plan: Plan) -> Replayed:
+    """Compare what was built with the live generation; switch if that is the plan."""
+    compared: Comparison | str
+    try:
+        compared = desk.compare(
+            built.number,
+            limit=plan.limit,
+            explain=min(plan.explain, plan.limit),
+            explain_runs=plan.explain_runs,
+            out=plan.out,
+        )
+    except ProjectionFailed as e:
+        # Live cannot take in what is recorded: what was built is the way out, and must not wait.
+        compared = str(e)
+    done = _finish(built, plan, compared, lambda: desk.switch(built.number))
+    if done.live is None:
+        return done
+    return done.model_copy(update={"dropped": generations.prune(plan.keep)})
+
+
+def _finish(
+    built: Manifest, plan: Plan, compared: Comparison | str, switch: Callable[[], Manifest]
+) -> Replayed:
+    """Switch if that is the plan; `compared` is the comparison, or why there is none."""
+    if isinstance(compared, Comparison):
+        done = Replayed(
+            built=built, comparison=compared, exceeded=plan.thresholds.exceeded(compared)
+        )
+    else:
+        needless = plan.thresholds == Thresholds()
+        exceeded = [] if needless else ["nothing was compared, so nothing is within the thresholds"]
+        done = Replayed(built=built, not_compared=compared, exceeded=exceeded)
+    if done.exceeded or not plan.switch:
+        return done
+    return done.model_copy(update={"live": switch()})

@@ -1,0 +1,1 @@
+"""Load, decide, append, retry: how a command becomes events of a run."""

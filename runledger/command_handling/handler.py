@@ -1,0 +1,326 @@
+"""The command handler: load the run, decide, append; on a conflict, catch up and decide again."""
+
+import asyncio
+import copy
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+from weakref import WeakValueDictionary
+
+from runledger.command_handling.participants import Participants, UnknownAgents
+from runledger.command_handling.run_cache import RunCache
+from runledger.errors import (
+    ConcurrentAppend,
+    ContentConflict,
+    InvalidArgument,
+    LedgerError,
+    NotFound,
+    UndecodableEvent,
+)
+from runledger.events import AgentRegistered, Event, RunDeleted
+from runledger.ids import check_id
+from runledger.run import Actor, Envelope, Run, decide, evolve
+from runledger.run.commands import (
+    CancelRun,
+    Command,
+    CompleteRun,
+    CreateRun,
+    DeleteRun,
+    FailRun,
+    RecordMessages,
+    RecordStep,
+)
+from runledger.run.envelope import aware
+from runledger.run.parties import Agent
+from runledger.run.rules import stamped
+from runledger.store import Store
+from runledger.store.appender import Appender
+from runledger.store.codec import encode
+from runledger.store.protocol import Append, Conflicted, StreamWrite, Verdict
+
+MAX_ATTEMPTS: Final = 25
+"""Tries per command before other writers are held responsible."""
+
+Clock = Callable[[], datetime]
+
+
+def now() -> datetime:
+    """Return the time, aware of its zone."""
+    return datetime.now(UTC)
+
+
+class Order(NamedTuple):
+    """Commands on one run, executed in one append, all or none.
+
+    `times` gives each command a time of its own (imports); without it all happened `at`.
+    """
+
+    actor: Actor
+    run_id: str
+    commands: Sequence[Command]
+    at: datetime | None = None
+    times: Sequence[datetime] = ()
+    correlation_id: str | None = None
+
+
+class Outcome(NamedTuple):
+    """The run after the commands, the events they gave, and the last position of the append."""
+
+    run: Run
+    events: tuple[Event, ...]
+    position: int | None
+
+
+class _Decision(NamedTuple):
+    """What an order comes to; `folded` says whether `run` has the events in it already."""
+
+    run: Run | None
+    events: Sequence[Event]
+    beside: Append
+    folded: bool
+
+
+class CommandHandler:
+    """Executes commands against one store, for any number of tasks of one event loop."""
+
+    def __init__(
+        self, store: Store, *, clock: Clock = now, unknown_agents: UnknownAgents = "register"
+    ) -> None:
+        self._store = store
+        self._appender = Appender(store)
+        self._clock = clock
+        self._runs = RunCache()
+        self._participants = Participants(store, unknown_agents)
+        # Tasks that work on one run take turns here; across processes the store decides.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def close(self) -> None:
+        """Record what was submitted, then stop."""
+        self._appender.close()
+
+    def envelope(
+        self, actor: Actor, at: datetime | None = None, correlation_id: str | None = None
+    ) -> Envelope:
+        """Return the envelope of a command that is executed at this moment."""
+        recorded_at = self._clock()
+        occurred_at = aware("at", at) or recorded_at
+        return Envelope(actor, occurred_at, recorded_at, correlation_id, at is not None)
+
+    async def load(self, actor: Actor, run_id: str) -> Run:
+        """Return the run as its stream says at this moment, or raise NotFound."""
+        check_id("run", run_id)
+        return _visible(await self._refresh(run_id), actor, run_id)
+
+    async def agent(self, actor: Actor, agent_id: str) -> Agent:
+        """Return a registered agent, or raise NotFound."""
+        check_id("agent", agent_id)
+        found = await self.known_agent(actor.organization, agent_id)
+        if found is None:
+            raise NotFound("agent", agent_id)
+        return found
+
+    async def known_agent(self, organization: str, agent_id: str) -> Agent | None:
+        """Return what is known of an agent, or None."""
+        return await self._participants.agent(organization, agent_id, fresh=True)
+
+    async def append(self, append: Append) -> Verdict:
+        """Record encoded events as they are (imports of the ledger's own format)."""
+        return await self._appender.submit(append)
+
+    async def execute(self, order: Order, *, fresh: bool = False) -> Outcome:
+        """Execute an order; `fresh` says that its run id was just made up: nothing is read."""
+        run_id = check_id("run", order.run_id)
+        turn = self._turns.get(run_id)
+        if turn is None:
+            turn = self._turns[run_id] = asyncio.Lock()
+        async with turn:
+            try:
+                return await self._execute(order, fresh)
+            except UndecodableEvent as e:
+                if e.stream != run_id or list(order.commands) != [DeleteRun()]:
+                    raise
+                return await self._delete_unreadable(order, e)
+
+    async def _execute(self, order: Order, fresh: bool) -> Outcome:
+        run_id = order.run_id
+        run = None if fresh else self._runs.get(run_id) or await self._refresh(run_id)
+        for attempt in range(MAX_ATTEMPTS):
+            outcome = await self._attempt(order, run, last_word=attempt > 0)
+            if isinstance(outcome, Outcome):
+                return outcome
+            run = await self._refresh(run_id)
+        raise ConcurrentAppend(*outcome)
+
+    async def _delete_unreadable(self, order: Order, unreadable: UndecodableEvent) -> Outcome:
+        """Delete a run of which only what lies before an event is known.
+
+        A deletion asks for no more, and it is the only way out for a run that holds a conversation.
+        """
+        run_id, seen = order.run_id, unreadable.version
+        before = await asyncio.to_thread(self._store.read_stream, run_id, 0, seen - 1, False)
+        for _ in range(MAX_ATTEMPTS):
+            run = _fold(None, run_id, [(row.version, row.event) for row in before])
+            if run is None:
+                raise unreadable
+            _, events, beside, _ = await self._decide(order, run)
+            own = StreamWrite(run_id, seen, tuple(encode(event) for event in events))
+            verdict = await self._appender.submit((own, *beside))
+            self._participants.forget(beside)
+            if not isinstance(verdict, Conflicted):
+                return Outcome(run, tuple(events), verdict.last)
+            if verdict.stream == run_id:
+                seen = verdict.found
+                await self._expect_not_deleted(run_id, seen)
+        raise ConcurrentAppend(*verdict)
+
+    async def _expect_not_deleted(self, run_id: str, last: int) -> None:
+        with suppress(UndecodableEvent):
+            (row,) = await asyncio.to_thread(self._store.read_stream, run_id, last - 1, last, False)
+            if isinstance(row.event, RunDeleted):
+                raise NotFound("run", run_id)
+
+    async def register_agent(self, actor: Actor, **facts: str | None) -> Agent:
+        """Append an agent's registration unless the same one is the last; return the agent."""
+        for _ in range(MAX_ATTEMPTS):
+            registered = stamped(AgentRegistered, self.envelope(actor), **facts)
+            agent, append = await self._participants.registration(registered)
+            if not append:
+                return agent
+            verdict = await self._appender.submit(append)
+            self._participants.forget(append)
+            if not isinstance(verdict, Conflicted):
+                return agent
+        raise ConcurrentAppend(*verdict)
+
+    async def _refresh(self, run_id: str) -> Run | None:
+        """Fold what was appended to the stream since the run was last seen."""
+        run = self._runs.get(run_id)
+        after = run.version if run else 0
+        stored = await asyncio.to_thread(self._store.read_stream, run_id, after, None, False)
+        run = _fold(self._runs.get(run_id), run_id, [(row.version, row.event) for row in stored])
+        if run is not None and stored:
+            self._runs.put(run)
+        return run
+
+    async def _attempt(
+        self, order: Order, run: Run | None, *, last_word: bool
+    ) -> Outcome | Conflicted:
+        seen = run.version if run else 0
+        try:
+            decision = await self._decide(order, run)
+        except LedgerError as e:
+            if last_word or isinstance(e, InvalidArgument):
+                raise
+            # Refused on what may be an old state: look again before saying so.
+            self._participants.forget()
+            return Conflicted(order.run_id, seen, seen)
+        after, events, beside, folded = decision
+        if not events:
+            assert after is not None
+            return Outcome(after, (), None)
+        own = StreamWrite(order.run_id, seen, tuple(encode(event) for event in events))
+        try:
+            verdict = await self._appender.submit((own, *beside))
+        except BaseException:
+            # Recorded or not, nobody knows: the next command reads the stream.
+            self._runs.discard(order.run_id)
+            self._participants.forget(beside)
+            raise
+        self._participants.forget(beside)
+        if isinstance(verdict, Conflicted):
+            return verdict
+        if not folded:
+            after = _fold(after, order.run_id, list(enumerate(events, seen + 1)))
+        assert after is not None
+        self._runs.put(after)
+        return Outcome(after, tuple(events), verdict.last)
+
+    async def _decide(self, order: Order, run: Run | None) -> _Decision:
+        """Decide every command of the order, each on what the ones before it led to.
+
+        A single command is decided on the cached run itself, which is folded once it is recorded:
+        copying a run of 10,000 steps for each step would make a step cost what the run costs.
+        """
+        folds = run is None or len(order.commands) > 1
+        scratch = copy.deepcopy(run) if folds else run
+        envelope = self.envelope(order.actor, order.at, order.correlation_id)
+        events: list[Event] = []
+        beside: Append = ()
+        for number, given in enumerate(order.commands):
+            command = given
+            if order.times:
+                envelope = self.envelope(order.actor, order.times[number], order.correlation_id)
+            if isinstance(command, CreateRun):
+                if any(
+                    isinstance(other, CompleteRun | FailRun | CancelRun) for other in order.commands
+                ):
+                    # It ends in the append that creates it: it holds nothing for any time.
+                    command = dataclasses.replace(command, hold_conversation=False)
+                if scratch is not None and scratch.organization != order.actor.organization:
+                    raise ContentConflict("run", order.run_id)
+                command, beside = await self._open(envelope, order.run_id, scratch, command)
+            else:
+                scratch = _visible(scratch, order.actor, order.run_id)
+            repeated = _repeated(scratch, command)
+            priors = await self._priors(order.run_id, repeated) if repeated else {}
+            decided = decide(scratch, command, envelope, priors)
+            if folds:
+                version = (scratch.version if scratch else 0) + 1
+                scratch = _fold(scratch, order.run_id, list(enumerate(decided, version)))
+            events += decided
+        beside += await self._participants.close(envelope, run, events)
+        return _Decision(scratch, events, beside, folds)
+
+    async def _open(
+        self, envelope: Envelope, run_id: str, run: Run | None, command: CreateRun
+    ) -> tuple[CreateRun, Append]:
+        check_id("agent", command.agent_id)
+        beside: Append = ()
+        if run is not None:
+            # Who repeats a creation cannot know which project the agent gave it.
+            project_id = run.project_id
+        else:
+            project_id, beside = await self._participants.open(envelope, run_id, command)
+        return dataclasses.replace(command, project_id=project_id), beside
+
+    async def _priors(self, run_id: str, versions: Mapping[str, int]) -> dict[str, Event]:
+        """Read the events that recorded natural keys."""
+        priors = {}
+        for key, version in versions.items():
+            (stored,) = await asyncio.to_thread(
+                self._store.read_stream, run_id, version - 1, version
+            )
+            priors[key] = stored.event
+        return priors
+
+
+def _repeated(run: Run | None, command: Command) -> dict[str, int]:
+    """Return which natural keys the command repeats, and the versions that recorded them."""
+    versions: dict[str, int] = {}
+    if run is None:
+        return versions
+    if isinstance(command, CreateRun):
+        versions[run.run_id] = 1
+    elif isinstance(command, (RecordStep, RecordMessages)):
+        if isinstance(command, RecordStep) and command.step_id in run.steps:
+            versions[command.step_id] = run.steps[command.step_id]
+        for message in command.messages:
+            if message.id in run.messages:
+                versions[message.id] = run.messages[message.id]
+    return versions
+
+
+def _fold(run: Run | None, run_id: str, events: Sequence[tuple[int, Event]]) -> Run | None:
+    """Fold events by version, each once: another task may have folded some from the stream."""
+    for version, event in events:
+        if version == (run.version if run else 0) + 1:
+            run = evolve(run, run_id, version, event)
+    return run
+
+
+def _visible(run: Run | None, actor: Actor, run_id: str) -> Run:
+    if run is None or run.deleted or run.organization != actor.organization:
+        raise NotFound("run", run_id)
+    return run

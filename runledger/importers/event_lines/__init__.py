@@ -1,0 +1,1 @@
+"""Lines of events: the export of a log, and its import."""

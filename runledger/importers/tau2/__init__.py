@@ -1,0 +1,1 @@
+"""Results of tau2-bench as runs."""

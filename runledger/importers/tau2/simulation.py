@@ -1,0 +1,158 @@
+"""One tau2-bench simulation → one run: the mapping, pure.
+
+tau2 writes times without a zone; they are read as UTC. A message with usage is a step of the model
+that produced it: the agent's for the assistant, the simulator's for the user. tau2 calls models
+through litellm, whose counts have OpenAI's shape whatever the model, so that is the provider.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+from runledger.errors import InvalidId
+from runledger.ids import check_id, derived_id
+from runledger.importers.foreign import Foreign
+from runledger.importers.tau2.message import flattened, ledger_message
+from runledger.importers.tau2.result_file import Experiment
+from runledger.run import commands as c
+
+STOP_REASONS: Final = {
+    "user_stop": "end_turn",
+    "agent_stop": "end_turn",
+    "max_steps": "max_steps",
+    "too_many_errors": "error",
+    "timeout": "error",
+    "context_window_exceeded": "error",
+}
+"""Termination reason → stop reason; every other reason that ends in `_error` is an error too."""
+
+DIGEST: Final = "source_digest"
+"""The key of a run's metadata by which an import sees that it has this simulation already."""
+
+_PROVIDER: Final = "litellm"
+_DETAILS: Final = ("prompt_tokens_details", "completion_tokens_details")
+_NOT_METADATA: Final = {"id", "start_time", "end_time", "duration", "timestamp", "messages"}
+
+Timed = tuple[datetime, c.Command]
+
+
+class Identity(NamedTuple):
+    """Which run a simulation is, and the digest of all that is imported of it."""
+
+    run_id: str
+    digest: str
+
+
+def identity(given: dict[str, Any], about: Experiment) -> Identity:
+    """Return what tells the simulation from others and from itself with other content.
+
+    The run id is `run-<id>` where the simulation's id is a UUID of version 4, else derived.
+    """
+    # The name of the file is left out: the same simulation from a renamed file is the same run.
+    told = json.dumps([given, about._replace(file="")], sort_keys=True)
+    digest = sha256(told.encode()).hexdigest()
+    try:
+        return Identity(check_id("run", f"run-{str(given.get('id')).lower()}"), digest)
+    except InvalidId:
+        keys = ("id", "task_id", "trial", "seed", "start_time")
+        parts = (str(given.get(key)) for key in keys)
+        return Identity(derived_id("run", "tau2", *parts), digest)
+
+
+def timed_commands(given: dict[str, Any], about: Experiment, known: Identity) -> Iterator[Timed]:
+    """Yield the simulation's commands with their times.
+
+    Raises InvalidArgument that names the place of a fault.
+    """
+    source = Foreign(given)
+    if given.get("ticks") and not given.get("messages"):
+        raise source.fault("messages", "messages beside the ticks of a full-duplex simulation")
+    start, end, run_ns = _extent(source)
+    yield start, c.CreateRun(about.agent_id, metadata=_metadata(source, about, known.digest))
+    yield start, c.StartRun()
+    moment = start
+    callers: dict[str, str | None] = {}
+    for number, message in enumerate(flattened(source.objects("messages"))):
+        # A message without a time happened no earlier than the one before it.
+        moment = message.time("timestamp") or moment
+        yield moment, _message(message, known.run_id, number, about, callers)
+    yield end, _end(source, run_ns)
+
+
+def _extent(source: Foreign) -> tuple[datetime, datetime, int]:
+    """Return when the run began and ended, and its duration in ns: the file's, not a difference."""
+    run_ns = source.seconds_as_ns("duration")
+    start, end = source.time("start_time"), source.time("end_time")
+    if start is None:
+        start = next(_said(source), None)
+    if start is None:
+        raise source.fault("start_time", "a time, or a message that has one")
+    if end is None and run_ns is not None:
+        end = start + timedelta(microseconds=run_ns / 1000)
+    if end is None:
+        end = max(_said(source), default=None)
+    if end is None:
+        raise source.fault("end_time", "a time, a duration, or a message that has a time")
+    if run_ns is None:
+        run_ns = max(0, (end - start) // timedelta(microseconds=1) * 1000)
+    return start, end, run_ns
+
+
+def _said(source: Foreign) -> Iterator[datetime]:
+    times = (message.time("timestamp") for message in flattened(source.objects("messages")))
+    return (time for time in times if time is not None)
+
+
+def _metadata(source: Foreign, about: Experiment, digest: str) -> dict[str, Any]:
+    """Return the simulation's plain values (task_id, trial, costs, …) and where it is from."""
+    plain: dict[str, Any] = {
+        key: value
+        for key, value in source.fields.items()
+        if key not in _NOT_METADATA and isinstance(value, str | int | float)
+    }
+    reward = source.object("reward_info")
+    if reward is not None:
+        plain["reward"] = reward.fields.get("reward")
+        plain["reward_breakdown"] = reward.fields.get("reward_breakdown")
+    told = about._asdict()
+    told["source_file"] = told.pop("file")
+    return {"source": "tau2", **told, **plain, DIGEST: digest}
+
+
+def _message(
+    source: Foreign, run_id: str, number: int, about: Experiment, callers: dict[str, str | None]
+) -> c.RecordStep | c.RecordMessages:
+    message_id = derived_id("message", run_id, str(number))
+    usage = source.object("usage")
+    if usage is None or not usage.fields:
+        return c.RecordMessages([ledger_message(source, message_id, None, None, callers)])
+    by_user = source.fields.get("role") == "user"
+    model = about.user_model if by_user else about.agent_model
+    step_id = derived_id("step", run_id, str(number))
+    facts = {
+        "provider_name": _PROVIDER,
+        "model": model,
+        "prompt_tokens": usage.count("prompt_tokens"),
+        "completion_tokens": usage.count("completion_tokens"),
+        "total_tokens": usage.count("total_tokens"),
+        **{key: details.fields for key in _DETAILS if (details := usage.object(key))},
+        "step_ns": source.seconds_as_ns("generation_time_seconds"),
+        "tags": ["user_simulator" if by_user else "agent"],
+    }
+    return c.RecordStep(
+        step_id, facts, [ledger_message(source, message_id, step_id, model, callers)]
+    )
+
+
+def _end(source: Foreign, run_ns: int) -> c.CompleteRun | c.FailRun:
+    given = source.text("termination_reason") or ""
+    # An enumeration written by its name has the same meaning.
+    reason = given.rpartition(".")[2].lower()
+    stop_reason = STOP_REASONS.get(reason, "error" if reason.endswith("_error") else None)
+    if stop_reason is None:
+        raise source.fault("termination_reason", f"{', '.join(STOP_REASONS)} or …_error")
+    if stop_reason == "error":
+        return c.FailRun("error", error_type=reason, run_ns=run_ns)
+    return c.CompleteRun(stop_reason, run_ns)

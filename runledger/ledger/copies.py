@@ -1,0 +1,89 @@
+"""What is kept or taken away: published copies, Parquet, the archive of the log; what is parked."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from projections.archive.archive import SEGMENT_EVENTS, Archive
+from projections.archive.writer import Archived, archive
+from projections.fold.engine import Progress
+from projections.fold.parking import Parked, Retried
+from projections.generations.as_of import Moment
+from projections.publishing.parquet import Exported, export
+from projections.publishing.publish import Published, PublishedReadModels, publish
+from runledger.ledger.arguments import check_counts, check_lists, check_paths
+from runledger.ledger.operator import OperatingLedger
+
+
+class KeepingLedger(OperatingLedger):
+    """None of it stops anything: live goes on projecting and answering."""
+
+    async def publish(self, folder: str | Path) -> Published:
+        """Put a copy of the read models at `folder`/read_models.duckdb, in place of the last one.
+
+        Any number of processes can open the copy (read-only), and each keeps what it has opened;
+        a ledger that is opened with read_models=FOLDER answers from the newest.
+        """
+        check_paths(folder=folder)
+        async with self._at_desk() as desk:
+            return await asyncio.to_thread(publish, desk, folder)
+
+    async def export_parquet(self, folder: str | Path, *, as_of: Moment | None = None) -> Exported:
+        """Write every table of the read models under `folder` as Parquet, partitioned by day.
+
+        An earlier export there is replaced; InvalidArgument where the folder holds anything else.
+        With `as_of`, a position of the log or a time, the rows are those of then.
+        """
+        check_paths(folder=folder)
+        if as_of is not None:
+            past = self._then()
+            return await asyncio.to_thread(export, lambda file: past.copy(file, as_of), folder)
+        if isinstance(self._live, PublishedReadModels):
+            return await asyncio.to_thread(export, self._live.copy, folder)
+        async with self._at_desk() as desk:
+            return await asyncio.to_thread(export, desk.copy, folder)
+
+    async def archive(
+        self,
+        folder: str | Path,
+        *,
+        segment_events: int = SEGMENT_EVENTS,
+        progress: Progress | None = None,
+    ) -> Archived:
+        """Continue the archive of the log in `folder` up to the end of the log, or begin it.
+
+        Raises ArchiveError where the folder holds the archive of another log, or another process
+        is writing it.
+        """
+        check_paths(folder=folder)
+        check_counts(least=1, segment_events=segment_events)
+        return await asyncio.to_thread(
+            archive, self.store, folder, segment_events=segment_events, progress=progress
+        )
+
+    async def verify_archive(self, folder: str | Path) -> Archive:
+        """Read every byte of an archive; raises ArchiveDamaged where one is not as written."""
+        check_paths(folder=folder)
+        found = await asyncio.to_thread(Archive, folder)
+        await asyncio.to_thread(found.verify)
+        return found
+
+    async def parked(self, *, as_of: Moment | None = None) -> list[Parked]:
+        """Return the streams that are left out of the read models, and why, in log order.
+
+        With `as_of`, a position of the log or a time, those that the answers as of then leave out.
+        """
+        if as_of is not None or isinstance(self._live, PublishedReadModels):
+            return await self._ask(lambda q: q.parked(), as_of)
+        async with self._at_desk() as desk:
+            return await asyncio.to_thread(desk.parked)
+
+    async def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
+        """Apply what was left out of parked streams, of all if none are named.
+
+        What can be applied is in the read models as if it had never been parked.
+        """
+        if streams is not None:
+            check_lists(streams=streams)
+        async with self._at_desk() as desk:
+            return await asyncio.to_thread(desk.retry_parked, streams)

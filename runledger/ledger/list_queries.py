@@ -1,0 +1,180 @@
+"""Questions over many runs: answered by the read models, which catch up first."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import date
+from typing import Any, TypeVar
+
+from projections.fold.engine import Progress
+from projections.generations.as_of import Moment
+from projections.queries.queries import Rows, Take
+from projections.queries.run_filter import run_filter, unpaged_filter
+from runledger.errors import InvalidArgument, ReadModelsError, UndecodableEvent
+from runledger.events import RunEvent
+from runledger.ids import is_id
+from runledger.ledger.arguments import check_days, check_lists, check_texts
+from runledger.ledger.base import LedgerBase
+from runledger.records import RunRecord
+from runledger.run import Actor
+from runledger.span import check_span
+
+_T = TypeVar("_T")
+
+
+class AskingLedger(LedgerBase):
+    """Lists, totals and SQL; ReadModelsMissing is raised where the ledger was opened without.
+
+    With `as_of`, a position of the log or a time, they answer as they would have answered then, by
+    the SQL of today.
+    """
+
+    async def list_runs(
+        self, *, as_of: Moment | None = None, actor: Actor | None = None, **filters: Any
+    ) -> list[RunRecord]:
+        """Return a page of runs, the newest first unless asked otherwise.
+
+        `filters` are the fields of `RunFilter` (projections.queries); wrong ones are refused.
+        """
+        asked = run_filter("list_runs", **filters)
+        organization = self._organization(actor)
+        born = await self._born(asked.run_id, asked.cursor)
+        return await self._ask(lambda q: q.list_runs(organization, asked, born), as_of)
+
+    async def run_durations(
+        self, *, as_of: Moment | None = None, actor: Actor | None = None, **filters: Any
+    ) -> dict[str, Any]:
+        """Return count, p50, p90, p95 and p99 (ns) of exactly the runs that the filters leave.
+
+        `filters` are those of `list_runs`; what orders or cuts a page is refused.
+        """
+        asked = unpaged_filter("run_durations", **filters)
+        organization = self._organization(actor)
+        return await self._ask(lambda q: q.durations(organization, asked), as_of)
+
+    async def usage_totals(
+        self,
+        *,
+        by: Sequence[str] = ("model",),
+        project_id: str | None = None,
+        agent_id: str | None = None,
+        model: str | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        as_of: Moment | None = None,
+        actor: Actor | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return token totals grouped by any of project, agent, model and day (UTC)."""
+        organization = self._organization(actor)
+        check_lists(by=by)
+        check_texts(project_id=project_id, agent_id=agent_id, model=model)
+        check_days(since=since, until=until)
+        check_span("usage_totals", since=since, until=until)
+        return await self._ask(
+            lambda q: q.usage_totals(
+                organization,
+                by,
+                project_id=project_id,
+                agent_id=agent_id,
+                model=model,
+                since=since,
+                until=until,
+            ),
+            as_of,
+        )
+
+    async def duration_percentiles(
+        self,
+        *,
+        by: Sequence[str] = (),
+        project_id: str | None = None,
+        agent_id: str | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        as_of: Moment | None = None,
+        actor: Actor | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return exact duration percentiles (ns) grouped by any of project, agent and day (UTC)."""
+        organization = self._organization(actor)
+        check_lists(by=by)
+        check_texts(project_id=project_id, agent_id=agent_id)
+        check_days(since=since, until=until)
+        check_span("duration_percentiles", since=since, until=until)
+        return await self._ask(
+            lambda q: q.percentiles(
+                organization,
+                by,
+                project_id=project_id,
+                agent_id=agent_id,
+                since=since,
+                until=until,
+            ),
+            as_of,
+        )
+
+    async def list_agents(
+        self,
+        *,
+        agent_id: str | None = None,
+        as_of: Moment | None = None,
+        actor: Actor | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return the agents, with their last run and last stop reason."""
+        organization = self._organization(actor)
+        check_texts(agent_id=agent_id)
+        return await self._ask(lambda q: q.agents(organization, agent_id), as_of)
+
+    async def sql(
+        self, statement: str, *, as_of: Moment | None = None
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Return (column names, rows) of one SELECT over the read models of all organizations."""
+        _expect_text(statement)
+        return await self._ask(lambda q: q.sql(statement), as_of)
+
+    async def sql_rows(self, statement: str, take: Take[_T], *, as_of: Moment | None = None) -> _T:
+        """Call `take(column names, iterator of rows)` in a thread; return what it returns.
+
+        The rows are made as they are taken, so that an answer may be larger than memory. A switch
+        of generations waits for what is done with a row; ReadModelsError where it comes between
+        two.
+        """
+        _expect_text(statement)
+        begun = False
+
+        def taken(columns: list[str], rows: Rows) -> _T:
+            nonlocal begun
+            if begun:
+                # Rows of another generation would follow on those that are gone.
+                raise ReadModelsError(
+                    "sql: expected one generation to give all rows, found another one live after "
+                    "the first of them; ask again"
+                )
+            begun = True
+            return take(columns, rows)
+
+        return await self._ask(lambda q: q.sql_rows(statement, taken), as_of)
+
+    async def project(self, progress: Progress | None = None) -> int:
+        """Bring the read models up to date; return their position.
+
+        Raises ReadModelsError for a published copy.
+        """
+        return await asyncio.to_thread(self.read_models.catch_up, progress)
+
+    async def _born(self, *named: str | None) -> dict[str | None, int]:
+        """Return when runs were born, of those that there are: the log finds one by its id."""
+        found: dict[str | None, int] = {}
+        for run_id in named:
+            if run_id is None or not is_id("run", run_id):
+                continue
+            # Of a run whose first event nobody can read, nothing is in a read model.
+            with suppress(UndecodableEvent):
+                for first in await asyncio.to_thread(self.store.read_stream, run_id, 0, 1, False):
+                    if isinstance(first.event, RunEvent):
+                        found[run_id] = first.event.born
+        return found
+
+
+def _expect_text(statement: str) -> None:
+    if not isinstance(statement, str):
+        raise InvalidArgument(f"sql: expected one SELECT as text, found {statement!r:.80}")

@@ -1,0 +1,222 @@
+"""The commands of the ledger, one by one: what an agent loop reports."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from runledger.errors import InvalidArgument
+from runledger.handles import RunHandle
+from runledger.ids import check_id, new_id
+from runledger.ledger.arguments import check_flags
+from runledger.ledger.expiry import ExpiringLedger
+from runledger.ledger.field_update import ENDS, status_for, transition
+from runledger.ledger.run_endings import EndingLedger
+from runledger.messages import Message
+from runledger.outbound import check_url
+from runledger.records import RunRecord, run_record
+from runledger.run import Actor, RunStatus, commands
+from runledger.run.parties import Agent
+from runledger.run.step_facts import expect_known
+
+
+class WritingLedger(EndingLedger, ExpiringLedger):
+    """Every method is idempotent: the same ids with the same content again change nothing.
+
+    All take `actor` (organization and user), and `at`: the time when it happened, for history
+    that is recorded later; it must know its time zone.
+    """
+
+    def run(
+        self,
+        *,
+        agent_id: str,
+        run_id: str | None = None,
+        actor: Actor | None = None,
+        **facts: Any,
+    ) -> RunHandle:
+        """Return a context manager that creates a run, and ends it as its block ends.
+
+        `facts` are those of create_run. Leaving the block completes the run, an exception fails
+        it, a cancelled task cancels it.
+        """
+        return RunHandle(self, actor, {"agent_id": agent_id, "run_id": run_id, **facts})
+
+    async def create_run(
+        self,
+        agent_id: str,
+        *,
+        run_id: str | None = None,
+        project_id: str | None = None,
+        conversation_id: str | None = None,
+        hold_conversation: bool = False,
+        base_template_id: str | None = None,
+        background: bool | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        request_config: Mapping[str, Any] | None = None,
+        callback_url: str | None = None,
+        status: str | None = None,
+        stop_reason: str | None = None,
+        completed_at: datetime | None = None,
+        run_ns: int | None = None,
+        exist_ok: bool = True,
+        actor: Actor | None = None,
+        at: datetime | None = None,
+        correlation_id: str | None = None,
+    ) -> RunRecord:
+        """Create a run; return it.
+
+        A `status` other than created, or a `stop_reason`, records the events that lead there; a
+        run that is over already has a duration only where `completed_at` (with `at`) or `run_ns`
+        tells it. `hold_conversation` makes it the one active run of its conversation until it ends
+        (ConversationBusy otherwise). `callback_url` is told when the run has ended; UrlRefused if
+        it could never be called. Raises ContentConflict where the id was used for something else,
+        or at all with `exist_ok=False`.
+        """
+        check_flags(exist_ok=exist_ok)
+        if callback_url is not None:
+            check_url(callback_url, self._callbacks.policy)
+        create = commands.CreateRun(
+            agent_id,
+            project_id,
+            conversation_id,
+            hold_conversation,
+            base_template_id,
+            background,
+            metadata or {},
+            request_config,
+            callback_url,
+            exist_ok,
+        )
+        asked = status_for(status, stop_reason) or RunStatus.CREATED
+        if run_ns is not None and asked not in ENDS:
+            raise InvalidArgument(
+                f"create_run: run_ns needs a status that is an end, found {asked.value!r}"
+            )
+        times: list[datetime] = []
+        if completed_at is not None:
+            if asked not in ENDS or at is None:
+                raise InvalidArgument(
+                    f"create_run: completed_at needs a status that is an end, and `at`; "
+                    f"found {asked.value!r} at {at!r}"
+                )
+            times = [at, completed_at]
+        outcome = await self._execute(
+            run_id or new_id("run"),
+            create,
+            *transition(asked, stop_reason, run_ns=run_ns, measured=bool(times)),
+            actor=actor,
+            at=at,
+            times=times,
+            correlation_id=correlation_id,
+            fresh=run_id is None,
+        )
+        return run_record(outcome.run)
+
+    async def start_run(
+        self, run_id: str, *, actor: Actor | None = None, at: datetime | None = None
+    ) -> RunRecord:
+        """Say that work on the run began."""
+        outcome = await self._execute(run_id, commands.StartRun(), actor=actor, at=at)
+        return run_record(outcome.run)
+
+    async def start_step(
+        self,
+        run_id: str,
+        *,
+        step_id: str | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        actor: Actor | None = None,
+        at: datetime | None = None,
+    ) -> str:
+        """Say that a step began, so that it is seen while it runs; return its id."""
+        step_id = step_id or new_id("step")
+        await self._execute(
+            run_id, commands.StartStep(step_id, provider, model), actor=actor, at=at
+        )
+        return step_id
+
+    async def record_step(
+        self,
+        run_id: str,
+        *,
+        step_id: str | None = None,
+        provider: str | None = None,
+        messages: Iterable[Message | Mapping[str, Any]] = (),
+        approval_deadline: datetime | None = None,
+        actor: Actor | None = None,
+        at: datetime | None = None,
+        **facts: Any,
+    ) -> str:
+        """Record a step that ended, with its usage and messages, in one append; return its id.
+
+        `facts` are the fields of runledger.events.StepRecorded: model, prompt_tokens,
+        completion_tokens, prompt_tokens_details, status, step_ns, … A step of a run that has ended
+        is recorded as late: its tokens count, the outcome stays. A message without an id has one
+        derived from the run, the step and its place in `messages`, so that a repeat of the step is
+        recognised by `step_id`; other content at the same place is a ContentConflict.
+        """
+        expect_known("record_step", facts)
+        if provider is not None:
+            facts.setdefault("provider_name", provider)
+        step_id = check_id("step", step_id) if step_id else new_id("step")
+        made = await self._messages(check_id("run", run_id), messages, actor, step_id)
+        command = commands.RecordStep(step_id, facts, made, approval_deadline)
+        await self._execute(run_id, command, actor=actor, at=at)
+        return command.step_id
+
+    async def record_messages(
+        self,
+        run_id: str,
+        messages: Iterable[Message | Mapping[str, Any]],
+        *,
+        approval_deadline: datetime | None = None,
+        actor: Actor | None = None,
+        at: datetime | None = None,
+    ) -> list[str]:
+        """Record messages, skip those recorded before with the same content; return their ids.
+
+        A repeat is recognised by the ids of its messages: what is given without one gets a fresh
+        one each time, and sent again is recorded again.
+        """
+        made = await self._messages(run_id, messages, actor)
+        command = commands.RecordMessages(made, approval_deadline)
+        await self._execute(run_id, command, actor=actor, at=at)
+        return [message.id for message in made]
+
+    async def patch_metadata(
+        self,
+        run_id: str,
+        patch: Mapping[str, Any] | None = None,
+        *,
+        remove: Collection[str] = (),
+        actor: Actor | None = None,
+        at: datetime | None = None,
+    ) -> RunRecord:
+        """Set top-level keys of the metadata, take keys away; concurrent patches all survive."""
+        command = commands.PatchMetadata(patch or {}, remove)
+        return run_record((await self._execute(run_id, command, actor=actor, at=at)).run)
+
+    async def record_heartbeat(
+        self, run_id: str, *, actor: Actor | None = None, at: datetime | None = None
+    ) -> None:
+        """Say that the worker is alive; see expire_runs."""
+        await self._execute(run_id, commands.RecordHeartbeat(), actor=actor, at=at)
+
+    async def register_agent(
+        self,
+        agent_id: str,
+        *,
+        project_id: str | None = None,
+        name: str | None = None,
+        agent_type: str | None = None,
+        actor: Actor | None = None,
+    ) -> Agent:
+        """Make an agent known, or tell its new project, name or type; return it."""
+        return await self.handler.register_agent(
+            self._acting(actor),
+            agent_id=check_id("agent", agent_id),
+            project_id=project_id,
+            name=name,
+            agent_type=agent_type,
+        )

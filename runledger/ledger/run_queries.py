@@ -1,0 +1,183 @@
+"""Questions about one run: folded from its stream, so always current, from any process."""
+
+import asyncio
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from projections.generations.as_of import Moment
+from runledger.errors import InvalidArgument, NotFound
+from runledger.events import MessagesRecorded, StepRecorded, StepStarted
+from runledger.ids import check_id
+from runledger.ledger.arguments import check_counts
+from runledger.ledger.base import LedgerBase
+from runledger.messages import Message
+from runledger.records import (
+    RunMetrics,
+    RunRecord,
+    RunUsage,
+    StepView,
+    run_metrics,
+    run_record,
+    run_usage,
+    step_view,
+)
+from runledger.run import Actor
+from runledger.run.parties import Agent
+
+if TYPE_CHECKING:
+    from runledger.api_messages import ApiMessage
+
+Order = Literal["asc", "desc"]
+_T = TypeVar("_T")
+
+
+class ReadingLedger(LedgerBase):
+    """Getters; NotFound for a run that is not there, was deleted, or is another organization's.
+
+    With `as_of`, a position of the log or a time, they answer as they would have answered then.
+    """
+
+    async def get_run_by_id(
+        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+    ) -> RunRecord:
+        """Return the run."""
+        return run_record(await self._load(run_id, actor, as_of))
+
+    async def get_run_usage(
+        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+    ) -> RunUsage:
+        """Return the token totals over all steps of the run."""
+        return run_usage(await self._load(run_id, actor, as_of))
+
+    async def get_run_metrics(
+        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+    ) -> RunMetrics:
+        """Return the duration, the number of steps and the tools of the run."""
+        return run_metrics(await self._load(run_id, actor, as_of))
+
+    async def get_run_request_config(
+        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+    ) -> dict[str, Any] | None:
+        """Return the request's configuration as it was given at creation."""
+        return (await self._load(run_id, actor, as_of)).request_config
+
+    async def get_run_steps(
+        self,
+        run_id: str,
+        *,
+        order: Order = "asc",
+        limit: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        as_of: Moment | None = None,
+        actor: Actor | None = None,
+    ) -> list[StepView]:
+        """Return the steps in the order they were recorded, a page of them if asked.
+
+        `after` and `before` are step ids: further in the requested order, or short of it.
+        """
+        run = await self._load(run_id, actor, as_of)
+        stored = await self._events(run_id, as_of)
+        steps = {
+            row.event.step_id: step_view(run, row.event)
+            for row in stored
+            if isinstance(row.event, StepRecorded | StepStarted)
+        }
+        ordered = list(steps.values())
+        ids = list(steps)
+        return _page("step", ordered, ids, order, limit, after, before)
+
+    async def get_stored_messages(
+        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+    ) -> list[Message]:
+        """Return all messages of the run as they are stored, in order."""
+        await self._load(run_id, actor, as_of)
+        stored = await self._events(run_id, as_of, contents=True)
+        return [
+            body
+            for row in stored
+            if isinstance(row.event, MessagesRecorded)
+            for body in row.event.bodies
+        ]
+
+    async def get_run_messages(
+        self,
+        run_id: str,
+        *,
+        order: Order = "asc",
+        limit: int | None = 100,
+        after: str | None = None,
+        before: str | None = None,
+        include_return_message_types: Collection[str] | None = None,
+        as_of: Moment | None = None,
+        actor: Actor | None = None,
+    ) -> "list[ApiMessage]":
+        """Return a page of what the API shows of the run's messages; images with their bytes.
+
+        One stored message is shown as none, one or many, which share its id; the agent's type and
+        the run's request_config say how. See runledger.api_messages.api_message_page for cursors,
+        types and limit.
+        """
+        # The models of another system's API, which nothing else here is about.
+        from runledger.api_messages import api_message_page
+
+        run = await self._load(run_id, actor, as_of)
+        agent = await self._known_agent(run.organization, run.agent_id, as_of)
+        messages = await self.get_stored_messages(run_id, as_of=as_of, actor=actor)
+        return await asyncio.to_thread(
+            api_message_page,
+            messages,
+            agent_type=agent.agent_type if agent else None,
+            request_config=run.request_config,
+            run_id=run_id,
+            include_return_message_types=include_return_message_types,
+            before=before,
+            after=after,
+            limit=limit,
+            order=order,
+            blobs=self._image_bytes,
+        )
+
+    def _image_bytes(self, sha256: str) -> bytes:
+        found = self.store.get_blob(sha256)
+        if found is None:
+            raise NotFound("blob", sha256)
+        return found[1]
+
+    async def get_agent(
+        self, agent_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+    ) -> Agent:
+        """Return a registered agent."""
+        check_id("agent", agent_id)
+        known = await self._known_agent(self._organization(actor), agent_id, as_of)
+        if known is None:
+            raise NotFound("agent", agent_id)
+        return known
+
+
+def _page(
+    kind: str,
+    items: list[_T],
+    ids: list[str],
+    order: Order,
+    limit: int | None,
+    after: str | None,
+    before: str | None,
+) -> list[_T]:
+    if order not in ("asc", "desc"):
+        raise InvalidArgument(f"order: expected asc or desc, found {order!r}")
+    if limit is not None:
+        check_counts(least=1, limit=limit)
+    if after is not None and before is not None:
+        raise InvalidArgument("expected `after` or `before`, found both")
+    if order == "desc":
+        items, ids = items[::-1], ids[::-1]
+    cursor = before if after is None else after
+    if cursor is not None:
+        if cursor not in ids:
+            raise NotFound(kind, cursor, "it is the cursor of a page")
+        place = ids.index(cursor)
+        items = items[:place] if after is None else items[place + 1 :]
+    if limit is None:
+        return items
+    return items[:limit] if before is None else items[-limit:]
