@@ -1,9 +1,13 @@
 """Where a replay reads the log from: an archive as far as it goes, and the store beyond."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
+from projections.archive.archive import Archive
+from projections.archive.reader import ArchiveReader
 from projections.archive.store import ArchiveStore
+from projections.archive.writer import expect_same_log
 from projections.fold.engine import BATCH_EVENTS, Engine, Progress
 from projections.fold.generation import Generation
 from runledger.store import Store
@@ -20,6 +24,20 @@ class LogSource(NamedTuple):
     reader: Callable[[], LogReader]
     head: int
     expect_of: Callable[[Store], None]
+
+
+def archived_log(folder: str | Path) -> LogSource:
+    """Return the log in the archive at `folder`.
+
+    Raises ArchiveError or ArchiveDamaged if it cannot be read.
+    """
+    archive = Archive(folder)
+    return LogSource(
+        name=f"archive {archive.folder}",
+        reader=lambda: ArchiveReader(archive),
+        head=archive.head,
+        expect_of=lambda store: expect_same_log(store, archive),
+    )
 
 
 def comes_as_columns(store: Store, source: LogSource | None) -> bool:

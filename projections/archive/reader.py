@@ -121,6 +121,8 @@ class ArchivedFacts(ArchivedPart):
 class ArchiveReader:
     """A log reader on an archive; every file is checked before its first use."""
 
+    in_files: Final = True
+
     def __init__(self, archive: Archive, files: Files | None = None) -> None:
         self._segments = archive.manifest.segments
         self._files = files or Files(archive)

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from projections.publishing.target_file import unfinished
+from projections.files.durable_file import unfinished
 from projections.read_models.catalog import ReadModel
 from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.sql_file import quoted, statements

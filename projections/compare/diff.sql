@@ -1,9 +1,3 @@
--- attach: a closed generation, beside the one that the connection has open
-ATTACH $path AS runledger_candidate (READ_ONLY);
-
--- detach: let go of it
-DETACH runledger_candidate;
-
 -- database: what the open generation is called
 SELECT current_database();
 

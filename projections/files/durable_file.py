@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -28,16 +28,33 @@ def expect_written(where: Path, error: type[LedgerError]) -> Iterator[None]:
 
 def put_in_place(written: Path, path: Path) -> None:
     """Flush a file that was written under another name, and give it its own, atomically."""
-    _flush(written)
+    flush(written)
     os.replace(written, path)
-    _flush(path.parent)
+    flush(path.parent)
+
+
+@contextmanager
+def unfinished(target: Path) -> Iterator[Path]:
+    """Give a name beside the target to write to, which becomes the target at the end of the block.
+
+    The name has the process in it, so that two writers never share it. If the block fails, the
+    target stays as it was and nothing is left beside it.
+    """
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield part
+        put_in_place(part, target)
+    finally:
+        # DuckDB writes a log beside the file that it has open.
+        for left in (part, part.with_name(f"{part.name}.wal")):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a small file."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    put_in_place(part, path)
+    with unfinished(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 @contextmanager
@@ -62,7 +79,8 @@ def only_writer(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
-from projections.archive.reader import ArchivedFacts, ArchiveReader
 from projections.files.duckdb_connection import Parsed
 from projections.fold import loader
 from runledger.sql_file import fill, quoted, render
@@ -15,6 +14,13 @@ BATCH_BYTES: Final = 64 * 2**20
 """Of a batch as it is read, about: two of them are in memory beside DuckDB's own limit."""
 FIRST_EVENTS: Final = 20_000
 """Of the first batch, twice as many of each next one: beside a large first one nothing is done."""
+
+
+@runtime_checkable
+class FileReader(Protocol):
+    """A log reader whose events stay in their files; see projections.archive.reader."""
+
+    in_files: Literal[True]
 
 
 class Span(NamedTuple):
@@ -79,10 +85,13 @@ class Feed:
         self._load_ahead = span, self._loading.submit(self._load, span, ahead=True)
 
     def limit(self, span: Span) -> int:
-        """Return how many events are read of a span at most; from the log, as many as it turned out
-        that fit into memory."""
-        archived = isinstance(self._reader, ArchiveReader)
-        return span.limit if archived else min(span.limit, self._affordable)
+        """Return the largest number of events that one read of a span may return.
+
+        Events of the log are put into a table first, so memory bounds them; a reader of files
+        leaves them in their files.
+        """
+        in_files = isinstance(self._reader, FileReader)
+        return span.limit if in_files else min(span.limit, self._affordable)
 
     def rest(self) -> None:
         """Wait until nothing is being read or loaded."""
@@ -118,7 +127,7 @@ class Feed:
         # Into a table, as some readers give a stream, which can be read once. By DuckDB, as Python
         # would keep its lock, and the fold waiting, while it waits for the server.
         db, table = self._reading_db, next(self._raw)
-        if isinstance(events, ArchivedFacts):
+        if isinstance(events, loader.ArchivedFacts):
             with events.unchanged():
                 self._keep(table, events.facts())
         else:

@@ -55,6 +55,17 @@ class ArchivedEvents(Protocol):
         """Raise ArchiveDamaged where a file is altered while the block reads what is in it."""
 
 
+@runtime_checkable
+class ArchivedFacts(Protocol):
+    """Events in files whose facts are still to be parsed; see projections.archive.reader."""
+
+    def facts(self) -> str:
+        """Return the SQL of the events, with the columns of the log."""
+
+    def unchanged(self) -> AbstractContextManager[None]:
+        """Raise ArchiveDamaged if a file is altered while the block reads what is in it."""
+
+
 class LoggedEvents(NamedTuple):
     """Events as the log has them, in a table, by name as SQL writes it."""
 

@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 from projections.archive.archive import Archive
 from projections.archive.reader import ArchiveReader
 from projections.archive.writer import expect_same_log
+from projections.files.durable_file import unfinished
 from projections.fold.batch import events_digest
 from projections.fold.engine import Engine
 from projections.fold.generation import Generation
@@ -138,11 +139,11 @@ class AsOf:
         """Return the file of a generation at a position, building it if need be."""
         digest = _digest(models)
         file = self._folder / f"{position:012d}-{digest}.duckdb"
-        with self._unless_there(file) as unfinished:
-            if unfinished is not None:
-                self._begin(unfinished, position, models, digest)
+        with self._unless_there(file) as part:
+            if part is not None:
+                self._begin(part, position, models, digest)
                 bulk = self._archive is not None
-                with closing(Generation(unfinished, models, bulk=bulk)) as generation:
+                with closing(Generation(part, models, bulk=bulk)) as generation:
                     self._project_archived(generation, position)
                     with closing(self._store.log_reader()) as reader:
                         Engine(generation, reader).catch_up(position)
@@ -164,10 +165,10 @@ class AsOf:
         """Return the file of the same generation without the runs that were deleted later."""
         last = deletions.events[-1].position
         pruned = file.with_suffix(f".{last}.pruned")
-        with self._unless_there(pruned) as unfinished:
-            if unfinished is not None:
-                shutil.copyfile(file, unfinished)
-                with closing(Generation(unfinished)) as generation:
+        with self._unless_there(pruned) as part:
+            if part is not None:
+                shutil.copyfile(file, part)
+                with closing(Generation(part)) as generation:
                     Engine(generation, deletions).catch_up(last)
         return pruned
 
@@ -180,13 +181,8 @@ class AsOf:
         """Give a path to build at, to be put in place after the block; None where it is there."""
         if not file.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
-            unfinished = file.with_name(f"{file.name}.{os.getpid()}.part")
-            try:
-                yield unfinished
-                os.replace(unfinished, file)
-            finally:
-                unfinished.unlink(missing_ok=True)
-                Path(f"{unfinished}.wal").unlink(missing_ok=True)
+            with unfinished(file) as part:
+                yield part
         else:
             yield None
         with suppress(OSError):  # On a disk that is only read nothing is forgotten either.

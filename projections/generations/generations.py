@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from projections.files.durable_file import flush, write_text
 from projections.files.writer_lock import Hold
 from projections.fold.generation import Generation
 from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked, describe
@@ -124,7 +125,7 @@ class Generations:
 
     def _write(self, entry: Manifest) -> None:
         self.folder.mkdir(exist_ok=True)
-        replace_text(self._manifest(entry.number), entry.model_dump_json(indent=2) + "\n")
+        write_text(self._manifest(entry.number), entry.model_dump_json(indent=2) + "\n")
 
     def recover(self, live: Generation) -> None:
         """Put in order what a killed switch left; `live` is the open live generation.
@@ -174,12 +175,12 @@ class Generations:
         try:
             if live is not None and not self.file(live).exists():
                 os.link(self.path, self.file(live))
-                _flush(self.folder)
+                flush(self.folder)
             os.replace(chosen, self.path)
         except OSError as e:
             raise ReadModelsError(f"switch to generation {number}: {e}") from e
-        _flush(self.path.parent)
-        _flush(self.folder)
+        flush(self.path.parent)
+        flush(self.folder)
 
     def install(self, number: int) -> Manifest:
         """Make a generation the live one where there is none."""
@@ -243,21 +244,3 @@ class Generations:
         for number in gone:
             self.drop(number)
         return sorted(gone)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a small file so that it is there whole or not at all."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
-
-
-def _flush(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import duckdb
 
-from projections.compare.diff import SQL as DIFF
 from projections.fold.generation import SQL as GENERATION
 from projections.fold.generation import Generation, unusable
 from runledger.sql_file import render, statements
@@ -32,8 +31,8 @@ class Snapshot:
 
     def attach(self, path: Path) -> None:
         """Put a closed generation beside; the diff knows what it is called."""
-        self._side.execute(DIFF["attach"], {"path": str(path)})
-        self._detach = DIFF["detach"]
+        self._side.execute(SQL["attach"], {"path": str(path)})
+        self._detach = SQL["detach"]
 
     def copy_to(self, path: Path) -> None:
         """Write what is seen into a file that is not there yet; the snapshot ends with it.

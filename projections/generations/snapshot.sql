@@ -1,3 +1,9 @@
+-- attach: a closed generation, beside the one that the connection has open
+ATTACH $path AS runledger_candidate (READ_ONLY);
+
+-- detach: let go of it
+DETACH runledger_candidate;
+
 -- attach_copy: an empty file beside
 ATTACH $path AS runledger_copy;
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from projections.generations.generations import Generations, replace_text
+from projections.files.durable_file import write_text
+from projections.generations.generations import Generations
 from runledger.errors import LedgerError, ProjectionFailed, ReadModelsError, ReadModelsLocked
 
 POLL_SECONDS: Final = 0.1
@@ -59,7 +60,7 @@ class RequestServer:
                 asked = json.loads(file.read())
                 if asked["expires"] > time.time():
                     answer = self._served(asked["verb"], asked["arguments"])
-                    replace_text(request.with_suffix(".answer"), json.dumps(answer))
+                    write_text(request.with_suffix(".answer"), json.dumps(answer))
         except (OSError, ValueError, LookupError, TypeError):
             return  # Withdrawn meanwhile, or not a request of ours.
         finally:
@@ -92,7 +93,7 @@ def request(path: Path, verb: str, patience: float = PATIENCE_SECONDS, **argumen
     claimed, answered = mine.with_suffix(".claimed"), mine.with_suffix(".answer")
     deadline = time.monotonic() + patience
     asked = {"verb": verb, "arguments": arguments, "expires": time.time() + patience}
-    replace_text(mine, json.dumps(asked))
+    write_text(mine, json.dumps(asked))
     try:
         while not answered.exists():
             time.sleep(POLL_SECONDS / 4)

@@ -15,7 +15,6 @@ from projections.files.writer_lock import expect_free
 from projections.fold.engine import Progress
 from projections.fold.generation import LAYOUT, MEMORY_LIMIT
 from projections.fold.generation import SQL as GENERATION
-from projections.operator.operator import Desk
 from projections.queries.queries import Queries
 from runledger.errors import InvalidArgument, ReadModelsError, ReadModelsMissing
 from runledger.sql_file import statements
@@ -33,7 +32,7 @@ class Published(NamedTuple):
     size: int
 
 
-def publish(desk: Desk, folder: str | Path) -> Published:
+def publish(copy: Callable[[Path], int], folder: str | Path) -> Published:
     """Put a copy of the live read models at `folder`/read_models.duckdb, in place of the last one.
 
     Live goes on meanwhile. Whoever has the last copy open keeps it as it was; whoever opens the
@@ -47,7 +46,7 @@ def publish(desk: Desk, folder: str | Path) -> Published:
         _expect_copy(target / FILE)
         _remove(part, log)
         try:
-            position = desk.copy(part)
+            position = copy(part)
             db: Any
             with closing(connect(part)) as db:
                 db.execute(SQL["mark"])

@@ -1,14 +1,11 @@
 """A file that somebody names to be written: never one that is something else already."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from projections.archive.archive import Archive
 from projections.archive.store import SCHEME
-from projections.files.durable_file import put_in_place
 from projections.generations.generations import Generations
 from runledger.errors import ArchiveError, InvalidArgument
 
@@ -63,21 +60,6 @@ def expect_target(target: Path, kind: Kind, store: str, read_models: Path) -> No
         raise InvalidArgument(f"{str(target)!r}: {e.strerror or e}") from e
     if not recognized:
         raise InvalidArgument(f"{place} a file of another kind")
-
-
-@contextmanager
-def unfinished(target: Path) -> Iterator[Path]:
-    """Give a name beside the target to write to, which becomes the target at the end of the block.
-
-    It is nobody else's, and of a block that fails nothing is left.
-    """
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield part
-        put_in_place(part, target)
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _files(path: str, endings: tuple[str, ...], url: str = _SQLITE) -> list[Path]:

@@ -104,7 +104,7 @@ def replay(
     """
     from contextlib import ExitStack
 
-    from projections.archive.archived_log import archived_log
+    from projections.archive.log_source import archived_log
     from projections.replay.selection import selection
     from runledger.cli.progress import progress
 

@@ -26,7 +26,7 @@ class KeepingLedger(OperatingLedger):
         """
         check_paths(folder=folder)
         async with self._at_desk() as desk:
-            return await asyncio.to_thread(publish, desk, folder)
+            return await asyncio.to_thread(publish, desk.copy, folder)
 
     async def export_parquet(self, folder: str | Path, *, as_of: Moment | None = None) -> Exported:
         """Write every table of the read models under `folder` as Parquet, partitioned by day.

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from projections.archive.archive import MANIFEST, Archive
-from projections.archive.archived_log import archived_log
+from projections.archive.log_source import archived_log
 from projections.archive.reader import ArchiveReader
 from projections.archive.writer import UNFINISHED, archive
 from projections.fold.engine import Engine

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from projections.archive.archived_log import archived_log
+from projections.archive.log_source import archived_log
 from projections.archive.store import open_log
 from projections.archive.writer import archive
 from projections.replay.replay import build

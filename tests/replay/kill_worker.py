@@ -137,7 +137,7 @@ def publishing(store: Store) -> None:
     with ExitStack() as stack:
         both = [stack.enter_context(closing(LiveReadModels(store, p))) for p in (PATH, FRESH)]
         for live in rng.sample(both, 2):
-            publish(Operations(store, live), PUBLISHED)
+            publish(Operations(store, live).copy, PUBLISHED)
 
 
 def archiving(store: Store) -> None:

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from replaying import cache_reads, change, contents, open_live
 
-from projections.archive.archived_log import archived_log
+from projections.archive.log_source import archived_log
 from projections.archive.writer import archive
 from projections.generations.live import LiveReadModels
 from projections.operator.local import Operations
