@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
+from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar, Unpack
 
 from runledger.command_handling.message_input import as_message
 from runledger.errors import AlreadyEnded, InvalidArgument, LedgerError
@@ -13,14 +14,92 @@ from runledger.ids import new_id
 from runledger.messages import Message
 from runledger.records import RunRecord
 from runledger.run import STATUS_OF, Actor
-from runledger.run.step_facts import expect_known, step_facts
-
-if TYPE_CHECKING:
-    from runledger.ledger.run_commands import WritingLedger
+from runledger.run.step_facts import StepFacts, expect_known, step_facts
 
 _LOG: Final = logging.getLogger("runledger.handles")
 _TEXT_LIMIT: Final = 10_000
 _T = TypeVar("_T")
+
+
+class RunCommands(Protocol):
+    """The commands that handles give; see runledger.ledger.run_commands and run_endings."""
+
+    async def create_run(
+        self,
+        agent_id: str,
+        *,
+        run_id: str | None = None,
+        status: str | None = None,
+        actor: Actor | None = None,
+    ) -> RunRecord:
+        """Create a run; return it."""
+
+    async def update_run(
+        self,
+        run_id: str,
+        *,
+        stop_reason: str | None = None,
+        total_duration_ns: int | None = None,
+        actor: Actor | None = None,
+    ) -> RunRecord:
+        """Complete the run; return it."""
+
+    async def fail_run(
+        self,
+        run_id: str,
+        *,
+        error_type: str,
+        error_message: str,
+        run_ns: int | None = None,
+        actor: Actor | None = None,
+    ) -> RunRecord:
+        """Fail the run; return it."""
+
+    async def cancel_run(
+        self, run_id: str, *, reason: str | None = None, actor: Actor | None = None
+    ) -> object:
+        """Cancel the run."""
+
+    async def record_step(
+        self,
+        run_id: str,
+        *,
+        step_id: str | None = None,
+        provider: str | None = None,
+        messages: Iterable[Message | Mapping[str, Any]] = (),
+        approval_deadline: datetime | None = None,
+        actor: Actor | None = None,
+        at: datetime | None = None,
+        **facts: Unpack[StepFacts],
+    ) -> str:
+        """Record a step that ended; return its id."""
+
+    async def record_messages(
+        self,
+        run_id: str,
+        messages: Iterable[Message | Mapping[str, Any]],
+        *,
+        approval_deadline: datetime | None = None,
+        actor: Actor | None = None,
+        at: datetime | None = None,
+    ) -> list[str]:
+        """Record messages; return their ids."""
+
+    async def patch_metadata(
+        self,
+        run_id: str,
+        patch: Mapping[str, Any] | None = None,
+        *,
+        remove: Collection[str] = (),
+        actor: Actor | None = None,
+        at: datetime | None = None,
+    ) -> RunRecord:
+        """Set keys of the metadata, or take some away; return the run."""
+
+    async def record_heartbeat(
+        self, run_id: str, *, actor: Actor | None = None, at: datetime | None = None
+    ) -> None:
+        """Record that the worker is alive."""
 
 
 class RunHandle:
@@ -30,7 +109,7 @@ class RunHandle:
     on it says where that was refused.
     """
 
-    def __init__(self, ledger: "WritingLedger", actor: Actor | None, facts: dict[str, Any]) -> None:
+    def __init__(self, ledger: RunCommands, actor: Actor | None, facts: dict[str, Any]) -> None:
         self._ledger = ledger
         self._actor = actor
         self._facts = facts

@@ -11,13 +11,11 @@ from projections.archive.store import open_log
 from projections.fold.generation import Generation
 from projections.fold.parking import counts
 from projections.publishing.publish import FILE
-from projections.read_models.catalog import ROOT, changed, discover
+from projections.queries.callbacks import left_out
 from runledger.errors import LedgerError, ReadModelsLocked, UndecodableEvent
-from runledger.sql_file import statements
 from runledger.store import Store
 
 State = Literal["ok", "note", "wrong"]
-_CALLBACKS: Final = statements(ROOT / "callbacks" / "queries.sql")
 _PACKAGES: Final = ("runledger", "eventsourcing", "duckdb", "psycopg", "pydantic")
 
 
@@ -80,9 +78,9 @@ def _read_models(named: Path, store: Store) -> Iterator[Check]:
     try:
         with closing(Generation(path, read_only=True)) as generation:
             generation.expect_whole()
-            position, stale = generation.position, changed(generation.models, discover())
+            position, stale = generation.position, generation.changed
             streams, events = counts(generation.cursor())
-            owed = generation.cursor().execute(_CALLBACKS["left_out"]).fetchall()
+            owed = left_out(generation.cursor())
     except ReadModelsLocked as e:
         yield Check("read models", "note", str(e))
         return
@@ -97,8 +95,8 @@ def _read_models(named: Path, store: Store) -> Iterator[Check]:
     else:
         yield Check("read models' position", "ok", behind)
     if streams:
-        left_out = f"{streams:,} runs with {events:,} events; see `runledger parked list`"
-        yield Check("left out of the read models", "note", left_out)
+        parked = f"{streams:,} runs with {events:,} events; see `runledger parked list`"
+        yield Check("left out of the read models", "note", parked)
     yield from _unsent(owed, store)
     if stale:
         found = f"another one would make {', '.join(stale)}; `runledger replay` shows what changes"
@@ -107,10 +105,10 @@ def _read_models(named: Path, store: Store) -> Iterator[Check]:
         yield Check("read models' SQL", "ok", "the one that made their rows")
 
 
-def _unsent(owed: Iterable[tuple[str]], store: Store) -> Iterator[Check]:
+def _unsent(owed: Iterable[str], store: Store) -> Iterator[Check]:
     """Tell of callbacks that no dispatcher can send, since their runs cannot be read."""
     faults = []
-    for (run_id,) in owed:
+    for run_id in owed:
         try:
             store.read_stream(run_id, contents=False)
         except UndecodableEvent as e:

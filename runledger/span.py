@@ -1,8 +1,12 @@
 """A span of time, as questions and replays are about: it does not end before it begins."""
 
-from datetime import date
+from datetime import date, timedelta
+from typing import Final
 
 from runledger.errors import InvalidArgument
+
+LONGEST: Final = timedelta(days=36_500)
+"""The longest duration that a call takes, such as the silence after which a run has expired."""
 
 
 def check_span(where: str, /, *, exclusive: bool = False, **ends: date | None) -> None:

@@ -15,7 +15,7 @@ import duckdb
 from projections.files.duckdb_connection import Parsed, connect
 from projections.files.writer_lock import Hold, expect_free
 from projections.fold import batch
-from projections.read_models.catalog import ReadModel, discover
+from projections.read_models.catalog import ReadModel, changed, discover
 from runledger.errors import ReadModelsDamaged, ReadModelsError, ReadModelsLocked
 from runledger.sql_file import fill, literal, quoted, statements
 
@@ -210,6 +210,11 @@ class Generation:
 
     def _stored_models(self) -> tuple[ReadModel, ...]:
         return tuple(ReadModel(*row) for row in self._db.execute(SQL["models"]).fetchall())
+
+    @property
+    def changed(self) -> list[str]:
+        """The names of read models whose SQL on disk is not the one that made their rows."""
+        return changed(self.models, discover())
 
     def forget(self, model: ReadModel) -> None:
         """Forget the SQL of a read model whose rows are gone; call it inside a transaction."""

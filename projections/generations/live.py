@@ -19,7 +19,6 @@ from projections.generations.interruptible_gate import Gate
 from projections.generations.single_flight import Turn
 from projections.generations.snapshot import Snapshot
 from projections.queries.queries import Queries
-from projections.read_models.catalog import changed, discover
 from runledger.errors import NotFound, ReadModelsDamaged, ReadModelsError, ReadModelsLocked
 from runledger.store import Store
 
@@ -95,7 +94,7 @@ class LiveReadModels:
     @property
     def changed(self) -> list[str]:
         """The read models that a replay would make by other SQL, or for the first time."""
-        return changed(self._generation.models, discover())
+        return self._generation.changed
 
     def catch_up(self, progress: Progress | None = None) -> int:
         """Project at least what is recorded at the time of the call; return the position."""

@@ -9,6 +9,7 @@ import duckdb
 
 from projections.fold.generation import UNREADABLE
 from projections.fold.parking import Parked, parked
+from projections.queries.callbacks import SQL as CALLBACKS
 from projections.queries.run_filter import SQL as RUNS
 from projections.queries.run_filter import Born, RunFilter, where
 from projections.read_models.catalog import ROOT
@@ -158,6 +159,27 @@ class Queries:
     def agents(self, organization: str, agent_id: str | None = None) -> list[dict[str, Any]]:
         """Return the agents with their last run and stop reason."""
         return self.rows(AGENTS["agents"], {"organization": organization, "agent_id": agent_id})
+
+    def callbacks(
+        self,
+        organization: str,
+        statuses: Sequence[str],
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return callbacks of runs that ended in the span, the last asked for first."""
+        return self.rows(
+            CALLBACKS["list"],
+            {
+                "organization": organization,
+                "statuses": list(statuses) or None,
+                "since": since,
+                "until": until,
+                "limit": limit,
+            },
+        )
 
     def silent_runs(self, silent_since: datetime, organization: str | None) -> list[dict[str, Any]]:
         """Return open runs of which nothing was recorded since then."""

@@ -6,16 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runledger.cli import parsers as words
-from runledger.cli import printing
+from runledger.cli import parsers, printing
 from runledger.cli.options import AsOf, Json, example, expect_span
-from runledger.cli.quantities import (
-    before,
-    moment,
-    show_count,
-    show_duration,
-    show_moment,
-)
+from runledger.cli.parsers import before, moment
+from runledger.cli.quantities import show_count, show_duration, show_moment
 from runledger.cli.settings import ask, expect_writable
 
 if TYPE_CHECKING:
@@ -48,7 +42,7 @@ def list_callbacks(
     status: Annotated[
         list[str] | None,
         typer.Option(
-            parser=words.callback_status, help="pending, delivered or failed; may be repeated."
+            parser=parsers.callback_status, help="pending, delivered or failed; may be repeated."
         ),
     ] = None,
     failed: Failed = False,
@@ -74,7 +68,7 @@ def list_callbacks(
 def show(
     ctx: typer.Context,
     run_id: Annotated[
-        str, typer.Argument(parser=words.run_id, metavar="RUN_ID", help="run-<uuid4>")
+        str, typer.Argument(parser=parsers.run_id, metavar="RUN_ID", help="run-<uuid4>")
     ],
     as_of: AsOf = None,
     as_json: Json = False,
@@ -113,7 +107,9 @@ def redeliver(
     run: Annotated[
         list[str] | None,
         typer.Option(
-            parser=words.run_id, metavar="RUN_ID", help="The callback of this run; may be repeated."
+            parser=parsers.run_id,
+            metavar="RUN_ID",
+            help="The callback of this run; repeatable.",
         ),
     ] = None,
     begin: From = None,
@@ -146,7 +142,7 @@ def redeliver(
 def _range(begin: datetime | None, end: datetime | None, statuses: list[str]) -> dict[str, Any]:
     from runledger.run.envelope import aware
 
-    with words.taken_from_the_line():
+    with parsers.as_usage_error():
         aware("--from", begin)
         aware("--to", end)
     expect_span(exclusive=True, **{"from": begin, "to": end})

@@ -7,7 +7,7 @@ import typer
 
 from runledger.cli import printing
 from runledger.cli.options import Json, example
-from runledger.cli.quantities import duration
+from runledger.cli.parsers import duration
 from runledger.cli.settings import ask, expect_writable
 
 if TYPE_CHECKING:

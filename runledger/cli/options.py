@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from runledger.cli.parsers import run_id, taken_from_the_line
-from runledger.cli.quantities import position_or_moment
+from runledger.cli.parsers import as_usage_error, position_or_moment, run_id
 
 Json = Annotated[
     bool, typer.Option("--json", envvar="RUNLEDGER_JSON", help="Print JSON, for programs.")
@@ -42,7 +41,7 @@ def expect_span(*, exclusive: bool = False, **ends: date | None) -> None:
     from runledger.span import check_span
 
     options = {f"--{name.replace('_', '-')}": value for name, value in ends.items()}
-    with taken_from_the_line():
+    with as_usage_error():
         check_span("range", exclusive=exclusive, **options)
 
 

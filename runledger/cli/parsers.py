@@ -1,105 +1,57 @@
-"""Words of the ledger as options take them: each function is a parser, and says what it expected.
+"""Parsers of options: `runledger.parameters`, with what is refused as wrong use of the command."""
 
-A value that no ledger could take is wrong use of the command line, whatever the log holds, so it is
-refused before anything is opened.
-"""
-
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import get_args
+from functools import wraps
+from typing import TypeVar
 
 import typer
 
+from runledger import parameters
+from runledger.errors import InvalidArgument
+
+_T = TypeVar("_T")
+
 
 @contextmanager
-def taken_from_the_line(option: str | None = None) -> Iterator[None]:
-    """Say of what the ledger calls an invalid argument that the line is wrong: exit code 2.
+def as_usage_error(option: str | None = None) -> Iterator[None]:
+    """Turn an invalid argument inside the block into wrong use of the command line: exit code 2.
 
-    A parser need not name its option.
+    Parameters:
+        option: the option that the message names, such as `--store`; parsers need none.
+
+    Raises:
+        typer.BadParameter: for the InvalidArgument that the block raised.
     """
-    from runledger.errors import InvalidArgument
-
     try:
         yield
     except InvalidArgument as e:
         raise typer.BadParameter(str(e), param_hint=option and repr(option)) from e
 
 
-def run_id(text: str) -> str:
-    """Return the id of a run."""
-    from runledger.ids import check_id
+def _option(read: Callable[[str], _T]) -> Callable[[str], _T]:
+    @wraps(read)
+    def parse(text: str) -> _T:
+        with as_usage_error():
+            return read(text)
 
-    with taken_from_the_line():
-        return check_id("run", text)
-
-
-def status(text: str) -> str:
-    """Return the status of a run."""
-    from projections.queries.run_filter import Status
-
-    return _one_of(get_args(Status), text)
+    return parse
 
 
-def stop_reason(text: str) -> str:
-    """Return the reason of an end."""
-    from runledger.events import StopReason
-
-    return _one_of(get_args(StopReason), text)
-
-
-def operator(text: str) -> str:
-    """Return how two numbers are compared."""
-    from projections.queries.run_filter import Operator
-
-    return _one_of(get_args(Operator), text)
-
-
-def order(text: str) -> str:
-    """Return what a list of runs is ordered by."""
-    from projections.queries.run_filter import Order
-
-    return _one_of(get_args(Order), text)
-
-
-def callback_status(text: str) -> str:
-    """Return the status of a callback."""
-    from runledger.ledger.callbacks import CallbackStatus
-
-    return _one_of(get_args(CallbackStatus), text)
-
-
-def usage_group(text: str) -> str:
-    """Return what token totals are grouped by."""
-    from projections.queries.queries import USAGE_GROUPS
-
-    return _one_of(USAGE_GROUPS, text)
-
-
-def percentiles_group(text: str) -> str:
-    """Return what durations are grouped by."""
-    from projections.queries.queries import PERCENTILES_GROUPS
-
-    return _one_of(PERCENTILES_GROUPS, text)
-
-
-def topic(text: str) -> str:
-    """Return the topic of an event."""
-    from runledger.events import CATALOGUE
-
-    return _one_of(CATALOGUE, text)
-
-
-def share(text: str) -> str:
-    """Return a share of rows, as it is written."""
-    from projections.compare.comparison import share
-
-    with taken_from_the_line():
-        share(text)
-    return text
-
-
-def _one_of(names: Iterable[str], text: str) -> str:
-    known = tuple(names)
-    if text not in known:
-        raise typer.BadParameter(f"expected any of {', '.join(known)}, found {text!r}")
-    return text
+nanoseconds = _option(parameters.nanoseconds)
+duration = _option(parameters.duration)
+moment = _option(parameters.moment)
+last_moment = _option(parameters.last_moment)
+before = _option(parameters.before)
+position_or_moment = _option(parameters.position_or_moment)
+day = _option(parameters.day)
+run_id = _option(parameters.run_id)
+status = _option(parameters.status)
+stop_reason = _option(parameters.stop_reason)
+operator = _option(parameters.operator)
+order = _option(parameters.order)
+callback_status = _option(parameters.callback_status)
+usage_group = _option(parameters.usage_group)
+percentiles_group = _option(parameters.percentiles_group)
+topic = _option(parameters.topic)
+share = _option(parameters.share)

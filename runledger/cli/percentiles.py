@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from runledger.cli import parsers as words
-from runledger.cli import printing
+from runledger.cli import parsers, printing
 from runledger.cli.options import AsOf, Json, example, expect_span
-from runledger.cli.quantities import day, show_count, show_duration
+from runledger.cli.parsers import day
+from runledger.cli.quantities import show_count, show_duration
 from runledger.cli.settings import ask
 
 app = typer.Typer()
@@ -27,7 +27,7 @@ def percentiles(
     by: Annotated[
         list[str] | None,
         typer.Option(
-            parser=words.percentiles_group,
+            parser=parsers.percentiles_group,
             help="Group by project, agent or day; may be repeated. All runs without.",
         ),
     ] = None,

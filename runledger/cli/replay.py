@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runledger.cli import parsers as words
-from runledger.cli import printing
+from runledger.cli import parsers, printing
 from runledger.cli.options import ExplainRun, Json, example, expect_span
-from runledger.cli.quantities import before, moment
+from runledger.cli.parsers import before, moment
 from runledger.cli.settings import ask_operator, fields
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def replay(
     max_changed: Annotated[
         str | None,
         typer.Option(
-            parser=words.share, metavar="SHARE", help="Of a table's rows, as 0.1% or 0.001."
+            parser=parsers.share, metavar="SHARE", help="Of a table's rows, as 0.1% or 0.001."
         ),
     ] = None,
     fail_if_changed: Annotated[
@@ -57,7 +56,7 @@ def replay(
     ] = False,
     run: Annotated[
         list[str] | None,
-        typer.Option(parser=words.run_id, metavar="RUN_ID", help="Partial: this run; repeatable."),
+        typer.Option(parser=parsers.run_id, metavar="RUN_ID", help="Partial: a run; repeatable."),
     ] = None,
     agent: Annotated[
         list[str] | None,
@@ -80,7 +79,7 @@ def replay(
     events_of_type: Annotated[
         list[str] | None,
         typer.Option(
-            parser=words.topic,
+            parser=parsers.topic,
             metavar="TOPIC",
             help="Partial: runs with such an event; repeatable.",
         ),

@@ -6,17 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from runledger.cli import parsers as words
-from runledger.cli import printing
+from runledger.cli import parsers, printing
 from runledger.cli.options import AsOf, Json, example, expect_span, typed
-from runledger.cli.quantities import (
-    last_moment,
-    moment,
-    nanoseconds,
-    show_count,
-    show_duration,
-    show_moment,
-)
+from runledger.cli.parsers import last_moment, moment, nanoseconds
+from runledger.cli.quantities import show_count, show_duration, show_moment
 from runledger.cli.settings import ask, fields
 
 EXAMPLE = example(
@@ -35,12 +28,12 @@ def list_runs(
     status: Annotated[
         list[str] | None,
         typer.Option(
-            parser=words.status,
+            parser=parsers.status,
             help="created, running, completed, failed or cancelled; may be repeated.",
         ),
     ] = None,
     stop_reason: Annotated[
-        str | None, typer.Option(parser=words.stop_reason, help="Ended for this reason.")
+        str | None, typer.Option(parser=parsers.stop_reason, help="Ended for this reason.")
     ] = None,
     background: Annotated[
         bool | None, typer.Option("--background/--foreground", help="In the background, or not.")
@@ -54,14 +47,14 @@ def list_runs(
     ] = None,
     step_count: Annotated[int | None, typer.Option(min=0, help="With so many steps.")] = None,
     step_count_operator: Annotated[
-        str, typer.Option(parser=words.operator, help="eq, gt, gte, lt or lte.")
+        str, typer.Option(parser=parsers.operator, help="eq, gt, gte, lt or lte.")
     ] = "eq",
     duration: Annotated[
         int | None,
         typer.Option(parser=nanoseconds, metavar="DURATION", help="Longer than this, such as 30s."),
     ] = None,
     duration_operator: Annotated[
-        str, typer.Option(parser=words.operator, help="eq, gt, gte, lt or lte.")
+        str, typer.Option(parser=parsers.operator, help="eq, gt, gte, lt or lte.")
     ] = "gt",
     duration_percentile: Annotated[
         float | None,
@@ -84,7 +77,7 @@ def list_runs(
         ),
     ] = None,
     order_by: Annotated[
-        str, typer.Option(parser=words.order, help="created_at or duration.")
+        str, typer.Option(parser=parsers.order, help="created_at or duration.")
     ] = "created_at",
     ascending: Annotated[bool, typer.Option("--ascending/--descending")] = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Runs on a page, 1000 at most.")] = 50,

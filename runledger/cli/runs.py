@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runledger.cli import parsers as words
-from runledger.cli import printing, run_list
+from runledger.cli import parsers, printing, run_list
 from runledger.cli.options import AsOf, Json, example
 from runledger.cli.quantities import show_count, show_duration, show_moment
 from runledger.cli.settings import ask, expect_writable
@@ -18,7 +17,7 @@ app = typer.Typer(
 )
 app.command("list", epilog=run_list.EXAMPLE)(run_list.list_runs)
 
-RunId = Annotated[str, typer.Argument(parser=words.run_id, metavar="RUN_ID", help="run-<uuid4>")]
+RunId = Annotated[str, typer.Argument(parser=parsers.run_id, metavar="RUN_ID", help="run-<uuid4>")]
 _RUN = "run-0f1e2d3c-4b5a-4678-9abc-def012345678"
 
 

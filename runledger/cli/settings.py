@@ -32,13 +32,13 @@ class Settings:
 
 def given(ctx: typer.Context) -> Settings:
     """Return the global options of the command line, checked as far as no file is needed for it."""
-    from runledger.cli.parsers import taken_from_the_line
+    from runledger.cli.parsers import as_usage_error
     from runledger.store import check_url
 
     settings: Settings = ctx.obj
-    with taken_from_the_line("--store"):
+    with as_usage_error("--store"):
         check_url(settings.store)
-    with taken_from_the_line("--organization"):
+    with as_usage_error("--organization"):
         acting(settings)
     return settings
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from runledger.cli import parsers as words
-from runledger.cli import printing
+from runledger.cli import parsers, printing
 from runledger.cli.options import AsOf, Json, example, expect_span
-from runledger.cli.quantities import day, show_count
+from runledger.cli.parsers import day
+from runledger.cli.quantities import show_count
 from runledger.cli.settings import ask
 
 app = typer.Typer()
@@ -37,7 +37,8 @@ def usage(
     by: Annotated[
         list[str],
         typer.Option(
-            parser=words.usage_group, help="Group by project, agent, model or day; may be repeated."
+            parser=parsers.usage_group,
+            help="Group by project, agent, model or day; repeatable.",
         ),
     ] = ["model"],  # noqa: B006
     project_id: Annotated[str | None, typer.Option(help="Only this project.")] = None,

@@ -6,6 +6,7 @@ import threading
 from typing import Final
 
 from runledger.ledger import RunLedger
+from runledger.records import RunRecord
 
 STORE: Final = "sqlite:///runs.db"
 READ_MODELS: Final = "runs.duckdb"
@@ -39,6 +40,15 @@ async def close_default_ledgers() -> None:
         await ledger.__aexit__(None, None, None)
 
 
+def runs_in_lettuce(run: RunRecord) -> bool:
+    """Return whether the metadata says so, with the key that the replaced server uses.
+
+    Parameters:
+        run: the run that is asked for.
+    """
+    return bool(run.metadata.get("lettuce"))
+
+
 def _open(key: _Key) -> RunLedger:
     with _turn:
         if key not in _opened:
@@ -47,6 +57,7 @@ def _open(key: _Key) -> RunLedger:
                 store,
                 read_models,
                 unknown_agents="reject" if unknown_agents == "reject" else "register",
+                runs_elsewhere=runs_in_lettuce,
             )
             # In a loop of this thread's own: nothing of an open ledger belongs to a loop.
             asyncio.run(ledger.__aenter__())

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from projections.generations.as_of import Moment
-from projections.read_models.catalog import ROOT
+from projections.queries.callbacks import CALLBACK_STATUSES, CallbackStatus
 from runledger.errors import InvalidArgument
 from runledger.events import CallbackAttempted
 from runledger.ledger.arguments import check_counts, check_lists
@@ -16,14 +16,10 @@ from runledger.run.commands import RequestCallback
 from runledger.run.delivery import Delivery
 from runledger.run.envelope import aware
 from runledger.span import check_span
-from runledger.sql_file import statements
 
 if TYPE_CHECKING:
     from runledger.callbacks.dispatcher import Dispatcher
 
-CallbackStatus = Literal["pending", "delivered", "failed"]
-_STATUSES: Final = get_args(CallbackStatus)
-_SQL: Final = statements(ROOT / "callbacks" / "queries.sql")
 _LOG: Final = logging.getLogger("runledger.callbacks")
 
 
@@ -87,23 +83,20 @@ class CallingLedger(LedgerBase):
         """
         check_lists(statuses=statuses)
         wanted = list(statuses)
-        unknown = [status for status in wanted if status not in _STATUSES]
+        unknown = [status for status in wanted if status not in CALLBACK_STATUSES]
         if unknown:
             raise InvalidArgument(
-                f"statuses: expected any of {', '.join(_STATUSES)}, found {unknown}"
+                f"statuses: expected any of {', '.join(CALLBACK_STATUSES)}, found {unknown}"
             )
         if limit is not None:
             check_counts(least=1, limit=limit)
         since, until = aware("since", since), aware("until", until)
         check_span("list_callbacks", since=since, until=until)
-        scope = {
-            "organization": self._organization(actor),
-            "statuses": wanted or None,
-            "since": since,
-            "until": until,
-            "limit": limit,
-        }
-        return await self._ask(lambda queries: queries.rows(_SQL["list"], scope), as_of)
+        organization = self._organization(actor)
+        return await self._ask(
+            lambda q: q.callbacks(organization, wanted, since=since, until=until, limit=limit),
+            as_of,
+        )
 
     async def redeliver_callback(self, run_id: str, *, actor: Actor | None = None) -> Delivery:
         """Ask for a run's callback to be sent again, with the same webhook-id, at once.

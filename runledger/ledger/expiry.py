@@ -11,10 +11,10 @@ from runledger.ledger.arguments import check_flags
 from runledger.ledger.base import LedgerBase
 from runledger.run import Actor, commands
 from runledger.run.envelope import aware
+from runledger.span import LONGEST
 
 _LOG: Final = logging.getLogger("runledger.expiry")
 _AT_ONCE: Final = 64
-LONGEST: Final = timedelta(days=36_500)
 
 
 class ExpiringLedger(LedgerBase):

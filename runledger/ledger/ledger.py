@@ -25,7 +25,7 @@ from runledger.ledger.external_engine import (
     ExternalEngine,
     ExternalLedger,
     RunsElsewhere,
-    runs_in_lettuce,
+    no_run,
 )
 from runledger.ledger.list_queries import AskingLedger
 from runledger.ledger.run_commands import WritingLedger
@@ -87,7 +87,7 @@ class RunLedger(
         live: bool = True,
         on_changed: OnChanged = "keep",
         engine: ExternalEngine | None = None,
-        runs_elsewhere: RunsElsewhere = runs_in_lettuce,
+        runs_elsewhere: RunsElsewhere = no_run,
         image_addresses: AddressPolicy = IMAGE_ADDRESSES,
         callbacks: CallbackSettings | bool = False,
     ) -> Self:
@@ -102,8 +102,8 @@ class RunLedger(
         to the process that holds it; only an operator's work is done, and questions `as_of` are
         answered. `on_changed` is about read models whose SQL on disk is not the one that made their
         rows: "keep" goes on by the old one, "rebuild" makes them again before it begins. `engine`
-        is asked by get_run_with_status about the runs for which `runs_elsewhere` is true: those
-        whose metadata has a truthy `lettuce`. `image_addresses` says which hosts images may be
+        is asked by get_run_with_status about the runs for which `runs_elsewhere` is true, by
+        default about none. `image_addresses` says which hosts images may be
         fetched from. `callbacks=True` delivers callbacks with the settings of the environment,
         CallbackSettings with its own; without, `runledger dispatch` does.
         """

@@ -1,46 +1,49 @@
 """What callers say of a step: the facts that there are, counts that can be, totals that follow."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from runledger.errors import InvalidArgument
+from runledger.events import StepStatus, StopReason
 from runledger.usage import Buckets, buckets
 
 # Totals have 64 bits: one step that claimed them all would leave no room for the others of its day.
 MOST_TOKENS: Final = 2**40
 _COUNTED: Final = ("prompt_tokens", "completion_tokens", "total_tokens", *Buckets._fields)
 
-STEP_FACTS: Final = frozenset(
-    {
-        "completion_tokens",
-        "completion_tokens_details",
-        "context_window_limit",
-        "error_data",
-        "error_type",
-        "llm_request_ns",
-        "llm_request_start_ns",
-        "model",
-        "model_endpoint",
-        "model_handle",
-        "origin",
-        "prompt_tokens",
-        "prompt_tokens_details",
-        "provider_category",
-        "provider_id",
-        "provider_name",
-        "request_id",
-        "status",
-        "step_ns",
-        "step_start_ns",
-        "stop_reason",
-        "tags",
-        "tid",
-        "tool_execution_ns",
-        "total_tokens",
-        "trace_id",
-    }
-)
-"""What a caller may say of a step, by the names of its fields in StepRecorded."""
+
+class StepFacts(TypedDict, total=False):
+    """The facts that a caller may tell of a step, by the names of its fields in StepRecorded."""
+
+    completion_tokens: int | None
+    completion_tokens_details: Mapping[str, Any] | None
+    context_window_limit: int | None
+    error_data: Mapping[str, Any] | None
+    error_type: str | None
+    llm_request_ns: int | None
+    llm_request_start_ns: int | None
+    model: str | None
+    model_endpoint: str | None
+    model_handle: str | None
+    origin: str | None
+    prompt_tokens: int | None
+    prompt_tokens_details: Mapping[str, Any] | None
+    provider_category: str | None
+    provider_id: str | None
+    provider_name: str | None
+    request_id: str | None
+    status: StepStatus
+    step_ns: int | None
+    step_start_ns: int | None
+    stop_reason: StopReason | None
+    tags: list[str]
+    tid: str | None
+    tool_execution_ns: int | None
+    total_tokens: int | None
+    trace_id: str | None
+
+
+STEP_FACTS: Final = frozenset(StepFacts.__annotations__)
 
 
 def expect_known(call: str, facts: Iterable[str]) -> None:

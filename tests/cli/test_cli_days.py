@@ -9,7 +9,7 @@ from command_line import RUN, Command
 
 from runledger import RunLedger
 from runledger.callbacks import CallbackSettings
-from runledger.cli.quantities import before, last_moment, moment, position_or_moment
+from runledger.cli.parsers import before, last_moment, moment, position_or_moment
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 LAST = timedelta(days=1, microseconds=-1)

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from runledger.compat.default_ledger import runs_in_lettuce
 from runledger.records import RunRecord
 
 
@@ -24,7 +25,7 @@ class Engine:
 
 async def test_a_reported_end_is_recorded_once_so_that_lists_and_getters_agree(own_ledger, agent):
     engine = Engine("COMPLETED")
-    async with own_ledger(engine=engine) as ledger:
+    async with own_ledger(runs_elsewhere=runs_in_lettuce, engine=engine) as ledger:
         run = await ledger.create_run(agent, metadata={"lettuce": True})
         shown = await asyncio.gather(*(ledger.get_run_with_status(run.run_id) for _ in range(4)))
         assert {one.status for one in shown} == {"completed"}
@@ -48,7 +49,9 @@ async def test_a_reported_end_is_recorded_once_so_that_lists_and_getters_agree(o
     ],
 )
 async def test_what_the_engine_reports_is_mapped(own_ledger, agent, answer, status, stop_reason):
-    async with own_ledger(engine=Engine(answer), read_models=False) as ledger:
+    async with own_ledger(
+        runs_elsewhere=runs_in_lettuce, engine=Engine(answer), read_models=False
+    ) as ledger:
         run = await ledger.create_run(agent, metadata={"lettuce": 1})
         for _ in range(2):
             found = await ledger.get_run_with_status(run.run_id)
@@ -58,7 +61,9 @@ async def test_what_the_engine_reports_is_mapped(own_ledger, agent, answer, stat
 
 @pytest.mark.parametrize("answer", [RuntimeError("no connection"), "TERMINATED", TimeoutError()])
 async def test_an_engine_that_fails_falls_back_to_the_ledger(own_ledger, agent, answer, caplog):
-    async with own_ledger(engine=Engine(answer), read_models=False) as ledger:
+    async with own_ledger(
+        runs_elsewhere=runs_in_lettuce, engine=Engine(answer), read_models=False
+    ) as ledger:
         run = await ledger.create_run(agent, metadata={"lettuce": True})
         with caplog.at_level(logging.WARNING):
             assert await ledger.get_run_with_status(run.run_id) == run
@@ -67,7 +72,9 @@ async def test_an_engine_that_fails_falls_back_to_the_ledger(own_ledger, agent, 
 
 async def test_the_engine_is_asked_only_about_its_own_runs(own_ledger, agent):
     engine = Engine("completed")
-    async with own_ledger(engine=engine, read_models=False) as ledger:
+    async with own_ledger(
+        runs_elsewhere=runs_in_lettuce, engine=engine, read_models=False
+    ) as ledger:
         for metadata in ({}, {"lettuce": False}, {"lettuce": None}):
             run = await ledger.create_run(agent, metadata=metadata)
             assert (await ledger.get_run_with_status(run.run_id)).status == "created"
@@ -87,6 +94,8 @@ async def test_an_end_recorded_while_the_engine_is_asked_stands(own_ledger, agen
             await ledger.cancel_run(run.run_id)
             return "completed"
 
-    async with own_ledger(engine=Slow(None), read_models=False) as ledger:
+    async with own_ledger(
+        runs_elsewhere=runs_in_lettuce, engine=Slow(None), read_models=False
+    ) as ledger:
         run = await ledger.create_run(agent, metadata={"lettuce": True})
         assert (await ledger.get_run_with_status(run.run_id)).status == "cancelled"

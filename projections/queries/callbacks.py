@@ -1,0 +1,18 @@
+"""Questions about callbacks: what is owed or was delivered, and what no dispatcher can send."""
+
+from typing import Any, Final, Literal, get_args
+
+from projections.read_models.catalog import ROOT
+from runledger.sql_file import statements
+
+CallbackStatus = Literal["pending", "delivered", "failed"]
+CALLBACK_STATUSES: Final = get_args(CallbackStatus)
+SQL: Final = statements(ROOT / "callbacks" / "queries.sql")
+
+
+def left_out(db: Any) -> list[str]:
+    """Return the ids of runs that are parked and may owe a callback, in log order.
+
+    `db` is a connection to a generation.
+    """
+    return [run_id for (run_id,) in db.execute(SQL["left_out"]).fetchall()]
