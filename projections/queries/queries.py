@@ -12,9 +12,11 @@ from projections.fold.parking import Parked, parked
 from projections.queries.callbacks import SQL as CALLBACKS
 from projections.queries.run_filter import SQL as RUNS
 from projections.queries.run_filter import Born, RunFilter, where
+from projections.queries.step_filter import StepFilter
+from projections.queries.step_list import get_step, list_steps
 from projections.read_models.catalog import ROOT
 from runledger.errors import InvalidArgument, NotFound
-from runledger.records import RunRecord
+from runledger.records import RunRecord, StepView
 from runledger.sql_file import statements
 
 USAGE: Final = statements(ROOT / "usage_totals" / "queries.sql")
@@ -97,6 +99,14 @@ class Queries:
                 f"has not ended"
             )
         return {"cursor_ns": run_ns, "cursor_position": position}
+
+    def list_steps(self, organization: str, asked: StepFilter) -> list[StepView]:
+        """Return a page of steps in the requested order."""
+        return list_steps(self.rows, organization, asked)
+
+    def step(self, organization: str, step_id: str) -> StepView:
+        """Return a step, or raise NotFound."""
+        return get_step(self.rows, organization, step_id)
 
     def durations(self, organization: str, asked: RunFilter) -> dict[str, Any]:
         """Return how many of the filtered runs have a duration, and its percentiles in ns."""

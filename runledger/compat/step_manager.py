@@ -1,13 +1,16 @@
 """StepManager: as much of the replaced server's as a run manager needs beside it."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from runledger.compat.argument_types import enforce_types
 from runledger.compat.enums import StepStatus
 from runledger.compat.errors import LettaInvalidArgumentError
 from runledger.compat.manager import Manager
-from runledger.compat.records import actor_of, step_of
-from runledger.compat.schemas import Step, UsageStatistics
+from runledger.compat.records import actor_of, step_metrics_of, step_of, utc
+from runledger.compat.schemas import Step, StepMetrics, UsageStatistics
+
+MAX_LIMIT: Final = 1000
 
 
 class StepManager(Manager):
@@ -74,23 +77,55 @@ class StepManager(Manager):
         actor: Any,
         before: str | None = None,
         after: str | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
         limit: int | None = 50,
         order: str | None = None,
+        model: str | None = None,
+        agent_id: str | None = None,
+        trace_ids: list[str] | None = None,
+        project_id: str | None = None,
         run_id: str | None = None,
     ) -> list[Step]:
-        """Return a page of a run's steps, the oldest last unless `order` is asc."""
-        if run_id is None:
-            raise LettaInvalidArgumentError("run_id: expected a run's id, found None", "run_id")
+        """Return a page of the steps of any runs, the oldest last unless `order` is asc.
+
+        Filters that are empty keep every step. A `limit` of None is 1000, and so is a larger one;
+        0 is an empty page. `start_date` is included, `end_date` is not.
+        """
+        if limit == 0:
+            return []
         async with self._ledger() as ledger:
-            views = await ledger.get_run_steps(
-                run_id,
+            whose = actor_of(actor)
+            if run_id:
+                # An unknown run is an error, a filter that keeps nothing an empty page.
+                await ledger.get_run_by_id(run_id, actor=whose)
+            views = await ledger.list_steps(
+                run_id=run_id or None,
+                agent_id=agent_id or None,
+                model=model or None,
+                project_id=project_id or None,
+                trace_ids=trace_ids or None,
+                start_date=utc(start_date),
+                end_date=utc(end_date),
                 order="asc" if order == "asc" else "desc",
-                limit=limit,
+                limit=MAX_LIMIT if limit is None else min(limit, MAX_LIMIT),
                 before=before or None,
                 after=after or None,
-                actor=actor_of(actor),
+                actor=whose,
             )
         return [step_of(view) for view in views]
+
+    @enforce_types
+    async def get_step_async(self, step_id: str, actor: Any) -> Step:
+        """Return the step."""
+        async with self._ledger() as ledger:
+            return step_of(await ledger.get_step(step_id, actor=actor_of(actor)))
+
+    @enforce_types
+    async def get_step_metrics_async(self, actor: Any, step_id: str) -> StepMetrics:
+        """Return the times of the step."""
+        async with self._ledger() as ledger:
+            return step_metrics_of(await ledger.get_step(step_id, actor=actor_of(actor)))
 
 
 def _reason(given: Any) -> str | None:

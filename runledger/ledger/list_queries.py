@@ -10,12 +10,13 @@ from projections.fold.engine import Progress
 from projections.generations.as_of import Moment
 from projections.queries.queries import Rows, Take
 from projections.queries.run_filter import run_filter, unpaged_filter
+from projections.queries.step_filter import step_filter
 from runledger.errors import InvalidArgument, ReadModelsError, UndecodableEvent
 from runledger.events import RunEvent
-from runledger.ids import is_id
+from runledger.ids import check_id, is_id
 from runledger.ledger.arguments import check_days, check_lists, check_texts
 from runledger.ledger.base import LedgerBase
-from runledger.records import RunRecord
+from runledger.records import RunRecord, StepView
 from runledger.run import Actor
 from runledger.span import check_span
 
@@ -51,6 +52,25 @@ class AskingLedger(LedgerBase):
         asked = unpaged_filter("run_durations", **filters)
         organization = self._organization(actor)
         return await self._ask(lambda q: q.durations(organization, asked), as_of)
+
+    async def list_steps(
+        self, *, as_of: Moment | None = None, actor: Actor | None = None, **filters: Any
+    ) -> list[StepView]:
+        """Return a page of steps of any runs, those recorded last first unless asked otherwise.
+
+        `filters` are the fields of `StepFilter` (projections.queries); wrong ones are refused.
+        """
+        asked = step_filter("list_steps", **filters)
+        organization = self._organization(actor)
+        return await self._ask(lambda q: q.list_steps(organization, asked), as_of)
+
+    async def get_step(
+        self, step_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+    ) -> StepView:
+        """Return a step of any run by its id; NotFound if no run of the organization has it."""
+        check_id("step", step_id)
+        organization = self._organization(actor)
+        return await self._ask(lambda q: q.step(organization, step_id), as_of)
 
     async def usage_totals(
         self,

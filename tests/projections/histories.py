@@ -323,6 +323,11 @@ _step_facts = st.one_of(
             "error_data": st.none() | _metadata,
             "trace_id": _text,
             "request_id": _text,
+            "tags": st.lists(st.sampled_from(["a", "b", "é", ""]), max_size=3),
+            "context_window_limit": st.sampled_from([None, 0, 8192]),
+            **dict.fromkeys(
+                ("provider_id", "model_handle", "model_endpoint", "origin", "tid"), _text
+            ),
         }
     ),
     st.sampled_from([name for name in StepRecorded.model_fields if name.endswith("_ns")]).flatmap(

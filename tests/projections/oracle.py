@@ -163,7 +163,8 @@ def _of(step: Any, name: str) -> Any:
 
 
 STEP_FACTS = (
-    *("provider_name", "provider_category", "model", *COUNTED, *BUCKETS),
+    *("provider_name", "provider_category", "provider_id", "model", "model_handle"),
+    *("model_endpoint", "context_window_limit", "origin", "tid", *COUNTED, *BUCKETS),
     *("prompt_tokens_details", "completion_tokens_details", "stop_reason", "error_type"),
     *("error_data", "trace_id", "request_id", "step_start_ns", "step_ns"),
     *("llm_request_start_ns", "llm_request_ns", "tool_execution_ns"),
@@ -188,6 +189,7 @@ def _steps(events: list[StoredEvent]) -> list[Row]:
             "late": isinstance(event, StepRecorded) and event.late,
             "created_at": event.occurred_at,
             "position": stored.position,
+            "tags": event.tags if isinstance(event, StepRecorded) else [],
             **{name: getattr(event, name, None) if recorded else None for name in STEP_FACTS},
         }
         if isinstance(event, StepStarted):

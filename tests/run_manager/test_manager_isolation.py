@@ -85,6 +85,7 @@ BESIDE = {
     "list_callbacks": (lambda theirs: {}, []),
     "redeliver_callbacks": (lambda theirs: {}, []),
     "list_runs": (lambda theirs: {}, []),
+    "list_steps": (lambda theirs: {"run_id": theirs.run_id}, []),
     "run_durations": (
         lambda theirs: {},
         {"runs": 0, "p50": None, "p90": None, "p95": None, "p99": None},
@@ -93,7 +94,7 @@ BESIDE = {
 }
 
 # Calls with a test of their own below.
-OWN_TEST = {"create_run", "get_agent", "register_agent", "run"}
+OWN_TEST = {"create_run", "get_agent", "get_step", "register_agent", "run"}
 
 FACADE = {
     RunManager: {
@@ -110,7 +111,12 @@ FACADE = {
         "list_runs",
         "update_run_by_id_async",
     },
-    StepManager: {"list_steps_async", "log_step_async"},
+    StepManager: {
+        "get_step_async",
+        "get_step_metrics_async",
+        "list_steps_async",
+        "log_step_async",
+    },
     MessageManager: {"create_many_messages_async", "create_message_async", "list_messages"},
     AgentManager: {"get_agent_by_id_async"},
 }
@@ -209,6 +215,25 @@ async def test_a_conversation_of_others_is_neither_busy_nor_theirs_to_free(ledge
     assert await ledger.cancel_runs(conversation_id=theirs.conversation_id) != []
     assert (await ledger.get_run_by_id(mine.run_id)).status == "cancelled"
     assert await stranger.get_run_by_id(theirs.run_id) == theirs
+
+
+async def test_a_step_of_others_is_neither_found_nor_a_cursor(ledger, stranger, agent, steps, user):
+    await their_run(stranger, agent)
+    (step,) = await stranger.list_steps()
+    answers = set()
+    for step_id in (step.step_id, new_id("step")):
+        for call in (
+            ledger.get_step(step_id),
+            steps.get_step_async(step_id, user),
+            steps.get_step_metrics_async(user, step_id),
+            ledger.list_steps(after=step_id),
+            steps.list_steps_async(user, before=step_id),
+        ):
+            with pytest.raises(NotFound) as caught:
+                await call
+            answers.add(str(caught.value).replace(step_id, "…"))
+    assert len(answers) <= 3  # One for each way of saying it, none for whose it is.
+    assert await stranger.get_step(step.step_id) == step
 
 
 async def test_an_id_that_others_took_is_refused_without_a_word_about_whose_it_is(

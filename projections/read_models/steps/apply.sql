@@ -1,7 +1,8 @@
 -- pending [run.step_started]: steps that began
 INSERT INTO steps BY NAME
 SELECT stream AS run_id, step_id, born, organization, agent_id, project_id, 'pending' AS status,
-    FALSE AS late, occurred_at AS created_at, provider_name, model, position
+    FALSE AS late, occurred_at AS created_at, provider_name, model,
+    []::VARCHAR[] AS tags, position
 FROM run_step_started;
 
 -- finished [run.step_recorded]: the end of a step takes the place of its beginning
@@ -12,9 +13,10 @@ WHERE steps.born = b.born AND steps.run_id = b.stream
 -- recorded [run.step_recorded]: steps that ended; their rows are final
 INSERT INTO steps BY NAME
 SELECT stream AS run_id, step_id, born, organization, agent_id, project_id, status, late,
-    occurred_at AS created_at, provider_name, provider_category, model, prompt_tokens,
-    completion_tokens, total_tokens, fresh_input_tokens, cache_read_tokens, cache_write_tokens,
-    output_tokens, reasoning_tokens, prompt_tokens_details, completion_tokens_details, stop_reason,
-    error_type, error_data, trace_id, request_id, step_start_ns, step_ns, llm_request_start_ns,
-    llm_request_ns, tool_execution_ns, position
+    occurred_at AS created_at, provider_name, provider_category, provider_id, model, model_handle,
+    model_endpoint, context_window_limit, prompt_tokens, completion_tokens, total_tokens,
+    fresh_input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+    prompt_tokens_details, completion_tokens_details, stop_reason, error_type, error_data, origin,
+    tags, tid, trace_id, request_id, step_start_ns, step_ns, llm_request_start_ns, llm_request_ns,
+    tool_execution_ns, position
 FROM run_step_recorded;

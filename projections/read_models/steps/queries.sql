@@ -1,0 +1,54 @@
+-- select: what a list shows of a step
+SELECT step_id, run_id, agent_id, organization, project_id, status, late, created_at, provider_name,
+    provider_category, provider_id, model, model_handle, model_endpoint, context_window_limit,
+    prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details,
+    completion_tokens_details, fresh_input_tokens, cache_read_tokens, cache_write_tokens,
+    output_tokens, reasoning_tokens, stop_reason, error_type, error_data, origin, tags, tid,
+    trace_id, request_id, step_start_ns, step_ns, llm_request_start_ns, llm_request_ns,
+    tool_execution_ns
+FROM steps;
+
+-- organization: the scope of every question
+organization = $organization;
+
+-- step_id: this step
+step_id = $step_id;
+
+-- run_id: steps of this run
+run_id = $run_id;
+
+-- agent_id: steps of this agent's runs
+agent_id = $agent_id;
+
+-- model: steps that called this model
+model = $model;
+
+-- project_id: steps of a project's runs
+project_id = $project_id;
+
+-- trace_ids: any of these traces
+list_contains($trace_ids::VARCHAR[], trace_id);
+
+-- tags: any of these tags
+list_has_any(tags, $tags::VARCHAR[]);
+
+-- start_date: recorded then or later
+created_at >= $start_date;
+
+-- end_date: recorded earlier
+created_at < $end_date;
+
+-- cursor: where a page continues
+SELECT created_at, position FROM steps;
+
+-- newer: later than the cursor; between equal times the place in the log decides
+(created_at > $cursor_time OR (created_at = $cursor_time AND position > $cursor_position));
+
+-- older: earlier than the cursor
+(created_at < $cursor_time OR (created_at = $cursor_time AND position < $cursor_position));
+
+-- oldest_first: a total order
+ORDER BY created_at, position LIMIT $limit;
+
+-- newest_first: a total order
+ORDER BY created_at DESC, position DESC LIMIT $limit;
