@@ -35,7 +35,7 @@ Count = Annotated[Number, Field(ge=0, le=2**63 - 1)]
 # Nanoseconds since 1970 have 64 bits there too, and so has the longest time between two moments.
 EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2190, 1, 1, tzinfo=UTC)
-Moment = Annotated[AwareDatetime, Field(ge=EARLIEST, lt=LATEST)]
+Timestamp = Annotated[AwareDatetime, Field(ge=EARLIEST, lt=LATEST)]
 
 
 class Event(BaseModel):
@@ -50,8 +50,8 @@ class Event(BaseModel):
     contents: ClassVar[frozenset[str]] = frozenset()
 
     event_id: Text
-    occurred_at: Moment
-    recorded_at: Moment
+    occurred_at: Timestamp
+    recorded_at: Timestamp
     organization: Text
     user: str | None = None
     correlation_id: str | None = None
@@ -184,7 +184,7 @@ class MessagesRecorded(RunEvent):
     topic = "run.messages_recorded"
     contents = frozenset({"bodies"})
     messages: list[MessageFacts]
-    approval_deadline: Moment | None = None
+    approval_deadline: Timestamp | None = None
     late: Truth = False
     bodies: list[Message]
 
@@ -265,7 +265,7 @@ class CallbackAttempted(RunEvent):
     final: Truth
     redelivery: Truth = False
     attempt_ns: Count | None = None
-    next_attempt_at: Moment | None = None
+    next_attempt_at: Timestamp | None = None
 
 
 class AgentRegistered(Event):

@@ -31,7 +31,7 @@ FETCH_SECONDS: Final = 5.0
 IMAGE_ADDRESSES: Final = AddressPolicy(allow_http=True)
 
 _REDIRECTS: Final = 3
-_AT_ONCE: Final = 8
+_PARALLEL_IMAGES: Final = 8
 _UNNAMED: Final = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 _MAGIC: Final = (
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -172,7 +172,7 @@ class _Images:
     ) -> None:
         self._client, self._policy = client, policy
         self._max_bytes, self._timeout = max_bytes, timeout
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._places = asyncio.Semaphore(_PARALLEL_IMAGES)
 
     async def take(self, source: ImageSource, where: str) -> Blob:
         name = source.url if isinstance(source, UrlImage) else f"<{source.type}>"

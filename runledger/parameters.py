@@ -112,9 +112,9 @@ def operator(text: str) -> str:
 
 def order(text: str) -> str:
     """Return what a list of runs is ordered by."""
-    from projections.queries.run_filter import Order
+    from projections.queries.run_filter import SortKey
 
-    return _one_of(get_args(Order), text)
+    return _one_of(get_args(SortKey), text)
 
 
 def callback_status(text: str) -> str:

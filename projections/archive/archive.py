@@ -58,7 +58,7 @@ class _Format(BaseModel):
     format: int
 
 
-class Manifest(_Format):
+class ArchiveManifest(_Format):
     """What the archive holds, in the order of the log."""
 
     model_config = ConfigDict(frozen=True)
@@ -93,7 +93,7 @@ class Archive:
         known = {f.name for part in self.manifest.segments for f in (part.columns, part.raw)}
         return [p for p in self.folder.iterdir() if _is_segment(p) and p.name not in known]
 
-    def _load(self) -> Manifest:
+    def _load(self) -> ArchiveManifest:
         path = self.folder / MANIFEST
         try:
             stored = path.read_bytes()
@@ -103,7 +103,7 @@ class Archive:
                     f"archive {str(self.folder)!r}: expected format {FORMAT} or older, found "
                     f"{found}; it was written by a newer version of runledger"
                 )
-            return Manifest.model_validate_json(stored)
+            return ArchiveManifest.model_validate_json(stored)
         except FileNotFoundError as e:
             if self.folder.is_dir() and any(map(_is_segment, self.folder.iterdir())):
                 raise ArchiveDamaged(
@@ -161,7 +161,7 @@ class Archive:
 
     def extend(self, segment: Segment) -> None:
         """Take in a segment whose files are in place."""
-        grown = Manifest(format=FORMAT, segments=(*self.manifest.segments, segment))
+        grown = ArchiveManifest(format=FORMAT, segments=(*self.manifest.segments, segment))
         write_text(self.folder / MANIFEST, grown.model_dump_json(indent=1) + "\n")
         self.manifest = grown
 
@@ -188,6 +188,6 @@ def open_to_write(folder: str | Path) -> Archive:
     path.mkdir(parents=True, exist_ok=True)
     # The manifest is there before the first segment is: without one, segments are somebody's.
     if not (path / MANIFEST).exists() and not any(map(_is_segment, path.iterdir())):
-        empty = Manifest(format=FORMAT, segments=())
+        empty = ArchiveManifest(format=FORMAT, segments=())
         write_text(path / MANIFEST, empty.model_dump_json(indent=1) + "\n")
     return Archive(path)

@@ -12,7 +12,7 @@ from runledger.errors import OnlyRead, StoreUnavailable
 from runledger.sql_file import fill
 from runledger.store import Store, open_store
 from runledger.store.codec import decode
-from runledger.store.event_list import LAST
+from runledger.store.event_list import END_OF_LOG
 from runledger.store.protocol import READS, Append, StoredEvent, StoredRow, Verdict
 
 SCHEME: Final = "archive:"
@@ -48,7 +48,7 @@ class ArchiveStore:
     ) -> list[StoredEvent]:
         """Return a stream's events with after < version <= upto, in order."""
         self._open_db()
-        asked = {"stream": stream, "after": after, "upto": LAST if upto is None else upto}
+        asked = {"stream": stream, "after": after, "upto": END_OF_LOG if upto is None else upto}
         segments = self._archive.manifest.segments
         rows = [row for s in segments for row in self._rows(s, "stream", asked, contents)]
         return [
@@ -65,7 +65,7 @@ class ArchiveStore:
     ) -> list[StoredRow]:
         """Return events with after < position <= upto, in order, of these topics or of all."""
         self._open_db()
-        upto = LAST if upto is None else upto
+        upto = END_OF_LOG if upto is None else upto
         found: list[StoredRow] = []
         for segment in self._archive.manifest.segments:
             if segment.last > after and segment.after < upto and len(found) < limit:

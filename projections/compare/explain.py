@@ -19,7 +19,7 @@ from runledger.store import Store
 from runledger.store.event_list import EventList, LogEvent, streams
 
 SQL: Final = statements(Path(__file__).with_name("explain.sql"))
-MOST_RUNS: Final = 20
+EXPLAINED_RUNS_MAX: Final = 20
 """Of a total, so many of its runs are tried before it counts as not explained."""
 
 Row = dict[str, str | None]
@@ -139,7 +139,7 @@ class Explainer:
             "shared": shared[best],
             "value": [_text(key[name]) for name in shared[best]],
             "day": key.get("day"),
-            "limit": MOST_RUNS,
+            "limit": EXPLAINED_RUNS_MAX,
         }
         for (run_id,) in db.execute(SQL["sharing"], scope).fetchall():
             yield run_id

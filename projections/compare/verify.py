@@ -166,20 +166,20 @@ def _of_runs(models: Sequence[ReadModel]) -> list[tuple[str, tuple[str, ...]]]:
     return [(table, key) for table, key in tables if "run_id" in key]
 
 
-Rows = dict[tuple[str | None, ...], list[dict[str, str | None]]]
+RowsByKey = dict[tuple[str | None, ...], list[dict[str, str | None]]]
 
 
-def _rows(db: Any, key: tuple[str, ...], scope: dict[str, Any]) -> Rows:
+def _rows(db: Any, key: tuple[str, ...], scope: dict[str, Any]) -> RowsByKey:
     found = db.execute(SQL["rows_of"], scope)
     names = [column[0] for column in found.description]
-    rows: Rows = {}
+    rows: RowsByKey = {}
     for values in found.fetchall():
         row = dict(zip(names, values, strict=True))
         rows.setdefault(tuple(row[name] for name in key), []).append(row)
     return rows
 
 
-def _first_difference(found: Rows, expected: Rows) -> str | None:
+def _first_difference(found: RowsByKey, expected: RowsByKey) -> str | None:
     for key in sorted(found.keys() | expected.keys(), key=str):
         live, again = found.get(key, []), expected.get(key, [])
         if live == again:

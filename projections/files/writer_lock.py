@@ -7,11 +7,11 @@ from weakref import WeakValueDictionary
 
 from runledger.errors import ReadModelsLocked
 
-_HELD: Final[WeakValueDictionary[str, "Hold"]] = WeakValueDictionary()
+_HELD: Final[WeakValueDictionary[str, "WriterLock"]] = WeakValueDictionary()
 _HOLDING: Final = threading.Lock()
 
 
-class Hold:
+class WriterLock:
     """The only writer of a file within this process, until it is released or forgotten.
 
     DuckDB gives a process that opens a file twice one database: two engines would project every

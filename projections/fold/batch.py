@@ -62,7 +62,7 @@ class Batch:
         self._db.execute(SQL["loaded"])
         self._db.execute(SQL["left_out"])
 
-    def mend(self, loaded: Loaded, source: Source) -> Mapping[int, str]:
+    def upcast(self, loaded: Loaded, source: Source) -> Mapping[int, str]:
         """Bring what is not left out into today's shape; return the reason, by position, where
         that fails."""
         poison, self._reshaped = self._reshape(source) if loaded.unread else ({}, frozenset())

@@ -14,13 +14,14 @@ from projections.read_models.catalog import ReadModel
 from runledger.errors import ProjectionFailed
 from runledger.events import CATALOGUE, RunDeleted
 from runledger.sql_file import Statement
+from runledger.store.event_list import END_OF_LOG
 from runledger.store.protocol import LogReader
 
 BATCH_EVENTS: Final = 1_000_000
 """Events per transaction: enough that a replay is bound by parsing, few enough for memory."""
 RETRY_EVENTS: Final = 1_000
 """Of the first batch that takes up parked events, which lie far apart."""
-MOST_ISOLATED: Final = 100
+ISOLATED_MAX: Final = 100
 """Events that may fail one by one before it is asked whether they are the rule."""
 SHARE_ISOLATED: Final = 0.01
 
@@ -29,7 +30,6 @@ Begun = Callable[[int, int, int], None]
 Progress = Callable[[int, int], None]
 """Called after every batch with (events of the batch, position)."""
 
-_LAST: Final = 2**62
 # What values do to SQL; all else (a full disk, a typing error) is no event's fault.
 _REFUSED: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException)
 
@@ -92,7 +92,7 @@ class Engine:
                 if progress is not None:
                     progress(found.events, self.position)
         finally:
-            self._feed.rest()
+            self._feed.drain()
         return self.position
 
     def retry(self, streams: Sequence[str] | None = None) -> parking.Retried:
@@ -142,10 +142,10 @@ class Engine:
             count = found.events
             self._seen.uncover()
             with self._generation.transaction() as db, unchanged(taken.source):
-                settle = parking.settle_retried if retry else parking.settle
-                topics = settle(db, self._seen, taken)
+                exclude_parked = parking.exclude_still_parked if retry else parking.exclude_parked
+                topics = exclude_parked(db, self._seen, taken)
                 if not retry and found.last < span.upto:
-                    self._feed.foresee(span._replace(after=found.last))
+                    self._feed.prefetch(span._replace(after=found.last))
                 for place, statement in self._statements(topics):
                     if statement.wanted(topics, self._left):
                         where = place
@@ -181,7 +181,7 @@ class Engine:
 
     def _single(self, after: int, park: Callable[[Any, str], None], reason: str) -> None:
         try:
-            taken = self._feed.take(Span(after, _LAST, 1))
+            taken = self._feed.take(Span(after, END_OF_LOG, 1))
             if taken is not None:
                 self._seen.uncover()
                 with self._generation.transaction() as db, unchanged(taken.source):
@@ -224,7 +224,7 @@ class _Isolation:
         if refused.count > 1:
             return False
         self._isolated += 1
-        if self._isolated > max(MOST_ISOLATED, SHARE_ISOLATED * self._applied):
+        if self._isolated > max(ISOLATED_MAX, SHARE_ISOLATED * self._applied):
             raise ProjectionFailed(
                 f"{self._isolated} events were refused of {self._applied + self._isolated}: "
                 f"expected an event in a hundred at most; the last one: {refused}"

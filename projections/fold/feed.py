@@ -70,14 +70,14 @@ class Feed:
         """Load a batch, which may have less than the limit; None where there are no events."""
         ahead, self._load_ahead = self._load_ahead, None
         if ahead is not None:
-            foreseen, loading = ahead
-            if foreseen == span:
+            prefetched, loading = ahead
+            if prefetched == span:
                 return loading.result()
             # Another was asked for, as a batch was refused: what was loaded must not come after.
             self._forget(loading)
         return self._load(span)
 
-    def foresee(self, span: Span) -> None:
+    def prefetch(self, span: Span) -> None:
         """Begin to load the batch that is expected to be taken next, and to read the one after.
 
         Call it inside of a transaction that has looked at the batch before.
@@ -93,7 +93,7 @@ class Feed:
         in_files = isinstance(self._reader, FileReader)
         return span.limit if in_files else min(span.limit, self._affordable)
 
-    def rest(self) -> None:
+    def drain(self) -> None:
         """Wait until nothing is being read or loaded."""
         ahead, self._load_ahead = self._load_ahead, None
         if ahead is not None:

@@ -13,7 +13,7 @@ from weakref import WeakSet
 import duckdb
 
 from projections.files.duckdb_connection import Parsed, connect
-from projections.files.writer_lock import Hold, expect_free
+from projections.files.writer_lock import WriterLock, expect_free
 from projections.fold import batch
 from projections.read_models.catalog import ReadModel, changed, discover
 from runledger.errors import ReadModelsDamaged, ReadModelsError, ReadModelsLocked
@@ -111,13 +111,13 @@ class Generation:
             self.close()
             raise
 
-    def _take(self, read_only: bool) -> Hold | None:
+    def _take(self, read_only: bool) -> WriterLock | None:
         if str(self.path) == MEMORY:
             return None
         if read_only:
             expect_free(self.path)
             return None
-        return Hold(self.path)
+        return WriterLock(self.path)
 
     def _let_go(self) -> None:
         if self._hold is not None:

@@ -49,7 +49,7 @@ def any_parked(db: Any) -> bool:
     return bool(found)
 
 
-def settle(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
+def exclude_parked(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
     """Leave out of a batch what is parked or deleted; return the topics of the batch.
 
     Deleted runs are in the table `deleted`, which is there only where the batch deletes some.
@@ -60,7 +60,7 @@ def settle(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
         seen.look()
         return loaded.topics
     seen.begin_part()
-    poison = seen.mend(loaded, taken.source)
+    poison = seen.upcast(loaded, taken.source)
     seen.delete()
     if holds_parked or poison:
         _park(db, poison)
@@ -68,13 +68,13 @@ def settle(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
     return loaded.topics
 
 
-def settle_retried(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
+def exclude_still_parked(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
     """Leave out of a batch all but the events that are tried again, which are parked no more;
     return the topics of these."""
     seen.begin_part()
     for name in ("retried", "only_retried", "take_up_events", "take_up"):
         db.execute(SQL[name])
-    poison = seen.mend(taken.loaded, taken.source)
+    poison = seen.upcast(taken.loaded, taken.source)
     seen.delete()
     _park(db, poison)
     seen.project(taken.loaded)

@@ -28,22 +28,22 @@ from projections.queries.queries import Queries
 from projections.read_models.catalog import ReadModel, discover
 from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.store import Store
-from runledger.store.event_list import LAST, EventList, LogEvent
+from runledger.store.event_list import END_OF_LOG, EventList, LogEvent
 
 KEPT: Final = 6
 """Generations in the cache."""
-MOST_AT_ONCE: Final = 1_000
+SEARCH_PAGE_MAX: Final = 1_000
 """Events that are read in search of one that tells its time."""
 NEAR_EVENTS: Final = 25_000
 """Of so few, the store has given all before the files of an archive are checked."""
 
-Moment = int | datetime
+AsOfMoment = int | datetime
 """A position of the log, or a time: then all that was recorded until it."""
 
 _T = TypeVar("_T")
 
 
-def position_of(store: Store, moment: Moment) -> int:
+def position_of(store: Store, moment: AsOfMoment) -> int:
     """Return the position that a moment means.
 
     A time means the last event that was recorded at it or before (`recorded_at`); an event that
@@ -79,7 +79,7 @@ def _next_recorded(store: Store, first: int, last: int) -> tuple[int, datetime] 
         for row in rows:
             if (recorded_at := _recorded_at(row.facts)) is not None:
                 return row.position, recorded_at
-        after, limit = rows[-1].position, min(2 * limit, MOST_AT_ONCE)
+        after, limit = rows[-1].position, min(2 * limit, SEARCH_PAGE_MAX)
     return None
 
 
@@ -106,7 +106,7 @@ class AsOf:
         self._folder = self._generations.folder / "as_of"
         self._building = threading.Lock()
 
-    def ask(self, question: Callable[[Queries], _T], moment: Moment) -> _T:
+    def ask(self, question: Callable[[Queries], _T], moment: AsOfMoment) -> _T:
         """Answer as of a moment, by the SQL of today."""
         position = position_of(self._store, moment)
         with self._building:
@@ -114,7 +114,7 @@ class AsOf:
         with closing(generation):
             return question(Queries(generation.cursor()))
 
-    def copy(self, file: Path, moment: Moment) -> int:
+    def copy(self, file: Path, moment: AsOfMoment) -> int:
         """Write the read models as of a moment into a file; return their position."""
         position = position_of(self._store, moment)
         with self._building:
@@ -173,7 +173,7 @@ class AsOf:
         return pruned
 
     def _deletions(self, position: int) -> EventList | None:
-        rows = self._store.read_log(position, LAST, ("run.deleted",))
+        rows = self._store.read_log(position, END_OF_LOG, ("run.deleted",))
         return EventList(LogEvent(*row[:5]) for row in rows) if rows else None
 
     @contextmanager

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from projections.files.durable_file import flush, write_text
-from projections.files.writer_lock import Hold
+from projections.files.writer_lock import WriterLock
 from projections.fold.generation import Generation
 from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked, describe
 
@@ -19,7 +19,7 @@ _NAME: Final = re.compile(r"^(\d{6,})\.(?:duckdb|json)$")
 State = Literal["building", "candidate", "live", "kept"]
 
 
-class Manifest(BaseModel):
+class GenerationManifest(BaseModel):
     """What is known of a generation without opening it; the file itself has the last word."""
 
     model_config = ConfigDict(frozen=True)
@@ -68,16 +68,16 @@ class Generations:
         """Return the number of a live generation that is made where there is none."""
         return self.next_number() if self.numbers() else 1
 
-    def entries(self) -> list[Manifest]:
+    def entries(self) -> list[GenerationManifest]:
         """Return the manifests of the generations that are there, in order."""
         found = [self.find(number) for number in self.numbers()]
         return [entry for entry in found if entry is not None]
 
-    def find(self, number: int) -> Manifest | None:
+    def find(self, number: int) -> GenerationManifest | None:
         """Return the manifest of a generation; None where none is there."""
         try:
             text = self._manifest(number).read_bytes()
-            entry = Manifest.model_validate_json(text)
+            entry = GenerationManifest.model_validate_json(text)
         except FileNotFoundError:
             return None
         except ValidationError as e:
@@ -90,7 +90,7 @@ class Generations:
             return None
         return entry.model_copy(update={"size": there.stat().st_size})
 
-    def get(self, number: int) -> Manifest:
+    def get(self, number: int) -> GenerationManifest:
         """Return the manifest of a generation, or raise NotFound."""
         found = self.find(number)
         if found is None:
@@ -100,13 +100,13 @@ class Generations:
 
     def record(
         self, generation: Generation, state: State, seconds: float | None = None
-    ) -> Manifest:
+    ) -> GenerationManifest:
         """Write the manifest of an open generation."""
         about = generation.about
         before = self.find(about.number)
         if seconds is None and before is not None:
             seconds = before.seconds
-        entry = Manifest(
+        entry = GenerationManifest(
             **{name: value for name, value in about._asdict().items() if name != "layout"},
             state=state,
             models={model.name: model.digest for model in generation.models},
@@ -120,10 +120,10 @@ class Generations:
         """Change the state that a manifest tells."""
         text = self._manifest(number)
         if text.exists():
-            entry = Manifest.model_validate(json.loads(text.read_bytes()))
+            entry = GenerationManifest.model_validate(json.loads(text.read_bytes()))
             self._write(entry.model_copy(update={"state": state}))
 
-    def _write(self, entry: Manifest) -> None:
+    def _write(self, entry: GenerationManifest) -> None:
         self.folder.mkdir(exist_ok=True)
         write_text(self._manifest(entry.number), entry.model_dump_json(indent=2) + "\n")
 
@@ -152,9 +152,9 @@ class Generations:
         if (entry := self._live_entry(number)) is None or entry.state != "live":
             self.record(live, "live")
 
-    def _live_entry(self, number: int) -> Manifest | None:
+    def _live_entry(self, number: int) -> GenerationManifest | None:
         try:
-            return Manifest.model_validate_json(self._manifest(number).read_bytes())
+            return GenerationManifest.model_validate_json(self._manifest(number).read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
 
@@ -182,7 +182,7 @@ class Generations:
         flush(self.path.parent)
         flush(self.folder)
 
-    def install(self, number: int) -> Manifest:
+    def install(self, number: int) -> GenerationManifest:
         """Make a generation the live one where there is none."""
         self.get(number)
         try:
@@ -194,12 +194,12 @@ class Generations:
         self.mark(number, "live")
         return self.get(number)
 
-    def replace_damaged(self, number: int) -> Manifest:
+    def replace_damaged(self, number: int) -> GenerationManifest:
         """Make a generation the live one in place of a file that cannot be used.
 
         That file is kept as `….damaged`. ReadModelsLocked where this process holds it.
         """
-        hold = Hold(self.path)
+        hold = WriterLock(self.path)
         try:
             for name in ("", ".wal"):
                 damaged = Path(f"{self.path}{name}")

@@ -36,7 +36,7 @@ class Gate:
                 self._changed.notify_all()
 
     @contextmanager
-    def alone(self, interrupt: Callable[[], None]) -> Iterator[None]:
+    def exclusive(self, interrupt: Callable[[], None]) -> Iterator[None]:
         """Be alone for the block: nobody enters, and those inside are interrupted until they leave.
 
         For one thread at a time.

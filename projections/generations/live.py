@@ -14,9 +14,9 @@ from projections.archive.store import ArchiveStore
 from projections.fold.engine import Engine, Progress
 from projections.fold.generation import Generation, expect_readable
 from projections.fold.parking import Parked, Retried, parked
-from projections.generations.generations import Generations, Manifest
+from projections.generations.generations import GenerationManifest, Generations
 from projections.generations.interruptible_gate import Gate
-from projections.generations.single_flight import Turn
+from projections.generations.single_flight import SingleFlight
 from projections.generations.snapshot import Snapshot
 from projections.queries.queries import Queries
 from runledger.errors import NotFound, ReadModelsDamaged, ReadModelsError, ReadModelsLocked
@@ -55,7 +55,7 @@ class LiveReadModels:
                 path,
                 ", ".join(names),
             )
-        self._projecting = Turn()
+        self._projecting = SingleFlight()
         self._gate = Gate()
         self._threads = threading.local()
         self._closed = False
@@ -99,7 +99,7 @@ class LiveReadModels:
     def catch_up(self, progress: Progress | None = None) -> int:
         """Project at least what is recorded at the time of the call; return the position."""
         head = self._store.head()
-        with self._projecting.unless(lambda: self._engine.position >= head) as mine:
+        with self._projecting.unless_done(lambda: self._engine.position >= head) as mine:
             if mine:
                 self._expect_open()
                 # What was recorded while this one waited costs nothing beside the rest, and spares
@@ -142,7 +142,7 @@ class LiveReadModels:
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """Give the read models as of one position for the block; live goes on."""
-        with self._projecting.alone():
+        with self._projecting.exclusive():
             snapshot = Snapshot(self._generation)
         try:
             yield snapshot
@@ -159,7 +159,7 @@ class LiveReadModels:
     def parked(self) -> list[Parked]:
         """Return what is left out of the read models, because it cannot be applied."""
         self.catch_up()
-        with self._projecting.alone():
+        with self._projecting.exclusive():
             return parked(self._generation.cursor())
 
     def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
@@ -170,10 +170,10 @@ class LiveReadModels:
         unknown = set(streams or ()) - {found.stream for found in self.parked()}
         if unknown:
             raise NotFound("parked run", min(unknown))
-        with self._projecting.alone():
+        with self._projecting.exclusive():
             return self._engine.retry(streams)
 
-    def switch(self, number: int) -> Manifest:
+    def switch(self, number: int) -> GenerationManifest:
         """Make another generation the live one; the one that was is kept.
 
         The other one catches up before. Questions wait for a rename, not for the catching up.
@@ -190,13 +190,13 @@ class LiveReadModels:
             engine.catch_up(head)
             candidate.checkpoint()
             self._generation.checkpoint()
-            with self._projecting.alone():
+            with self._projecting.exclusive():
                 engine.catch_up(self.position)
                 candidate.close()
                 self._generation.checkpoint()
                 before = self.generations.record(self._generation, "live").number
                 try:
-                    with self._gate.alone(self._generation.interrupt):
+                    with self._gate.exclusive(self._generation.interrupt):
                         self._exchange(before, number)
                 finally:
                     self._engine = Engine(self._generation, self._reader)
@@ -233,13 +233,13 @@ class LiveReadModels:
 
     def close(self) -> None:
         """Let go of the file; its manifest tells how far it is. Questions are not waited for."""
-        with self._projecting.alone():
+        with self._projecting.exclusive():
             self._closed = True
             self._reader.close()
             # The next process to open it knows better; a full disk must not keep this one.
             with suppress(OSError, duckdb.Error, ReadModelsError):
                 self.record()
-            with self._gate.alone(self._generation.interrupt):
+            with self._gate.exclusive(self._generation.interrupt):
                 self._generation.close()
 
     def record(self) -> None:

@@ -1,31 +1,31 @@
-"""A turn: one thread at a time projects, and who waits for what it does need not have one too."""
+"""Single flight: one thread projects; callers that wait for the same events share its result."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-class Turn:
-    """Given to one thread at a time, in no order."""
+class SingleFlight:
+    """A slot that one thread at a time has, in no order."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._taken = False
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Have the turn for the block."""
-        with self.unless(lambda: False):
+    def exclusive(self) -> Iterator[None]:
+        """Hold the slot for the block."""
+        with self.unless_done(lambda: False):
             yield
 
     @contextmanager
-    def unless(self, done: Callable[[], bool]) -> Iterator[bool]:
-        """Have the turn for the block, and give True; False, and no turn, once it is done.
+    def unless_done(self, done: Callable[[], bool]) -> Iterator[bool]:
+        """Hold the slot for the block and give True; give False without it once the work is done.
 
-        `done` is asked between turns, and must not wait.
+        `done` is asked each time the slot is free, and must not wait.
         """
-        # Not a lock: of many that wait for one batch, each would have to get the lock, one after
-        # the other, and before some of them somebody who begins the next batch.
+        # A lock would not do: the threads that wait for one batch would each have to acquire it in
+        # turn, and a thread that begins the next batch could acquire it before them.
         with self._changed:
             self._changed.wait_for(lambda: not self._taken or done())
             mine = not done()

@@ -14,7 +14,7 @@ from projections.compare.side_by_side import side_by_side
 from projections.compare.verify import Verification, Verifier
 from projections.fold.generation import expect_readable
 from projections.fold.parking import Parked, Retried
-from projections.generations.generations import Manifest
+from projections.generations.generations import GenerationManifest
 from projections.generations.live import LiveReadModels
 from projections.publishing.target_file import PARQUET, expect_target
 from projections.read_models.catalog import changed
@@ -46,7 +46,7 @@ class Operations:
         `out` is a Parquet file with every value that differs: InvalidArgument where it is another
         kind of file already. NotFound for a generation or a run that is not there.
         """
-        with self._alone():
+        with self._exclusive():
             started = time.monotonic()
             self._expect_other(number)
             if out is not None:
@@ -85,20 +85,20 @@ class Operations:
                 seconds=time.monotonic() - started,
             )
 
-    def switch(self, number: int) -> Manifest:
+    def switch(self, number: int) -> GenerationManifest:
         """Make a generation the live one, and keep the one that was; return its manifest."""
-        with self._alone():
+        with self._exclusive():
             self._expect_other(number)
             return self._live.switch(number)
 
     def record(self) -> None:
         """Write down how far the live generation is."""
-        with self._alone():
+        with self._exclusive():
             self._live.record()
 
     def copy(self, file: Path) -> int:
         """Write the live read models into a file that is not there yet; return their position."""
-        with self._alone():
+        with self._exclusive():
             return self._live.copy(file)
 
     def parked(self) -> list[Parked]:
@@ -107,7 +107,7 @@ class Operations:
 
     def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
         """Apply what was left out of parked streams, of all if none are named."""
-        with self._alone():
+        with self._exclusive():
             return self._live.retry_parked(streams)
 
     def verify(self, sample: int | None = None) -> Verification:
@@ -115,12 +115,12 @@ class Operations:
 
         Of `sample` runs what is said of them alone; without, everything.
         """
-        with self._alone():
+        with self._exclusive():
             verifier = Verifier(self._store, self._live)
             return verifier.everything() if sample is None else verifier.sample(sample)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _exclusive(self) -> Iterator[None]:
         # What it reads may be a part of the file that nobody had read before.
         with self._turn, expect_readable(self._live.path):
             yield

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from projections.compare.comparison import Comparison
 from projections.compare.verify import Verification
 from projections.fold.parking import Parked, Retried
-from projections.generations.generations import Manifest
+from projections.generations.generations import GenerationManifest
 from projections.generations.live import LiveReadModels
 from projections.operator.local import Operations
 from projections.operator.requests import PATIENCE_SECONDS, RequestServer, request
@@ -23,7 +23,7 @@ _EACH_SECONDS: Final = 0.5
 """How long a holder has to answer before the file is tried again."""
 
 
-class Desk(Protocol):
+class Operator(Protocol):
     """See projections.operator.local.Operations."""
 
     def compare(
@@ -37,7 +37,7 @@ class Desk(Protocol):
     ) -> Comparison:
         """Compare the live generation with another one, at one position."""
 
-    def switch(self, number: int) -> Manifest:
+    def switch(self, number: int) -> GenerationManifest:
         """Make a generation the live one, and keep the one that was."""
 
     def copy(self, file: Path) -> int:
@@ -53,7 +53,7 @@ class Desk(Protocol):
         """Make rows again from their events and compare."""
 
 
-class RemoteDesk:
+class RemoteOperator:
     """Asks the process that holds the read models."""
 
     def __init__(self, path: Path) -> None:
@@ -80,9 +80,9 @@ class RemoteDesk:
         )
         return Comparison.model_validate_json(answer)
 
-    def switch(self, number: int) -> Manifest:
+    def switch(self, number: int) -> GenerationManifest:
         """Have it switch."""
-        return Manifest.model_validate_json(request(self._path, "switch", number=number))
+        return GenerationManifest.model_validate_json(request(self._path, "switch", number=number))
 
     def copy(self, file: Path) -> int:
         """Have it write a copy to a place that both processes see."""
@@ -129,14 +129,14 @@ def serve(path: Path, operations: Operations) -> RequestServer:
 
 
 @contextmanager
-def open_desk(store: Store, path: str | Path) -> Iterator[Desk]:
+def open_operator(store: Store, path: str | Path) -> Iterator[Operator]:
     """Hold the live read models for the block, or ask the process that holds them.
 
     ReadModelsLocked where that does not serve requests, nor lets go of them in time.
     """
     live = _hold_or_find(store, Path(path))
     if live is None:
-        yield RemoteDesk(Path(path))
+        yield RemoteOperator(Path(path))
         return
     try:
         yield Operations(store, live)

@@ -24,12 +24,12 @@ PERCENTILES: Final = statements(ROOT / "duration_percentiles" / "queries.sql")
 AGENTS: Final = statements(ROOT / "agents" / "queries.sql")
 USAGE_GROUPS: Final = ("project", "agent", "model", "day")
 PERCENTILES_GROUPS: Final = ("project", "agent", "day")
-AT_ONCE: Final = 1_000
+FETCH_ROWS: Final = 1_000
 """Rows of an analyst's answer that are in memory at once."""
 
-Rows = Iterator[tuple[Any, ...]]
+RowIterator = Iterator[tuple[Any, ...]]
 _T = TypeVar("_T")
-Take = Callable[[list[str], Rows], _T]
+Take = Callable[[list[str], RowIterator], _T]
 """Takes the names of the columns, and the rows."""
 
 _JSON: Final = ("metadata", "request_config", "error_data")
@@ -236,10 +236,10 @@ class Queries:
         return take([column[0] for column in result.description], _rows(result))
 
 
-def _rows(result: Any) -> Rows:
+def _rows(result: Any) -> RowIterator:
     while True:
         try:
-            some = result.fetchmany(AT_ONCE)
+            some = result.fetchmany(FETCH_ROWS)
         except duckdb.Error as e:
             if isinstance(e, UNREADABLE):
                 raise

@@ -27,7 +27,7 @@ Text = Annotated[str, Field(min_length=1)]
 Words = Annotated[str, Field(min_length=0)]
 Date = Annotated[AwareDatetime, Strict()]
 Operator = Literal["eq", "gt", "gte", "lt", "lte"]
-Order = Literal["created_at", "duration"]
+SortKey = Literal["created_at", "duration"]
 Status = Literal["created", "running", "completed", "failed", "cancelled"]
 MAX_LIMIT: Final = 1000
 Born = Mapping[str | None, int]
@@ -70,7 +70,7 @@ class RunFilter(BaseModel):
     duration_percentile: float | None = Field(default=None, ge=0, le=100, strict=True)
     start_date: Date | None = None
     end_date: Date | None = None
-    order_by: Order = "created_at"
+    order_by: SortKey = "created_at"
     ascending: Truth = False
     limit: int = Field(default=50, ge=1, le=MAX_LIMIT, strict=True)
     after: Text | None = None

@@ -9,8 +9,8 @@ from projections.archive.log_source import LogSource, comes_as_columns, project
 from projections.fold import parking
 from projections.fold.engine import Begun, Progress
 from projections.fold.generation import Generation
-from projections.generations.generations import Generations, Manifest
-from projections.operator.operator import Desk
+from projections.generations.generations import GenerationManifest, Generations
+from projections.operator.operator import Operator
 from projections.read_models.catalog import ReadModel, changed, discover, needed
 from projections.replay.copies import Copy, copy_of_live
 from runledger.errors import ProjectionFailed
@@ -21,13 +21,13 @@ SQL: Final = statements(Path(__file__).with_name("changed_models.sql"))
 
 
 def build_changed(
-    desk: Desk,
+    operator: Operator,
     store: Store,
     path: str | Path,
     source: LogSource | None = None,
     begun: Begun | None = None,
     progress: Progress | None = None,
-) -> Manifest | None:
+) -> GenerationManifest | None:
     """Build a generation in which the changed read models are made again from the whole log, from
     an archive as far as it goes.
 
@@ -38,7 +38,7 @@ def build_changed(
         source.expect_of(store)
     generations = Generations(path)
     today = discover()
-    with copy_of_live(desk, generations) as copy:
+    with copy_of_live(operator, generations) as copy:
         names = changed(copy.generation.models, today)
         if names:
             if begun is not None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from projections.fold.generation import Generation
 from projections.generations.generations import Generations
-from projections.operator.operator import Desk
+from projections.operator.operator import Operator
 
 
 class Copy(NamedTuple):
@@ -20,7 +20,7 @@ class Copy(NamedTuple):
 
 
 @contextmanager
-def copy_of_live(desk: Desk, generations: Generations) -> Iterator[Copy]:
+def copy_of_live(operator: Operator, generations: Generations) -> Iterator[Copy]:
     """Give a copy for the block; it is deleted where the block fails.
 
     Without a manifest, which is the block's to write, it is nothing yet: what a kill leaves, the
@@ -32,7 +32,7 @@ def copy_of_live(desk: Desk, generations: Generations) -> Iterator[Copy]:
     scratch = generations.folder / f"{number:06d}.parts"
     scratch.mkdir()
     try:
-        desk.copy(file)
+        operator.copy(file)
         with closing(Generation(file)) as generation:
             yield Copy(generation, number, scratch)
     except BaseException:

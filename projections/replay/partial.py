@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from projections.fold.engine import Engine
 from projections.fold.generation import Generation
-from projections.generations.generations import Generations, Manifest
-from projections.operator.operator import Desk
+from projections.generations.generations import GenerationManifest, Generations
+from projections.operator.operator import Operator
 from projections.read_models.catalog import ReadModel, discover
 from projections.replay.copies import copy_of_live
 from projections.replay.selection import Selection, Touched
@@ -38,17 +38,17 @@ class PartialReplay(BaseModel):
     """What was built, what it touched, and in how many buckets of rows it changed nothing."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
-    built: Manifest
+    built: GenerationManifest
     radius: BlastRadius
     untouched_buckets: int
 
 
 def build_part(
-    desk: Desk,
+    operator: Operator,
     store: Store,
     path: str | Path,
     selection: Selection,
-    told: Callable[[BlastRadius], None] | None = None,
+    on_blast_radius: Callable[[BlastRadius], None] | None = None,
 ) -> PartialReplay:
     """Build a generation in which only what the selection touches is made again.
 
@@ -57,20 +57,20 @@ def build_part(
     """
     selection.check()
     generations = Generations(path)
-    with copy_of_live(desk, generations) as copy:
+    with copy_of_live(operator, generations) as copy:
         position = copy.generation.position
         with closing(Touched(store, selection, position)) as touched:
             if not touched.runs:
                 raise InvalidArgument("partial replay: no run has such an event")
             merge = _Merge(copy.generation, touched, copy.scratch, position)
-            radius, untouched = merge.run(copy.number, told)
+            radius, untouched = merge.run(copy.number, on_blast_radius)
         copy.generation.checkpoint()
         built = generations.record(copy.generation, "candidate")
     _give_way(generations, built)
     return PartialReplay(built=built, radius=radius, untouched_buckets=untouched)
 
 
-def _give_way(generations: Generations, built: Manifest) -> None:
+def _give_way(generations: Generations, built: GenerationManifest) -> None:
     """Drop earlier candidates of the kind: each is as large as live, and no later one goes on with
     it."""
     for entry in generations.entries():
@@ -123,7 +123,7 @@ class _Merge:
         return [_table(name, key, today) for name, key in keys]
 
     def run(
-        self, number: int, told: Callable[[BlastRadius], None] | None
+        self, number: int, on_blast_radius: Callable[[BlastRadius], None] | None
     ) -> tuple[BlastRadius, int]:
         """Merge; return what was touched, and how many buckets had no touched row."""
         before = self._copy.about.number
@@ -133,8 +133,8 @@ class _Merge:
             with self._copy.transaction() as db:
                 db.execute(SQL["runs"], {"runs": self._touched.runs})
                 radius = self._radius(db)
-                if told is not None:
-                    told(radius)
+                if on_blast_radius is not None:
+                    on_blast_radius(radius)
                 untouched = sum(self._merge(db, table) for table in self._tables)
                 for model in self._today:
                     self._copy.remember(model)

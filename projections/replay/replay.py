@@ -13,8 +13,8 @@ from projections.compare.explain import expect_explainable
 from projections.fold.batch import events_digest
 from projections.fold.engine import BATCH_EVENTS, Begun, Progress
 from projections.fold.generation import Generation
-from projections.generations.generations import Generations, Manifest
-from projections.operator.operator import Desk
+from projections.generations.generations import GenerationManifest, Generations
+from projections.operator.operator import Operator
 from projections.publishing.target_file import PARQUET, expect_target
 from projections.read_models.catalog import ReadModel, discover
 from projections.replay.changed_models import build_changed
@@ -34,7 +34,7 @@ def build(
     batch_events: int = BATCH_EVENTS,
     begun: Begun | None = None,
     progress: Progress | None = None,
-) -> Manifest:
+) -> GenerationManifest:
     """Build a generation beside `path` up to the end of the log; return its manifest.
 
     One that a killed replay left, or that was built before by the same SQL from the same shapes
@@ -106,13 +106,13 @@ class Replayed(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
-    built: Manifest | None = None
+    built: GenerationManifest | None = None
     comparison: Comparison | None = None
     not_compared: str | None = None
     radius: BlastRadius | None = None
     untouched_buckets: int | None = None
     exceeded: list[str] = []
-    live: Manifest | None = None
+    live: GenerationManifest | None = None
     dropped: list[int] = []
 
 
@@ -135,7 +135,7 @@ class Plan(BaseModel):
 
 
 def replay(
-    desk: Callable[[], AbstractContextManager[Desk]],
+    operator: Callable[[], AbstractContextManager[Operator]],
     store: Store,
     path: str | Path,
     plan: Plan | None = None,
@@ -143,7 +143,7 @@ def replay(
     source: LogSource | None = None,
     only_changed: bool = False,
     selection: Selection | None = None,
-    told: Callable[[BlastRadius], None] | None = None,
+    on_blast_radius: Callable[[BlastRadius], None] | None = None,
     fresh: bool = False,
     begun: Begun | None = None,
     progress: Progress | None = None,
@@ -161,14 +161,14 @@ def replay(
     if plan.out is not None:
         expect_target(plan.out, PARQUET, store.url, Path(path))
     if only_changed:
-        with desk() as at:
+        with operator() as at:
             changes = build_changed(at, store, path, source, begun, progress)
             if changes is None:
                 return Replayed()
             return conclude(at, Generations(path), changes, plan)
     if selection is not None:
-        with desk() as at:
-            part = build_part(at, store, path, selection, told)
+        with operator() as at:
+            part = build_part(at, store, path, selection, on_blast_radius)
             replayed = conclude(at, Generations(path), part.built, plan)
         return replayed.model_copy(
             update={"radius": part.radius, "untouched_buckets": part.untouched_buckets}
@@ -179,17 +179,19 @@ def replay(
         live = generations.install(built.number) if plan.switch else None
         return Replayed(built=built, live=live)
     try:
-        with desk() as at:
+        with operator() as at:
             return conclude(at, generations, built, plan)
     except ReadModelsDamaged as e:
         return _finish(built, plan, str(e), lambda: generations.replace_damaged(built.number))
 
 
-def conclude(desk: Desk, generations: Generations, built: Manifest, plan: Plan) -> Replayed:
+def conclude(
+    operator: Operator, generations: Generations, built: GenerationManifest, plan: Plan
+) -> Replayed:
     """Compare what was built with the live generation; switch if that is the plan."""
     compared: Comparison | str
     try:
-        compared = desk.compare(
+        compared = operator.compare(
             built.number,
             limit=plan.limit,
             explain=min(plan.explain, plan.limit),
@@ -199,14 +201,17 @@ def conclude(desk: Desk, generations: Generations, built: Manifest, plan: Plan) 
     except ProjectionFailed as e:
         # Live cannot take in what is recorded: what was built is the way out, and must not wait.
         compared = str(e)
-    done = _finish(built, plan, compared, lambda: desk.switch(built.number))
+    done = _finish(built, plan, compared, lambda: operator.switch(built.number))
     if done.live is None:
         return done
     return done.model_copy(update={"dropped": generations.prune(plan.keep)})
 
 
 def _finish(
-    built: Manifest, plan: Plan, compared: Comparison | str, switch: Callable[[], Manifest]
+    built: GenerationManifest,
+    plan: Plan,
+    compared: Comparison | str,
+    switch: Callable[[], GenerationManifest],
 ) -> Replayed:
     """Switch if that is the plan; `compared` is the comparison, or why there is none."""
     if isinstance(compared, Comparison):

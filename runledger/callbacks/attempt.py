@@ -12,7 +12,7 @@ from runledger.callbacks.payload import Ended, full_payload, thin_payload
 from runledger.callbacks.receivers import Pause
 from runledger.callbacks.retries import Chance, retry_after, wait_after
 from runledger.callbacks.settings import CallbackSettings
-from runledger.command_handling.handler import Clock, CommandHandler, Order
+from runledger.command_handling.handler import Clock, CommandBatch, CommandHandler
 from runledger.errors import (
     AddressRefused,
     ConcurrentAppend,
@@ -107,8 +107,10 @@ class Sender:
             "final": final,
             "attempt_ns": time.monotonic_ns() - clocked,
         }
-        order = Order(actor, pending.run_id, (RecordCallbackAttempt(facts, asked),), at=began)
-        return await self._record(order), answer.alive
+        batch = CommandBatch(
+            actor, pending.run_id, (RecordCallbackAttempt(facts, asked),), at=began
+        )
+        return await self._record(batch), answer.alive
 
     async def _send(self, run: Run, url: str, webhook_id: str, at: datetime) -> Answer:
         settings = self._settings
@@ -175,16 +177,16 @@ class Sender:
         limit = self._settings.max_payload_bytes
         return await asyncio.to_thread(full_payload, ended, self._store, agent_type, limit)
 
-    async def _record(self, order: Order) -> Delivery | None:
+    async def _record(self, batch: CommandBatch) -> Delivery | None:
         """Record an attempt, as often as it takes: for lack of it, the same would be sent again."""
         while True:
             try:
-                return (await self._handler.execute(order)).run.delivery
+                return (await self._handler.execute(batch)).run.delivery
             except (StoreError, ConcurrentAppend) as e:
-                _LOG.warning("run %s: the attempt is not recorded yet: %s", order.run_id, e)
+                _LOG.warning("run %s: the attempt is not recorded yet: %s", batch.run_id, e)
                 await asyncio.sleep(_RECORD_AGAIN_SECONDS)
             except (NotFound, Conflict) as e:
-                _LOG.info("run %s: nobody waits for the callback any more: %s", order.run_id, e)
+                _LOG.info("run %s: nobody waits for the callback any more: %s", batch.run_id, e)
                 return None
 
 

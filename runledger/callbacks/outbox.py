@@ -34,7 +34,7 @@ _ENDS: Final = (RunCompleted, RunFailed, RunCancelled)
 _TOPICS: Final = tuple(
     event.topic for event in (*_ENDS, CallbackRequested, CallbackAttempted, RunDeleted)
 )
-AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
+IMMEDIATELY: Final = datetime.min.replace(tzinfo=UTC)
 """Not the time of the end: the clock of the machine that recorded it may be ahead."""
 _PAGE: Final = 1_000
 _STRETCH: Final = 50_000
@@ -55,7 +55,7 @@ class Pending:
     webhook_id: str = ""
     position: int = 0
     asked: int = 0
-    due: datetime = AT_ONCE
+    due: datetime = IMMEDIATELY
     attempts: int = 0
     faults: int = 0
     """How often in a row nothing came of it, not even an attempt on record."""
@@ -65,7 +65,7 @@ class Pending:
     def take_over(self, owed: Delivery) -> None:
         """Take over what the run's stream says."""
         self.webhook_id, self.attempts = owed.webhook_id, owed.attempts
-        self.due = owed.next_attempt_at or AT_ONCE
+        self.due = owed.next_attempt_at or IMMEDIATELY
 
     def waits(self, due: datetime) -> bool:
         """Whether it waits for this moment, and not for another one or for none."""
@@ -163,7 +163,7 @@ class Outbox:
         if pending.webhook_id != sign.webhook_id:
             pending.webhook_id, pending.attempts = sign.webhook_id, 0
         pending.position, pending.asked = sign.position, sign.version
-        pending.due = AT_ONCE
+        pending.due = IMMEDIATELY
         self.pending[sign.run_id] = pending
         return pending
 
@@ -178,7 +178,7 @@ class Outbox:
         if event.delivered or event.final:
             self.settle(run_id)
             return None
-        pending.due = event.next_attempt_at or AT_ONCE
+        pending.due = event.next_attempt_at or IMMEDIATELY
         return pending
 
     def attempted(self, pending: Pending, owed: Delivery | None) -> None:

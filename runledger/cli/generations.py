@@ -11,7 +11,7 @@ from runledger.cli.quantities import show_moment
 from runledger.cli.settings import ask_operator
 
 if TYPE_CHECKING:
-    from projections.generations.generations import Manifest
+    from projections.generations.generations import GenerationManifest
     from runledger import RunLedger
 
 app = typer.Typer(
@@ -115,7 +115,7 @@ def drop(ctx: typer.Context, number: Number, as_json: Json = False) -> None:
         typer.echo(f"generation {dropped} dropped")
 
 
-def _facts(entry: "Manifest") -> dict[str, str]:
+def _facts(entry: "GenerationManifest") -> dict[str, str]:
     return {
         "number": str(entry.number),
         "state": entry.state,

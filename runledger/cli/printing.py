@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import typer
 
-_AT_ONCE: Final = 1_000
+_ROWS_MAX: Final = 1_000
 
 
 def print_json(value: Any) -> None:
@@ -21,7 +21,7 @@ def print_json_list(values: Iterable[Any]) -> None:
     rest = iter(values)
     before = "["
     # One at a time, most of the time would go into making encoders.
-    while some := list(islice(rest, _AT_ONCE)):
+    while some := list(islice(rest, _ROWS_MAX)):
         sys.stdout.write(before + _json(some, ensure_ascii=False, indent=2)[1:-2])
         before = ","
     sys.stdout.write("[]\n" if before == "[" else "\n]\n")

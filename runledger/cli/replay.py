@@ -144,7 +144,7 @@ def replay(
                 only_changed=changed,
                 source=None if from_archive is None else archived_log(from_archive),
                 selection=selection(**asked) if asked else None,
-                told=None if as_json else _print_radius,
+                on_blast_radius=None if as_json else _print_radius,
                 begun=begun,
                 progress=lambda count, _position: advance[0](count),
             )

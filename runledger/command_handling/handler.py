@@ -51,7 +51,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Order(NamedTuple):
+class CommandBatch(NamedTuple):
     """Commands on one run, executed in one append, all or none.
 
     `times` gives each command a time of its own (imports); without it all happened `at`.
@@ -74,7 +74,7 @@ class Outcome(NamedTuple):
 
 
 class _Decision(NamedTuple):
-    """What an order comes to; `folded` says whether `run` has the events in it already."""
+    """The result of deciding a batch; `folded` says if `run` has the events in it already."""
 
     run: Run | None
     events: Sequence[Event]
@@ -129,42 +129,44 @@ class CommandHandler:
         """Record encoded events as they are (imports of the ledger's own format)."""
         return await self._appender.submit(append)
 
-    async def execute(self, order: Order, *, fresh: bool = False) -> Outcome:
-        """Execute an order; `fresh` says that its run id was just made up: nothing is read."""
-        run_id = check_id("run", order.run_id)
+    async def execute(self, batch: CommandBatch, *, fresh: bool = False) -> Outcome:
+        """Execute a batch; `fresh` says that its run id was just made up, so nothing is read."""
+        run_id = check_id("run", batch.run_id)
         turn = self._turns.get(run_id)
         if turn is None:
             turn = self._turns[run_id] = asyncio.Lock()
         async with turn:
             try:
-                return await self._execute(order, fresh)
+                return await self._execute(batch, fresh)
             except UndecodableEvent as e:
-                if e.stream != run_id or list(order.commands) != [DeleteRun()]:
+                if e.stream != run_id or list(batch.commands) != [DeleteRun()]:
                     raise
-                return await self._delete_unreadable(order, e)
+                return await self._delete_unreadable(batch, e)
 
-    async def _execute(self, order: Order, fresh: bool) -> Outcome:
-        run_id = order.run_id
+    async def _execute(self, batch: CommandBatch, fresh: bool) -> Outcome:
+        run_id = batch.run_id
         run = None if fresh else self._runs.get(run_id) or await self._refresh(run_id)
         for attempt in range(MAX_ATTEMPTS):
-            outcome = await self._attempt(order, run, last_word=attempt > 0)
+            outcome = await self._attempt(batch, run, last_word=attempt > 0)
             if isinstance(outcome, Outcome):
                 return outcome
             run = await self._refresh(run_id)
         raise ConcurrentAppend(*outcome)
 
-    async def _delete_unreadable(self, order: Order, unreadable: UndecodableEvent) -> Outcome:
+    async def _delete_unreadable(
+        self, batch: CommandBatch, unreadable: UndecodableEvent
+    ) -> Outcome:
         """Delete a run of which only what lies before an event is known.
 
         A deletion asks for no more, and it is the only way out for a run that holds a conversation.
         """
-        run_id, seen = order.run_id, unreadable.version
+        run_id, seen = batch.run_id, unreadable.version
         before = await asyncio.to_thread(self._store.read_stream, run_id, 0, seen - 1, False)
         for _ in range(MAX_ATTEMPTS):
             run = _fold(None, run_id, [(row.version, row.event) for row in before])
             if run is None:
                 raise unreadable
-            _, events, beside, _ = await self._decide(order, run)
+            _, events, beside, _ = await self._decide(batch, run)
             own = StreamWrite(run_id, seen, tuple(encode(event) for event in events))
             verdict = await self._appender.submit((own, *beside))
             self._participants.forget(beside)
@@ -205,70 +207,70 @@ class CommandHandler:
         return run
 
     async def _attempt(
-        self, order: Order, run: Run | None, *, last_word: bool
+        self, batch: CommandBatch, run: Run | None, *, last_word: bool
     ) -> Outcome | Conflicted:
         seen = run.version if run else 0
         try:
-            decision = await self._decide(order, run)
+            decision = await self._decide(batch, run)
         except LedgerError as e:
             if last_word or isinstance(e, InvalidArgument):
                 raise
             # Refused on what may be an old state: look again before saying so.
             self._participants.forget()
-            return Conflicted(order.run_id, seen, seen)
+            return Conflicted(batch.run_id, seen, seen)
         after, events, beside, folded = decision
         if not events:
             assert after is not None
             return Outcome(after, (), None)
-        own = StreamWrite(order.run_id, seen, tuple(encode(event) for event in events))
+        own = StreamWrite(batch.run_id, seen, tuple(encode(event) for event in events))
         try:
             verdict = await self._appender.submit((own, *beside))
         except BaseException:
             # Recorded or not, nobody knows: the next command reads the stream.
-            self._runs.discard(order.run_id)
+            self._runs.discard(batch.run_id)
             self._participants.forget(beside)
             raise
         self._participants.forget(beside)
         if isinstance(verdict, Conflicted):
             return verdict
         if not folded:
-            after = _fold(after, order.run_id, list(enumerate(events, seen + 1)))
+            after = _fold(after, batch.run_id, list(enumerate(events, seen + 1)))
         assert after is not None
         self._runs.put(after)
         return Outcome(after, tuple(events), verdict.last)
 
-    async def _decide(self, order: Order, run: Run | None) -> _Decision:
+    async def _decide(self, batch: CommandBatch, run: Run | None) -> _Decision:
         """Decide every command of the order, each on what the ones before it led to.
 
         A single command is decided on the cached run itself, which is folded once it is recorded:
         copying a run of 10,000 steps for each step would make a step cost what the run costs.
         """
-        folds = run is None or len(order.commands) > 1
+        folds = run is None or len(batch.commands) > 1
         scratch = copy.deepcopy(run) if folds else run
-        envelope = self.envelope(order.actor, order.at, order.correlation_id)
+        envelope = self.envelope(batch.actor, batch.at, batch.correlation_id)
         events: list[Event] = []
         beside: Append = ()
-        for number, given in enumerate(order.commands):
+        for number, given in enumerate(batch.commands):
             command = given
-            if order.times:
-                envelope = self.envelope(order.actor, order.times[number], order.correlation_id)
+            if batch.times:
+                envelope = self.envelope(batch.actor, batch.times[number], batch.correlation_id)
             if isinstance(command, CreateRun):
                 if any(
-                    isinstance(other, CompleteRun | FailRun | CancelRun) for other in order.commands
+                    isinstance(other, CompleteRun | FailRun | CancelRun) for other in batch.commands
                 ):
                     # It ends in the append that creates it: it holds nothing for any time.
                     command = dataclasses.replace(command, hold_conversation=False)
-                if scratch is not None and scratch.organization != order.actor.organization:
-                    raise ContentConflict("run", order.run_id)
-                command, beside = await self._open(envelope, order.run_id, scratch, command)
+                if scratch is not None and scratch.organization != batch.actor.organization:
+                    raise ContentConflict("run", batch.run_id)
+                command, beside = await self._open(envelope, batch.run_id, scratch, command)
             else:
-                scratch = _visible(scratch, order.actor, order.run_id)
+                scratch = _visible(scratch, batch.actor, batch.run_id)
             repeated = _repeated(scratch, command)
-            priors = await self._priors(order.run_id, repeated) if repeated else {}
+            priors = await self._priors(batch.run_id, repeated) if repeated else {}
             decided = decide(scratch, command, envelope, priors)
             if folds:
                 version = (scratch.version if scratch else 0) + 1
-                scratch = _fold(scratch, order.run_id, list(enumerate(decided, version)))
+                scratch = _fold(scratch, batch.run_id, list(enumerate(decided, version)))
             events += decided
         beside += await self._participants.close(envelope, run, events)
         return _Decision(scratch, events, beside, folds)

@@ -8,7 +8,7 @@ from typing import Final
 from runledger.errors import InvalidArgument
 from runledger.run import Actor
 
-MOST: Final = 2**63 - 1
+COUNT_MAX: Final = 2**63 - 1
 """What DuckDB takes for a number; no list is as long."""
 
 
@@ -49,8 +49,8 @@ def check_counts(*, least: int, **given: int) -> None:
     for name, value in given.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise InvalidArgument(f"{name}: expected {least} or more, found {value!r:.80}")
-        if value > MOST:
-            raise InvalidArgument(f"{name}: expected {MOST} at most, found a larger number")
+        if value > COUNT_MAX:
+            raise InvalidArgument(f"{name}: expected {COUNT_MAX} at most, found a larger number")
 
 
 def check_flags(**given: bool) -> None:

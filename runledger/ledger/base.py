@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from projections.generations.as_of import AsOf, Moment, position_of
+from projections.generations.as_of import AsOf, AsOfMoment, position_of
 from projections.generations.live import LiveReadModels
 from projections.publishing.publish import PublishedReadModels
 from projections.queries.queries import Queries
 from runledger.callbacks import CallbackSettings
-from runledger.command_handling.handler import Clock, CommandHandler, Order, Outcome
+from runledger.command_handling.handler import Clock, CommandBatch, CommandHandler, Outcome
 from runledger.command_handling.message_input import as_messages, check_blobs, keep_images
 from runledger.errors import LedgerError, NotFound, ReadModelsError, ReadModelsMissing
 from runledger.images import IMAGE_ADDRESSES, blob_sources
@@ -71,7 +71,7 @@ class LedgerBase:
         correlation_id: str | None = None,
         fresh: bool = False,
     ) -> Outcome:
-        order = Order(self._acting(actor), run_id, commands, at, times, correlation_id)
+        order = CommandBatch(self._acting(actor), run_id, commands, at, times, correlation_id)
         return await self.handler.execute(order, fresh=fresh)
 
     async def _messages(
@@ -86,7 +86,7 @@ class LedgerBase:
             check_blobs(messages, (await self._load(run_id, actor)).messages)
         return await keep_images(messages, self.store, self._image_addresses)
 
-    async def _load(self, run_id: str, actor: Actor | None, as_of: Moment | None = None) -> Run:
+    async def _load(self, run_id: str, actor: Actor | None, as_of: AsOfMoment | None = None) -> Run:
         # In the present first: a run that was deleted is not served from the past either.
         found = await self.handler.load(self._acting(actor), run_id)
         if as_of is None:
@@ -99,7 +99,7 @@ class LedgerBase:
         return run
 
     async def _known_agent(
-        self, organization: str, agent_id: str, as_of: Moment | None
+        self, organization: str, agent_id: str, as_of: AsOfMoment | None
     ) -> Agent | None:
         """Return what is known of an agent at a moment, or None."""
         if as_of is None:
@@ -110,7 +110,7 @@ class LedgerBase:
         return agent
 
     async def _events(
-        self, stream: str, as_of: Moment | None = None, *, contents: bool = False
+        self, stream: str, as_of: AsOfMoment | None = None, *, contents: bool = False
     ) -> list[StoredEvent]:
         """Return the events of a stream, up to a moment."""
         stored = await asyncio.to_thread(self.store.read_stream, stream, 0, None, contents)
@@ -119,7 +119,7 @@ class LedgerBase:
         upto = await asyncio.to_thread(position_of, self.store, as_of)
         return [row for row in stored if row.position <= upto]
 
-    async def _ask(self, question: Callable[[Queries], _T], as_of: Moment | None = None) -> _T:
+    async def _ask(self, question: Callable[[Queries], _T], as_of: AsOfMoment | None = None) -> _T:
         if as_of is None:
             return await asyncio.to_thread(self.read_models.ask, question)
         return await asyncio.to_thread(self._then().ask, question, as_of)

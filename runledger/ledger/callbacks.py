@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from projections.generations.as_of import Moment
+from projections.generations.as_of import AsOfMoment
 from projections.queries.callbacks import CALLBACK_STATUSES, CallbackStatus
 from runledger.errors import InvalidArgument
 from runledger.events import CallbackAttempted
@@ -59,7 +59,7 @@ class CallingLedger(LedgerBase):
             await dispatcher.close()
 
     async def get_callback(
-        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+        self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> Callback:
         """Return what is owed for a run and the attempts, from its stream: always current."""
         run = await self._load(run_id, actor, as_of)
@@ -74,7 +74,7 @@ class CallingLedger(LedgerBase):
         since: datetime | None = None,
         until: datetime | None = None,
         limit: int | None = 100,
-        as_of: Moment | None = None,
+        as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
         """Return rows of the read model `callbacks`, those asked for last first.

@@ -8,7 +8,7 @@ from projections.archive.archive import SEGMENT_EVENTS, Archive
 from projections.archive.writer import Archived, archive
 from projections.fold.engine import Progress
 from projections.fold.parking import Parked, Retried
-from projections.generations.as_of import Moment
+from projections.generations.as_of import AsOfMoment
 from projections.publishing.parquet import Exported, export
 from projections.publishing.publish import Published, PublishedReadModels, publish
 from runledger.ledger.arguments import check_counts, check_lists, check_paths
@@ -25,10 +25,12 @@ class KeepingLedger(OperatingLedger):
         a ledger that is opened with read_models=FOLDER answers from the newest.
         """
         check_paths(folder=folder)
-        async with self._at_desk() as desk:
-            return await asyncio.to_thread(publish, desk.copy, folder)
+        async with self._at_operator() as operator:
+            return await asyncio.to_thread(publish, operator.copy, folder)
 
-    async def export_parquet(self, folder: str | Path, *, as_of: Moment | None = None) -> Exported:
+    async def export_parquet(
+        self, folder: str | Path, *, as_of: AsOfMoment | None = None
+    ) -> Exported:
         """Write every table of the read models under `folder` as Parquet, partitioned by day.
 
         An earlier export there is replaced; InvalidArgument where the folder holds anything else.
@@ -40,8 +42,8 @@ class KeepingLedger(OperatingLedger):
             return await asyncio.to_thread(export, lambda file: past.copy(file, as_of), folder)
         if isinstance(self._live, PublishedReadModels):
             return await asyncio.to_thread(export, self._live.copy, folder)
-        async with self._at_desk() as desk:
-            return await asyncio.to_thread(export, desk.copy, folder)
+        async with self._at_operator() as operator:
+            return await asyncio.to_thread(export, operator.copy, folder)
 
     async def archive(
         self,
@@ -68,15 +70,15 @@ class KeepingLedger(OperatingLedger):
         await asyncio.to_thread(found.verify)
         return found
 
-    async def parked(self, *, as_of: Moment | None = None) -> list[Parked]:
+    async def parked(self, *, as_of: AsOfMoment | None = None) -> list[Parked]:
         """Return the streams that are left out of the read models, and why, in log order.
 
         With `as_of`, a position of the log or a time, those that the answers as of then leave out.
         """
         if as_of is not None or isinstance(self._live, PublishedReadModels):
             return await self._ask(lambda q: q.parked(), as_of)
-        async with self._at_desk() as desk:
-            return await asyncio.to_thread(desk.parked)
+        async with self._at_operator() as operator:
+            return await asyncio.to_thread(operator.parked)
 
     async def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
         """Apply what was left out of parked streams, of all if none are named.
@@ -85,5 +87,5 @@ class KeepingLedger(OperatingLedger):
         """
         if streams is not None:
             check_lists(streams=streams)
-        async with self._at_desk() as desk:
-            return await asyncio.to_thread(desk.retry_parked, streams)
+        async with self._at_operator() as operator:
+            return await asyncio.to_thread(operator.retry_parked, streams)

@@ -14,7 +14,7 @@ from runledger.run.envelope import aware
 from runledger.span import LONGEST
 
 _LOG: Final = logging.getLogger("runledger.expiry")
-_AT_ONCE: Final = 64
+_PARALLEL_RUNS: Final = 64
 
 
 class ExpiringLedger(LedgerBase):
@@ -81,10 +81,10 @@ class ExpiringLedger(LedgerBase):
             return row["run_id"] if outcome.events else None
 
         expired: list[str] = []
-        for start in range(0, len(rows), _AT_ONCE):
+        for start in range(0, len(rows), _PARALLEL_RUNS):
             # All of them end before the first error is raised: nobody waits for the rest.
             done = await asyncio.gather(
-                *map(one, rows[start : start + _AT_ONCE]), return_exceptions=True
+                *map(one, rows[start : start + _PARALLEL_RUNS]), return_exceptions=True
             )
             for result in done:
                 if isinstance(result, BaseException):

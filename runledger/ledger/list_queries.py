@@ -7,8 +7,8 @@ from datetime import date
 from typing import Any, TypeVar
 
 from projections.fold.engine import Progress
-from projections.generations.as_of import Moment
-from projections.queries.queries import Rows, Take
+from projections.generations.as_of import AsOfMoment
+from projections.queries.queries import RowIterator, Take
 from projections.queries.run_filter import run_filter, unpaged_filter
 from projections.queries.step_filter import step_filter
 from runledger.errors import InvalidArgument, ReadModelsError, UndecodableEvent
@@ -31,7 +31,7 @@ class AskingLedger(LedgerBase):
     """
 
     async def list_runs(
-        self, *, as_of: Moment | None = None, actor: Actor | None = None, **filters: Any
+        self, *, as_of: AsOfMoment | None = None, actor: Actor | None = None, **filters: Any
     ) -> list[RunRecord]:
         """Return a page of runs, the newest first unless asked otherwise.
 
@@ -43,7 +43,7 @@ class AskingLedger(LedgerBase):
         return await self._ask(lambda q: q.list_runs(organization, asked, born), as_of)
 
     async def run_durations(
-        self, *, as_of: Moment | None = None, actor: Actor | None = None, **filters: Any
+        self, *, as_of: AsOfMoment | None = None, actor: Actor | None = None, **filters: Any
     ) -> dict[str, Any]:
         """Return count, p50, p90, p95 and p99 (ns) of exactly the runs that the filters leave.
 
@@ -54,7 +54,7 @@ class AskingLedger(LedgerBase):
         return await self._ask(lambda q: q.durations(organization, asked), as_of)
 
     async def list_steps(
-        self, *, as_of: Moment | None = None, actor: Actor | None = None, **filters: Any
+        self, *, as_of: AsOfMoment | None = None, actor: Actor | None = None, **filters: Any
     ) -> list[StepView]:
         """Return a page of steps of any runs, those recorded last first unless asked otherwise.
 
@@ -65,7 +65,7 @@ class AskingLedger(LedgerBase):
         return await self._ask(lambda q: q.list_steps(organization, asked), as_of)
 
     async def get_step(
-        self, step_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+        self, step_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> StepView:
         """Return a step of any run by its id; NotFound if no run of the organization has it."""
         check_id("step", step_id)
@@ -81,7 +81,7 @@ class AskingLedger(LedgerBase):
         model: str | None = None,
         since: date | None = None,
         until: date | None = None,
-        as_of: Moment | None = None,
+        as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
         """Return token totals grouped by any of project, agent, model and day (UTC)."""
@@ -111,7 +111,7 @@ class AskingLedger(LedgerBase):
         agent_id: str | None = None,
         since: date | None = None,
         until: date | None = None,
-        as_of: Moment | None = None,
+        as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
         """Return exact duration percentiles (ns) grouped by any of project, agent and day (UTC)."""
@@ -136,7 +136,7 @@ class AskingLedger(LedgerBase):
         self,
         *,
         agent_id: str | None = None,
-        as_of: Moment | None = None,
+        as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
         """Return the agents, with their last run and last stop reason."""
@@ -145,13 +145,15 @@ class AskingLedger(LedgerBase):
         return await self._ask(lambda q: q.agents(organization, agent_id), as_of)
 
     async def sql(
-        self, statement: str, *, as_of: Moment | None = None
+        self, statement: str, *, as_of: AsOfMoment | None = None
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Return (column names, rows) of one SELECT over the read models of all organizations."""
         _expect_text(statement)
         return await self._ask(lambda q: q.sql(statement), as_of)
 
-    async def sql_rows(self, statement: str, take: Take[_T], *, as_of: Moment | None = None) -> _T:
+    async def sql_rows(
+        self, statement: str, take: Take[_T], *, as_of: AsOfMoment | None = None
+    ) -> _T:
         """Call `take(column names, iterator of rows)` in a thread; return what it returns.
 
         The rows are made as they are taken, so that an answer may be larger than memory. A switch
@@ -161,7 +163,7 @@ class AskingLedger(LedgerBase):
         _expect_text(statement)
         begun = False
 
-        def taken(columns: list[str], rows: Rows) -> _T:
+        def taken(columns: list[str], rows: RowIterator) -> _T:
             nonlocal begun
             if begun:
                 # Rows of another generation would follow on those that are gone.

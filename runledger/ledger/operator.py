@@ -9,9 +9,9 @@ from projections.archive.log_source import LogSource
 from projections.compare.comparison import Comparison, thresholds
 from projections.compare.verify import Verification
 from projections.fold.engine import Begun, Progress
-from projections.generations.generations import Generations, Manifest
+from projections.generations.generations import GenerationManifest, Generations
 from projections.operator.local import Operations
-from projections.operator.operator import Desk, open_desk
+from projections.operator.operator import Operator, open_operator
 from projections.operator.requests import RequestServer
 from projections.replay.partial import BlastRadius
 from projections.replay.replay import Plan, Replayed, replay
@@ -53,7 +53,7 @@ class OperatingLedger(LedgerBase):
         source: LogSource | None = None,
         only_changed: bool = False,
         selection: Selection | None = None,
-        told: Callable[[BlastRadius], None] | None = None,
+        on_blast_radius: Callable[[BlastRadius], None] | None = None,
         begun: Begun | None = None,
         progress: Progress | None = None,
     ) -> Replayed:
@@ -90,20 +90,20 @@ class OperatingLedger(LedgerBase):
         )
         return await asyncio.to_thread(
             replay,
-            self._desk,
+            self._operator,
             self.store,
             self._path,
             plan,
             source=source,
             only_changed=only_changed,
             selection=selection,
-            told=told,
+            on_blast_radius=on_blast_radius,
             fresh=fresh,
             begun=begun,
             progress=progress,
         )
 
-    async def generations(self) -> list[Manifest]:
+    async def generations(self) -> list[GenerationManifest]:
         """Return the manifests of all generations, in order; `state` says which is live.
 
         Of a live one that another process holds, position and rows are those of its opening.
@@ -112,7 +112,7 @@ class OperatingLedger(LedgerBase):
             await asyncio.to_thread(self._operations.record)
         return await asyncio.to_thread(self._generations.entries)
 
-    async def generation(self, number: int) -> Manifest:
+    async def generation(self, number: int) -> GenerationManifest:
         """Return the manifest of a generation, or raise NotFound."""
         check_counts(least=0, number=number)
         return await asyncio.to_thread(self._generations.get, number)
@@ -132,9 +132,9 @@ class OperatingLedger(LedgerBase):
         """
         check_counts(least=0, number=number)
         _check_shown(limit, explain, out)
-        async with self._at_desk() as desk:
+        async with self._at_operator() as operator:
             return await asyncio.to_thread(
-                desk.compare,
+                operator.compare,
                 number,
                 limit=limit,
                 explain=explain,
@@ -142,11 +142,11 @@ class OperatingLedger(LedgerBase):
                 out=None if out is None else Path(out),
             )
 
-    async def switch_generation(self, number: int) -> Manifest:
+    async def switch_generation(self, number: int) -> GenerationManifest:
         """Make a generation the live one: the next, or an old one to go back."""
         check_counts(least=0, number=number)
-        async with self._at_desk() as desk:
-            return await asyncio.to_thread(desk.switch, number)
+        async with self._at_operator() as operator:
+            return await asyncio.to_thread(operator.switch, number)
 
     async def drop_generation(self, number: int) -> None:
         """Delete a generation that is not live."""
@@ -161,8 +161,8 @@ class OperatingLedger(LedgerBase):
         """
         if sample is not None:
             check_counts(least=1, sample=sample)
-        async with self._at_desk() as desk:
-            return await asyncio.to_thread(desk.verify, sample)
+        async with self._at_operator() as operator:
+            return await asyncio.to_thread(operator.verify, sample)
 
     @property
     def _path(self) -> Path:
@@ -182,19 +182,19 @@ class OperatingLedger(LedgerBase):
     def _generations(self) -> Generations:
         return Generations(self._path)
 
-    def _desk(self) -> AbstractContextManager[Desk]:
+    def _operator(self) -> AbstractContextManager[Operator]:
         if self._operations is not None:
             return nullcontext(self._operations)
-        return open_desk(self.store, self._path)
+        return open_operator(self.store, self._path)
 
     @asynccontextmanager
-    async def _at_desk(self) -> AsyncIterator[Desk]:
-        desk = self._desk()
-        at = await asyncio.to_thread(desk.__enter__)
+    async def _at_operator(self) -> AsyncIterator[Operator]:
+        operator = self._operator()
+        at = await asyncio.to_thread(operator.__enter__)
         try:
             yield at
         finally:
-            await asyncio.to_thread(desk.__exit__, None, None, None)
+            await asyncio.to_thread(operator.__exit__, None, None, None)
 
 
 def _check_shown(limit: int, explain: int, out: str | Path | None) -> None:

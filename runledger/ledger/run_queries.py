@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from projections.generations.as_of import Moment
+from projections.generations.as_of import AsOfMoment
 from runledger.errors import InvalidArgument, NotFound
 from runledger.events import MessagesRecorded, StepRecorded, StepStarted
 from runledger.ids import check_id
@@ -27,7 +27,7 @@ from runledger.run.parties import Agent
 if TYPE_CHECKING:
     from runledger.api_messages import ApiMessage
 
-Order = Literal["asc", "desc"]
+SortDirection = Literal["asc", "desc"]
 _T = TypeVar("_T")
 
 
@@ -38,25 +38,25 @@ class ReadingLedger(LedgerBase):
     """
 
     async def get_run_by_id(
-        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+        self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> RunRecord:
         """Return the run."""
         return run_record(await self._load(run_id, actor, as_of))
 
     async def get_run_usage(
-        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+        self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> RunUsage:
         """Return the token totals over all steps of the run."""
         return run_usage(await self._load(run_id, actor, as_of))
 
     async def get_run_metrics(
-        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+        self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> RunMetrics:
         """Return the duration, the number of steps and the tools of the run."""
         return run_metrics(await self._load(run_id, actor, as_of))
 
     async def get_run_request_config(
-        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+        self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> dict[str, Any] | None:
         """Return the request's configuration as it was given at creation."""
         return (await self._load(run_id, actor, as_of)).request_config
@@ -65,11 +65,11 @@ class ReadingLedger(LedgerBase):
         self,
         run_id: str,
         *,
-        order: Order = "asc",
+        order: SortDirection = "asc",
         limit: int | None = None,
         after: str | None = None,
         before: str | None = None,
-        as_of: Moment | None = None,
+        as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> list[StepView]:
         """Return the steps in the order they were recorded, a page of them if asked.
@@ -88,7 +88,7 @@ class ReadingLedger(LedgerBase):
         return _page("step", ordered, ids, order, limit, after, before)
 
     async def get_stored_messages(
-        self, run_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+        self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> list[Message]:
         """Return all messages of the run as they are stored, in order."""
         await self._load(run_id, actor, as_of)
@@ -104,12 +104,12 @@ class ReadingLedger(LedgerBase):
         self,
         run_id: str,
         *,
-        order: Order = "asc",
+        order: SortDirection = "asc",
         limit: int | None = 100,
         after: str | None = None,
         before: str | None = None,
         include_return_message_types: Collection[str] | None = None,
-        as_of: Moment | None = None,
+        as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> "list[ApiMessage]":
         """Return a page of what the API shows of the run's messages; images with their bytes.
@@ -145,7 +145,7 @@ class ReadingLedger(LedgerBase):
         return found[1]
 
     async def get_agent(
-        self, agent_id: str, *, as_of: Moment | None = None, actor: Actor | None = None
+        self, agent_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> Agent:
         """Return a registered agent."""
         check_id("agent", agent_id)
@@ -159,7 +159,7 @@ def _page(
     kind: str,
     items: list[_T],
     ids: list[str],
-    order: Order,
+    order: SortDirection,
     limit: int | None,
     after: str | None,
     before: str | None,

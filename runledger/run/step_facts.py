@@ -8,7 +8,7 @@ from runledger.events import StepStatus, StopReason
 from runledger.usage import Buckets, buckets
 
 # Totals have 64 bits: one step that claimed them all would leave no room for the others of its day.
-MOST_TOKENS: Final = 2**40
+TOKENS_MAX: Final = 2**40
 _COUNTED: Final = ("prompt_tokens", "completion_tokens", "total_tokens", *Buckets._fields)
 
 
@@ -78,8 +78,8 @@ def step_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     )
     whole.update(split._asdict())
     for name in _COUNTED:
-        if (whole.get(name) or 0) > MOST_TOKENS:
+        if (whole.get(name) or 0) > TOKENS_MAX:
             raise InvalidArgument(
-                f"{name}: expected {MOST_TOKENS} tokens in a step at most, found {whole[name]}"
+                f"{name}: expected {TOKENS_MAX} tokens in a step at most, found {whole[name]}"
             )
     return whole

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from runledger.store import Store, arrow
 from runledger.store.codec import encode
 
-LAST: Final = 2**62
+END_OF_LOG: Final = 2**62
 
 
 class LogEvent(NamedTuple):
@@ -45,7 +45,7 @@ class EventList:
         """Nothing is held."""
 
 
-def streams(store: Store, names: Iterable[str], upto: int = LAST) -> EventList:
+def streams(store: Store, names: Iterable[str], upto: int = END_OF_LOG) -> EventList:
     """Read the events of streams, up to a position; UndecodableEvent for a damaged one."""
     return EventList(
         LogEvent(row.position, row.stream, row.version, row.event.topic, encode(row.event).facts)

@@ -5,7 +5,7 @@ from typing import Final
 
 from runledger.store.protocol import Append, Recorded, Verdict
 
-MOST: Final = 16_384
+VERSIONS_MAX: Final = 16_384
 """Streams; about 3 MB."""
 
 
@@ -38,7 +38,7 @@ class KnownVersions:
     def learn(self, versions: dict[str, int]) -> None:
         """Note the versions of streams."""
         self._versions.update(versions)
-        if len(self._versions) > MOST:
+        if len(self._versions) > VERSIONS_MAX:
             self._versions = versions
 
     def learn_from(self, appends: Sequence[Append], verdicts: Sequence[Verdict]) -> None:

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any, Final
 
 from runledger import RunLedger
-from runledger.command_handling.handler import Order
+from runledger.command_handling.handler import CommandBatch
 from runledger.ids import new_id
 from runledger.run import Actor
 from runledger.run.commands import CreateRun, RecordStep
@@ -25,10 +25,12 @@ FACTS: Final[dict[str, Any]] = {
 async def _run(ledger: RunLedger, steps: int) -> str:
     """Record a run of so many steps, 1,000 an append; return its id."""
     run_id = new_id("run")
-    await ledger.handler.execute(Order(Actor(), run_id, [CreateRun("agent-bench")]), fresh=True)
+    await ledger.handler.execute(
+        CommandBatch(Actor(), run_id, [CreateRun("agent-bench")]), fresh=True
+    )
     for done in range(0, steps, 1_000):
         commands = [RecordStep(new_id("step"), FACTS) for _ in range(min(1_000, steps - done))]
-        await ledger.handler.execute(Order(Actor(), run_id, commands))
+        await ledger.handler.execute(CommandBatch(Actor(), run_id, commands))
     return run_id
 
 

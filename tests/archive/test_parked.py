@@ -214,7 +214,7 @@ def test_a_refused_run_is_retried_by_mended_sql() -> None:
 
 def test_sql_that_refuses_much_is_at_fault_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     # A hundred events are refused one by one before anybody asks; the question is the same at ten.
-    monkeypatch.setattr("projections.fold.engine.MOST_ISOLATED", 10)
+    monkeypatch.setattr("projections.fold.engine.ISOLATED_MAX", 10)
     rows = tuple(created(n, n, agent_id="bad") for n in range(1, 1_001))
     generation = Generation(":memory:", [*discover(), strict(500)])
     with pytest.raises(ProjectionFailed, match="expected an event in a hundred at most.*strict"):

@@ -21,7 +21,7 @@ from runledger.callbacks import CallbackSettings
 from runledger.callbacks.attempt import Sender
 from runledger.callbacks.courier import Courier
 from runledger.callbacks.outbox import Outbox
-from runledger.command_handling.handler import CommandHandler, Order
+from runledger.command_handling.handler import CommandBatch, CommandHandler
 from runledger.events import CallbackAttempted
 from runledger.ids import new_id
 from runledger.outbound import GuardedClient
@@ -149,7 +149,7 @@ class Post:
         return run_id
 
     async def execute(self, run_id: str, *given: commands.Command) -> None:
-        await self.handler.execute(Order(Actor(), run_id, given))
+        await self.handler.execute(CommandBatch(Actor(), run_id, given))
 
     async def deliver(self) -> None:
         """Send what is due at this moment, and wait for what comes of it."""

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from runledger.command_handling.handler import CommandHandler, Order
+from runledger.command_handling.handler import CommandBatch, CommandHandler
 from runledger.run import commands
 from tests.callbacks.conftest import Post, receiving, status
 
@@ -35,7 +35,7 @@ class Meanwhile:
     async def _write(self, order, words):
         other = CommandHandler(self.post.store, clock=self.post.clock)
         for word in words:
-            await other.execute(Order(order.actor, order.run_id, (word,)))
+            await other.execute(CommandBatch(order.actor, order.run_id, (word,)))
         other.close()
         while await self.post.courier.follow():
             pass

@@ -19,7 +19,7 @@ from projections.generations.as_of import AsOf, position_of
 from projections.queries.queries import Queries
 from runledger import Actor, RunLedger
 from runledger.callbacks import CallbackSettings
-from runledger.command_handling.handler import Order
+from runledger.command_handling.handler import CommandBatch
 from runledger.errors import ArchiveDamaged, ArchiveError, InvalidArgument, NotFound
 from runledger.run import commands
 from runledger.store import Store, open_store
@@ -256,7 +256,7 @@ def test_callbacks_of_then(tmp_path: Path) -> None:
                 "next_attempt_at": None,
             }
             attempt = commands.RecordCallbackAttempt(facts)
-            await ledger.handler.execute(Order(Actor(), run.run_id, (attempt,)))
+            await ledger.handler.execute(CommandBatch(Actor(), run.run_id, (attempt,)))
             tried = ledger.store.head()
             await ledger.redeliver_callback(run.run_id)
 

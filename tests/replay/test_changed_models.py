@@ -180,13 +180,13 @@ def test_what_changed_is_made_again_from_an_archive(
     if beyond:
         asyncio.run(_one_run_more(store.url))
         live.catch_up()
-    told: list[tuple[int, int, int]] = []
+    on_blast_radius: list[tuple[int, int, int]] = []
     source = archived_log(tmp_path / "a")
     built = build_changed(
-        operations, store, live.path, source, begun=lambda *what: told.append(what)
+        operations, store, live.path, source, begun=lambda *what: on_blast_radius.append(what)
     )
     assert built is not None
-    assert told == [(built.number, 0, store.head())]
+    assert on_blast_radius == [(built.number, 0, store.head())]
     whole = live.generations.file(build(store, live.path).number)
     assert contents(live.generations.file(built.number)) == contents(whole)
 

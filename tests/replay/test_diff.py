@@ -75,8 +75,8 @@ def test_the_diff_is_what_plain_python_finds(old: list[Row], new: list[Row]) -> 
             if side.get(key, Counter()).total() > 1
         }
     )
-    told = {(row.key["name"], row.key["place"]): row.change for row in found.sample}
-    assert told.keys() == differing
+    on_blast_radius = {(row.key["name"], row.key["place"]): row.change for row in found.sample}
+    assert on_blast_radius.keys() == differing
     single = [key for key in changed if before[key].total() == after[key].total() == 1]
     for row in found.sample:
         key = (row.key["name"], row.key["place"])
@@ -161,10 +161,10 @@ def test_rows_of_a_run_that_is_asked_for_are_shown_beyond_the_limit(tmp_path: Pa
         snapshot.attach(files[1])
         diff = Diff(snapshot.db, 3, runs=["b", "nobody"])
         (found,) = diff.tables(live.models, live.models)
-    told = {(row.key["run_id"], row.key["place"]): row for row in found.sample}
-    assert list(told) == [
+    on_blast_radius = {(row.key["run_id"], row.key["place"]): row for row in found.sample}
+    assert list(on_blast_radius) == [
         *[("a", 0), ("a", 1), ("b", 0), ("b", 1)],
         ("b", 2),
     ]
-    assert [(cell.old, cell.new) for cell in told["b", 1].cells] == [("1", "2")]
-    assert told["b", 2].row == {"run_id": "b", "place": 2, "n": 1, "tags": None}
+    assert [(cell.old, cell.new) for cell in on_blast_radius["b", 1].cells] == [("1", "2")]
+    assert on_blast_radius["b", 2].row == {"run_id": "b", "place": 2, "n": 1, "tags": None}

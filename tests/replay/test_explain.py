@@ -13,7 +13,7 @@ from projections.compare.comparison import Comparison
 from projections.compare.explain import Explanation
 from projections.generations.live import LiveReadModels
 from projections.operator.local import Operations
-from projections.operator.operator import RemoteDesk, serve
+from projections.operator.operator import RemoteOperator, serve
 from projections.replay.replay import Plan, build, replay
 from runledger.cli.main import app
 from runledger.errors import InvalidArgument, NotFound
@@ -140,7 +140,7 @@ def test_the_process_that_holds_the_read_models_explains_too(
     server = serve(live.path, operations)
     try:
         asked = [cached[-1], uncached]
-        found = RemoteDesk(live.path).compare(number, explain_runs=asked)
+        found = RemoteOperator(live.path).compare(number, explain_runs=asked)
     finally:
         server.close()
     assert found.runs_unchanged == [uncached]

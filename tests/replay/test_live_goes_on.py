@@ -72,7 +72,7 @@ def test_who_waited_for_its_turn_takes_along_what_was_recorded_meanwhile(
     monkeypatch.setattr(store, "head", look)
     store.append([append("agent-1", 0)])
     waiting = threading.Thread(target=live.catch_up)
-    with live._projecting.alone():
+    with live._projecting.exclusive():
         waiting.start()
         assert looked.wait(60)
         store.append([append("agent-2", 0)])
@@ -214,7 +214,7 @@ def test_a_gate_lets_nobody_in_while_one_is_alone() -> None:
     first = threading.Thread(target=pass_through, args=("first",))
     first.start()
     inside.wait()
-    with gate.alone(leave.set):
+    with gate.exclusive(leave.set):
         log.append("alone")
         second = threading.Thread(target=pass_through, args=("second",))
         second.start()

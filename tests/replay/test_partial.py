@@ -24,9 +24,9 @@ TOTALS = ("agents", "duration_percentiles", "usage_totals")
 def part(
     store: Store, live: LiveReadModels, operations: Operations, **asked: Any
 ) -> tuple[PartialReplay, Path, list[BlastRadius]]:
-    told: list[BlastRadius] = []
-    made = build_part(operations, store, live.path, selection(**asked), told.append)
-    return made, live.generations.file(made.built.number), told
+    on_blast_radius: list[BlastRadius] = []
+    made = build_part(operations, store, live.path, selection(**asked), on_blast_radius.append)
+    return made, live.generations.file(made.built.number), on_blast_radius
 
 
 def rows(file: Path, statement: str) -> list[tuple[Any, ...]]:
@@ -45,7 +45,7 @@ def test_only_the_touched_rows_are_as_a_whole_replay_makes_them(
 ) -> None:
     chosen = run_ids(live, "organization = 'org-1' AND cache_read_tokens > 0")[:7]
     whole = live.generations.file(build(store, live.path).number)
-    made, file, told = part(store, live, operations, runs=chosen)
+    made, file, on_blast_radius = part(store, live, operations, runs=chosen)
     live.close()
     before, after = contents(live.path), contents(file)
     right = contents(whole)
@@ -60,7 +60,7 @@ def test_only_the_touched_rows_are_as_a_whole_replay_makes_them(
         assert replaced <= right[table], "a total is that of all its runs"
         assert after[table] - right[table] <= before[table]
     assert after["usage_totals"] != before["usage_totals"]
-    (radius,) = told
+    (radius,) = on_blast_radius
     assert radius == made.radius
     assert (radius.runs, radius.organizations) == (7, ["org-1"])
     assert radius.rows["runs"] == 7

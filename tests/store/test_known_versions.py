@@ -63,7 +63,7 @@ def test_only_appends_that_go_on_from_there_are_sure() -> None:
 
 
 def test_no_more_is_kept_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_versions, "MOST", 3)
+    monkeypatch.setattr(known_versions, "VERSIONS_MAX", 3)
     known = KnownVersions()
     for number in range(9):
         known.learn({f"{number}": 1})

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from runledger.command_handling.handler import CommandHandler, Order
+from runledger.command_handling.handler import CommandBatch, CommandHandler
 from runledger.errors import Conflict, ImportFailed, InvalidArgument, NotFound, StoreRefused
 from runledger.events import RunCreated
 from runledger.importers.report import Advance, ImportReport
@@ -85,9 +85,9 @@ class Tau2Import:
             return
         times, commands = zip(*timed_commands(given, about, simulation), strict=True)
         await self._register(about)
-        order = Order(self._actor, simulation.run_id, commands, times=times)
+        batch = CommandBatch(self._actor, simulation.run_id, commands, times=times)
         try:
-            outcome = await self._handler.execute(order, fresh=True)
+            outcome = await self._handler.execute(batch, fresh=True)
         except Conflict:
             # Another process may import the same file.
             if not await self._known(simulation):

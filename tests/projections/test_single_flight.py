@@ -1,20 +1,20 @@
-"""A turn is one thread's at a time; who has nothing left to do does not wait for one."""
+"""A flight is one thread's at a time; who has nothing left to do does not wait for one."""
 
 import threading
 
 import pytest
 
-from projections.generations.single_flight import Turn
+from projections.generations.single_flight import SingleFlight
 
 
 def test_one_thread_at_a_time_has_it() -> None:
-    turn = Turn()
+    flight = SingleFlight()
     inside, most = 0, 0
 
     def work() -> None:
         nonlocal inside, most
         for _ in range(50):
-            with turn.alone():
+            with flight.exclusive():
                 inside += 1
                 most = max(most, inside)
                 threading.Event().wait(0.0002)
@@ -29,15 +29,15 @@ def test_one_thread_at_a_time_has_it() -> None:
 
 
 def test_what_is_done_needs_no_turn() -> None:
-    turn = Turn()
-    with turn.alone(), turn.unless(lambda: True) as mine:
+    flight = SingleFlight()
+    with flight.exclusive(), flight.unless_done(lambda: True) as mine:
         assert not mine
-    with turn.unless(lambda: False) as mine:
+    with flight.unless_done(lambda: False) as mine:
         assert mine
 
 
 def test_who_waits_goes_on_when_another_has_done_it() -> None:
-    turn = Turn()
+    flight = SingleFlight()
     done, asked = threading.Event(), threading.Event()
     given: list[bool] = []
 
@@ -46,11 +46,11 @@ def test_who_waits_goes_on_when_another_has_done_it() -> None:
         return done.is_set()
 
     def wait() -> None:
-        with turn.unless(is_done) as mine:
+        with flight.unless_done(is_done) as mine:
             given.append(mine)
 
     waiting = threading.Thread(target=wait)
-    with turn.alone():
+    with flight.exclusive():
         waiting.start()
         assert asked.wait(60)
         done.set()
@@ -59,8 +59,8 @@ def test_who_waits_goes_on_when_another_has_done_it() -> None:
 
 
 def test_a_turn_that_fails_is_over() -> None:
-    turn = Turn()
-    with pytest.raises(ValueError, match="failed"), turn.alone():
+    flight = SingleFlight()
+    with pytest.raises(ValueError, match="failed"), flight.exclusive():
         raise ValueError("failed")
-    with turn.unless(lambda: False) as mine:
+    with flight.unless_done(lambda: False) as mine:
         assert mine
