@@ -29,6 +29,7 @@ StopReason = Literal[
     "cancelled",
 ]
 StepStatus = Literal["success", "failed", "cancelled"]
+Feedback = Literal["positive", "negative"]
 Text = Annotated[str, Field(min_length=1)]
 # 64 bits, as in the read models: a larger number would be recorded and could not be projected.
 Count = Annotated[Number, Field(ge=0, le=2**63 - 1)]
@@ -197,6 +198,25 @@ class RunMetadataPatched(RunEvent):
     removed: list[str] = Field(default_factory=list)
 
 
+class RunFeedbackRecorded(RunEvent):
+    """A person judged the run; no `feedback` takes an earlier judgement back."""
+
+    topic = "run.feedback_recorded"
+    feedback: Feedback | None = None
+
+
+class StepFeedbackRecorded(RunEvent):
+    """A person judged a step that had ended; no `feedback` takes an earlier judgement back.
+
+    `tags` take the place of the step's tags; None leaves them as they were.
+    """
+
+    topic = "run.step_feedback_recorded"
+    step_id: Text
+    feedback: Feedback | None = None
+    tags: list[str] | None = None
+
+
 class HeartbeatRecorded(RunEvent):
     """The worker of the run is alive."""
 
@@ -311,6 +331,8 @@ CATALOGUE: Final[dict[str, type[Event]]] = {
         StepRecorded,
         MessagesRecorded,
         RunMetadataPatched,
+        RunFeedbackRecorded,
+        StepFeedbackRecorded,
         HeartbeatRecorded,
         RunCompleted,
         RunFailed,

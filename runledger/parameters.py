@@ -117,6 +117,13 @@ def order(text: str) -> str:
     return _one_of(get_args(SortKey), text)
 
 
+def feedback(text: str) -> str:
+    """Return how a run was judged."""
+    from runledger.events import Feedback
+
+    return _one_of(get_args(Feedback), text)
+
+
 def callback_status(text: str) -> str:
     """Return the status of a callback."""
     from projections.queries.callbacks import CALLBACK_STATUSES

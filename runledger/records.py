@@ -51,6 +51,7 @@ class RunRecord(_Record):
     callback_status_code: int | None = None
     callback_error: str | None = None
     approval_deadline: datetime | None = None
+    feedback: str | None = None
 
     @property
     def run_start_ns(self) -> int:
@@ -129,6 +130,7 @@ class StepView(_Record):
     llm_request_start_ns: int | None = None
     llm_request_ns: int | None = None
     tool_execution_ns: int | None = None
+    feedback: str | None = None
 
 
 _OF_RUN: Final = tuple(name for name in RunRecord.model_fields if name in Run.__slots__)
@@ -200,4 +202,9 @@ def step_view(run: Run, event: StepRecorded | StepStarted) -> StepView:
         project_id=run.project_id,
         created_at=event.occurred_at,
     )
+    judged = run.step_feedback.get(event.step_id)
+    if judged is not None:
+        fields["feedback"] = judged.feedback
+        if judged.tags is not None:
+            fields["tags"] = judged.tags
     return StepView(**fields, status=status)

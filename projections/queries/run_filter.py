@@ -16,7 +16,7 @@ from pydantic import (
 
 from projections.read_models.catalog import ROOT
 from runledger.errors import InvalidArgument, describe
-from runledger.events import StopReason
+from runledger.events import Feedback, StopReason
 from runledger.messages import Truth
 from runledger.span import check_span
 from runledger.sql_file import statements
@@ -68,6 +68,7 @@ class RunFilter(BaseModel):
     tools_used: list[Words] | None = None
     duration_filter: DurationFilter | None = None
     duration_percentile: float | None = Field(default=None, ge=0, le=100, strict=True)
+    feedback: Feedback | None = None
     start_date: Date | None = None
     end_date: Date | None = None
     order_by: SortKey = "created_at"
@@ -98,6 +99,7 @@ class RunFilter(BaseModel):
             "project_id": self.project_id,
             "conversation_id": self.conversation_id,
             "tools_used": self.tools_used,
+            "feedback": self.feedback,
         }
         for name, value in given.items():
             if value:

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from projections.queries.run_filter import MAX_LIMIT, Date, Text, Words
 from projections.read_models.catalog import ROOT
 from runledger.errors import InvalidArgument, describe
+from runledger.events import Feedback
+from runledger.messages import Truth
 from runledger.span import check_span
 from runledger.sql_file import statements
 
@@ -16,7 +18,8 @@ SQL: Final = statements(ROOT / "steps" / "queries.sql")
 class StepFilter(BaseModel):
     """The filters, the order and the page of a list of steps. Empty lists and texts filter nothing.
 
-    `trace_ids` and `tags` keep the steps that have any of them. `start_date` is included,
+    `trace_ids` and `tags` keep the steps that have any of them, `has_feedback` those that were
+    judged, or were not. `start_date` is included,
     `end_date` is not. `after` and `before` are step ids: the page beyond the cursor in the
     requested order, or the one on its near side.
     """
@@ -28,6 +31,8 @@ class StepFilter(BaseModel):
     project_id: Words | None = None
     trace_ids: list[Words] | None = None
     tags: list[Words] | None = None
+    feedback: Feedback | None = None
+    has_feedback: Truth | None = None
     start_date: Date | None = None
     end_date: Date | None = None
     order: Literal["asc", "desc"] = "desc"
@@ -42,7 +47,7 @@ class StepFilter(BaseModel):
 
     def conditions(self, organization: str) -> tuple[list[str], dict[str, Any]]:
         """Return the names of the conditions of all filters, and their parameters."""
-        given = {
+        given: dict[str, Any] = {
             "organization": organization,
             "run_id": self.run_id,
             "agent_id": self.agent_id,
@@ -50,10 +55,13 @@ class StepFilter(BaseModel):
             "project_id": self.project_id,
             "trace_ids": self.trace_ids,
             "tags": self.tags,
+            "feedback": self.feedback,
             "start_date": self.start_date,
             "end_date": self.end_date,
         }
         values = {name: value for name, value in given.items() if value}
+        if self.has_feedback is not None:
+            values["has_feedback"] = self.has_feedback
         return list(values), values
 
 

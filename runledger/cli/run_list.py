@@ -64,6 +64,10 @@ def list_runs(
             help="At least as slow as this percentile of the runs filtered otherwise.",
         ),
     ] = None,
+    feedback: Annotated[
+        str | None,
+        typer.Option(parser=parsers.feedback, help="Judged so: positive or negative."),
+    ] = None,
     start_date: Annotated[
         datetime | None,
         typer.Option(parser=moment, metavar="TIME", help="Created then or later."),
@@ -113,6 +117,7 @@ def list_runs(
         step_count_operator=None if step_count is None else step_count_operator,
         duration_filter=longer,
         duration_percentile=duration_percentile,
+        feedback=feedback,
         start_date=start_date,
         end_date=end_date,
         order_by=order_by,

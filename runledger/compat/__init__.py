@@ -7,6 +7,7 @@ from runledger.compat.agent_manager import AgentManager
 from runledger.compat.default_ledger import close_default_ledgers, default_ledger
 from runledger.compat.enums import (
     ComparisonOperator,
+    FeedbackType,
     MessageRole,
     MessageType,
     PrimitiveType,
@@ -50,6 +51,7 @@ __all__ = [
     "ComparisonOperator",
     "ConversationBusyError",
     "ErrorCode",
+    "FeedbackType",
     "ImageContent",
     "LettaAgentNotFoundError",
     "LettaError",

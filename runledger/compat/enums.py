@@ -47,6 +47,13 @@ class StepStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class FeedbackType(StrEnum):
+    """How a person judged a step."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+
+
 class ComparisonOperator(StrEnum):
     """How a step count compares; the replaced server has the first three."""
 

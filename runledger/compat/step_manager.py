@@ -1,10 +1,10 @@
 """StepManager: as much of the replaced server's as a run manager needs beside it."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from runledger.compat.argument_types import enforce_types
-from runledger.compat.enums import StepStatus
+from runledger.compat.enums import FeedbackType, StepStatus
 from runledger.compat.errors import LettaInvalidArgumentError
 from runledger.compat.manager import Manager
 from runledger.compat.records import actor_of, step_metrics_of, step_of, utc
@@ -84,6 +84,8 @@ class StepManager(Manager):
         model: str | None = None,
         agent_id: str | None = None,
         trace_ids: list[str] | None = None,
+        feedback: Literal["positive", "negative"] | None = None,
+        has_feedback: bool | None = None,
         project_id: str | None = None,
         run_id: str | None = None,
     ) -> list[Step]:
@@ -105,6 +107,8 @@ class StepManager(Manager):
                 model=model or None,
                 project_id=project_id or None,
                 trace_ids=trace_ids or None,
+                feedback=feedback,
+                has_feedback=has_feedback,
                 start_date=utc(start_date),
                 end_date=utc(end_date),
                 order="asc" if order == "asc" else "desc",
@@ -120,6 +124,27 @@ class StepManager(Manager):
         """Return the step."""
         async with self._ledger() as ledger:
             return step_of(await ledger.get_step(step_id, actor=actor_of(actor)))
+
+    @enforce_types
+    async def add_feedback_async(
+        self,
+        step_id: str,
+        feedback: FeedbackType | None,
+        actor: Any,
+        tags: list[str] | None = None,
+    ) -> Step:
+        """Record a person's judgement of the step; None takes an earlier one back.
+
+        `tags` take the place of the step's tags where there are any.
+        """
+        async with self._ledger() as ledger:
+            judged = await ledger.record_step_feedback(
+                step_id,
+                None if feedback is None else feedback.value,
+                tags=tags or None,
+                actor=actor_of(actor),
+            )
+        return step_of(judged)
 
     @enforce_types
     async def get_step_metrics_async(self, actor: Any, step_id: str) -> StepMetrics:

@@ -27,9 +27,8 @@ from runledger.ledger.external_engine import (
     RunsElsewhere,
     no_run,
 )
-from runledger.ledger.list_queries import AskingLedger
+from runledger.ledger.feedback import JudgingLedger
 from runledger.ledger.run_commands import WritingLedger
-from runledger.ledger.run_queries import ReadingLedger
 from runledger.outbound import AddressPolicy
 from runledger.run import Actor
 from runledger.store import Store
@@ -37,9 +36,7 @@ from runledger.store import Store
 OnChanged = Literal["keep", "rebuild"]
 
 
-class RunLedger(
-    WritingLedger, ReadingLedger, ExternalLedger, AskingLedger, CallingLedger, KeepingLedger
-):
+class RunLedger(WritingLedger, JudgingLedger, ExternalLedger, CallingLedger, KeepingLedger):
     """A ledger of agent runs; use it as `async with RunLedger.open(url) as ledger`."""
 
     def __init__(

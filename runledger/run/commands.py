@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from runledger.events import Feedback
 from runledger.messages import Message
 
 
@@ -65,6 +66,22 @@ class PatchMetadata:
 
     patch: Mapping[str, Any] = field(default_factory=dict)
     remove: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRunFeedback:
+    """Record how a person judged the run; None takes an earlier judgement back."""
+
+    feedback: Feedback | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStepFeedback:
+    """Record how a person judged a step; `tags` take the place of the step's, None leaves them."""
+
+    step_id: str
+    feedback: Feedback | None
+    tags: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +167,8 @@ Command = (
     | RecordStep
     | RecordMessages
     | PatchMetadata
+    | RecordRunFeedback
+    | RecordStepFeedback
     | RecordHeartbeat
     | CompleteRun
     | FailRun

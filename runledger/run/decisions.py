@@ -16,7 +16,7 @@ from runledger.events import (
     RunStarted,
 )
 from runledger.run import commands as c
-from runledger.run import endings, recordings
+from runledger.run import endings, judgements, recordings
 from runledger.run.envelope import Envelope
 from runledger.run.rules import Priors, allow, make, same, stamped
 from runledger.run.state import Run
@@ -118,6 +118,8 @@ _DECISIONS: Final[dict[type, Callable[[Run, Any, Envelope, Priors], list[Event]]
     c.RecordStep: recordings.record_step,
     c.RecordMessages: recordings.record_messages,
     c.PatchMetadata: _patch,
+    c.RecordRunFeedback: judgements.judge_run,
+    c.RecordStepFeedback: judgements.judge_step,
     c.RecordHeartbeat: _heartbeat,
     c.CompleteRun: endings.complete,
     c.FailRun: endings.fail,

@@ -7,12 +7,13 @@ step cost what the whole run costs. Only committed events are folded, so nothing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from runledger.events import (
     CallbackAttempted,
     CallbackRequested,
     Event,
+    Feedback,
     HeartbeatRecorded,
     MessageFacts,
     MessagesRecorded,
@@ -21,8 +22,10 @@ from runledger.events import (
     RunCreated,
     RunDeleted,
     RunFailed,
+    RunFeedbackRecorded,
     RunMetadataPatched,
     RunStarted,
+    StepFeedbackRecorded,
     StepRecorded,
     StepStarted,
     ToolCallsDenied,
@@ -40,6 +43,13 @@ class OpenCall:
     requested_by: str | None = None
     step_id: str | None = None
     answered: bool = False
+
+
+class Judgement(NamedTuple):
+    """The last feedback on a step, and the tags that came with any; None where none did."""
+
+    feedback: Feedback | None
+    tags: list[str] | None
 
 
 @dataclass(slots=True)
@@ -97,6 +107,9 @@ class Run:
     """The model's tool call id → how many calls had it."""
     open_calls: dict[str, OpenCall] = field(default_factory=dict)
     approval_deadline: datetime | None = None
+    feedback: Feedback | None = None
+    step_feedback: dict[str, Judgement] = field(default_factory=dict)
+    """step_id → the last judgement of the step."""
 
     @property
     def ended(self) -> bool:
@@ -198,6 +211,16 @@ def _metadata_patched(run: Run, event: RunMetadataPatched, _version: int) -> Non
         run.metadata.pop(key, None)
 
 
+def _feedback(run: Run, event: RunFeedbackRecorded, _version: int) -> None:
+    run.feedback = event.feedback
+
+
+def _step_feedback(run: Run, event: StepFeedbackRecorded, _version: int) -> None:
+    before = run.step_feedback.get(event.step_id)
+    tags = before.tags if before is not None and event.tags is None else event.tags
+    run.step_feedback[event.step_id] = Judgement(event.feedback, tags)
+
+
 def _ended(run: Run, event: RunCompleted | RunFailed | RunCancelled, version: int) -> None:
     if run.callback_url is not None:
         run.delivery = Delivery(webhook_id(run.run_id, version), asked=version)
@@ -243,6 +266,8 @@ _FOLDS: Final[dict[type[Event], Callable[[Run, Any, int], None]]] = {
     StepRecorded: _step_recorded,
     MessagesRecorded: _messages_recorded,
     RunMetadataPatched: _metadata_patched,
+    RunFeedbackRecorded: _feedback,
+    StepFeedbackRecorded: _step_feedback,
     HeartbeatRecorded: _began,
     RunCompleted: _ended,
     RunFailed: _ended,

@@ -41,6 +41,7 @@ def test_every_filter_reaches_the_query(runledger: Command, runs: Path) -> None:
         ("--duration", "1s"): [first],
         ("--duration", "10us", "--duration-operator", "eq"): [second],
         ("--duration-percentile", "90"): [first],
+        ("--feedback", "positive"): [],
         ("--start-date", "2000-01-01"): [third, second, first],
         ("--end-date", "2000-01-01T00:00:00Z"): [],
         ("--order-by", "duration"): [first, second],

@@ -390,6 +390,13 @@ _start_step = st.builds(c.StartStep, step_id=_step_ids, model=st.sampled_from([N
 _register = st.builds(
     RegisterAgent, agent_id=_agents, name=_text, project_id=st.sampled_from([None, "p1"])
 )
+_feedback = st.sampled_from([None, "positive", "negative"])
+_judge_step = st.builds(
+    c.RecordStepFeedback,
+    step_id=_step_ids,
+    feedback=_feedback,
+    tags=st.sampled_from([None, [], ["a", "b"]]),
+)
 _expire = st.builds(c.ExpireRun, silent_since=st.just(BEGIN + timedelta(hours=1)))
 _weights: tuple[tuple[int, st.SearchStrategy[Any]], ...] = (
     (8, _create),
@@ -401,6 +408,8 @@ _weights: tuple[tuple[int, st.SearchStrategy[Any]], ...] = (
     (2, st.builds(c.RecordHeartbeat)),
     (3, _complete),
     (2, _fail),
+    (6, _judge_step),
+    (2, st.builds(c.RecordRunFeedback, feedback=_feedback)),
     (3, st.builds(c.CancelRun, reason=_text, run_ns=_ns)),
     (4, st.builds(c.RecordCallbackAttempt, facts=_callback)),
     (2, st.builds(c.ExpireApprovals)),

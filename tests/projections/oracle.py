@@ -19,8 +19,10 @@ from runledger.events import (
     RunDeleted,
     RunEvent,
     RunFailed,
+    RunFeedbackRecorded,
     RunMetadataPatched,
     RunStarted,
+    StepFeedbackRecorded,
     StepRecorded,
     StepStarted,
     ToolCallsDenied,
@@ -90,7 +92,7 @@ def _run(events: list[StoredEvent]) -> Row:
                 *BUCKETS,
                 *("stop_reason", "started_at", "completed_at", "run_ns", "ended_position"),
                 *("error_type", "error_message", "error_data", "approval_deadline"),
-                *("callback_sent_at", "callback_status_code", "callback_error"),
+                *("callback_sent_at", "callback_status_code", "callback_error", "feedback"),
             )
         ),
     }
@@ -114,6 +116,8 @@ def _run(events: list[StoredEvent]) -> Row:
         elif isinstance(event, RunMetadataPatched):
             kept = {k: v for k, v in row["metadata"].items() if k not in event.removed}
             row["metadata"] = kept | event.patch
+        elif isinstance(event, RunFeedbackRecorded):
+            row["feedback"] = event.feedback
         elif isinstance(event, CallbackAttempted):
             row["callback_sent_at"] = event.occurred_at
             row["callback_status_code"] = event.status_code
@@ -175,6 +179,10 @@ def _steps(events: list[StoredEvent]) -> list[Row]:
     rows: dict[str, Row] = {}
     for stored in events:
         event = stored.event
+        if isinstance(event, StepFeedbackRecorded):
+            judged = rows[event.step_id]
+            judged["feedback"] = event.feedback
+            judged["tags"] = judged["tags"] if event.tags is None else event.tags
         if not isinstance(event, StepStarted | StepRecorded):
             continue
         recorded = isinstance(event, StepRecorded)
@@ -189,6 +197,7 @@ def _steps(events: list[StoredEvent]) -> list[Row]:
             "late": isinstance(event, StepRecorded) and event.late,
             "created_at": event.occurred_at,
             "position": stored.position,
+            "feedback": None,
             "tags": event.tags if isinstance(event, StepRecorded) else [],
             **{name: getattr(event, name, None) if recorded else None for name in STEP_FACTS},
         }

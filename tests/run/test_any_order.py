@@ -27,6 +27,13 @@ commands = st.one_of(
         st.builds(answer, st.integers(910, 912), st.booleans()).map(lambda m: [m]),
     ),
     st.builds(c.PatchMetadata, st.dictionaries(st.sampled_from("ab"), st.integers(0, 1))),
+    st.builds(c.RecordRunFeedback, st.sampled_from(["positive", "negative", None])),
+    st.builds(
+        c.RecordStepFeedback,
+        st.sampled_from(_steps),
+        st.sampled_from(["positive", "negative", None]),
+        st.sampled_from([None, [], ["a"]]),
+    ),
     st.just(c.RecordHeartbeat()),
     st.builds(c.CompleteRun, st.sampled_from(["end_turn", "max_steps", "requires_approval"])),
     st.builds(c.FailRun, st.sampled_from(["error", "llm_api_error"])),

@@ -25,6 +25,7 @@ COMMANDS = {
     "run.messages_recorded": c.RecordMessages([message(1)]),
     "run.heartbeat_recorded": c.RecordHeartbeat(),
     "run.metadata_patched": c.PatchMetadata({"n": 2}),
+    "run.feedback_recorded": c.RecordRunFeedback("positive"),
     "run.completed": c.CompleteRun("max_steps"),
     "run.failed": c.FailRun(error_type="other"),
     "run.cancelled": c.CancelRun(),
@@ -42,6 +43,7 @@ EXPECTED = {
     "run.messages_recorded":  "→running →running late      late       late    late      NO",
     "run.heartbeat_recorded": "→running →running NO        NO         NO      NO        NO",
     "run.metadata_patched":   "=        =        =         =          =       =         NO",
+    "run.feedback_recorded":  "=        =        =         =          =       =         NO",
     "run.completed":          "→completed →completed NO    NO         NO      NO        NO",
     "run.failed":             "→failed  →failed  NO        NO         NO      NO        NO",
     "run.cancelled":          "→cancelled →cancelled none  →cancelled none    none      NO",
@@ -92,7 +94,12 @@ def test_every_event_in_every_state(topic: str, state: str, expected: str) -> No
 def test_the_table_has_every_event_of_a_run() -> None:
     of_a_run = {event for event in CATALOGUE.values() if issubclass(event, RunEvent)}
     assert TRANSITIONS.keys() == of_a_run
-    asked = EXPECTED.keys() | {"run.created", "run.tool_calls_denied"}
+    with_a_test_of_their_own = {
+        "run.created",
+        "run.tool_calls_denied",
+        "run.step_feedback_recorded",
+    }
+    asked = EXPECTED.keys() | with_a_test_of_their_own
     assert {event.topic for event in of_a_run} == asked
 
 

@@ -28,7 +28,8 @@ def run_rows(log: Iterable[StoredRow], organization: str) -> list[dict[str, Any]
         run = runs.setdefault(
             row.stream,
             {"run_id": row.stream, "status": "created", "stop_reason": None, "run_ns": None,
-             "num_steps": 0, "tools": set(), "ended": False},
+             "num_steps": 0, "tools": set(), "ended": False,
+             "feedback": None},
         )  # fmt: skip
         _apply(run, row.topic, facts)
     return [run for run in runs.values() if not run.get("deleted")]
@@ -48,6 +49,8 @@ def _apply(run: dict[str, Any], topic: str, facts: dict[str, Any]) -> None:
         run.update(status=topic.removeprefix("run."), stop_reason=facts["stop_reason"])
         if not run["ended"]:
             run.update(ended=True, run_ns=facts.get("run_ns"))
+    elif topic == "run.feedback_recorded":
+        run["feedback"] = facts.get("feedback")
     elif topic == "run.deleted":
         run["deleted"] = True
     elif topic in ("run.started", "run.step_recorded", "run.messages_recorded"):
@@ -109,6 +112,6 @@ def _keeps(row: dict[str, Any], name: str, asked: dict[str, Any]) -> bool:
             return bool(row["created_at"] <= value)
         case "template_family":
             return bool(row["base_template_id"] == value)
-        case "run_id" | "agent_id" | "stop_reason" | "project_id" | "conversation_id":
+        case "run_id" | "agent_id" | "stop_reason" | "project_id" | "conversation_id" | "feedback":
             return bool(row[name] == value)
     return True

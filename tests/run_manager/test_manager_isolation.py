@@ -12,6 +12,7 @@ import pytest
 from runledger import RunLedger
 from runledger.compat import (
     AgentManager,
+    FeedbackType,
     LettaAgentNotFoundError,
     Message,
     MessageManager,
@@ -67,6 +68,7 @@ ON_A_RUN = {
     "get_stored_messages": {},
     "patch_metadata": {"patch": {"mine": 1}},
     "record_heartbeat": {},
+    "record_run_feedback": {"feedback": "positive"},
     "redeliver_callback": {},
     "record_messages": {"messages": [{"role": "user", "content": "hi"}]},
     "record_step": {"prompt_tokens": 5},
@@ -94,7 +96,7 @@ BESIDE = {
 }
 
 # Calls with a test of their own below.
-OWN_TEST = {"create_run", "get_agent", "get_step", "register_agent", "run"}
+OWN_TEST = {"create_run", "get_agent", "get_step", "record_step_feedback", "register_agent", "run"}
 
 FACADE = {
     RunManager: {
@@ -112,6 +114,7 @@ FACADE = {
         "update_run_by_id_async",
     },
     StepManager: {
+        "add_feedback_async",
         "get_step_async",
         "get_step_metrics_async",
         "list_steps_async",
@@ -220,11 +223,15 @@ async def test_a_conversation_of_others_is_neither_busy_nor_theirs_to_free(ledge
 async def test_a_step_of_others_is_neither_found_nor_a_cursor(ledger, stranger, agent, steps, user):
     await their_run(stranger, agent)
     (step,) = await stranger.list_steps()
+    mine = await ledger.create_run(agent)
     answers = set()
     for step_id in (step.step_id, new_id("step")):
         for call in (
             ledger.get_step(step_id),
             steps.get_step_async(step_id, user),
+            steps.add_feedback_async(step_id, FeedbackType.NEGATIVE, user),
+            ledger.record_step_feedback(step_id, "negative"),
+            ledger.record_step_feedback(step_id, "negative", run_id=mine.run_id),
             steps.get_step_metrics_async(user, step_id),
             ledger.list_steps(after=step_id),
             steps.list_steps_async(user, before=step_id),

@@ -53,6 +53,10 @@ async def make_runs(ledger, count: int, seed: int) -> None:
                 await ledger.cancel_run(run.run_id)
         elif fate:
             await ledger.update_run(run.run_id, status=fate)
+        if dice.random() < 0.4:
+            await ledger.record_run_feedback(
+                run.run_id, dice.choice(["positive", "negative", None])
+            )
     for run_id in dice.sample(created, 3):
         await ledger.delete_run(run_id)
 
@@ -91,6 +95,7 @@ filters = (
                     "operator": st.sampled_from(["eq", "gt", "gte", "lt", "lte"]),
                 }
             ),
+            "feedback": st.sampled_from(["positive", "negative"]),
             "start_date": st.integers(0, 20).map(lambda n: START + timedelta(minutes=n)),
             "end_date": st.integers(0, 20).map(lambda n: START + timedelta(minutes=n)),
             "order_by": st.sampled_from(["created_at", "duration"]),

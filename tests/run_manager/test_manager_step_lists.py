@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runledger.compat import NoResultFound, UsageStatistics
-from runledger.errors import InvalidArgument, NotFound
+from runledger.compat import FeedbackType, NoResultFound, UsageStatistics
+from runledger.errors import InvalidArgument, NotFound, ReadModelsMissing
 from runledger.ids import new_id
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,6 +45,13 @@ async def make_steps(ledger, count: int, seed: int) -> list:
             at=START + timedelta(minutes=dice.randrange(6)),
         )
         recorded.append((run_id, step_id))
+        if dice.random() < 0.4:
+            await ledger.record_step_feedback(
+                step_id,
+                dice.choice(["positive", "negative", None]),
+                tags=dice.choice([None, ["x"], ["judged"]]),
+                run_id=run_id,
+            )
     recorded.append((runs[0], await ledger.start_step(runs[0], model="gpt", at=START)))
     await ledger.delete_run(runs[-1])
     there = {
@@ -62,6 +69,8 @@ def kept(steps: list, asked: dict) -> list[str]:
         if all(getattr(step, name) == asked[name] for name in names)
         and (not asked.get("trace_ids") or step.trace_id in asked["trace_ids"])
         and (not asked.get("tags") or set(step.tags) & set(asked["tags"]))
+        and asked.get("feedback") in (None, step.feedback)
+        and asked.get("has_feedback") in (None, step.feedback is not None)
         and asked.get("start_date", START) <= step.created_at
         and step.created_at < asked.get("end_date", START + timedelta(days=9))
     ]
@@ -77,7 +86,9 @@ filters = st.fixed_dictionaries(
         "model": st.sampled_from(["gpt", "claude", "other"]),
         "project_id": st.sampled_from(["project-a", "project-x"]),
         "trace_ids": st.lists(st.sampled_from(["t1", "t2", "t3"]), max_size=2),
-        "tags": st.lists(st.sampled_from(["x", "y", "z"]), max_size=2),
+        "tags": st.lists(st.sampled_from(["x", "y", "judged", "z"]), max_size=2),
+        "feedback": st.sampled_from(["positive", "negative"]),
+        "has_feedback": st.booleans(),
         "start_date": moments,
         "end_date": moments.map(lambda moment: moment + timedelta(minutes=4)),
         "order": st.sampled_from(["asc", "desc"]),
@@ -130,6 +141,8 @@ async def test_wrong_parameters_are_named(ledger):
         {"limit": 1001},
         {"order": "up"},
         {"tags": "x"},
+        {"feedback": "good"},
+        {"has_feedback": 1},
         {"nonsense": 1},
         {"start_date": START.replace(tzinfo=None)},
         {"start_date": START, "end_date": START},
@@ -172,3 +185,42 @@ async def test_a_step_that_the_facade_logged_is_in_its_list(manager, steps, user
         user, agent, "openai", "base", "gpt", "https://x", 8192, UsageStatistics(), run_id=run.id
     )
     assert await steps.list_steps_async(user, agent_id=agent) == [logged]
+
+
+async def test_feedback_is_the_last_word_on_a_step(ledger, steps, user, agent):
+    run = await ledger.create_run(agent, status="running")
+    step_id = await ledger.record_step(run.run_id, tags=["a"])
+    await ledger.complete_run(run.run_id)
+    judged = await steps.add_feedback_async(step_id, FeedbackType.POSITIVE, user, tags=["b"])
+    assert (judged.feedback, judged.tags) == ("positive", ["b"])
+    found = await steps.list_steps_async(user, feedback="positive", has_feedback=True)
+    assert found == [judged]
+    position = ledger.store.head()
+    taken_back = await ledger.record_step_feedback(step_id, None)
+    assert taken_back == await ledger.get_step(step_id)
+    assert (taken_back.feedback, taken_back.tags) == (None, ["b"])
+    assert (await ledger.get_step(step_id, as_of=position)).feedback == "positive"
+    before = ledger.store.head()
+    await ledger.record_step_feedback(step_id, None)
+    assert ledger.store.head() == before
+
+
+async def test_feedback_on_a_run_changes_no_outcome(ledger, agent):
+    run = await ledger.create_run(agent, stop_reason="end_turn")
+    judged = await ledger.record_run_feedback(run.run_id, "negative")
+    assert (judged.feedback, judged.status) == ("negative", "completed")
+    assert await ledger.list_runs(feedback="negative") == [judged]
+    assert (await ledger.record_run_feedback(run.run_id, None)).feedback is None
+    assert await ledger.list_runs(feedback="negative") == []
+    with pytest.raises(InvalidArgument, match="feedback"):
+        await ledger.record_run_feedback(run.run_id, "good")
+
+
+async def test_a_ledger_without_read_models_is_told_the_run(own_ledger, agent):
+    async with own_ledger(read_models=False) as ledger:
+        run = await ledger.create_run(agent)
+        step_id = await ledger.record_step(run.run_id)
+        with pytest.raises(ReadModelsMissing):
+            await ledger.record_step_feedback(step_id, "positive")
+        judged = await ledger.record_step_feedback(step_id, "positive", run_id=run.run_id)
+        assert judged.feedback == "positive"

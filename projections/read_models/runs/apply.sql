@@ -169,3 +169,11 @@ FROM (
     GROUP BY run_id, born
 ) m
 WHERE runs.born = m.born AND runs.run_id = m.run_id;
+
+-- judged [run.feedback_recorded]: the last judgement of the batch on each run
+UPDATE runs SET feedback = j.word.feedback
+FROM (
+    SELECT stream AS run_id, born, arg_max({'feedback': feedback}, position) AS word
+    FROM run_feedback_recorded GROUP BY stream, born
+) j
+WHERE runs.born = j.born AND runs.run_id = j.run_id;

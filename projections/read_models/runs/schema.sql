@@ -39,6 +39,7 @@ CREATE TABLE runs (
     callback_status_code INTEGER,
     callback_error VARCHAR,
     approval_deadline TIMESTAMPTZ,
+    feedback VARCHAR,
     created_position BIGINT NOT NULL,
     ended_position BIGINT,
     last_position BIGINT NOT NULL

@@ -10,7 +10,7 @@ DELETE FROM steps USING run_step_recorded b
 WHERE steps.born = b.born AND steps.run_id = b.stream
     AND steps.step_id = b.step_id AND steps.status = 'pending';
 
--- recorded [run.step_recorded]: steps that ended; their rows are final
+-- recorded [run.step_recorded]: steps that ended; feedback alone changes their rows
 INSERT INTO steps BY NAME
 SELECT stream AS run_id, step_id, born, organization, agent_id, project_id, status, late,
     occurred_at AS created_at, provider_name, provider_category, provider_id, model, model_handle,
@@ -20,3 +20,13 @@ SELECT stream AS run_id, step_id, born, organization, agent_id, project_id, stat
     tags, tid, trace_id, request_id, step_start_ns, step_ns, llm_request_start_ns, llm_request_ns,
     tool_execution_ns, position
 FROM run_step_recorded;
+
+-- judged [run.step_feedback_recorded]: the last judgement of the batch on each step, and the last
+-- tags that came with any; a step that is judged has ended
+UPDATE steps SET feedback = j.word.feedback, tags = coalesce(j.tags, steps.tags)
+FROM (
+    SELECT stream AS run_id, born, step_id, arg_max({'feedback': feedback}, position) AS word,
+        arg_max(tags, position) FILTER (tags IS NOT NULL) AS tags
+    FROM run_step_feedback_recorded GROUP BY stream, born, step_id
+) j
+WHERE steps.born = j.born AND steps.run_id = j.run_id AND steps.step_id = j.step_id;

@@ -5,7 +5,7 @@ SELECT step_id, run_id, agent_id, organization, project_id, status, late, create
     completion_tokens_details, fresh_input_tokens, cache_read_tokens, cache_write_tokens,
     output_tokens, reasoning_tokens, stop_reason, error_type, error_data, origin, tags, tid,
     trace_id, request_id, step_start_ns, step_ns, llm_request_start_ns, llm_request_ns,
-    tool_execution_ns
+    tool_execution_ns, feedback
 FROM steps;
 
 -- organization: the scope of every question
@@ -31,6 +31,12 @@ list_contains($trace_ids::VARCHAR[], trace_id);
 
 -- tags: any of these tags
 list_has_any(tags, $tags::VARCHAR[]);
+
+-- feedback: judged so
+feedback = $feedback;
+
+-- has_feedback: judged, or not
+(feedback IS NOT NULL) = $has_feedback;
 
 -- start_date: recorded then or later
 created_at >= $start_date;

@@ -1,5 +1,5 @@
 -- steps: one row per step; pending while only its start is recorded. Key: run_id, step_id.
--- Events: run.step_started, run.step_recorded.
+-- Events: run.step_started, run.step_recorded, run.step_feedback_recorded.
 CREATE TABLE steps (
     run_id VARCHAR NOT NULL,
     step_id VARCHAR NOT NULL,
@@ -40,5 +40,6 @@ CREATE TABLE steps (
     llm_request_start_ns BIGINT,
     llm_request_ns BIGINT,
     tool_execution_ns BIGINT,
+    feedback VARCHAR,
     position BIGINT NOT NULL
 );

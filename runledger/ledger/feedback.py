@@ -1,0 +1,62 @@
+"""Feedback: how a person judged a run, or one of its steps."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from runledger.errors import NotFound
+from runledger.events import Feedback
+from runledger.ids import check_id
+from runledger.ledger.arguments import texts
+from runledger.ledger.list_queries import AskingLedger
+from runledger.ledger.run_queries import ReadingLedger
+from runledger.records import RunRecord, StepView, run_record
+from runledger.run import Actor, commands
+
+
+class JudgingLedger(ReadingLedger, AskingLedger):
+    """The last word counts; the same word again changes nothing."""
+
+    async def record_run_feedback(
+        self,
+        run_id: str,
+        feedback: Feedback | None,
+        *,
+        actor: Actor | None = None,
+        at: datetime | None = None,
+    ) -> RunRecord:
+        """Record a person's judgement of a run, in any status; return the run.
+
+        `feedback` is "positive" or "negative"; None takes an earlier judgement back. `at` is when
+        it was given, with a time zone (default: now).
+        """
+        command = commands.RecordRunFeedback(feedback)
+        return run_record((await self._execute(run_id, command, actor=actor, at=at)).run)
+
+    async def record_step_feedback(
+        self,
+        step_id: str,
+        feedback: Feedback | None,
+        *,
+        tags: Collection[str] | None = None,
+        run_id: str | None = None,
+        actor: Actor | None = None,
+        at: datetime | None = None,
+    ) -> StepView:
+        """Record a person's judgement of a step that has ended; return the step.
+
+        `feedback` is "positive" or "negative"; None takes an earlier judgement back. `tags` take
+        the place of the step's tags; None leaves them. Without `run_id`, the read models tell which
+        run has the step (ReadModelsMissing if the ledger was opened without). `at` is when it was
+        given, with a time zone (default: now). Raises NotFound for a step that is not there, and
+        InvalidArgument for one that is pending.
+        """
+        check_id("step", step_id)
+        given = None if tags is None else texts("tags", tags)
+        if run_id is None:
+            run_id = (await self.get_step(step_id, actor=actor)).run_id
+        command = commands.RecordStepFeedback(step_id, feedback, given)
+        await self._execute(run_id, command, actor=actor, at=at)
+        for view in await self.get_run_steps(run_id, actor=actor):
+            if view.step_id == step_id:
+                return view
+        raise NotFound("step", step_id)
