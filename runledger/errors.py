@@ -76,6 +76,16 @@ class ConversationBusy(Conflict):
         )
 
 
+class VersionConflict(Conflict):
+    """The run has another version than the command expects; nothing was recorded."""
+
+    def __init__(self, run_id: str, expected: int, found: int) -> None:
+        self.run_id, self.expected, self.found = run_id, expected, found
+        super().__init__(
+            f"run {run_id!r}: expected version {expected}, found {found}; read the run again"
+        )
+
+
 class ConcurrentAppend(Conflict):
     """Others kept appending to the stream; every retry met a newer version."""
 

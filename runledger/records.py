@@ -14,7 +14,10 @@ class _Record(BaseModel):
 
 
 class RunRecord(_Record):
-    """One run. Durations are nanoseconds, times know their zone, counts have no cap."""
+    """One run. Durations are nanoseconds, times know their zone, counts have no cap.
+
+    `version` counts the events of its stream, callbacks' among them.
+    """
 
     run_id: str
     organization: str
@@ -52,6 +55,7 @@ class RunRecord(_Record):
     callback_error: str | None = None
     approval_deadline: datetime | None = None
     feedback: str | None = None
+    version: int = 0
 
     @property
     def run_start_ns(self) -> int:

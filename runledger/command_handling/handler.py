@@ -18,6 +18,7 @@ from runledger.errors import (
     LedgerError,
     NotFound,
     UndecodableEvent,
+    VersionConflict,
 )
 from runledger.events import AgentRegistered, Event, RunDeleted
 from runledger.ids import check_id
@@ -54,7 +55,8 @@ def now() -> datetime:
 class CommandBatch(NamedTuple):
     """Commands on one run, executed in one append, all or none.
 
-    `times` gives each command a time of its own (imports); without it all happened `at`.
+    `times` gives each command a time of its own (imports); without it all happened `at`. Nothing is
+    recorded if the run has another version than the expected one.
     """
 
     actor: Actor
@@ -63,6 +65,7 @@ class CommandBatch(NamedTuple):
     at: datetime | None = None
     times: Sequence[datetime] = ()
     correlation_id: str | None = None
+    expected_version: int | None = None
 
 
 class Outcome(NamedTuple):
@@ -139,7 +142,9 @@ class CommandHandler:
             try:
                 return await self._execute(batch, fresh)
             except UndecodableEvent as e:
-                if e.stream != run_id or list(batch.commands) != [DeleteRun()]:
+                deletes = list(batch.commands) == [DeleteRun()]
+                # Of a run that cannot be read, no caller can have learned the version.
+                if e.stream != run_id or not deletes or batch.expected_version is not None:
                     raise
                 return await self._delete_unreadable(batch, e)
 
@@ -222,6 +227,11 @@ class CommandHandler:
         if not events:
             assert after is not None
             return Outcome(after, (), None)
+        expected = batch.expected_version
+        if expected is not None and expected != seen:
+            if not last_word:
+                return Conflicted(batch.run_id, seen, seen)
+            raise VersionConflict(batch.run_id, expected, seen)
         own = StreamWrite(batch.run_id, seen, tuple(encode(event) for event in events))
         try:
             verdict = await self._appender.submit((own, *beside))

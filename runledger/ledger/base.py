@@ -15,7 +15,7 @@ from runledger.command_handling.handler import Clock, CommandBatch, CommandHandl
 from runledger.command_handling.message_input import as_messages, check_blobs, keep_images
 from runledger.errors import LedgerError, NotFound, ReadModelsError, ReadModelsMissing
 from runledger.images import IMAGE_ADDRESSES, blob_sources
-from runledger.ledger.arguments import check_actor
+from runledger.ledger.arguments import check_actor, check_counts
 from runledger.messages import Message
 from runledger.outbound import AddressPolicy
 from runledger.run import Actor, Run, evolve
@@ -65,13 +65,18 @@ class LedgerBase:
         self,
         run_id: str,
         *commands: Command,
-        actor: Actor | None,
+        actor: Actor | None = None,
+        expected_version: int | None = None,
         at: datetime | None = None,
         times: Sequence[datetime] = (),
         correlation_id: str | None = None,
         fresh: bool = False,
     ) -> Outcome:
-        order = CommandBatch(self._acting(actor), run_id, commands, at, times, correlation_id)
+        if expected_version is not None:
+            check_counts(least=1, expected_version=expected_version)
+        order = CommandBatch(
+            self._acting(actor), run_id, commands, at, times, correlation_id, expected_version
+        )
         return await self.handler.execute(order, fresh=fresh)
 
     async def _messages(

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Unpack
 
 from projections.generations.as_of import AsOfMoment
 from projections.queries.callbacks import CALLBACK_STATUSES, CallbackStatus
@@ -11,6 +11,7 @@ from runledger.errors import InvalidArgument
 from runledger.events import CallbackAttempted
 from runledger.ledger.arguments import check_counts, check_lists
 from runledger.ledger.base import LedgerBase
+from runledger.ledger.command_options import CommandOptions
 from runledger.run import Actor
 from runledger.run.commands import RequestCallback
 from runledger.run.delivery import Delivery
@@ -98,14 +99,14 @@ class CallingLedger(LedgerBase):
             as_of,
         )
 
-    async def redeliver_callback(self, run_id: str, *, actor: Actor | None = None) -> Delivery:
+    async def redeliver_callback(self, run_id: str, **options: Unpack[CommandOptions]) -> Delivery:
         """Ask for a run's callback to be sent again, with the same webhook-id, at once.
 
         The request is an event; whichever dispatcher follows the log sends it. Raises
         IllegalTransition for a run that has not ended, InvalidArgument for one without a
         callback_url.
         """
-        owed = (await self._execute(run_id, RequestCallback(), actor=actor)).run.delivery
+        owed = (await self._execute(run_id, RequestCallback(), **options)).run.delivery
         assert owed is not None
         return owed
 

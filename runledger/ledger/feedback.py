@@ -1,16 +1,17 @@
 """Feedback: how a person judged a run, or one of its steps."""
 
 from collections.abc import Collection
-from datetime import datetime
+from typing import Unpack
 
 from runledger.errors import NotFound
 from runledger.events import Feedback
 from runledger.ids import check_id
 from runledger.ledger.arguments import texts
+from runledger.ledger.command_options import TimedOptions
 from runledger.ledger.list_queries import AskingLedger
 from runledger.ledger.run_queries import ReadingLedger
 from runledger.records import RunRecord, StepView, run_record
-from runledger.run import Actor, commands
+from runledger.run import commands
 
 
 class JudgingLedger(ReadingLedger, AskingLedger):
@@ -20,9 +21,7 @@ class JudgingLedger(ReadingLedger, AskingLedger):
         self,
         run_id: str,
         feedback: Feedback | None,
-        *,
-        actor: Actor | None = None,
-        at: datetime | None = None,
+        **options: Unpack[TimedOptions],
     ) -> RunRecord:
         """Record a person's judgement of a run, in any status; return the run.
 
@@ -30,7 +29,7 @@ class JudgingLedger(ReadingLedger, AskingLedger):
         it was given, with a time zone (default: now).
         """
         command = commands.RecordRunFeedback(feedback)
-        return run_record((await self._execute(run_id, command, actor=actor, at=at)).run)
+        return run_record((await self._execute(run_id, command, **options)).run)
 
     async def record_step_feedback(
         self,
@@ -39,8 +38,7 @@ class JudgingLedger(ReadingLedger, AskingLedger):
         *,
         tags: Collection[str] | None = None,
         run_id: str | None = None,
-        actor: Actor | None = None,
-        at: datetime | None = None,
+        **options: Unpack[TimedOptions],
     ) -> StepView:
         """Record a person's judgement of a step that has ended; return the step.
 
@@ -53,10 +51,10 @@ class JudgingLedger(ReadingLedger, AskingLedger):
         check_id("step", step_id)
         given = None if tags is None else texts("tags", tags)
         if run_id is None:
-            run_id = (await self.get_step(step_id, actor=actor)).run_id
+            run_id = (await self.get_step(step_id, actor=options.get("actor"))).run_id
         command = commands.RecordStepFeedback(step_id, feedback, given)
-        await self._execute(run_id, command, actor=actor, at=at)
-        for view in await self.get_run_steps(run_id, actor=actor):
+        await self._execute(run_id, command, **options)
+        for view in await self.get_run_steps(run_id, actor=options.get("actor")):
             if view.step_id == step_id:
                 return view
         raise NotFound("step", step_id)

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from runledger.errors import InvalidArgument
 from runledger.handles import RunHandle
 from runledger.ids import check_id, new_id
 from runledger.ledger.arguments import check_flags
+from runledger.ledger.command_options import TimedOptions
 from runledger.ledger.expiry import ExpiringLedger
 from runledger.ledger.field_update import ENDS, status_for, transition
 from runledger.ledger.run_endings import EndingLedger
@@ -112,11 +113,9 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         )
         return run_record(outcome.run)
 
-    async def start_run(
-        self, run_id: str, *, actor: Actor | None = None, at: datetime | None = None
-    ) -> RunRecord:
+    async def start_run(self, run_id: str, **options: Unpack[TimedOptions]) -> RunRecord:
         """Say that work on the run began."""
-        outcome = await self._execute(run_id, commands.StartRun(), actor=actor, at=at)
+        outcome = await self._execute(run_id, commands.StartRun(), **options)
         return run_record(outcome.run)
 
     async def start_step(
@@ -126,14 +125,11 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         step_id: str | None = None,
         provider: str | None = None,
         model: str | None = None,
-        actor: Actor | None = None,
-        at: datetime | None = None,
+        **options: Unpack[TimedOptions],
     ) -> str:
         """Say that a step began, so that it is seen while it runs; return its id."""
         step_id = step_id or new_id("step")
-        await self._execute(
-            run_id, commands.StartStep(step_id, provider, model), actor=actor, at=at
-        )
+        await self._execute(run_id, commands.StartStep(step_id, provider, model), **options)
         return step_id
 
     async def record_step(
@@ -145,6 +141,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         messages: Iterable[Message | Mapping[str, Any]] = (),
         approval_deadline: datetime | None = None,
         actor: Actor | None = None,
+        expected_version: int | None = None,
         at: datetime | None = None,
         **facts: Any,
     ) -> str:
@@ -162,7 +159,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         step_id = check_id("step", step_id) if step_id else new_id("step")
         made = await self._messages(check_id("run", run_id), messages, actor, step_id)
         command = commands.RecordStep(step_id, facts, made, approval_deadline)
-        await self._execute(run_id, command, actor=actor, at=at)
+        await self._execute(run_id, command, actor=actor, expected_version=expected_version, at=at)
         return command.step_id
 
     async def record_messages(
@@ -171,17 +168,16 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         messages: Iterable[Message | Mapping[str, Any]],
         *,
         approval_deadline: datetime | None = None,
-        actor: Actor | None = None,
-        at: datetime | None = None,
+        **options: Unpack[TimedOptions],
     ) -> list[str]:
         """Record messages, skip those recorded before with the same content; return their ids.
 
         A repeat is recognised by the ids of its messages: what is given without one gets a fresh
         one each time, and sent again is recorded again.
         """
-        made = await self._messages(run_id, messages, actor)
+        made = await self._messages(run_id, messages, options.get("actor"))
         command = commands.RecordMessages(made, approval_deadline)
-        await self._execute(run_id, command, actor=actor, at=at)
+        await self._execute(run_id, command, **options)
         return [message.id for message in made]
 
     async def patch_metadata(
@@ -190,18 +186,15 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         patch: Mapping[str, Any] | None = None,
         *,
         remove: Collection[str] = (),
-        actor: Actor | None = None,
-        at: datetime | None = None,
+        **options: Unpack[TimedOptions],
     ) -> RunRecord:
         """Set top-level keys of the metadata, take keys away; concurrent patches all survive."""
         command = commands.PatchMetadata(patch or {}, remove)
-        return run_record((await self._execute(run_id, command, actor=actor, at=at)).run)
+        return run_record((await self._execute(run_id, command, **options)).run)
 
-    async def record_heartbeat(
-        self, run_id: str, *, actor: Actor | None = None, at: datetime | None = None
-    ) -> None:
+    async def record_heartbeat(self, run_id: str, **options: Unpack[TimedOptions]) -> None:
         """Say that the worker is alive; see expire_runs."""
-        await self._execute(run_id, commands.RecordHeartbeat(), actor=actor, at=at)
+        await self._execute(run_id, commands.RecordHeartbeat(), **options)
 
     async def register_agent(
         self,

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Unpack
 
 from runledger.errors import IllegalTransition, InvalidArgument, NotFound
 from runledger.ids import check_id
 from runledger.ledger.base import LedgerBase
+from runledger.ledger.command_options import CommandOptions, TimedOptions
 from runledger.ledger.field_update import ENDS, status_for, transition
 from runledger.records import RunRecord, run_record
 from runledger.run import Actor, RunStatus, commands
@@ -29,12 +30,11 @@ class EndingLedger(LedgerBase):
         *,
         stop_reason: str = "end_turn",
         run_ns: int | None = None,
-        actor: Actor | None = None,
-        at: datetime | None = None,
+        **options: Unpack[TimedOptions],
     ) -> RunRecord:
         """End the run well. Raises AlreadyEnded where it ended otherwise: the first end wins."""
         command = commands.CompleteRun(stop_reason, run_ns)
-        return run_record((await self._execute(run_id, command, actor=actor, at=at)).run)
+        return run_record((await self._execute(run_id, command, **options)).run)
 
     async def fail_run(
         self,
@@ -45,23 +45,21 @@ class EndingLedger(LedgerBase):
         error_message: str | None = None,
         error_data: Mapping[str, Any] | None = None,
         run_ns: int | None = None,
-        actor: Actor | None = None,
-        at: datetime | None = None,
+        **options: Unpack[TimedOptions],
     ) -> RunRecord:
         """End the run badly. Raises AlreadyEnded where it ended otherwise."""
         command = commands.FailRun(stop_reason, error_type, error_message, error_data, run_ns)
-        return run_record((await self._execute(run_id, command, actor=actor, at=at)).run)
+        return run_record((await self._execute(run_id, command, **options)).run)
 
     async def cancel_run(
         self,
         run_id: str,
         *,
         reason: str | None = None,
-        actor: Actor | None = None,
-        at: datetime | None = None,
+        **options: Unpack[TimedOptions],
     ) -> Cancellation:
         """Cancel the run, deny its open tool calls and free its conversation, in one append."""
-        outcome = await self._execute(run_id, commands.CancelRun(reason), actor=actor, at=at)
+        outcome = await self._execute(run_id, commands.CancelRun(reason), **options)
         return Cancellation(
             "cancelled" if outcome.events else "already_ended", run_record(outcome.run)
         )
@@ -99,9 +97,9 @@ class EndingLedger(LedgerBase):
                 raise result
         return done
 
-    async def delete_run(self, run_id: str, *, actor: Actor | None = None) -> None:
+    async def delete_run(self, run_id: str, **options: Unpack[CommandOptions]) -> None:
         """Take the run out of every read model and getter; its id is never used again."""
-        await self._execute(run_id, commands.DeleteRun(), actor=actor)
+        await self._execute(run_id, commands.DeleteRun(), **options)
 
     async def update_run(
         self,
@@ -115,7 +113,7 @@ class EndingLedger(LedgerBase):
         total_duration_ns: int | None = None,
         error_type: str | None = None,
         error_message: str | None = None,
-        actor: Actor | None = None,
+        **options: Unpack[CommandOptions],
     ) -> RunRecord:
         """Map an update of fields onto the run's transitions, in one append; return the run.
 
@@ -134,7 +132,7 @@ class EndingLedger(LedgerBase):
         if metadata or remove_metadata:
             orders.append(commands.PatchMetadata(metadata or {}, remove_metadata))
         if asked is RunStatus.CREATED:
-            found = (await self._load(run_id, actor)).state
+            found = (await self._load(run_id, options.get("actor"))).state
             if found != asked:
                 raise IllegalTransition(run_id, "status created", found, (asked,))
         elif asked is not None:
@@ -146,5 +144,5 @@ class EndingLedger(LedgerBase):
                 error_message=error_message,
             )
         if not orders:
-            return run_record(await self._load(run_id, actor))
-        return run_record((await self._execute(run_id, *orders, actor=actor, at=completed_at)).run)
+            return run_record(await self._load(run_id, options.get("actor")))
+        return run_record((await self._execute(run_id, *orders, at=completed_at, **options)).run)

@@ -127,6 +127,7 @@ def _run(events: list[StoredEvent]) -> Row:
     row["last_event_at"] = max(stored.event.occurred_at for stored in events)
     row["last_recorded_at"] = events[-1].event.recorded_at
     row["last_position"] = events[-1].position
+    row["version"] = events[-1].version
     return row
 
 

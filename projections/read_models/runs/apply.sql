@@ -1,7 +1,7 @@
 -- changes: what the batch says of each run, in one row
 CREATE OR REPLACE TEMP TABLE run_changes AS
 SELECT e.run_id, e.born, e.created, e.started_at, e.last_event_at, e.last_recorded_at,
-    e.last_position, f.* EXCLUDE (run_id), coalesce(s.num_steps, 0) AS num_steps,
+    e.last_position, e.version, f.* EXCLUDE (run_id), coalesce(s.num_steps, 0) AS num_steps,
     coalesce(s.prompt_tokens, 0) AS prompt_tokens,
     coalesce(s.completion_tokens, 0) AS completion_tokens,
     coalesce(s.total_tokens, 0) AS total_tokens, s.fresh_input_tokens, s.cache_read_tokens,
@@ -13,7 +13,8 @@ FROM (
             'run.heartbeat_recorded')) AS started_at,
         max(occurred_at) AS last_event_at,
         arg_max(recorded_at, position) AS last_recorded_at,
-        max(position) AS last_position
+        max(position) AS last_position,
+        max(version) AS version
     FROM batch WHERE born IS NOT NULL
     GROUP BY stream, born
 ) e
@@ -68,7 +69,7 @@ SELECT b.stream AS run_id, b.born, b.organization, b.agent_id, b.project_id, b.c
     coalesce(b.metadata, '{}') AS metadata, b.request_config, c.error_type, c.error_message,
     c.error_data, b.callback_url, c.callback.at AS callback_sent_at,
     c.callback.status_code AS callback_status_code, c.callback.error AS callback_error,
-    b.position AS created_position, c.ended_position, c.last_position
+    b.position AS created_position, c.ended_position, c.last_position, c.version
 FROM run_created b
 JOIN run_changes c ON c.run_id = b.stream
 LEFT JOIN run_tools t ON t.run_id = b.stream
@@ -109,7 +110,8 @@ UPDATE runs SET
     callback_error = CASE WHEN c.callback IS NOT NULL THEN c.callback.error
         ELSE runs.callback_error END,
     ended_position = coalesce(c.ended_position, runs.ended_position),
-    last_position = c.last_position
+    last_position = c.last_position,
+    version = c.version
 FROM run_changes c
 WHERE NOT c.created AND runs.born = c.born AND runs.run_id = c.run_id;
 

@@ -4,7 +4,7 @@ SELECT run_id, organization, agent_id, project_id, conversation_id, base_templat
     tools_used, tool_ids, prompt_tokens, completion_tokens, total_tokens, fresh_input_tokens,
     cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, metadata,
     request_config, error_type, error_message, error_data, callback_url, callback_sent_at,
-    callback_status_code, callback_error, approval_deadline, feedback
+    callback_status_code, callback_error, approval_deadline, feedback, version
 FROM runs;
 
 -- organization: the scope of every question

@@ -40,6 +40,7 @@ CREATE TABLE runs (
     callback_error VARCHAR,
     approval_deadline TIMESTAMPTZ,
     feedback VARCHAR,
+    version BIGINT NOT NULL,
     created_position BIGINT NOT NULL,
     ended_position BIGINT,
     last_position BIGINT NOT NULL
