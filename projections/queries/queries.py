@@ -202,19 +202,13 @@ class Queries:
         return self.rows(RUNS["overdue"], {"at": at, "organization": organization})
 
     def open_runs(
-        self,
-        organization: str,
-        agent_id: str | None,
-        conversation_id: str | None,
-        *,
-        without_conversation: bool = False,
+        self, organization: str, agent_id: str | None, conversation_id: str | None
     ) -> list[str]:
-        """Return the ids of runs that can still be cancelled, the newest first."""
+        """Return the ids of runs that can still be cancelled."""
         scope = {
             "organization": organization,
             "agent_id": agent_id,
             "conversation_id": conversation_id,
-            "without_conversation": without_conversation,
         }
         return [row["run_id"] for row in self.rows(RUNS["open_runs"], scope)]
 

@@ -23,6 +23,7 @@ def api_message_page(
     agent_type: str | None = None,
     request_config: Mapping[str, Any] | None = None,
     run_id: str | None = None,
+    step_id: str | None = None,
     include_return_message_types: Collection[str] | None = None,
     before: str | None = None,
     after: str | None = None,
@@ -37,7 +38,8 @@ def api_message_page(
     `<message id>#<index>`. `include_return_message_types` (default: the request config's) applies
     before the limit. A page is shorter than `limit` where the next message would not fit whole,
     longer only where one message alone is, and everything where it is None. Raises NotFound for an
-    unknown cursor and InvalidArgument for impossible values.
+    unknown cursor and InvalidArgument for impossible values. `step_id` leaves the messages of one
+    step, shown as they are within their run.
     """
     if limit is not None and (not isinstance(limit, int) or limit is True or limit < 1):
         raise InvalidArgument(f"limit: expected 1 or more, or None, found {limit!r}")
@@ -72,7 +74,9 @@ def api_message_page(
         group = [
             message
             for index, message in enumerate(shown(number, blobs))
-            if low < (number, index) < high and message.message_type in wanted
+            if low < (number, index) < high
+            and message.message_type in wanted
+            and step_id in (None, message.step_id)
         ]
         # Clients go on from the last id, which stands for the whole stored message: a message
         # cut in two would lose its second half.

@@ -24,6 +24,7 @@ from runledger.errors import LedgerError
 
 MODULES: Final = {
     "demo": "demo",
+    "serve": "serve",
     "runs": "runs",
     "usage": "usage",
     "percentiles": "percentiles",

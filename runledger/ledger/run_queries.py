@@ -108,6 +108,7 @@ class ReadingLedger(LedgerBase):
         limit: int | None = 100,
         after: str | None = None,
         before: str | None = None,
+        step_id: str | None = None,
         include_return_message_types: Collection[str] | None = None,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
@@ -115,8 +116,8 @@ class ReadingLedger(LedgerBase):
         """Return a page of what the API shows of the run's messages; images with their bytes.
 
         One stored message is shown as none, one or many, which share its id; the agent's type and
-        the run's request_config say how. See runledger.api_messages.api_message_page for cursors,
-        types and limit.
+        the run's request_config say how. `step_id` leaves the messages of one step. See
+        runledger.api_messages.api_message_page for cursors, types and limit.
         """
         # The models of another system's API, which nothing else here is about.
         from runledger.api_messages import api_message_page
@@ -130,6 +131,7 @@ class ReadingLedger(LedgerBase):
             agent_type=agent.agent_type if agent else None,
             request_config=run.request_config,
             run_id=run_id,
+            step_id=step_id,
             include_return_message_types=include_return_message_types,
             before=before,
             after=after,

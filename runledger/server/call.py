@@ -1,0 +1,51 @@
+"""A call: one request, read and checked, as a route's handler gets it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from runledger.ledger import RunLedger
+from runledger.run import Actor
+from runledger.server.caller import Caller
+from runledger.server.services import Services
+
+Q = TypeVar("Q", bound=BaseModel)
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Q, B]):
+    """What a handler answers from.
+
+    `names` are what the braces of the path stand for, decoded and not checked; `headers` have names
+    in lower case, the last value of each.
+    """
+
+    services: Services
+    caller: Caller
+    names: Mapping[str, str]
+    query: Q
+    body: B
+    headers: Mapping[str, str]
+    request_id: str
+
+    @property
+    def ledger(self) -> RunLedger:
+        """The one ledger of this process."""
+        return self.services.ledger
+
+    @property
+    def actor(self) -> Actor:
+        """On whose behalf the ledger is asked."""
+        return self.caller.actor
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with a status or headers other than the route's."""
+
+    value: object
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)

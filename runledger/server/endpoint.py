@@ -1,0 +1,66 @@
+"""From a matched route to its answer: scope, parameters, body, handler, JSON."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+from starlette.responses import Response
+from starlette.types import Receive, Scope
+
+from runledger.server.body import read_body
+from runledger.server.call import Call, Reply
+from runledger.server.caller import Caller
+from runledger.server.parameters import read_model, read_query
+from runledger.server.refusal import Refusal
+from runledger.server.route import JSON, Route
+from runledger.server.route_table import Found
+from runledger.server.services import Services
+from runledger.server.strict_json import read_json
+
+
+async def answer(
+    services: Services,
+    caller: Caller,
+    found: Found,
+    scope: Scope,
+    headers: Mapping[str, str],
+    receive: Receive,
+    request_id: str,
+) -> Response:
+    """Return the answer of a route to a request; raise Refusal or the ledger's errors."""
+    route, limits = found.route, services.limits
+    query = read_query(route.query, scope["query_string"])
+    data = await read_body(route, headers, receive, limits)
+    call = Call(
+        services, caller, found.names, query, _body(route, data, limits.depth), headers, request_id
+    )
+    try:
+        async with asyncio.timeout(limits.answer_seconds):
+            made = await route.handler(call)
+    except TimeoutError:
+        raise Refusal(503, f"no answer within {limits.answer_seconds:g} s") from None
+    if isinstance(made, Response):
+        return made
+    reply = made if isinstance(made, Reply) else Reply(made)
+    return Response(
+        _adapter(route).dump_json(reply.value),
+        reply.status or route.status,
+        dict(reply.headers),
+        JSON,
+    )
+
+
+def _body(route: Route, data: bytes, depth: int) -> object:
+    if route.raw:
+        return data
+    if not data:
+        return None if route.body is None else read_model(route.body, {}, of="pointer")
+    made = read_json(data, depth)
+    return None if route.body is None else read_model(route.body, made, of="pointer")
+
+
+@cache
+def _adapter(route: Route) -> TypeAdapter[Any]:
+    return TypeAdapter(route.answer)

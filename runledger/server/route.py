@@ -1,0 +1,73 @@
+"""A route: everything that is known of one address, from which dispatch and the OpenAPI follow."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Scope = Literal["runs:read", "runs:write", "log:read", "sql", "operate", "metrics"]
+"""What a key may be for. An address without a scope asks for no key."""
+
+SCOPES: Final[tuple[Scope, ...]] = (
+    "runs:read",
+    "runs:write",
+    "log:read",
+    "sql",
+    "operate",
+    "metrics",
+)
+
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+EVENT_STREAM: Final = "text/event-stream"
+
+
+class Lenient(BaseModel):
+    """Parameters of `/v1`: those that it does not know are ignored, as its client expects."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Strict(BaseModel):
+    """Parameters of `/api/v1`: one that it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path.
+
+    `path` has names in braces, each standing for one segment; it answers with and without its last
+    slash. `name` is the operation's id in the OpenAPI. `handler` takes a Call and returns what
+    `answer`, a type that pydantic can write as JSON, describes, or a Starlette Response. `scope` is
+    what the caller's key must allow. `query` and `body` are the models of parameters and body; a
+    route without a body model reads none. `takes` are the content types of its body, `gzip` says
+    that it may be compressed, `batch` that it may be as large as a batch. `status` is that of a
+    good answer, `produces` its content types; `errors` are the other statuses. A `stream` is
+    counted and timed as one. `raw` gives the body to the handler as bytes, unparsed.
+    """
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    name: str
+    handler: Callable[[Any], Awaitable[object]]
+    scope: Scope | None = "runs:read"
+    query: type[BaseModel] = Lenient
+    body: type[BaseModel] | None = None
+    answer: Any = None
+    takes: tuple[str, ...] = (JSON,)
+    gzip: bool = False
+    batch: bool = False
+    raw: bool = False
+    status: int = 200
+    produces: tuple[str, ...] = (JSON,)
+    errors: tuple[int, ...] = ()
+    stream: bool = False
+    summary: str = ""
+
+    @property
+    def native(self) -> bool:
+        """Whether it belongs to our own interface, whose errors are problem documents."""
+        return self.path.startswith("/api/")

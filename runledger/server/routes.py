@@ -1,0 +1,16 @@
+"""All routes of the server; dispatch and the OpenAPI follow from this one list."""
+
+from typing import Final
+
+from runledger.server import health
+from runledger.server.route import Route
+from runledger.server.v1 import cancels, messages, runs, steps, unanswered
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *health.ROUTES,
+    *runs.ROUTES,
+    *messages.ROUTES,
+    *steps.ROUTES,
+    *cancels.ROUTES,
+    *unanswered.ROUTES,
+)

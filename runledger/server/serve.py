@@ -1,0 +1,53 @@
+"""Opens the ledger of this process and serves it."""
+
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from runledger.ledger import RunLedger
+from runledger.run import Actor
+from runledger.server.app import Application
+from runledger.server.browser_rules import BrowserRules
+from runledger.server.limits import Limits
+from runledger.server.services import Services
+from runledger.server.serving import PORT, Serving, bind
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Where a server listens, and which names lead to it.
+
+    `host` None means both loopback addresses. `allowed_hosts` and `allowed_origins` are as in
+    BrowserRules.
+    """
+
+    host: str | None = None
+    port: int = PORT
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+
+
+async def serve(
+    ledger: RunLedger,
+    options: Options,
+    *,
+    actor: Actor | None = None,
+    ready: Callable[[Sequence[socket.socket]], None] = lambda _: None,
+) -> None:
+    """Serve a ledger, not open yet, until a signal says stop.
+
+    The sockets are bound before the ledger is opened, so that a port that is taken costs nothing;
+    `ready` is called with them once connections are accepted. `actor` acts where there are no keys.
+    """
+    sockets = bind(options.host, options.port)
+    ports = {one.getsockname()[1] for one in sockets}
+    rules = BrowserRules(ports, options.allowed_hosts, options.allowed_origins)
+    try:
+        async with ledger:
+            services = Services(ledger, actor or Actor(), options.limits)
+            application = Application(services, rules)
+            await Serving(application).run_on(sockets, lambda: ready(sockets))
+    finally:
+        for one in sockets:
+            one.close()

@@ -1,0 +1,43 @@
+"""What all requests share: the ledger, the limits, and whether the server is about to stop."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+from runledger.errors import LedgerError, ReadModelsMissing
+from runledger.ledger import RunLedger
+from runledger.run import Actor
+from runledger.server.limits import Limits
+
+MOST_BEHIND: Final = 100_000
+"""Events that the read models of a server that is ready may be behind the log."""
+
+
+@dataclass(slots=True)
+class Services:
+    """One for each process, made when its ledger is open.
+
+    `actor` acts on a server without keys. `stopping` is set once at the signal to stop: streams end
+    then.
+    """
+
+    ledger: RunLedger
+    actor: Actor = field(default_factory=Actor)
+    limits: Limits = field(default_factory=Limits)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def unready(self) -> list[str]:
+        """Return why no requests should be sent here; empty if they should."""
+        if self.stopping.is_set():
+            return ["the server is about to stop"]
+        try:
+            head = await asyncio.to_thread(self.ledger.store.head)
+        except LedgerError:
+            return ["the store does not answer"]
+        try:
+            behind = head - self.ledger.read_models.position
+        except ReadModelsMissing:
+            return []
+        if self.ledger.read_models.follows and behind > MOST_BEHIND:
+            return [f"the read models are {behind} events behind the log"]
+        return []

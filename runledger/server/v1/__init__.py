@@ -1,0 +1,1 @@
+"""The routes on which the official client of the replaced system works, unmodified."""
