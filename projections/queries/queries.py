@@ -202,13 +202,19 @@ class Queries:
         return self.rows(RUNS["overdue"], {"at": at, "organization": organization})
 
     def open_runs(
-        self, organization: str, agent_id: str | None, conversation_id: str | None
+        self,
+        organization: str,
+        agent_id: str | None,
+        conversation_id: str | None,
+        *,
+        without_conversation: bool = False,
     ) -> list[str]:
-        """Return the ids of runs that can still be cancelled."""
+        """Return the ids of runs that can still be cancelled, the newest first."""
         scope = {
             "organization": organization,
             "agent_id": agent_id,
             "conversation_id": conversation_id,
+            "without_conversation": without_conversation,
         }
         return [row["run_id"] for row in self.rows(RUNS["open_runs"], scope)]
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, Unpack
 
 from runledger.errors import IllegalTransition, InvalidArgument, NotFound
 from runledger.ids import check_id
+from runledger.ledger.arguments import check_flags
 from runledger.ledger.base import LedgerBase
 from runledger.ledger.command_options import CommandOptions, TimedOptions
 from runledger.ledger.field_update import ENDS, status_for, transition
@@ -69,22 +70,34 @@ class EndingLedger(LedgerBase):
         *,
         agent_id: str | None = None,
         conversation_id: str | None = None,
+        without_conversation: bool = False,
         reason: str | None = None,
         actor: Actor | None = None,
     ) -> list[Cancellation]:
         """Cancel every open run of an agent or of a conversation; the newest is first in the list.
 
-        Needs read models (ReadModelsMissing otherwise). A run that ends or is deleted meanwhile is
-        reported as already ended, or left out.
+        `without_conversation` leaves out the agent's runs that belong to a conversation. Needs read
+        models (ReadModelsMissing otherwise). A run that ends or is deleted meanwhile is reported as
+        already ended, or left out.
         """
         if (agent_id is None) == (conversation_id is None):
             raise InvalidArgument("cancel_runs: expected an agent_id or a conversation_id")
         if agent_id is not None:
             check_id("agent", agent_id)
+        check_flags(without_conversation=without_conversation)
+        if without_conversation and conversation_id is not None:
+            raise InvalidArgument("cancel_runs: expected without_conversation beside an agent_id")
         if conversation_id is not None:
             check_id("conversation", conversation_id)
         organization = self._organization(actor)
-        found = await self._ask(lambda q: q.open_runs(organization, agent_id, conversation_id))
+        found = await self._ask(
+            lambda q: q.open_runs(
+                organization,
+                agent_id,
+                conversation_id,
+                without_conversation=without_conversation,
+            )
+        )
         cancelled = await asyncio.gather(
             *(self.cancel_run(run_id, reason=reason, actor=actor) for run_id in found),
             return_exceptions=True,

@@ -230,6 +230,18 @@ async def test_a_cancel_by_agent_cancels_every_open_run_of_it(ledger, agent):
     assert await ledger.cancel_runs(agent_id=agent) == []
 
 
+async def test_a_cancel_outside_conversations_leaves_those_in_one_alone(ledger, agent):
+    inside = await ledger.create_run(agent, conversation_id=new_id("conv"))
+    outside = [(await ledger.create_run(agent)).run_id, await waiting_run(ledger, agent)]
+    results = await ledger.cancel_runs(agent_id=agent, without_conversation=True)
+    assert [r.run.run_id for r in results] == outside[::-1]
+    assert (await ledger.get_run_by_id(inside.run_id)).status == "created"
+    with pytest.raises(InvalidArgument, match="beside an agent_id"):
+        await ledger.cancel_runs(conversation_id="conv-1", without_conversation=True)
+    with pytest.raises(InvalidArgument, match="without_conversation"):
+        await ledger.cancel_runs(agent_id=agent, without_conversation="yes")
+
+
 async def test_a_cancel_in_a_conversation_unblocks_it(ledger, agent):
     conversation = new_id("conv")
     run_id = await waiting_run(ledger, agent, conversation_id=conversation, hold_conversation=True)

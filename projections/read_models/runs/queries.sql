@@ -136,6 +136,7 @@ WHERE organization = $organization AND (status IN ('created', 'running')
         OR (status = 'completed' AND stop_reason = 'requires_approval'))
     AND ($agent_id IS NULL OR agent_id = $agent_id)
     AND ($conversation_id IS NULL OR conversation_id = $conversation_id)
+    AND NOT ($without_conversation AND conversation_id IS NOT NULL)
 ORDER BY created_position DESC;
 
 -- durations: count and percentiles of the durations of the filtered runs

@@ -54,14 +54,9 @@ async def cancel_conversation(call: Call[AgentDirect, None]) -> Outcomes:
         return _outcomes(done, f"conversation {named}")
     assert agent_id is not None
     check_id("agent", agent_id)
-    found = await call.ledger.list_runs(
-        agent_ids=[agent_id], statuses=["created", "running"], limit=1000, actor=call.actor
+    done = await call.ledger.cancel_runs(
+        agent_id=agent_id, without_conversation=True, actor=call.actor
     )
-    done = [
-        await call.ledger.cancel_run(run.run_id, actor=call.actor)
-        for run in found
-        if run.conversation_id is None
-    ]
     return _outcomes(done, f"agent {agent_id}")
 
 
