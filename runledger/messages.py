@@ -7,7 +7,6 @@ from them by `runledger.api_messages`; what a provider is sent, by `runledger.to
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -15,6 +14,8 @@ from pydantic import (
     JsonValue,
     Strict,
 )
+
+from runledger.utc import UtcTime
 
 Role = Literal["system", "user", "assistant", "tool", "approval"]
 # The bound makes pydantic look at the key: half a surrogate pair is refused, never replaced.
@@ -210,7 +211,7 @@ class Message(BaseModel):
     id: str
     role: Role
     content: Annotated[list[ContentPart] | None, BeforeValidator(_as_parts)] = None
-    created_at: AwareDatetime | None = None
+    created_at: UtcTime | None = None
     name: str | None = None
     model: str | None = None
     tool_calls: list[ToolCall] | None = None

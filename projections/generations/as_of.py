@@ -29,6 +29,7 @@ from projections.read_models.catalog import ReadModel, discover
 from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.store import Store
 from runledger.store.event_list import END_OF_LOG, EventList, LogEvent
+from runledger.utc import as_utc
 
 KEPT: Final = 6
 """Generations in the cache."""
@@ -52,9 +53,9 @@ def position_of(store: Store, moment: AsOfMoment) -> int:
     """
     head = store.head()
     if isinstance(moment, datetime):
-        if moment.tzinfo is None:
+        if moment.utcoffset() is None:
             raise InvalidArgument(f"as_of: expected a time with a zone, found {moment.isoformat()}")
-        return _last_recorded(store, moment, head)
+        return _last_recorded(store, as_utc(moment), head)
     if type(moment) is not int or not 0 <= moment <= head:
         raise InvalidArgument(f"as_of: expected a position from 0 to {head}, found {moment!r}")
     return moment

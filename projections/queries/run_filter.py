@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -20,12 +21,13 @@ from runledger.events import Feedback, StopReason
 from runledger.messages import Truth
 from runledger.span import check_span
 from runledger.sql_file import statements
+from runledger.utc import as_utc
 
 SQL: Final = statements(ROOT / "runs" / "queries.sql")
 # The bound makes pydantic look at the text: half a surrogate pair is refused here, not by DuckDB.
 Text = Annotated[str, Field(min_length=1)]
 Words = Annotated[str, Field(min_length=0)]
-Date = Annotated[AwareDatetime, Strict()]
+Date = Annotated[AwareDatetime, Strict(), AfterValidator(as_utc)]
 Operator = Literal["eq", "gt", "gte", "lt", "lte"]
 SortKey = Literal["created_at", "duration"]
 Status = Literal["created", "running", "completed", "failed", "cancelled"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import nanoarrow as na
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from projections.archive.reader import ArchivedPart
 from projections.files.duckdb_connection import connect
@@ -17,6 +17,7 @@ from runledger.span import check_span
 from runledger.sql_file import statements
 from runledger.store import Store
 from runledger.store.protocol import LogReader
+from runledger.utc import UtcTime
 
 SQL: Final = statements(Path(__file__).with_name("selection.sql"))
 SCAN_EVENTS: Final = 50_000
@@ -32,8 +33,8 @@ class Selection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     runs: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: UtcTime | None = None
+    until: UtcTime | None = None
     events_of_type: tuple[str, ...] = ()
 
     def check(self) -> "Selection":

@@ -140,11 +140,11 @@ def redeliver(
 
 
 def _range(begin: datetime | None, end: datetime | None, statuses: list[str]) -> dict[str, Any]:
-    from runledger.run.envelope import aware
+    from runledger.run.envelope import optional_in_utc
 
     with parsers.as_usage_error():
-        aware("--from", begin)
-        aware("--to", end)
+        optional_in_utc("--from", begin)
+        optional_in_utc("--to", end)
     expect_span(exclusive=True, **{"from": begin, "to": end})
     return {"since": begin, "until": end, "statuses": statuses}
 

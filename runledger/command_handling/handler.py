@@ -33,9 +33,10 @@ from runledger.run.commands import (
     RecordMessages,
     RecordStep,
 )
-from runledger.run.envelope import aware
+from runledger.run.envelope import in_utc
 from runledger.run.parties import Agent
 from runledger.run.rules import stamped
+from runledger.storable import storable
 from runledger.store import Store
 from runledger.store.appender import Appender
 from runledger.store.codec import encode
@@ -107,8 +108,8 @@ class CommandHandler:
         self, actor: Actor, at: datetime | None = None, correlation_id: str | None = None
     ) -> Envelope:
         """Return the envelope of a command that is executed at this moment."""
-        recorded_at = self._clock()
-        occurred_at = aware("at", at) or recorded_at
+        recorded_at = in_utc("clock", self._clock())
+        occurred_at = recorded_at if at is None else in_utc("at", at)
         return Envelope(actor, occurred_at, recorded_at, correlation_id, at is not None)
 
     async def load(self, actor: Actor, run_id: str) -> Run:
@@ -140,13 +141,26 @@ class CommandHandler:
             turn = self._turns[run_id] = asyncio.Lock()
         async with turn:
             try:
-                return await self._execute(batch, fresh)
+                return await self._execute_storable(batch, fresh)
             except UndecodableEvent as e:
                 deletes = list(batch.commands) == [DeleteRun()]
                 # Of a run that cannot be read, no caller can have learned the version.
                 if e.stream != run_id or not deletes or batch.expected_version is not None:
                     raise
                 return await self._delete_unreadable(batch, e)
+
+    async def _execute_storable(self, batch: CommandBatch, fresh: bool) -> Outcome:
+        """Execute a batch; if it is refused, and its texts cannot be stored, store them escaped.
+
+        A batch repeated after that contradicts what is stored, as its texts are not escaped.
+        """
+        try:
+            return await self._execute(batch, fresh)
+        except (InvalidArgument, ContentConflict):
+            escaped = storable(batch)
+            if escaped is batch:
+                raise
+        return await self._execute(escaped, fresh)
 
     async def _execute(self, batch: CommandBatch, fresh: bool) -> Outcome:
         run_id = batch.run_id
@@ -191,7 +205,8 @@ class CommandHandler:
     async def register_agent(self, actor: Actor, **facts: str | None) -> Agent:
         """Append an agent's registration unless the same one is the last; return the agent."""
         for _ in range(MAX_ATTEMPTS):
-            registered = stamped(AgentRegistered, self.envelope(actor), **facts)
+            envelope = self.envelope(storable(actor))
+            registered = stamped(AgentRegistered, envelope, **storable(facts))
             agent, append = await self._participants.registration(registered)
             if not append:
                 return agent

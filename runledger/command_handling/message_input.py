@@ -11,6 +11,7 @@ from runledger.ids import derived_id, new_id
 from runledger.images import IMAGE_ADDRESSES, blob_sources, resolve_images
 from runledger.messages import Message
 from runledger.outbound import AddressPolicy, GuardedClient
+from runledger.storable import storable
 from runledger.store import Store
 
 
@@ -23,9 +24,19 @@ def as_message(given: Message | Mapping[str, Any]) -> Message:
     fields = dict(given)
     fields.setdefault("id", new_id("message"))
     try:
-        return Message.model_validate(fields)
+        return _validated(fields)
     except ValidationError as e:
         raise InvalidArgument(f"message {fields['id']!r}: {describe(e)}") from e
+
+
+def _validated(fields: dict[str, Any]) -> Message:
+    try:
+        return Message.model_validate(fields)
+    except ValidationError:
+        escaped = storable(fields)
+        if escaped is fields:
+            raise
+    return Message.model_validate(escaped)
 
 
 def as_messages(

@@ -16,6 +16,7 @@ from runledger.compat.schemas import (
 )
 from runledger.ids import DEFAULT_ORGANIZATION
 from runledger.run import Actor
+from runledger.utc import as_utc
 
 
 def actor_of(actor: Any) -> Actor:
@@ -29,9 +30,9 @@ def actor_of(actor: Any) -> Actor:
 
 def utc(moment: datetime | None) -> datetime | None:
     """Return the moment with its zone; the replaced server means UTC where it names none."""
-    if moment is not None and moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
-    return moment
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else as_utc(moment)
 
 
 def run_of(record: records.RunRecord) -> Run:

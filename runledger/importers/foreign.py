@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from runledger.errors import InvalidArgument
+from runledger.utc import as_utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,9 @@ class Foreign:
             return None
         try:
             moment = datetime.fromisoformat(value)
+            return as_utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
         except (TypeError, ValueError):
             raise self.fault(key, "a time in ISO 8601") from None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def object(self, key: str) -> "Foreign | None":
         """Return an object, or None."""

@@ -15,7 +15,7 @@ from runledger.ledger.command_options import CommandOptions
 from runledger.run import Actor
 from runledger.run.commands import RequestCallback
 from runledger.run.delivery import Delivery
-from runledger.run.envelope import aware
+from runledger.run.envelope import optional_in_utc
 from runledger.span import check_span
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class CallingLedger(LedgerBase):
             )
         if limit is not None:
             check_counts(least=1, limit=limit)
-        since, until = aware("since", since), aware("until", until)
+        since, until = optional_in_utc("since", since), optional_in_utc("until", until)
         check_span("list_callbacks", since=since, until=until)
         organization = self._organization(actor)
         return await self._ask(

@@ -10,7 +10,7 @@ from runledger.errors import InvalidArgument, NotFound, UndecodableEvent
 from runledger.ledger.arguments import check_flags
 from runledger.ledger.base import LedgerBase
 from runledger.run import Actor, commands
-from runledger.run.envelope import aware
+from runledger.run.envelope import optional_in_utc
 from runledger.span import LONGEST
 
 _LOG: Final = logging.getLogger("runledger.expiry")
@@ -33,7 +33,7 @@ class ExpiringLedger(LedgerBase):
         Their open tool calls are denied and their conversations freed in the same append; a run
         that is heard of meanwhile stays open. Returns the ids of the runs that were ended.
         """
-        moment = aware("at", at) or self._clock()
+        moment = optional_in_utc("at", at) or self._clock()
         check_flags(every_organization=every_organization)
         if not isinstance(older_than, timedelta) or not timedelta(0) <= older_than <= LONGEST:
             raise InvalidArgument(
@@ -53,7 +53,7 @@ class ExpiringLedger(LedgerBase):
         at: datetime | None = None,
     ) -> list[str]:
         """Deny the open tool calls of runs whose approval deadline has passed; return their ids."""
-        moment = aware("at", at) or self._clock()
+        moment = optional_in_utc("at", at) or self._clock()
         check_flags(every_organization=every_organization)
         scope = None if every_organization else self._organization(actor)
         rows = await self._ask(lambda q: q.overdue_runs(moment, scope))

@@ -31,6 +31,7 @@ from runledger.ledger.feedback import JudgingLedger
 from runledger.ledger.run_commands import WritingLedger
 from runledger.outbound import AddressPolicy
 from runledger.run import Actor
+from runledger.run.envelope import in_utc
 from runledger.store import Store
 
 OnChanged = Literal["keep", "rebuild"]
@@ -61,7 +62,7 @@ class RunLedger(WritingLedger, JudgingLedger, ExternalLedger, CallingLedger, Kee
         self._archive = archive
         self._actor = actor
         self._unknown_agents = unknown_agents
-        self._clock = clock
+        self._clock = lambda: in_utc("clock", clock())
         self._create = create
         self._hold_live = live
         self._on_changed = on_changed

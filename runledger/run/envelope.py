@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from runledger.errors import InvalidArgument
 from runledger.events import EARLIEST, LATEST
 from runledger.ids import DEFAULT_ORGANIZATION, check_id, random_hex
+from runledger.utc import as_utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,21 @@ class Envelope(NamedTuple):
         }
 
 
-def aware(name: str, value: datetime | None) -> datetime | None:
-    """Return `value` if it knows its time zone and read models can hold it, or InvalidArgument."""
-    if value is None:
-        return None
-    if not isinstance(value, datetime) or value.tzinfo is None:
+def in_utc(name: str, value: datetime) -> datetime:
+    """Return a time in UTC; InvalidArgument if it has no time zone or read models cannot hold it."""
+    if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidArgument(f"{name}: expected a datetime with a time zone, found {value!r:.80}")
-    if not EARLIEST <= value < LATEST:
+    try:
+        moment: datetime | None = as_utc(value)
+    except ValueError:
+        moment = None
+    if moment is None or not EARLIEST <= moment < LATEST:
         raise InvalidArgument(
             f"{name}: expected a time from {EARLIEST.year} until {LATEST.year}, found {value}"
         )
-    return value
+    return moment
+
+
+def optional_in_utc(name: str, value: datetime | None) -> datetime | None:
+    """Return a time as `in_utc` does, or None for None."""
+    return None if value is None else in_utc(name, value)

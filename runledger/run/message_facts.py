@@ -7,7 +7,8 @@ from runledger.messages import Approval, Message, ToolCallContent, ToolReturn, T
 def describe_message(message: Message) -> MessageFacts:
     """Return the facts of a message: ids, role, names of called tools, outcomes; no text.
 
-    A call that came in `tool_calls` and as a content part is one call.
+    A call that came in `tool_calls` and as a content part is one call. The id of a call, or of the
+    call that a return answers, is empty if none was given.
     """
     calls = [
         CallFacts(tool_call_id=call.id, name=call.function.name, tool_id=call.tool_id)
@@ -24,14 +25,13 @@ def describe_message(message: Message) -> MessageFacts:
             returns.append(ReturnFacts(tool_call_id=part.tool_call_id, status=status))
     for item in (*(message.tool_returns or ()), *(message.approvals or ())):
         if isinstance(item, ToolReturn):
-            call_id = item.tool_call_id or message.tool_call_id
-            if call_id is not None:
-                returns.append(ReturnFacts(tool_call_id=call_id, status=item.status))
+            call_id = item.tool_call_id or message.tool_call_id or ""
+            returns.append(ReturnFacts(tool_call_id=call_id, status=item.status))
         elif isinstance(item, Approval):
             answers.append(ApprovalFacts(tool_call_id=item.tool_call_id, approve=item.approve))
-    if message.role == "tool" and message.tool_call_id and not returns:
+    if message.role == "tool" and not returns:
         status = "error" if message.is_err else "success"
-        returns.append(ReturnFacts(tool_call_id=message.tool_call_id, status=status))
+        returns.append(ReturnFacts(tool_call_id=message.tool_call_id or "", status=status))
     return MessageFacts(
         message_id=message.id,
         role=message.role,

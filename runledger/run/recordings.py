@@ -9,7 +9,7 @@ from runledger.events import Event, MessagesRecorded, StepRecorded, StepStarted
 from runledger.ids import check_id
 from runledger.run import commands as c
 from runledger.run.call_ids import unique_calls
-from runledger.run.envelope import Envelope, aware
+from runledger.run.envelope import Envelope, optional_in_utc
 from runledger.run.rules import Priors, allow, make, same
 from runledger.run.state import Run
 from runledger.run.step_facts import step_facts
@@ -92,7 +92,7 @@ def _messages(
             env,
             messages=unique_calls(run, fresh),
             bodies=fresh,
-            approval_deadline=aware("approval_deadline", deadline),
+            approval_deadline=optional_in_utc("approval_deadline", deadline),
             late=late,
         )
     ]
