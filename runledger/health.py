@@ -12,6 +12,7 @@ from projections.fold.generation import Generation
 from projections.fold.parking import counts
 from projections.publishing.publish import FILE
 from projections.queries.callbacks import left_out
+from projections.queries.clocks import ended_before_they_began
 from runledger.errors import LedgerError, ReadModelsLocked, UndecodableEvent
 from runledger.store import Store
 
@@ -81,6 +82,7 @@ def _read_models(named: Path, store: Store) -> Iterator[Check]:
             position, stale = generation.position, generation.changed
             streams, events = counts(generation.cursor())
             owed = left_out(generation.cursor())
+            reversed_runs, one = ended_before_they_began(generation.cursor())
     except ReadModelsLocked as e:
         yield Check("read models", "note", str(e))
         return
@@ -97,6 +99,9 @@ def _read_models(named: Path, store: Store) -> Iterator[Check]:
     if streams:
         parked = f"{streams:,} runs with {events:,} events; see `runledger parked list`"
         yield Check("left out of the read models", "note", parked)
+    if reversed_runs:
+        found = f"{reversed_runs:,} ended before they began, such as {one}: two clocks disagree"
+        yield Check("runs of unknown duration", "note", found)
     yield from _unsent(owed, store)
     if stale:
         found = f"another one would make {', '.join(stale)}; `runledger replay` shows what changes"

@@ -88,7 +88,7 @@ def derived_id(kind: str, *parts: str) -> str:
 
     Imports use it so that the same source row has the same id every time.
     """
-    digest = sha256("\x1f".join(parts).encode()).digest()[:16]
+    digest = sha256("\x1f".join(parts).encode(errors="backslashreplace")).digest()[:16]
     return f"{kind}-{uuid.UUID(bytes=digest, version=4)}"
 
 

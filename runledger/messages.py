@@ -26,6 +26,11 @@ Truth = Annotated[bool, Strict()]
 Number = Annotated[int, Strict()]
 
 
+def whole_number(value: Any) -> Any:
+    """Return a float that is a whole number, such as 50.0, as an integer; all else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 

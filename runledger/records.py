@@ -58,6 +58,11 @@ class RunRecord(_Record):
     version: int = 0
 
     @property
+    def ended_before_it_began(self) -> bool:
+        """Whether two clocks disagree so far that the duration, `run_ns`, is not known."""
+        return self.completed_at is not None and self.completed_at < self.created_at
+
+    @property
     def run_start_ns(self) -> int:
         """When the run was created, in nanoseconds since 1970."""
         return nanoseconds(self.created_at)

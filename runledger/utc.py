@@ -1,7 +1,7 @@
 """Times in UTC: the only zone in which Python's arithmetic with times is that of the clock."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime
 
@@ -19,5 +19,5 @@ def as_utc(value: datetime) -> datetime:
         raise ValueError(f"expected a time from year 1 until 9999 in UTC, found {value}") from None
 
 
-UtcTime: Final = Annotated[AwareDatetime, AfterValidator(as_utc)]
+UtcTime = Annotated[AwareDatetime, AfterValidator(as_utc)]
 """A field of a model: a time with a zone, held in UTC."""

@@ -4,22 +4,24 @@ from datetime import UTC, datetime
 
 
 def show_duration(ns: float | None) -> str:
-    """Return nanoseconds for people: `640 µs`, `12.3 ms`, `4.56 s`, `2m 03s`, `1h 02m`."""
+    """Return nanoseconds for people: `640 µs`, `12.3 ms`, `4.56 s`, `2m 03s`, `1h 02m`, `3d 04h`.
+
+    A unit is taken if the number is below the next one once it is rounded: never `1000 µs`.
+    """
     if ns is None:
         return "-"
-    if ns < 1e6:
+    if round(ns / 1e3) < 1_000:
         return f"{ns / 1e3:.0f} µs"
-    if ns < 1e9:
-        return f"{ns / 1e6:.3g} ms"
-    if ns < 60e9:
+    if float(f"{ns / 1e6:.3g}") < 1_000:
+        return f"{ns / 1e6:#.3g}".removesuffix(".") + " ms"
+    if round(ns / 1e9, 2) < 60:
         return f"{ns / 1e9:.2f} s"
-    seconds = round(ns / 1e9)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days}d {hours:02}h"
-    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m {seconds:02}s"
+    if (seconds := round(ns / 1e9)) < 60 * 60:
+        return f"{seconds // 60}m {seconds % 60:02}s"
+    if (minutes := round(ns / 60e9)) < 24 * 60:
+        return f"{minutes // 60}h {minutes % 60:02}m"
+    hours = round(ns / 3600e9)
+    return f"{hours // 24}d {hours % 24:02}h"
 
 
 def show_moment(value: datetime | None) -> str:

@@ -147,7 +147,7 @@ def _row(run: Any) -> list[str]:
         run.run_id,
         run.agent_id,
         run.status,
-        show_duration(run.run_ns),
+        "unknown" if run.ended_before_it_began else show_duration(run.run_ns),
         run.stop_reason or "-",
         show_moment(run.created_at),
         show_count(run.num_steps),

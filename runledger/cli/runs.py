@@ -106,7 +106,7 @@ def _facts(run: Any) -> dict[str, str]:
         "created_at": show_moment(run.created_at),
         "started_at": show_moment(run.started_at),
         "completed_at": show_moment(run.completed_at),
-        "duration": show_duration(run.run_ns),
+        "duration": _duration(run),
         "conversation_id": run.conversation_id or "-",
         "project_id": run.project_id or "-",
         "steps": show_count(run.num_steps),
@@ -117,6 +117,12 @@ def _facts(run: Any) -> dict[str, str]:
     if run.error_type or run.error_message:
         facts["error"] = ": ".join(filter(None, (run.error_type, run.error_message)))
     return facts
+
+
+def _duration(run: Any) -> str:
+    if run.run_ns is None and run.ended_before_it_began:
+        return "unknown: by the clocks of those that recorded it, it ended before it began"
+    return show_duration(run.run_ns)
 
 
 def _step(step: Any) -> list[str]:

@@ -36,9 +36,12 @@ def utc(moment: datetime | None) -> datetime | None:
 
 
 def run_of(record: records.RunRecord) -> Run:
-    """Return a run. One that was recorded when it was over has no end that anybody saw."""
+    """Return a run. One that was recorded when it was over has no end that anybody saw.
+
+    One whose end lies before its beginning, by the clocks of two machines, was seen to end.
+    """
     ended = record.completed_at is not None
-    unseen = ended and record.run_ns is None
+    unseen = ended and record.run_ns is None and not record.ended_before_it_began
     shared = Run.model_fields.keys() & records.RunRecord.model_fields.keys()
     fields = {name: getattr(record, name) for name in shared}
     fields.update(

@@ -13,6 +13,7 @@ from runledger.events import (
     RunFailed,
     ToolCallsDenied,
 )
+from runledger.messages import whole_number
 from runledger.run import commands as c
 from runledger.run import denials
 from runledger.run.call_ids import unique_calls
@@ -28,10 +29,15 @@ _TOO_LATE: Final = "The approval did not arrive in time, so the tool call was de
 def _duration(
     run: Run, env: Envelope, command: c.CompleteRun | c.FailRun | c.CancelRun
 ) -> int | None:
-    """Return the duration in ns: the caller's monotonic one, else by the clocks, never negative."""
+    """Return the duration in ns: the caller's monotonic one, else what the clocks tell.
+
+    Clocks of two machines may say that the run ended before it began: then it is not known.
+    """
     if command.run_ns is not None or not command.measured:
-        return command.run_ns
-    return max(0, (env.occurred_at - run.created_at) // timedelta(microseconds=1) * 1000)
+        told: int | None = whole_number(command.run_ns)
+        return told
+    elapsed = (env.occurred_at - run.created_at) // timedelta(microseconds=1) * 1000
+    return elapsed if elapsed >= 0 else None
 
 
 def _ends_as(run_id: str, stop_reason: str, *statuses: RunStatus) -> None:

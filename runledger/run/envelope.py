@@ -47,7 +47,7 @@ class Envelope(NamedTuple):
 
 
 def in_utc(name: str, value: datetime) -> datetime:
-    """Return a time in UTC; InvalidArgument if it has no time zone or read models cannot hold it."""
+    """Return a time in UTC; InvalidArgument without a zone, or if read models cannot hold it."""
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidArgument(f"{name}: expected a datetime with a time zone, found {value!r:.80}")
     try:

@@ -5,6 +5,7 @@ from typing import Any, Final, TypedDict
 
 from runledger.errors import InvalidArgument
 from runledger.events import StepStatus, StopReason
+from runledger.messages import whole_number
 from runledger.usage import Buckets, buckets
 
 # Totals have 64 bits: one step that claimed them all would leave no room for the others of its day.
@@ -55,7 +56,7 @@ def expect_known(call: str, facts: Iterable[str]) -> None:
 def step_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts with the total and the buckets that follow from them; InvalidArgument for
     counts that cannot be."""
-    whole = dict(facts)
+    whole = {name: _in_whole_numbers(value) for name, value in facts.items()}
     prompt, completion = whole.get("prompt_tokens"), whole.get("completion_tokens")
     for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
         count = whole.get(name)
@@ -83,3 +84,9 @@ def step_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
                 f"{name}: expected {TOKENS_MAX} tokens in a step at most, found {whole[name]}"
             )
     return whole
+
+
+def _in_whole_numbers(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: whole_number(count) for key, count in value.items()}
+    return whole_number(value)

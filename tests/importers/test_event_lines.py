@@ -30,6 +30,13 @@ from runledger.run.parties import agent_stream, conversation_stream
 from runledger.store.codec import encode
 from runledger.store.protocol import StoredRow
 
+STAMP = {
+    "event_id": "e",
+    "occurred_at": "2025-08-01T12:00:00Z",
+    "recorded_at": "2025-08-01T12:00:00Z",
+    "organization": "org",
+}
+
 
 def stream_of(event: Event) -> str:
     if isinstance(event, AgentRegistered):
@@ -61,6 +68,15 @@ def test_a_line_that_was_written_anew_says_the_same(event: Event) -> None:
     again = json.dumps(dict(reversed(fields.items())), ensure_ascii=True).encode()
     read = read_line(b"  " + again + b" \r\n")
     assert (read.stream, read.version, read.event()) == (row.stream, row.version, event)
+
+
+def test_half_a_character_that_json_names_is_stored_escaped() -> None:
+    created = RunCreated(**STAMP, agent_id="agent-a", born=0, metadata={"note": "MARK"})
+    line = event_line(row_of(created))
+    read = read_line(line.replace(b"MARK", rb"half \ud83d"))
+    assert read.event().metadata == {"note": "half \\ud83d"}
+    whole = read_line(line.replace(b"MARK", rb"\ud83d\ude00"))
+    assert whole.event().metadata == {"note": "😀"}
 
 
 def test_a_blob_comes_back() -> None:

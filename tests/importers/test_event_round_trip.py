@@ -15,8 +15,8 @@ import pytest
 from runledger import RunLedger
 from runledger.events import StepRecorded
 from runledger.ids import new_id
+from runledger.importers.event_lines import importer as event_import
 from runledger.importers.event_lines.exporter import export_lines
-from runledger.importers.event_lines.format import importer as event_import
 from runledger.importers.event_lines.importer import EventImport
 from runledger.importers.report import ImportReport
 from runledger.messages import Base64Image, ImageContent, Message, ToolReturn

@@ -49,7 +49,6 @@ def bring(folder: Path, *paths: Path) -> tuple[ImportReport, int]:
         ({"messages": [message("user", timestamp=12)]}, "messages[0].timestamp: expected"),
         ({"messages": [message("user", tool_calls=[{"id": "c"}])]}, "tool_calls[0].name"),
         ({"messages": [message("tool", id="c", error="yes")]}, "messages[0].error"),
-        ({"messages": [message("user", content="half \ud83d")]}, "surrogates not allowed"),
     ],
 )
 def test_a_wrong_simulation_is_refused_and_its_neighbours_go_in(

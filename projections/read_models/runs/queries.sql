@@ -141,3 +141,6 @@ ORDER BY created_position DESC;
 
 -- durations: count and percentiles of the durations of the filtered runs
 SELECT count(run_ns) AS runs, quantile_cont(run_ns, [0.5, 0.9, 0.95, 0.99]) AS p FROM runs;
+
+-- ended_before_they_began: runs whose end lies before their beginning, as two clocks disagree
+SELECT count(*), min(run_id) FROM runs WHERE completed_at < created_at;

@@ -24,7 +24,8 @@ from runledger.events import (
 )
 from runledger.ids import check_id
 from runledger.run.parties import agent_stream, conversation_stream
-from runledger.store.codec import decode
+from runledger.storable import storable
+from runledger.store.codec import decode, encode
 from runledger.store.protocol import EncodedEvent, StoredRow
 
 _KEYS: Final = {"position", "stream", "version", "topic", "facts", "contents"}
@@ -33,6 +34,7 @@ _DECODER: Final = json.JSONDecoder()
 _AS_EXPORTED: Final = re.compile(
     r'\{"position":\d+,"stream":"([^"\\]+)","version":(\d+),"topic":"([^"\\]+)","facts":'
 )
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _CONTENTS: Final = ',"contents":'
 
 
@@ -169,6 +171,11 @@ def _checked(stream: str, version: int, topic: str, facts: str, contents: str | 
     bodies = None if contents is None else contents.encode()
     encoded = EncodedEvent(topic, facts.encode(), bodies)
     event = decode(stream, version, *encoded)
+    if _SURROGATE.search(facts) or (contents and _SURROGATE.search(contents)):
+        # JSON can name half of a surrogate pair, read models can hold none.
+        escaped = storable(event)
+        if escaped is not event:
+            event, encoded = escaped, encode(escaped)
     if contents is not None and not event.contents:
         raise InvalidArgument(f"contents: expected none beside {topic}, found {contents:.80}")
     _check_place(stream, version, event)

@@ -81,8 +81,11 @@ def timed_commands(given: dict[str, Any], about: Experiment, known: Identity) ->
     yield end, _end(source, run_ns)
 
 
-def _extent(source: Foreign) -> tuple[datetime, datetime, int]:
-    """Return when the run began and ended, and its duration in ns: the file's, not a difference."""
+def _extent(source: Foreign) -> tuple[datetime, datetime, int | None]:
+    """Return when the run began and ended, and its duration in ns: the file's, not a difference.
+
+    Without one in the file, and with an end before the beginning, it is None.
+    """
     run_ns = source.seconds_as_ns("duration")
     start, end = source.time("start_time"), source.time("end_time")
     if start is None:
@@ -96,7 +99,8 @@ def _extent(source: Foreign) -> tuple[datetime, datetime, int]:
     if end is None:
         raise source.fault("end_time", "a time, a duration, or a message that has a time")
     if run_ns is None:
-        run_ns = max(0, (end - start) // timedelta(microseconds=1) * 1000)
+        elapsed = (end - start) // timedelta(microseconds=1) * 1000
+        run_ns = elapsed if elapsed >= 0 else None
     return start, end, run_ns
 
 
@@ -146,7 +150,7 @@ def _message(
     )
 
 
-def _end(source: Foreign, run_ns: int) -> c.CompleteRun | c.FailRun:
+def _end(source: Foreign, run_ns: int | None) -> c.CompleteRun | c.FailRun:
     given = source.text("termination_reason") or ""
     # An enumeration written by its name has the same meaning.
     reason = given.rpartition(".")[2].lower()
@@ -154,5 +158,5 @@ def _end(source: Foreign, run_ns: int) -> c.CompleteRun | c.FailRun:
     if stop_reason is None:
         raise source.fault("termination_reason", f"{', '.join(STOP_REASONS)} or …_error")
     if stop_reason == "error":
-        return c.FailRun("error", error_type=reason, run_ns=run_ns)
-    return c.CompleteRun(stop_reason, run_ns)
+        return c.FailRun("error", error_type=reason, run_ns=run_ns, measured=False)
+    return c.CompleteRun(stop_reason, run_ns, measured=False)

@@ -1,0 +1,17 @@
+"""Questions about clocks that disagree: runs that ended before they began."""
+
+from typing import Any, Final
+
+from projections.read_models.catalog import ROOT
+from runledger.sql_file import statements
+
+SQL: Final = statements(ROOT / "runs" / "queries.sql")
+
+
+def ended_before_they_began(db: Any) -> tuple[int, str | None]:
+    """Return how many runs ended before they began, and the id of one, None where there is none.
+
+    `db` is a connection to a generation. The durations of such runs are not known.
+    """
+    ((runs, one),) = db.execute(SQL["ended_before_they_began"]).fetchall()
+    return runs, one
