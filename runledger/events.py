@@ -299,7 +299,7 @@ class AgentRegistered(Event):
 
 
 class ConversationOpened(Event):
-    """A conversation was first seen; it belongs to one agent."""
+    """A conversation was first held; only runs of this agent may hold it."""
 
     topic = "conversation.opened"
     conversation_id: Text

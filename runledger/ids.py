@@ -5,7 +5,7 @@ import re
 import uuid
 from hashlib import sha256
 from threading import local
-from typing import Final
+from typing import Final, Literal
 
 from runledger.errors import InvalidId
 
@@ -90,6 +90,24 @@ def derived_id(kind: str, *parts: str) -> str:
     """
     digest = sha256("\x1f".join(parts).encode(errors="backslashreplace")).digest()[:16]
     return f"{kind}-{uuid.UUID(bytes=digest, version=4)}"
+
+
+def foreign_id(kind: Literal["agent", "conversation"], text: str) -> str:
+    """Return the id of what another system calls `text`; the same text always has the same id.
+
+    A text that is a <name> stays readable: `agent-` or `conv-` and the text, or
+    `conversation-<uuid4>`. In any other, what a <name> cannot hold is replaced by `-` or cut off,
+    and the first 16 hexadecimal digits of the text's SHA-256 follow, so that two texts do not meet.
+    """
+    if kind == "conversation" and re.match(_UUID4, text):
+        return f"conversation-{text}"
+    prefix = "conv" if kind == "conversation" else kind
+    if re.match(_NAME, text):
+        return f"{prefix}-{text}"
+    digits = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    safe = re.sub(rf"[^A-Za-z0-9{_SIGNS}]+", "-", text).lstrip(_SIGNS)
+    safe = safe[: LONGEST_NAME - 17].rstrip("-")
+    return f"{prefix}-{safe}-{digits}" if safe else f"{prefix}-{digits}"
 
 
 def is_id(kind: str, value: str) -> bool:

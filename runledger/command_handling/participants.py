@@ -106,8 +106,9 @@ class Participants:
         """Check the agent and conversation of a run to be created.
 
         Returns the agent's project id, and what to append beside the run's own events. Raises
-        NotFound for an agent that must be registered, InvalidArgument for another agent's
-        conversation, ConversationBusy where another run holds it.
+        NotFound for an agent that must be registered and, if the run is to hold its conversation,
+        InvalidArgument for one that another agent has held, ConversationBusy for one that another
+        run holds.
         """
         agent = await self.agent(envelope.actor.organization, command.agent_id)
         writes: Append = ()
@@ -123,14 +124,17 @@ class Participants:
                 )
             )
         if command.conversation_id is not None:
-            writes += await self._join(envelope, run_id, command)
-        elif command.hold_conversation:
-            raise InvalidArgument("hold_conversation: expected a conversation_id beside it")
+            check_id("conversation", command.conversation_id)
+        # A run that does not hold its conversation only names it: agents of other systems share
+        # one, and imports of it would conflict with each other in its stream.
+        if command.hold_conversation:
+            writes += await self._hold(envelope, run_id, command)
         return agent.project_id or command.project_id, writes
 
-    async def _join(self, envelope: Envelope, run_id: str, command: CreateRun) -> Append:
-        conversation_id = check_id("conversation", command.conversation_id)
-        organization = envelope.actor.organization
+    async def _hold(self, envelope: Envelope, run_id: str, command: CreateRun) -> Append:
+        if command.conversation_id is None:
+            raise InvalidArgument("hold_conversation: expected a conversation_id beside it")
+        conversation_id, organization = command.conversation_id, envelope.actor.organization
         known = await self.conversation(organization, conversation_id)
         names = {"conversation_id": conversation_id}
         events: list[Event] = []
@@ -141,14 +145,11 @@ class Participants:
         elif known.agent_id != command.agent_id:
             raise InvalidArgument(
                 f"conversation {conversation_id!r}: expected its agent {known.agent_id!r}, "
-                f"found {command.agent_id!r}"
+                f"found {command.agent_id!r}; a run without hold_conversation may name it"
             )
-        if command.hold_conversation:
-            if known is not None and known.holder is not None:
-                raise ConversationBusy(conversation_id, known.holder)
-            events.append(ConversationClaimed(**envelope.stamp(), **names, run_id=run_id))
-        if not events:
-            return ()
+        elif known.holder is not None:
+            raise ConversationBusy(conversation_id, known.holder)
+        events.append(ConversationClaimed(**envelope.stamp(), **names, run_id=run_id))
         version = known.version if known else 0
         stream = conversation_stream(organization, conversation_id)
         return (StreamWrite(stream, version, tuple(encode(event) for event in events)),)

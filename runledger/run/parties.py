@@ -24,7 +24,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Whose conversation it is, and which run holds it."""
+    """The one agent whose runs may hold the conversation, and the run that holds it."""
 
     conversation_id: str
     version: int

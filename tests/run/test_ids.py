@@ -3,9 +3,20 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runledger.errors import InvalidId
-from runledger.ids import DEFAULT_ORGANIZATION, FORMS, LONGEST_NAME, NAMES, check_id, is_id, new_id
+from runledger.ids import (
+    DEFAULT_ORGANIZATION,
+    FORMS,
+    LONGEST_NAME,
+    NAMES,
+    check_id,
+    foreign_id,
+    is_id,
+    new_id,
+)
 
 DOCS = Path(__file__).parents[2] / "docs"
 UUID4 = "0f1e2d3c-4b5a-4678-9abc-def012345678"
@@ -50,3 +61,35 @@ def test_an_error_says_what_is_expected_and_shows_a_little(kind: str, value: obj
     assert len(said) < 300
     assert f"ID format: {value!r:.80}. Expected format: '{FORMS[kind]}'" in said
     assert (NAMES in said) == ("<name>" in FORMS[kind])
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [
+        ("agent", "planner", "agent-planner"),
+        ("agent", "a" * LONGEST_NAME, f"agent-{'a' * LONGEST_NAME}"),
+        ("conversation", "thread_7", "conv-thread_7"),
+        ("conversation", UUID4, f"conversation-{UUID4}"),
+        ("conversation", "ctx/7", "conv-ctx-7-"),
+        ("agent", "Find the flight", "agent-Find-the-flight-"),
+        ("agent", "/", "agent-"),
+        ("agent", "", "agent-"),
+        ("agent", "half \ud83d", "agent-half-"),
+    ],
+)
+def test_a_foreign_id_stays_readable(kind: str, text: str, expected: str) -> None:
+    found = foreign_id(kind, text)  # type: ignore[arg-type]
+    assert is_id(kind, found)
+    if expected.endswith("-"):
+        assert len(found) == len(expected) + 16
+        assert found.startswith(expected)
+    else:
+        assert found == expected
+
+
+@given(st.sets(st.text(max_size=200) | st.text("/ a", max_size=5), min_size=2, max_size=6))
+def test_foreign_ids_are_valid_and_do_not_meet(texts: set[str]) -> None:
+    for kind in ("agent", "conversation"):
+        found = {foreign_id(kind, text) for text in texts}  # type: ignore[arg-type]
+        assert len(found) == len(texts)
+        assert all(is_id(kind, one) for one in found)

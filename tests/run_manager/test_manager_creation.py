@@ -9,6 +9,7 @@ from runledger import Actor
 from runledger.command_handling import participants
 from runledger.errors import (
     ContentConflict,
+    ConversationBusy,
     InvalidArgument,
     InvalidId,
     LedgerError,
@@ -140,13 +141,29 @@ async def test_a_project_given_by_another_process_holds_after_a_minute(
         assert (await there.create_run(agent)).project_id == "newest"
 
 
-async def test_a_conversation_belongs_to_one_agent(ledger, agent):
-    conversation = new_id("conv")
-    await ledger.create_run(agent, conversation_id=conversation)
+async def test_a_conversation_that_is_held_belongs_to_one_agent(ledger, agent):
+    held = {"conversation_id": new_id("conv"), "hold_conversation": True}
+    run = await ledger.create_run(agent, **held)
+    await ledger.complete_run(run.run_id)
     other = new_id("agent")
     with pytest.raises(InvalidArgument, match=f"expected its agent '{agent}', found '{other}'"):
+        await ledger.create_run(other, **held)
+    assert len(await ledger.list_runs(conversation_id=held["conversation_id"])) == 1
+
+
+async def test_a_conversation_that_is_not_held_is_a_label(ledger, agent):
+    conversation = new_id("conv")
+    first = await ledger.create_run(agent, conversation_id=conversation, hold_conversation=True)
+    agents = {agent, new_id("agent"), new_id("agent")}
+    for other in agents:
         await ledger.create_run(other, conversation_id=conversation)
-    assert len(await ledger.list_runs(conversation_id=conversation)) == 1
+    found = await ledger.list_runs(conversation_id=conversation)
+    assert {run.agent_id for run in found} == agents
+    assert len(found) == 4
+    with pytest.raises(ConversationBusy):
+        await ledger.create_run(agent, conversation_id=conversation, hold_conversation=True)
+    await ledger.complete_run(first.run_id)
+    await ledger.create_run(agent, conversation_id=conversation, hold_conversation=True)
 
 
 async def test_a_deleted_run_is_gone_everywhere_and_its_id_stays_taken(ledger, agent):
