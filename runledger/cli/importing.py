@@ -23,6 +23,16 @@ Files = Annotated[
     ),
 ]
 
+Paths = Annotated[
+    list[Path],
+    typer.Argument(metavar="PATH…", help="Files or folders; plain or gzip.", show_default=False),
+]
+
+ByFolder = Annotated[
+    bool,
+    typer.Option(help="Name each run's project after the last part of its working directory."),
+]
+
 
 @app.command(epilog=example("runledger import tau2 results/*.json.gz"))
 def tau2(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
@@ -36,6 +46,26 @@ def tau2(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
         )
 
     _import(ctx, files, read, as_json)
+
+
+@app.command("claude-code", epilog=example("runledger import claude-code ~/.claude/projects"))
+def claude_code(
+    ctx: typer.Context, paths: Paths, by_folder: ByFolder = False, as_json: Json = False
+) -> None:
+    """Import sessions of Claude Code: a prompt and what followed is a run. Again adds what is new.
+
+    A folder is searched for sessions and the files of their sub-agents.
+    """
+
+    async def read(ledger: "RunLedger", advance: "Advance") -> "ImportReport":
+        from runledger.importers.claude_code.importer import ClaudeCodeImport
+
+        importing = ClaudeCodeImport(
+            ledger.store, ledger.handler, acting(given(ctx)), by_folder=by_folder
+        )
+        return await importing.run(paths, advance)
+
+    _import(ctx, paths, read, as_json)
 
 
 @app.command(epilog=example("runledger import jsonl events.jsonl.gz --json"))
@@ -77,10 +107,12 @@ def _import(
             {
                 "unit": report.unit,
                 "recorded": report.recorded,
+                "extended": report.extended,
                 "unchanged": report.unchanged,
                 "refused": report.refused,
                 "events": report.events,
                 "refusals": [refusal._asdict() for refusal in report.refusals],
+                "not_understood": dict(sorted(report.not_understood.items())),
             }
         )
     else:
@@ -89,9 +121,12 @@ def _import(
         hidden = report.refused - len(report.refusals)
         if hidden:
             typer.echo(f"refused: {hidden:,} more", err=True)
+        for kind, count in sorted(report.not_understood.items()):
+            typer.echo(f"not understood: {count:,} times: {kind}", err=True)
         events = "" if report.unit == "events" else f" ({report.events:,} events)"
         typer.echo(
             f"{report.recorded:,} {report.unit} recorded{events}, "
+            f"{f'{report.extended:,} extended, ' if report.extended else ''}"
             f"{report.unchanged:,} were there already, {report.refused:,} refused"
         )
     if report.refused:

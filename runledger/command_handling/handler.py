@@ -271,6 +271,7 @@ class CommandHandler:
         copying a run of 10,000 steps for each step would make a step cost what the run costs.
         """
         folds = run is None or len(batch.commands) > 1
+        seen = run.version if run else 0
         scratch = copy.deepcopy(run) if folds else run
         envelope = self.envelope(batch.actor, batch.at, batch.correlation_id)
         events: list[Event] = []
@@ -291,7 +292,7 @@ class CommandHandler:
             else:
                 scratch = _visible(scratch, batch.actor, batch.run_id)
             repeated = _repeated(scratch, command)
-            priors = await self._priors(batch.run_id, repeated) if repeated else {}
+            priors = await self._priors(batch.run_id, repeated, seen, events) if repeated else {}
             decided = decide(scratch, command, envelope, priors)
             if folds:
                 version = (scratch.version if scratch else 0) + 1
@@ -312,10 +313,15 @@ class CommandHandler:
             project_id, beside = await self._participants.open(envelope, run_id, command)
         return dataclasses.replace(command, project_id=project_id), beside
 
-    async def _priors(self, run_id: str, versions: Mapping[str, int]) -> dict[str, Event]:
-        """Read the events that recorded natural keys."""
+    async def _priors(
+        self, run_id: str, versions: Mapping[str, int], seen: int, decided: Sequence[Event]
+    ) -> dict[str, Event]:
+        """Return the events that recorded natural keys: stored, or decided in this same batch."""
         priors = {}
         for key, version in versions.items():
+            if version > seen:
+                priors[key] = decided[version - seen - 1]
+                continue
             (stored,) = await asyncio.to_thread(
                 self._store.read_stream, run_id, version - 1, version
             )

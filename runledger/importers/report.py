@@ -1,5 +1,6 @@
 """What an import tells at its end: how much went in, and what was refused, where and why."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -20,14 +21,20 @@ class Refusal(NamedTuple):
 
 @dataclass(slots=True)
 class ImportReport:
-    """Counts of one import; `unit` is what is counted, `events` is what was appended for it."""
+    """Counts of one import; `unit` is what is counted, `events` is what was appended for it.
+
+    `extended` were there and got something new; `not_understood` counts, by kind, what the source
+    holds and the importer has no meaning for.
+    """
 
     unit: str
     recorded: int = 0
+    extended: int = 0
     unchanged: int = 0
     refused: int = 0
     events: int = 0
     refusals: list[Refusal] = field(default_factory=list)
+    not_understood: Counter[str] = field(default_factory=Counter)
 
     def refuse(self, place: str, reason: object) -> None:
         """Count and keep a refusal."""

@@ -32,6 +32,9 @@ class Bytes(Protocol):
     def tell(self) -> int:
         """Return the place in the stream."""
 
+    def seek(self, place: int, /) -> int:
+        """Go to a place in the stream."""
+
 
 class SourceFile(NamedTuple):
     """The unpacked bytes, and the file below, whose place tells the progress."""
@@ -92,5 +95,6 @@ def opened(path: Path) -> Iterator[SourceFile]:
 
 
 def size_of(paths: list[Path]) -> int:
-    """Return the bytes of the files together, those that are not there left out."""
-    return sum(path.stat().st_size for path in paths if path.is_file())
+    """Return the bytes of the files together, those in folders too; what is not there counts 0."""
+    files = (one for path in paths for one in (path.rglob("*") if path.is_dir() else [path]))
+    return sum(one.stat().st_size for one in files if one.is_file())

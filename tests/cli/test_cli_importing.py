@@ -41,6 +41,7 @@ def test_import_tells_what_went_in(runledger: Command, tmp_path: Path) -> None:
     assert again.json == {
         "unit": "runs",
         "recorded": 0,
+        "extended": 0,
         "unchanged": 1,
         "refused": 0,
         "events": 0,

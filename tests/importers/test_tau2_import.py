@@ -10,8 +10,11 @@ import pytest
 from tau2_results import call, conversation, info, message, results, simulation, usage, write
 
 from runledger import RunLedger
+from runledger.importers.recorder import DIGEST
 from runledger.importers.report import ImportReport
 from runledger.importers.tau2.importer import Tau2Import
+from runledger.importers.tau2.result_file import experiment
+from runledger.importers.tau2.simulation import identity
 from runledger.run import Actor
 
 Open = Callable[[], RunLedger]
@@ -349,3 +352,34 @@ def test_the_agent_id_tells_domain_model_and_implementation(
             assert (await ledger.list_runs())[0].agent_id == expected
 
     asyncio.run(check())
+
+
+def test_each_organization_has_runs_of_its_own(open_ledger: Open, tmp_path: Path) -> None:
+    path = write(tmp_path / "r.json", results(simulation(), simulation(id="7")))
+
+    async def check(ledger: RunLedger) -> None:
+        for name in ("org-a", "org-b"):
+            for expected in (2, 0):
+                report = await Tau2Import(ledger.store, ledger.handler, Actor(name)).run([path])
+                assert (report.recorded, report.refused) == (expected, 0)
+            assert len(await ledger.list_runs(actor=Actor(name))) == 2
+
+    in_ledger(open_ledger, check)
+
+
+def test_a_run_with_an_earlier_id_is_there_already(open_ledger: Open, tmp_path: Path) -> None:
+    given = simulation()
+    path = write(tmp_path / "r.json", results(given))
+
+    async def check(ledger: RunLedger) -> None:
+        actor = Actor("org-a")
+        digest = identity(given, experiment(info(), path), actor.organization).digest
+        await ledger.create_run(
+            "agent-a", run_id=f"run-{given['id']}", metadata={DIGEST: digest}, actor=actor
+        )
+        report = await Tau2Import(ledger.store, ledger.handler, actor).run([path])
+        assert (report.recorded, report.unchanged) == (0, 1)
+        other = await Tau2Import(ledger.store, ledger.handler, Actor("org-b")).run([path])
+        assert (other.recorded, other.refused) == (1, 0)
+
+    in_ledger(open_ledger, check)

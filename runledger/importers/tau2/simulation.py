@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from runledger.errors import InvalidId
-from runledger.ids import check_id, derived_id
+from runledger.ids import DEFAULT_ORGANIZATION, derived_id, is_id
 from runledger.importers.foreign import Foreign
+from runledger.importers.recorder import DIGEST, Timed
 from runledger.importers.tau2.message import flattened, ledger_message
 from runledger.importers.tau2.result_file import Experiment
 from runledger.run import commands as c
@@ -28,37 +28,38 @@ STOP_REASONS: Final = {
 }
 """Termination reason → stop reason; every other reason that ends in `_error` is an error too."""
 
-DIGEST: Final = "source_digest"
-"""The key of a run's metadata by which an import sees that it has this simulation already."""
-
 _PROVIDER: Final = "litellm"
 _DETAILS: Final = ("prompt_tokens_details", "completion_tokens_details")
 _NOT_METADATA: Final = {"id", "start_time", "end_time", "duration", "timestamp", "messages"}
 
-Timed = tuple[datetime, c.Command]
-
 
 class Identity(NamedTuple):
-    """Which run a simulation is, and the digest of all that is imported of it."""
+    """The id of a simulation's run, the digest of all that is imported of it, and an earlier id.
+
+    The earlier id is the one that was given before ids contained the organization.
+    """
 
     run_id: str
     digest: str
+    earlier_id: str | None = None
 
 
-def identity(given: dict[str, Any], about: Experiment) -> Identity:
+def identity(given: dict[str, Any], about: Experiment, organization: str) -> Identity:
     """Return what tells the simulation from others and from itself with other content.
 
-    The run id is `run-<id>` where the simulation's id is a UUID of version 4, else derived.
+    The run id is `run-<id>` if the simulation's id is a UUID of version 4, else derived. Any
+    organization but the default one has derived ids of its own, so that two may import one file.
     """
     # The name of the file is left out: the same simulation from a renamed file is the same run.
     told = json.dumps([given, about._replace(file="")], sort_keys=True)
     digest = sha256(told.encode()).hexdigest()
-    try:
-        return Identity(check_id("run", f"run-{str(given.get('id')).lower()}"), digest)
-    except InvalidId:
+    run_id = f"run-{str(given.get('id')).lower()}"
+    if not is_id("run", run_id):
         keys = ("id", "task_id", "trial", "seed", "start_time")
-        parts = (str(given.get(key)) for key in keys)
-        return Identity(derived_id("run", "tau2", *parts), digest)
+        run_id = derived_id("run", "tau2", *(str(given.get(key)) for key in keys))
+    if organization == DEFAULT_ORGANIZATION:
+        return Identity(run_id, digest)
+    return Identity(derived_id("run", "tau2", organization, run_id), digest, run_id)
 
 
 def timed_commands(given: dict[str, Any], about: Experiment, known: Identity) -> Iterator[Timed]:

@@ -1,0 +1,80 @@
+"""Content blocks of Anthropic's messages → the parts of the ledger's messages."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from runledger.messages import (
+    ContentPart,
+    Function,
+    ReasoningContent,
+    RedactedReasoningContent,
+    TextContent,
+    ToolCall,
+    ToolReturn,
+)
+
+KNOWN: Final = frozenset({"text", "thinking", "redacted_thinking", "tool_use", "image"})
+
+Block = Mapping[str, Any]
+
+
+def parts(blocks: Iterable[Block]) -> list[ContentPart]:
+    """Return what was said and thought; of an image, only that it was there."""
+    return [part for block in blocks for part in _part(block)]
+
+
+def _part(block: Block) -> Iterator[ContentPart]:
+    kind = block.get("type")
+    if kind == "text":
+        yield TextContent(text=str(block.get("text", "")))
+    elif kind == "thinking":
+        signature = block.get("signature")
+        yield ReasoningContent(
+            is_native=True,
+            reasoning=str(block.get("thinking", "")),
+            signature=signature if isinstance(signature, str) else None,
+        )
+    elif kind == "redacted_thinking":
+        yield RedactedReasoningContent(data=str(block.get("data", "")))
+    elif kind == "image":
+        yield TextContent(text=_image(block))
+
+
+def tool_calls(blocks: Iterable[Block]) -> list[ToolCall]:
+    """Return the calls of tools."""
+    return [
+        ToolCall(
+            id=str(block.get("id")),
+            function=Function(
+                name=str(block.get("name")),
+                arguments=json.dumps(block.get("input") or {}, ensure_ascii=False),
+            ),
+        )
+        for block in blocks
+        if block.get("type") == "tool_use"
+    ]
+
+
+def tool_return(block: Block) -> ToolReturn:
+    """Return the result of a tool; of an image in it, only that it was there."""
+    content = block.get("content")
+    if isinstance(content, list):
+        told = "\n".join(
+            str(part["text"]) if "text" in part else _image(part)
+            for part in content
+            if isinstance(part, dict)
+        )
+    else:
+        told = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    return ToolReturn(
+        tool_call_id=str(block.get("tool_use_id")),
+        status="error" if block.get("is_error") is True else "success",
+        func_response=told,
+    )
+
+
+def _image(block: Block) -> str:
+    source = block.get("source")
+    media_type = source.get("media_type") if isinstance(source, dict) else None
+    return f"[{block.get('type')} left out: {media_type or 'no text'}]"

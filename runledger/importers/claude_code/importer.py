@@ -1,0 +1,98 @@
+"""Brings sessions of Claude Code into a ledger: what is new since the last time, once."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
+
+from runledger.command_handling.handler import CommandHandler
+from runledger.errors import ImportFailed
+from runledger.importers.claude_code.run import AGENT_ID, commands, is_run, not_understood, run_id
+from runledger.importers.claude_code.session import Session, TurnReader, sessions
+from runledger.importers.claude_code.turn import Turn
+from runledger.importers.recorder import FoundRun, RunRecorder
+from runledger.importers.report import Advance, ImportReport
+from runledger.run import Actor
+from runledger.store import Store
+
+
+class TurnPlace(NamedTuple):
+    """Where the lines of a turn begin in the session's file, in bytes, and when it began."""
+
+    offset: int
+    started_at: datetime
+
+
+class ClaudeCodeImport:
+    """Imports of sessions into one ledger; `report` fills while they run.
+
+    `by_folder` makes the last part of a session's working directory the project of its runs. A
+    call that a second turn repeats (a copy of a history under other ids) is counted in the first
+    one that this object has met.
+    """
+
+    def __init__(
+        self, store: Store, handler: CommandHandler, actor: Actor, *, by_folder: bool = False
+    ) -> None:
+        self.report = ImportReport("runs")
+        self._store = store
+        self._handler = handler
+        self._actor = actor
+        self._by_folder = by_folder
+        self._counted: dict[bytes, str] = {}
+
+    async def run(self, paths: Sequence[Path], advance: Advance = lambda _: None) -> ImportReport:
+        """Import the sessions of files and folders; what cannot go in is in the report.
+
+        Raises OnlyRead, before anything is read, if nothing can be recorded.
+        """
+        for path in paths:
+            try:
+                found = sessions([path])
+            except ImportFailed as e:
+                self.report.refuse(str(path), e)
+                continue
+            for session in found:
+                await self.session(session, 0, advance)
+        return self.report
+
+    async def session(
+        self, session: Session, offset: int = 0, advance: Advance = lambda _: None
+    ) -> list[TurnPlace]:
+        """Import a session from a place on at which a turn begins; return where its turns are."""
+        self._store.expect_writable()
+        turns: list[TurnPlace] = []
+        async with RunRecorder(self._store, self._handler, self._actor, self.report) as recorder:
+            try:
+                for turn in TurnReader(session, self.report, advance).turns(offset):
+                    turns.append(TurnPlace(turn.offset, turn.started_at))
+                    if is_run(turn):
+                        await recorder.submit(turn.place, self._found(turn))
+            except ImportFailed as e:
+                self.report.refuse(str(session.path), e)
+        return turns
+
+    def _found(self, turn: Turn) -> FoundRun:
+        organization, now = self._actor.organization, datetime.now(UTC)
+        own = run_id(turn, organization)
+        elsewhere = {
+            message_id
+            for message_id in turn.calls
+            if self._counted.setdefault(sha256(message_id.encode()).digest()[:12], own) != own
+        }
+        self.report.not_understood.update(not_understood(turn))
+        project = _last_part(turn.facts.get("cwd")) if self._by_folder else None
+        return FoundRun(
+            own,
+            AGENT_ID,
+            "Claude Code",
+            lambda: commands(turn, organization, now, elsewhere, project),
+        )
+
+
+def _last_part(folder: str | None) -> str | None:
+    if not folder:
+        return None
+    path = PureWindowsPath(folder) if "\\" in folder else PurePosixPath(folder)
+    return path.name or None

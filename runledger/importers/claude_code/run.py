@@ -1,0 +1,191 @@
+"""A turn → a run: the mapping, pure."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from runledger.errors import InvalidArgument, describe
+from runledger.ids import derived_id, foreign_id
+from runledger.importers.claude_code import blocks
+from runledger.importers.claude_code.turn import (
+    LIFETIMES,
+    MAIN,
+    USAGE,
+    Line,
+    ModelCall,
+    Returned,
+    Turn,
+)
+from runledger.importers.recorder import Timed
+from runledger.messages import Message, Role
+from runledger.run import commands as c
+
+AGENT_ID: Final = "agent-claude-code"
+SOURCE: Final = "claude-code"
+QUIET: Final = timedelta(hours=1)
+"""After this time without a new line, the last turn of a session counts as over."""
+ANSWERED: Final = timedelta(minutes=5)
+"""After this time without a new line, the last answer of a turn counts as complete."""
+
+_STOP_REASONS: Final = {"end_turn": "end_turn", "max_tokens": "max_tokens_exceeded"}
+_COMMAND: Final = ("<command-name>", "<command-message>")
+
+
+def run_id(turn: Turn, organization: str) -> str:
+    """Return the run's id: a copy of the turn in another session's file has the same one."""
+    return derived_id("run", SOURCE, organization, turn.uuid)
+
+
+def is_run(turn: Turn) -> bool:
+    """Whether a model was asked: a command that a session answers itself is no run."""
+    if turn.prompt is None:
+        return bool(turn.calls)
+    said = "".join(str(block.get("text", "")) for block in turn.prompt.blocks).lstrip()
+    return bool(turn.entries) or not said.startswith(_COMMAND)
+
+
+def is_over(turn: Turn, now: datetime) -> bool:
+    """Whether nothing more will follow in the turn."""
+    return turn.next_at is not None or turn.run_ns is not None or now - turn.last_at > QUIET
+
+
+def commands(
+    turn: Turn, organization: str, now: datetime, counted: Collection[str], project: str | None
+) -> Iterator[Timed]:
+    """Yield the turn's commands with their times.
+
+    turn: what the session's file says, up to the next prompt or to the end of the file.
+    organization: on whose behalf the run is recorded; a part of every id.
+    now: the present time; it decides whether the last turn and the last answer are complete.
+    counted: message ids of calls that are counted in another run; they are left out.
+    project: the run's project id, or None.
+
+    Raises InvalidArgument for a message that the ledger does not take.
+    """
+    over = is_over(turn, now)
+    metadata: dict[str, Any] = {"source": SOURCE, "session_id": turn.session_id, **turn.facts}
+    conversation_id = foreign_id("conversation", turn.session_id)
+    yield (
+        turn.started_at,
+        c.CreateRun(AGENT_ID, project, conversation_id=conversation_id, metadata=metadata),
+    )
+    yield turn.started_at, c.StartRun()
+    if turn.prompt is not None:
+        yield turn.started_at, c.RecordMessages([_message("user", turn.prompt, organization)])
+    for entry in turn.entries:
+        if isinstance(entry, Returned):
+            yield entry.line.at, c.RecordMessages([_results(turn, entry, organization)])
+        elif entry.message_id not in counted and (
+            over or entry.answered or now - turn.last_at > ANSWERED
+        ):
+            yield entry.last_at, _step(turn, entry, organization)
+    if turn.compactions:
+        yield turn.last_at, c.PatchMetadata({"compactions": turn.compactions})
+    if over:
+        yield turn.last_at, _end(turn)
+
+
+def not_understood(turn: Turn) -> Counter[str]:
+    """Count what has no place in the run: content of unknown types, results without a call."""
+    found = Counter(
+        f"content of type {block.get('type')}"
+        for call in turn.calls.values()
+        for line in call.lines
+        for block in line.blocks
+        if block.get("type") not in blocks.KNOWN
+    )
+    if turn.without_call:
+        found["result of a tool call that is not in the file"] = turn.without_call
+    return found
+
+
+def _step_id(message_id: str, organization: str) -> str:
+    return derived_id("step", SOURCE, organization, message_id)
+
+
+def _step(turn: Turn, call: ModelCall, organization: str) -> c.RecordStep:
+    step_id = _step_id(call.message_id, organization)
+    given = dict(call.usage)
+    facts: dict[str, Any] = {
+        "provider_name": "anthropic",
+        "model": call.model,
+        "request_id": call.request_id or call.message_id,
+        "prompt_tokens": given.get("input_tokens"),
+        "completion_tokens": given.get("output_tokens"),
+        "prompt_tokens_details": {
+            name: given[name] for name in (*USAGE[2:], *LIFETIMES) if name in given
+        },
+        "stop_reason": _STOP_REASONS.get(call.stop_reason or ""),
+        "step_start_ns": _ns(call.first_at),
+        "tags": list(_tags(turn, call)),
+    }
+    said = [_message("assistant", line, organization, call, step_id) for line in call.lines]
+    return c.RecordStep(step_id, facts, said)
+
+
+def _tags(turn: Turn, call: ModelCall) -> Iterator[str]:
+    if call.thread != MAIN:
+        kind = turn.kinds.get(turn.tasks.get(call.thread, ""))
+        yield f"subagent:{kind}" if kind else "subagent"
+    if call.stop_reason is None:
+        # The count of the answer's beginning: the source does not say how it ended.
+        yield "output-partial"
+    if call.retried:
+        yield "retried"
+
+
+def _ns(at: datetime) -> int:
+    return round(at.timestamp() * 1_000_000) * 1_000
+
+
+def _message(
+    role: Role,
+    line: Line,
+    organization: str,
+    call: ModelCall | None = None,
+    step_id: str | None = None,
+) -> Message:
+    return _made(
+        line,
+        organization,
+        role=role,
+        content=blocks.parts(line.blocks) or None,
+        model=call.model if call else None,
+        tool_calls=blocks.tool_calls(line.blocks) or None,
+        step_id=step_id,
+    )
+
+
+def _results(turn: Turn, entry: Returned, organization: str) -> Message:
+    returns = [blocks.tool_return(block) for block in entry.line.blocks]
+    caller = turn.tools.get(returns[0].tool_call_id or "")
+    return _made(
+        entry.line,
+        organization,
+        role="tool",
+        tool_call_id=returns[0].tool_call_id,
+        tool_returns=returns,
+        step_id=_step_id(caller, organization) if caller else None,
+    )
+
+
+def _made(line: Line, organization: str, **fields: Any) -> Message:
+    message_id = derived_id("message", SOURCE, organization, line.uuid)
+    try:
+        return Message.model_validate({"id": message_id, "created_at": line.at, **fields})
+    except ValidationError as e:
+        raise InvalidArgument(f"line {line.uuid}: {describe(e)}") from e
+
+
+def _end(turn: Turn) -> c.CompleteRun | c.FailRun | c.CancelRun:
+    if turn.last_word == "interrupted":
+        return c.CancelRun("interrupted by the user")
+    if turn.last_word == "error":
+        return c.FailRun("llm_api_error", "api_error", turn.error or None, run_ns=turn.run_ns)
+    if turn.open_tools():
+        told = "the session ended, or went on with another prompt, before a tool had returned"
+        return c.FailRun("error", "lost", told)
+    return c.CompleteRun("end_turn", turn.run_ns)

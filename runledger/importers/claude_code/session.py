@@ -1,0 +1,149 @@
+"""Where sessions lie, and the turns of one: its own file and those of its sub-agents."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from runledger.errors import ImportFailed, InvalidArgument
+from runledger.importers.claude_code.transcript import (
+    RawLine,
+    Transcript,
+    add_line,
+    moment,
+    parsed,
+)
+from runledger.importers.claude_code.turn import Turn
+from runledger.importers.foreign import Foreign
+from runledger.importers.report import Advance, ImportReport
+from runledger.importers.source_file import DAMAGE, opened
+
+_SUFFIXES: Final = (".jsonl", ".jsonl.gz")
+_AGENT: Final = "agent-"
+
+
+@dataclass(slots=True)
+class Session:
+    """The file of a session, and the files of the sub-agents that it started."""
+
+    path: Path
+    agents: list[Path] = field(default_factory=list)
+
+    @property
+    def session_id(self) -> str:
+        """The name of the file, which is the id of the session."""
+        return self.path.name.removesuffix(".gz").removesuffix(".jsonl")
+
+
+def sessions(paths: Iterable[Path]) -> list[Session]:
+    """Return the sessions of files and folders, by path; raise ImportFailed for what is neither.
+
+    A sub-agent's file lies in the folder `<session>/subagents`, or beside the session's file.
+    """
+    files: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            found = (one for one in path.rglob("*") if one.name.endswith(_SUFFIXES))
+            files.update(dict.fromkeys(sorted(found)))
+        elif path.exists():
+            files[path] = None
+        else:
+            raise ImportFailed(f"{path}: expected a file or a folder, found none")
+    own = [path for path in files if not path.name.startswith(_AGENT)]
+    every = {(_folder(path), Session(path).session_id): Session(path) for path in own}
+    alone = []
+    for path in files:
+        if path.name.startswith(_AGENT):
+            owner = every.get(_owner(path))
+            if owner is None:
+                alone.append(Session(path))
+            else:
+                owner.agents.append(path)
+    return [*every.values(), *alone]
+
+
+def _folder(path: Path) -> Path:
+    return path.resolve().parent
+
+
+def _owner(agent: Path) -> tuple[Path, str]:
+    folder = _folder(agent)
+    if folder.name == "subagents":
+        return folder.parent.parent, folder.parent.name
+    return folder, _first(agent).session_id
+
+
+class _Beginning(NamedTuple):
+    session_id: str
+    at: datetime | None
+
+
+def _first(path: Path) -> _Beginning:
+    """Return what the first line says; nothing if it cannot be read, which is told later."""
+    try:
+        with opened(path) as source:
+            given = json.loads(source.stream.readline())
+        first = Foreign(given)
+        return _Beginning(first.text("sessionId") or "", moment(first))
+    except (*DAMAGE, ValueError, InvalidArgument, ImportFailed, AttributeError):
+        return _Beginning("", None)
+
+
+class TurnReader:
+    """Reads the turns of a session, from the beginning or from a place where a turn began."""
+
+    def __init__(self, session: Session, report: ImportReport, advance: Advance) -> None:
+        self._session = session
+        self._report = report
+        self._advance = advance
+
+    def turns(self, offset: int = 0) -> Iterator[Turn]:
+        """Yield the turns from this place of the file on, the calls of sub-agents in them."""
+        waiting = sorted(
+            ((_first(path).at, path) for path in self._session.agents),
+            key=lambda one: (one[0] is not None, one[0], one[1]),
+        )
+        transcript = Transcript(self._session.session_id, self._report)
+        for turn in transcript.turns(self._lines(self._session.path, offset)):
+            while waiting:
+                began, path = waiting[0]
+                if began is not None and turn.next_at is not None and began >= turn.next_at:
+                    break
+                waiting.pop(0)
+                # One that began before the first of these turns belongs to an earlier one.
+                if offset == 0 or began is None or began >= turn.started_at:
+                    self._sub_agent(turn, path)
+            yield turn
+
+    def _sub_agent(self, turn: Turn, path: Path) -> None:
+        thread = Session(path).session_id.removeprefix(_AGENT)
+        for raw in self._lines(path, 0):
+            source = parsed(raw, self._report)
+            if source is not None and source.text("type") in ("user", "assistant"):
+                try:
+                    add_line(turn, source, thread)
+                except InvalidArgument as e:
+                    self._report.refuse(raw.place, e)
+
+    def _lines(self, path: Path, offset: int) -> Iterator[RawLine]:
+        with opened(path) as source:
+            number = 0
+            if offset:
+                source.stream.seek(offset)
+            done, place = source.file.tell(), offset
+            while True:
+                number += 1
+                where = f"{path}: line {number:,}" + (f" after byte {offset:,}" if offset else "")
+                try:
+                    text = source.stream.readline()
+                except DAMAGE as e:
+                    self._report.refuse(where, f"the file is damaged: {e}")
+                    return
+                if not text:
+                    return
+                yield RawLine(place, where, text)
+                place += len(text)
+                self._advance(source.file.tell() - done)
+                done = source.file.tell()
