@@ -46,6 +46,7 @@ def test_import_tells_what_went_in(runledger: Command, tmp_path: Path) -> None:
         "refused": 0,
         "events": 0,
         "refusals": [],
+        "not_understood": {},
     }
 
 
