@@ -72,10 +72,11 @@ SELECT max(position) FROM (
 SELECT position, stream, version, topic FROM {files}
 WHERE stream = $stream AND version > $after AND version <= $upto ORDER BY version;
 
--- range: events of a segment, of some topics or of all
+-- range: events of a segment, of some topics or of all, of one organization or of all
 SELECT position, stream, version, topic FROM {files}
 WHERE position > $after AND position <= $upto
     AND (len($topics::VARCHAR[]) = 0 OR list_contains($topics::VARCHAR[], topic))
+    AND ($organization::VARCHAR IS NULL OR organization = $organization)
 ORDER BY position LIMIT $limit;
 
 -- bytes: what was recorded of them, without contents

@@ -62,6 +62,7 @@ class ArchiveStore:
         topics: Sequence[str] = (),
         contents: bool = False,
         upto: int | None = None,
+        organization: str | None = None,
     ) -> list[StoredRow]:
         """Return events with after < position <= upto, in order, of these topics or of all."""
         self._open_db()
@@ -70,7 +71,13 @@ class ArchiveStore:
         for segment in self._archive.manifest.segments:
             if segment.last > after and segment.after < upto and len(found) < limit:
                 left = limit - len(found)
-                asked = {"after": after, "upto": upto, "topics": list(topics), "limit": left}
+                asked = {
+                    "after": after,
+                    "upto": upto,
+                    "topics": list(topics),
+                    "organization": organization,
+                    "limit": left,
+                }
                 found += self._rows(segment, "range", asked, contents)
         return found
 

@@ -28,6 +28,7 @@ from runledger.ledger.external_engine import (
     no_run,
 )
 from runledger.ledger.feedback import JudgingLedger
+from runledger.ledger.following import FollowingLedger
 from runledger.ledger.run_commands import WritingLedger
 from runledger.outbound import AddressPolicy
 from runledger.run import Actor
@@ -37,7 +38,9 @@ from runledger.store import Store
 OnChanged = Literal["keep", "rebuild"]
 
 
-class RunLedger(WritingLedger, JudgingLedger, ExternalLedger, CallingLedger, KeepingLedger):
+class RunLedger(
+    WritingLedger, JudgingLedger, FollowingLedger, ExternalLedger, CallingLedger, KeepingLedger
+):
     """A ledger of agent runs; use it as `async with RunLedger.open(url) as ledger`."""
 
     def __init__(
@@ -169,10 +172,13 @@ class RunLedger(WritingLedger, JudgingLedger, ExternalLedger, CallingLedger, Kee
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        tail = await self._stop_following()
         try:
             await self._stop_callbacks()
         finally:
             await asyncio.to_thread(self._close)
+            if tail is not None:
+                tail.wake_all()
 
     def _close(self) -> None:
         handler, live, store = self._handler, self._live, self._store

@@ -130,8 +130,13 @@ class Store(Protocol):
         topics: Sequence[str] = (),
         contents: bool = False,
         upto: int | None = None,
+        organization: str | None = None,
     ) -> list[StoredRow]:
-        """Return events with after < position <= upto, in order, of these topics or of all."""
+        """Return events with after < position <= upto, in order, of these topics or of all.
+
+        With `organization`, of this one alone: the store looks at the facts, and raises
+        StoreUnavailable if those that name it are no JSON.
+        """
 
     def head(self) -> int:
         """Return the last position, 0 for an empty log."""

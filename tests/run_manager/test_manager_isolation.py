@@ -96,7 +96,16 @@ BESIDE = {
 }
 
 # Calls with a test of their own below.
-OWN_TEST = {"create_run", "get_agent", "get_step", "record_step_feedback", "register_agent", "run"}
+OWN_TEST = {
+    "follow_log",
+    "follow_run",
+    "create_run",
+    "get_agent",
+    "get_step",
+    "record_step_feedback",
+    "register_agent",
+    "run",
+}
 
 FACADE = {
     RunManager: {

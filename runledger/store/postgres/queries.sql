@@ -36,12 +36,20 @@ WHERE originator_id = %(stream)s AND originator_version > %(after)s
     AND originator_version <= %(upto)s
 ORDER BY originator_version;
 
--- log: events of a range of positions in order; an empty list of topics means all
+-- log: events of a range of positions in order; an empty list of topics means all. The facts of few
+-- events of other organizations are parsed: those that name this one, or have an escape (5C75 is \u),
+-- by which it could be written.
 SELECT notification_id, originator_id, originator_version, topic, state,
     CASE WHEN %(contents)s THEN contents END
 FROM ledger_events
 WHERE notification_id > %(after)s AND notification_id <= %(upto)s
     AND (cardinality(%(topics)s::text[]) = 0 OR topic = ANY (%(topics)s))
+    AND CASE
+        WHEN %(organization)s::text IS NULL THEN TRUE
+        WHEN position(%(named)s::bytea IN state) > 0 OR position('\x5c75'::bytea IN state) > 0
+        THEN convert_from(state, 'UTF8')::json ->> 'organization' = %(organization)s::text
+        ELSE FALSE
+    END
 ORDER BY notification_id LIMIT %(limit)s;
 
 -- log_range: say which events log_batch reads (bound values prevent COPY), and whether any are there

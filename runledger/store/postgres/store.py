@@ -1,5 +1,6 @@
 """The PostgreSQL store: appends through the recorder, reads through the library's pool."""
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -138,6 +139,7 @@ class PostgresStore:
         topics: Sequence[str] = (),
         contents: bool = False,
         upto: int | None = None,
+        organization: str | None = None,
     ) -> list[StoredRow]:
         """Return events with after < position <= upto, in order."""
         parameters = {
@@ -146,6 +148,8 @@ class PostgresStore:
             "limit": limit,
             "topics": list(topics),
             "contents": contents,
+            "organization": organization,
+            "named": None if organization is None else json.dumps(organization).encode(),
         }
         return [StoredRow(*row) for row in self._fetch("log", parameters)]
 

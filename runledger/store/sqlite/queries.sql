@@ -24,12 +24,20 @@ FROM ledger_events
 WHERE originator_id = :stream AND originator_version > :after AND originator_version <= :upto
 ORDER BY originator_version;
 
--- log: events of a range of positions in order; an empty list of topics means all
+-- log: events of a range of positions in order; an empty list of topics means all. The facts of few
+-- events of other organizations are parsed: those that name this one, or have an escape (5C75 is \u),
+-- by which it could be written.
 SELECT notification_id, originator_id, originator_version, topic, state,
     CASE WHEN :contents THEN contents END
 FROM ledger_events
 WHERE notification_id > :after AND notification_id <= :upto
     AND (:topics = '[]' OR topic IN (SELECT value FROM json_each(:topics)))
+    AND CASE
+        WHEN :organization IS NULL THEN TRUE
+        WHEN instr(state, :named) > 0 OR instr(state, x'5C75') > 0
+        THEN json_extract(CAST(state AS TEXT), '$.organization') = :organization
+        ELSE FALSE
+    END
 ORDER BY notification_id LIMIT :limit;
 
 -- log_chunk: the events of a range in order, end to end, and five numbers of each as 16 hex digits:

@@ -105,6 +105,7 @@ class SQLiteStore:
         topics: Sequence[str] = (),
         contents: bool = False,
         upto: int | None = None,
+        organization: str | None = None,
     ) -> list[StoredRow]:
         """Return events with after < position <= upto, in order."""
         parameters = {
@@ -113,6 +114,8 @@ class SQLiteStore:
             "limit": limit,
             "topics": json.dumps(list(topics)),
             "contents": contents,
+            "organization": organization,
+            "named": None if organization is None else json.dumps(organization).encode(),
         }
         return [StoredRow(*row) for row in self._fetch("log", parameters)]
 

@@ -1,0 +1,153 @@
+"""Followers: the events of a run, or of the log, as they are recorded."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+from runledger.errors import InvalidArgument, NotFound
+from runledger.events import CATALOGUE, RunDeleted
+from runledger.ledger.arguments import check_counts, check_flags, texts
+from runledger.ledger.base import LedgerBase
+from runledger.run import Actor
+from runledger.store.codec import decode
+from runledger.store.protocol import StoredEvent
+from runledger.store.tail import Tail
+
+_PAGE: Final = 500
+"""Events that one follower holds at most."""
+
+
+class FollowingLedger(LedgerBase):
+    """All followers share one look at the end of the log; each holds a position and a page."""
+
+    _tail: Tail | None = None
+
+    async def follow_run(
+        self,
+        run_id: str,
+        *,
+        after: int = 0,
+        contents: bool = True,
+        idle_seconds: float | None = None,
+        actor: Actor | None = None,
+    ) -> AsyncIterator[StoredEvent | None]:
+        """Yield the events of a run in order, those that are there and those that come.
+
+        Ends when the run has ended and everything was yielded.
+
+        Parameters:
+            run_id: the run.
+            after: the version of the run's last event that is known already, 0 for none.
+            contents: whether messages come with their bodies.
+            idle_seconds: after so long without an event, None is yielded; None for never.
+            actor: acts in the place of the ledger's own actor.
+
+        Raises:
+            NotFound: if the run is not there, or is deleted meanwhile.
+            StoreUnavailable: if the store cannot be read.
+        """
+        check_counts(least=0, after=after)
+        check_flags(contents=contents)
+        _check_idle(idle_seconds)
+        await self._load(run_id, actor)
+        async with self._watched().watch(run_id) as woken:
+            while True:
+                woken.clear()
+                # Before the page is read: an end that comes later is in a later page.
+                run = await self._load(run_id, actor)
+                page = await asyncio.to_thread(
+                    self.store.read_stream, run_id, after, after + _PAGE, contents
+                )
+                for stored in page:
+                    if isinstance(stored.event, RunDeleted):
+                        raise NotFound("run", run_id)
+                    yield stored
+                    after = stored.version
+                if page:
+                    continue
+                if run.ended:
+                    return
+                if not await _woken(woken, idle_seconds):
+                    yield None
+
+    async def follow_log(
+        self,
+        *,
+        after: int | None = None,
+        topics: Iterable[str] = (),
+        contents: bool = False,
+        idle_seconds: float | None = None,
+        actor: Actor | None = None,
+    ) -> AsyncIterator[StoredEvent | None]:
+        """Yield the events of the actor's organization in the order of the log, without an end.
+
+        Parameters:
+            after: the position after which to begin; None for the present end of the log.
+            topics: topics of events, such as `run.completed`; none for all.
+            contents: whether messages come with their bodies.
+            idle_seconds: after so long without an event, None is yielded; None for never.
+            actor: acts in the place of the ledger's own actor.
+
+        Raises:
+            InvalidArgument: for a topic that the catalogue does not have.
+            UndecodableEvent: at an event of the organization that cannot be decoded.
+            StoreUnavailable: if the store cannot be read.
+        """
+        wanted = texts("topics", topics)
+        if unknown := sorted(set(wanted) - CATALOGUE.keys()):
+            raise InvalidArgument(f"topics: no such topic: {', '.join(unknown)}")
+        check_flags(contents=contents)
+        _check_idle(idle_seconds)
+        if after is not None:
+            check_counts(least=0, after=after)
+        organization = self._organization(actor)
+        async with self._watched().watch() as woken:
+            position = await asyncio.to_thread(self.store.head) if after is None else after
+            while True:
+                woken.clear()
+                head = await asyncio.to_thread(self.store.head)
+                page = await asyncio.to_thread(
+                    self.store.read_log, position, _PAGE, wanted, contents, head, organization
+                )
+                for row in page:
+                    event = decode(row.stream, row.version, row.topic, row.facts, row.contents)
+                    # The store reads the same facts; two of one name could be read otherwise there.
+                    if event.organization == organization:
+                        yield StoredEvent(row.position, row.stream, row.version, event)
+                    position = row.position
+                if len(page) < _PAGE:
+                    # The events of others are not looked at again.
+                    position = max(position, head)
+                if not page and not await _woken(woken, idle_seconds):
+                    yield None
+
+    def _watched(self) -> Tail:
+        """Return what watches the end of the log for all followers of the running event loop."""
+        store, loop = self.store, asyncio.get_running_loop()
+        if self._tail is None or self._tail.loop is not loop:
+            self._tail = Tail(store)
+        return self._tail
+
+    async def _stop_following(self) -> Tail | None:
+        tail, self._tail = self._tail, None
+        if tail is None or tail.loop is not asyncio.get_running_loop():
+            return None
+        await tail.close()
+        return tail
+
+
+def _check_idle(idle_seconds: float | None) -> None:
+    if idle_seconds is None:
+        return
+    given = isinstance(idle_seconds, int | float) and not isinstance(idle_seconds, bool)
+    if not given or not 0 < idle_seconds < float("inf"):
+        raise InvalidArgument(f"idle_seconds: expected more than 0, found {idle_seconds!r:.80}")
+
+
+async def _woken(woken: asyncio.Event, idle_seconds: float | None) -> bool:
+    try:
+        async with asyncio.timeout(idle_seconds):
+            await woken.wait()
+    except TimeoutError:
+        return False
+    return True
