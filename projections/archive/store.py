@@ -131,6 +131,11 @@ class ArchiveStore:
         self._open_db()
         return 0
 
+    def notes(self, _prefix: str) -> dict[str, str]:
+        """Return none: they are about a store that can be written to."""
+        self._open_db()
+        return {}
+
     def facts(self) -> dict[str, str]:
         """Return what `doctor` shows."""
         self._open_db()
@@ -153,6 +158,10 @@ class ArchiveStore:
         self.expect_writable()
 
     def save_checkpoint(self, _name: str, _position: int) -> None:
+        """Raise OnlyRead."""
+        self.expect_writable()
+
+    def save_note(self, _name: str, _text: str) -> None:
         """Raise OnlyRead."""
         self.expect_writable()
 

@@ -25,6 +25,7 @@ from runledger.errors import LedgerError
 MODULES: Final = {
     "demo": "demo",
     "serve": "serve",
+    "keys": "keys",
     "runs": "runs",
     "usage": "usage",
     "percentiles": "percentiles",

@@ -124,8 +124,11 @@ class Application:
         if found is None:
             raise Refusal(404, "no such address")
         entry.route = found.route.path
-        caller = Caller(self.services.actor)
-        entry.key_id, entry.organization = caller.key_id, caller.actor.organization
+        caller = Caller(self.services.actor, every_organization=False)
+        if found.route.scope is not None:
+            caller = await self.services.authentication.caller(headers)
+            entry.key_id, entry.organization = caller.key_id, caller.actor.organization
+            caller.expect(found.route.scope)
         limits = self.services.limits
         if self._active >= limits.requests:
             raise Refusal(503, f"{limits.requests} requests are being answered; try again")

@@ -1,9 +1,11 @@
 """Opens the ledger of this process and serves it."""
 
+import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from runledger.errors import InvalidArgument
 from runledger.ledger import RunLedger
 from runledger.run import Actor
 from runledger.server.app import Application
@@ -46,8 +48,17 @@ async def serve(
     try:
         async with ledger:
             services = Services(ledger, actor or Actor(), options.limits)
+            if not _local(sockets) and not await services.authentication.keys():
+                raise InvalidArgument(
+                    f"address {options.host}: expected keys, since other machines reach it, found "
+                    f"none; make one with `runledger keys create NAME`"
+                )
             application = Application(services, rules)
             await Serving(application).run_on(sockets, lambda: ready(sockets))
     finally:
         for one in sockets:
             one.close()
+
+
+def _local(sockets: Sequence[socket.socket]) -> bool:
+    return all(ipaddress.ip_address(one.getsockname()[0]).is_loopback for one in sockets)

@@ -7,6 +7,7 @@ from typing import Final
 from runledger.errors import LedgerError, ReadModelsMissing
 from runledger.ledger import RunLedger
 from runledger.run import Actor
+from runledger.server.authentication import Authentication
 from runledger.server.limits import Limits
 
 MOST_BEHIND: Final = 100_000
@@ -25,6 +26,10 @@ class Services:
     actor: Actor = field(default_factory=Actor)
     limits: Limits = field(default_factory=Limits)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    authentication: Authentication = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.authentication = Authentication(self.ledger.store, self.actor)
 
     async def unready(self) -> list[str]:
         """Return why no requests should be sent here; empty if they should."""

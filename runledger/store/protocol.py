@@ -162,6 +162,12 @@ class Store(Protocol):
     def save_checkpoint(self, name: str, position: int) -> None:
         """Keep the position up to which the follower has nothing left to do."""
 
+    def notes(self, prefix: str) -> dict[str, str]:
+        """Return the notes whose names begin so, in the order of their names."""
+
+    def save_note(self, name: str, text: str) -> None:
+        """Keep a text beside the log under its name; a later one takes its place."""
+
     def facts(self) -> dict[str, str]:
         """Return what `doctor` shows: versions, durability settings, file or server."""
 

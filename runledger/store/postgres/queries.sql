@@ -104,5 +104,11 @@ SELECT value FROM ledger_meta WHERE key = 'checkpoint:' || %s;
 INSERT INTO ledger_meta VALUES ('checkpoint:' || %s, %s)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value;
 
+-- notes: texts kept beside the log, those whose names begin so
+SELECT key, value FROM ledger_meta WHERE starts_with(key, %s) ORDER BY key;
+
+-- save_note: keep a text beside the log
+INSERT INTO ledger_meta VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
 -- alive: whether the session still answers
 SELECT 1;

@@ -204,6 +204,14 @@ class PostgresStore:
         """Keep a follower's position."""
         self._fetch("save_checkpoint", (name, str(position)))
 
+    def notes(self, prefix: str) -> dict[str, str]:
+        """Return the notes whose names begin so."""
+        return dict(self._fetch("notes", (prefix,)))
+
+    def save_note(self, name: str, text: str) -> None:
+        """Keep a note."""
+        self._fetch("save_note", (name, text))
+
     def facts(self) -> dict[str, str]:
         """Return versions and durability settings of the server."""
         ((version, fsync, commit, pages, database, schema),) = self._fetch("settings", ())

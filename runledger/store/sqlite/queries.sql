@@ -97,3 +97,10 @@ SELECT value FROM ledger_meta WHERE key = 'checkpoint:' || ?;
 -- save_checkpoint: how far a follower of the log has come
 INSERT INTO ledger_meta VALUES ('checkpoint:' || ?, ?)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- notes: texts kept beside the log, those whose names begin so
+SELECT key, value FROM ledger_meta
+WHERE substr(key, 1, length(:prefix)) = :prefix ORDER BY key;
+
+-- save_note: keep a text beside the log
+INSERT INTO ledger_meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value;

@@ -128,6 +128,11 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         with self._transaction() as db:
             db.execute(SQL["save_checkpoint"], (name, str(position)))
 
+    def save_note(self, name: str, text: str) -> None:
+        """Keep a note."""
+        with self._transaction() as db:
+            db.execute(SQL["save_note"], (name, text))
+
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         """Record the library's events all or not at all; return their positions."""
         rows = [

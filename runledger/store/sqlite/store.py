@@ -186,6 +186,16 @@ class SQLiteStore:
         with translated(self.url):
             self._recorder.save_checkpoint(name, position)
 
+    def notes(self, prefix: str) -> dict[str, str]:
+        """Return the notes whose names begin so."""
+        return dict(self._fetch("notes", {"prefix": prefix}))
+
+    def save_note(self, name: str, text: str) -> None:
+        """Keep a note."""
+        self.expect_writable()
+        with translated(self.url):
+            self._recorder.save_note(name, text)
+
     def facts(self) -> dict[str, str]:
         """Return versions and durability settings."""
         ((journal,),) = self._fetch("journal_mode", ())
