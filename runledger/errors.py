@@ -86,6 +86,17 @@ class VersionConflict(Conflict):
         )
 
 
+class IdempotencyKeyReused(Conflict):
+    """The run was changed before by a request with the same key and other content."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"run {run_id!r}: the idempotency key was used before with other content; "
+            f"expected the same content again or a fresh key"
+        )
+
+
 class ConcurrentAppend(Conflict):
     """Others kept appending to the stream; every retry met a newer version."""
 

@@ -14,6 +14,7 @@ from runledger.command_handling.run_cache import RunCache
 from runledger.errors import (
     ConcurrentAppend,
     ContentConflict,
+    IdempotencyKeyReused,
     InvalidArgument,
     LedgerError,
     NotFound,
@@ -35,6 +36,7 @@ from runledger.run.commands import (
 )
 from runledger.run.envelope import in_utc
 from runledger.run.parties import Agent
+from runledger.run.receipts import Receipt
 from runledger.run.rules import stamped
 from runledger.storable import storable
 from runledger.store import Store
@@ -57,7 +59,7 @@ class CommandBatch(NamedTuple):
     """Commands on one run, executed in one append, all or none.
 
     `times` gives each command a time of its own (imports); without it all happened `at`. Nothing is
-    recorded if the run has another version than the expected one.
+    recorded if the run has another version than the expected one, or has the receipt already.
     """
 
     actor: Actor
@@ -67,14 +69,24 @@ class CommandBatch(NamedTuple):
     times: Sequence[datetime] = ()
     correlation_id: str | None = None
     expected_version: int | None = None
+    receipt: Receipt | None = None
+
+    @property
+    def correlation(self) -> str | None:
+        """What the events remember of the request."""
+        return self.correlation_id if self.receipt is None else self.receipt.correlation_id
 
 
 class Outcome(NamedTuple):
-    """The run after the commands, the events they gave, and the last position of the append."""
+    """The run after the commands, the events they gave, and the last position of the append.
+
+    `repeated` says that the request was recorded before, by its receipt.
+    """
 
     run: Run
     events: tuple[Event, ...]
     position: int | None
+    repeated: bool = False
 
 
 class _Decision(NamedTuple):
@@ -230,6 +242,8 @@ class CommandHandler:
         self, batch: CommandBatch, run: Run | None, *, last_word: bool
     ) -> Outcome | Conflicted:
         seen = run.version if run else 0
+        if run is not None and _receipted(batch, run):
+            return Outcome(run, (), None, repeated=True)
         try:
             decision = await self._decide(batch, run)
         except LedgerError as e:
@@ -273,13 +287,13 @@ class CommandHandler:
         folds = run is None or len(batch.commands) > 1
         seen = run.version if run else 0
         scratch = copy.deepcopy(run) if folds else run
-        envelope = self.envelope(batch.actor, batch.at, batch.correlation_id)
+        envelope = self.envelope(batch.actor, batch.at, batch.correlation)
         events: list[Event] = []
         beside: Append = ()
         for number, given in enumerate(batch.commands):
             command = given
             if batch.times:
-                envelope = self.envelope(batch.actor, batch.times[number], batch.correlation_id)
+                envelope = self.envelope(batch.actor, batch.times[number], batch.correlation)
             if isinstance(command, CreateRun):
                 if any(
                     isinstance(other, CompleteRun | FailRun | CancelRun) for other in batch.commands
@@ -343,6 +357,16 @@ def _repeated(run: Run | None, command: Command) -> dict[str, int]:
             if message.id in run.messages:
                 versions[message.id] = run.messages[message.id]
     return versions
+
+
+def _receipted(batch: CommandBatch, run: Run) -> bool:
+    """Whether the run has the receipt of the batch; IdempotencyKeyReused for other content."""
+    if batch.receipt is None or (run.deleted and list(batch.commands) != [DeleteRun()]):
+        return False
+    content = run.receipts.get(batch.receipt.key)
+    if content is not None and content != batch.receipt.content:
+        raise IdempotencyKeyReused(batch.run_id)
+    return content is not None
 
 
 def _fold(run: Run | None, run_id: str, events: Sequence[tuple[int, Event]]) -> Run | None:

@@ -40,12 +40,12 @@ def _validated(fields: dict[str, Any]) -> Message:
 
 
 def as_messages(
-    given: Iterable[Message | Mapping[str, Any]], *, whole: tuple[str, str] | None = None
+    given: Iterable[Message | Mapping[str, Any]], *, whole: tuple[str, ...] | None = None
 ) -> list[Message]:
     """Return the checked messages, each as in `as_message`.
 
-    `whole` are the ids of the run and step that they are part of, all of them: those without an id
-    have one derived from it and their place, the same each time.
+    `whole` names what they are all the messages of: a run and its step, or a request. Those without
+    an id have one derived from it and their place, the same each time.
     """
     # Each of these is iterable, too: a text by its letters, the others by their fields.
     if isinstance(given, str | bytes | Mapping | Message) or not isinstance(given, Iterable):
@@ -55,7 +55,7 @@ def as_messages(
     return [as_message(_named(one, place, whole)) for place, one in enumerate(given)]
 
 
-def _named(given: Message | Mapping[str, Any], place: int, whole: tuple[str, str]) -> Any:
+def _named(given: Message | Mapping[str, Any], place: int, whole: tuple[str, ...]) -> Any:
     if not isinstance(given, Mapping) or "id" in given:
         return given
     return {**given, "id": derived_id("message", *whole, str(place))}

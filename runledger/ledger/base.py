@@ -13,7 +13,14 @@ from projections.queries.queries import Queries
 from runledger.callbacks import CallbackSettings
 from runledger.command_handling.handler import Clock, CommandBatch, CommandHandler, Outcome
 from runledger.command_handling.message_input import as_messages, check_blobs, keep_images
-from runledger.errors import LedgerError, NotFound, ReadModelsError, ReadModelsMissing
+from runledger.errors import (
+    InvalidArgument,
+    LedgerError,
+    NotFound,
+    ReadModelsError,
+    ReadModelsMissing,
+)
+from runledger.ids import derived_id, new_id
 from runledger.images import IMAGE_ADDRESSES, blob_sources
 from runledger.ledger.arguments import check_actor, check_counts
 from runledger.messages import Message
@@ -21,6 +28,7 @@ from runledger.outbound import AddressPolicy
 from runledger.run import Actor, Run, evolve
 from runledger.run.commands import Command
 from runledger.run.parties import Agent, agent_stream, fold_agent
+from runledger.run.receipts import check_key, receipt_for
 from runledger.store import Store
 from runledger.store.protocol import StoredEvent
 
@@ -67,6 +75,7 @@ class LedgerBase:
         *commands: Command,
         actor: Actor | None = None,
         expected_version: int | None = None,
+        idempotency_key: str | None = None,
         at: datetime | None = None,
         times: Sequence[datetime] = (),
         correlation_id: str | None = None,
@@ -74,19 +83,34 @@ class LedgerBase:
     ) -> Outcome:
         if expected_version is not None:
             check_counts(least=1, expected_version=expected_version)
+        whose = self._acting(actor)
+        receipt = None
+        if idempotency_key is not None:
+            if correlation_id is not None:
+                raise InvalidArgument(
+                    "expected an idempotency_key or a correlation_id, found both: the events would "
+                    "remember one of them"
+                )
+            receipt = receipt_for(whose.organization, idempotency_key, commands, (at, *times))
         order = CommandBatch(
-            self._acting(actor), run_id, commands, at, times, correlation_id, expected_version
+            whose, run_id, commands, at, times, correlation_id, expected_version, receipt
         )
         return await self.handler.execute(order, fresh=fresh)
+
+    def _new_id(self, kind: str, idempotency_key: str | None, actor: Actor | None) -> str:
+        """Return a fresh id, or with a key the one that it always gives."""
+        if idempotency_key is None:
+            return new_id(kind)
+        return derived_id(kind, self._organization(actor), check_key(idempotency_key))
 
     async def _messages(
         self,
         run_id: str,
         given: Iterable[Message | Mapping[str, Any]],
         actor: Actor | None,
-        step_id: str | None = None,
+        whole: tuple[str, ...] | None = None,
     ) -> list[Message]:
-        messages = as_messages(given, whole=(run_id, step_id) if step_id else None)
+        messages = as_messages(given, whole=whole)
         if any(True for message in messages for _ in blob_sources(message)):
             check_blobs(messages, (await self._load(run_id, actor)).messages)
         return await keep_images(messages, self.store, self._image_addresses)

@@ -11,11 +11,15 @@ class CommandOptions(TypedDict, total=False):
 
     `actor` acts in the place of the ledger's own actor. `expected_version` is the version that the
     run must have (RunRecord.version), or VersionConflict is raised and nothing is recorded; a
-    command that repeats what is recorded changes nothing at any version.
+    command that repeats what is recorded changes nothing at any version. `idempotency_key` (1 to
+    255 printable ASCII characters) makes the command happen once: given again with the same key and
+    content, it changes nothing, whatever happened meanwhile; ids that were not given follow from
+    the key. Other content with the same key is IdempotencyKeyReused.
     """
 
     actor: Actor | None
     expected_version: int | None
+    idempotency_key: str | None
 
 
 class TimedOptions(CommandOptions, total=False):

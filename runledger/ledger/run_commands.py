@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from runledger.errors import InvalidArgument
 from runledger.handles import RunHandle
-from runledger.ids import check_id, new_id
+from runledger.ids import check_id
 from runledger.ledger.arguments import check_flags
 from runledger.ledger.command_options import TimedOptions
 from runledger.ledger.expiry import ExpiringLedger
@@ -17,6 +17,7 @@ from runledger.outbound import check_url
 from runledger.records import RunRecord, run_record
 from runledger.run import Actor, RunStatus, commands
 from runledger.run.parties import Agent
+from runledger.run.receipts import check_key
 from runledger.run.step_facts import expect_known
 
 
@@ -63,6 +64,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         actor: Actor | None = None,
         at: datetime | None = None,
         correlation_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> RunRecord:
         """Create a run; return it.
 
@@ -71,7 +73,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         tells it. `hold_conversation` makes it the one active run of its conversation until it ends
         (ConversationBusy otherwise). `callback_url` is told when the run has ended; UrlRefused if
         it could never be called. Raises ContentConflict where the id was used for something else,
-        or at all with `exist_ok=False`.
+        or at all with `exist_ok=False`. `idempotency_key` is as in CommandOptions.
         """
         check_flags(exist_ok=exist_ok)
         if callback_url is not None:
@@ -102,14 +104,15 @@ class WritingLedger(EndingLedger, ExpiringLedger):
                 )
             times = [at, completed_at]
         outcome = await self._execute(
-            run_id or new_id("run"),
+            run_id or self._new_id("run", idempotency_key, actor),
             create,
             *transition(asked, stop_reason, run_ns=run_ns, measured=bool(times)),
             actor=actor,
             at=at,
             times=times,
             correlation_id=correlation_id,
-            fresh=run_id is None,
+            idempotency_key=idempotency_key,
+            fresh=run_id is None and idempotency_key is None,
         )
         return run_record(outcome.run)
 
@@ -128,7 +131,9 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         **options: Unpack[TimedOptions],
     ) -> str:
         """Say that a step began, so that it is seen while it runs; return its id."""
-        step_id = step_id or new_id("step")
+        step_id = step_id or self._new_id(
+            "step", options.get("idempotency_key"), options.get("actor")
+        )
         await self._execute(run_id, commands.StartStep(step_id, provider, model), **options)
         return step_id
 
@@ -142,6 +147,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         approval_deadline: datetime | None = None,
         actor: Actor | None = None,
         expected_version: int | None = None,
+        idempotency_key: str | None = None,
         at: datetime | None = None,
         **facts: Any,
     ) -> str:
@@ -156,10 +162,20 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         expect_known("record_step", facts)
         if provider is not None:
             facts.setdefault("provider_name", provider)
-        step_id = check_id("step", step_id) if step_id else new_id("step")
-        made = await self._messages(check_id("run", run_id), messages, actor, step_id)
+        step_id = (
+            check_id("step", step_id) if step_id else self._new_id("step", idempotency_key, actor)
+        )
+        whole = (check_id("run", run_id), step_id)
+        made = await self._messages(run_id, messages, actor, whole)
         command = commands.RecordStep(step_id, facts, made, approval_deadline)
-        await self._execute(run_id, command, actor=actor, expected_version=expected_version, at=at)
+        await self._execute(
+            run_id,
+            command,
+            actor=actor,
+            expected_version=expected_version,
+            idempotency_key=idempotency_key,
+            at=at,
+        )
         return command.step_id
 
     async def record_messages(
@@ -172,10 +188,12 @@ class WritingLedger(EndingLedger, ExpiringLedger):
     ) -> list[str]:
         """Record messages, skip those recorded before with the same content; return their ids.
 
-        A repeat is recognised by the ids of its messages: what is given without one gets a fresh
-        one each time, and sent again is recorded again.
+        A repeat is recognised by the ids of its messages, or by its `idempotency_key`, from which
+        the ids follow; without either, a message gets a fresh id each time, and is recorded again.
         """
-        made = await self._messages(run_id, messages, options.get("actor"))
+        actor, key = options.get("actor"), options.get("idempotency_key")
+        whole = None if key is None else (self._organization(actor), check_key(key))
+        made = await self._messages(run_id, messages, actor, whole)
         command = commands.RecordMessages(made, approval_deadline)
         await self._execute(run_id, command, **options)
         return [message.id for message in made]

@@ -62,7 +62,8 @@ class EndingLedger(LedgerBase):
         """Cancel the run, deny its open tool calls and free its conversation, in one append."""
         outcome = await self._execute(run_id, commands.CancelRun(reason), **options)
         return Cancellation(
-            "cancelled" if outcome.events else "already_ended", run_record(outcome.run)
+            "cancelled" if outcome.events or outcome.repeated else "already_ended",
+            run_record(outcome.run),
         )
 
     async def cancel_runs(

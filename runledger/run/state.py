@@ -31,6 +31,7 @@ from runledger.events import (
     ToolCallsDenied,
 )
 from runledger.run.delivery import Delivery, webhook_id
+from runledger.run.receipts import read_receipt
 from runledger.run.transitions import AWAITING, DELETED, TRANSITIONS, RunStatus
 
 
@@ -110,6 +111,8 @@ class Run:
     feedback: Feedback | None = None
     step_feedback: dict[str, Judgement] = field(default_factory=dict)
     """step_id → the last judgement of the step."""
+    receipts: dict[str, str] = field(default_factory=dict)
+    """Digest of an idempotency key → digest of what was asked with it."""
 
     @property
     def ended(self) -> bool:
@@ -299,6 +302,8 @@ def evolve(run: Run | None, run_id: str, version: int, event: Event) -> Run:
     ):
         run.status = RunStatus(rule.to)
     run.version = version
+    if (receipt := read_receipt(event.correlation_id)) is not None:
+        run.receipts[receipt.key] = receipt.content
     run.last_event_at = max(run.last_event_at or event.occurred_at, event.occurred_at)
     run.last_recorded_at = event.recorded_at
     return run
