@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runledger.errors import LedgerError
-    from runledger.ledger import RunLedger
+    from runledger.ledger import Operator, RunLedger
     from runledger.messages import Message
     from runledger.records import RunMetrics, RunRecord, RunUsage, StepView
     from runledger.run import Actor
@@ -14,6 +14,7 @@ __all__ = [
     "Actor",
     "LedgerError",
     "Message",
+    "Operator",
     "RunLedger",
     "RunMetrics",
     "RunRecord",
@@ -25,6 +26,7 @@ _HOMES = {
     "Actor": "runledger.run",
     "LedgerError": "runledger.errors",
     "Message": "runledger.messages",
+    "Operator": "runledger.ledger",
     "RunLedger": "runledger.ledger",
     "RunMetrics": "runledger.records",
     "RunRecord": "runledger.records",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Coroutine, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeVar, Unpack
+from typing import Any, Final, Protocol, Self, TypedDict, TypeVar, Unpack
 
 from runledger.command_handling.message_input import as_message
 from runledger.errors import AlreadyEnded, InvalidArgument, LedgerError
@@ -21,6 +21,30 @@ _TEXT_LIMIT: Final = 10_000
 _T = TypeVar("_T")
 
 
+class RunFacts(TypedDict, total=False):
+    """The facts of a run that begins, as `create_run` takes them, but for its ids and its end."""
+
+    project_id: str | None
+    conversation_id: str | None
+    hold_conversation: bool
+    base_template_id: str | None
+    background: bool | None
+    metadata: Mapping[str, Any] | None
+    request_config: Mapping[str, Any] | None
+    callback_url: str | None
+    exist_ok: bool
+    at: datetime | None
+    correlation_id: str | None
+
+
+class StepArguments(StepFacts, total=False):
+    """The facts of a step with what `record_step` takes beside them, but for ids and messages."""
+
+    provider: str | None
+    approval_deadline: datetime | None
+    at: datetime | None
+
+
 class RunCommands(Protocol):
     """The commands that handles give; see runledger.ledger.run_commands and run_endings."""
 
@@ -31,6 +55,7 @@ class RunCommands(Protocol):
         run_id: str | None = None,
         status: str | None = None,
         actor: Actor | None = None,
+        **facts: Unpack[RunFacts],
     ) -> RunRecord:
         """Create a run; return it."""
 
@@ -109,21 +134,33 @@ class RunHandle:
     on it says where that was refused.
     """
 
-    def __init__(self, ledger: RunCommands, actor: Actor | None, facts: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        ledger: RunCommands,
+        actor: Actor | None,
+        agent_id: str,
+        run_id: str | None,
+        facts: RunFacts,
+    ) -> None:
         self._ledger = ledger
         self._actor = actor
         self._facts = facts
         self._stop_reason = "end_turn"
         self._began_ns = 0
         self._entered = False
-        self.run_id = facts.pop("run_id", None) or new_id("run")
+        self._agent_id = agent_id
+        self.run_id = run_id or new_id("run")
 
     async def __aenter__(self) -> Self:
         _expect_first(self._entered, f"run {self.run_id!r}")
         self._entered = True
         creating = asyncio.ensure_future(
             self._ledger.create_run(
-                **self._facts, run_id=self.run_id, status="running", actor=self._actor
+                self._agent_id,
+                run_id=self.run_id,
+                status="running",
+                actor=self._actor,
+                **self._facts,
             )
         )
         try:
@@ -157,32 +194,71 @@ class RunHandle:
             )
         self._stop_reason = stop_reason
 
-    def step(
-        self, *, provider: str | None = None, model: str | None = None, **facts: Any
-    ) -> "StepHandle":
-        """Return a step of this run as a context manager; `facts` as in record_step, except for
-        messages."""
-        return StepHandle(self, {"provider": provider, "model": model, **facts})
+    def step(self, *, step_id: str | None = None, **facts: Unpack[StepArguments]) -> "StepHandle":
+        """Return a step of this run as a context manager.
 
-    async def messages(self, *messages: Message | Mapping[str, Any], **options: Any) -> list[str]:
-        """Record messages outside of a step; return their ids."""
+        Parameters:
+            step_id: the id of the step; a fresh one by default.
+            facts: facts of the step that are known when it begins, as in record_step.
+        """
+        return StepHandle(self, step_id, facts)
+
+    async def messages(
+        self,
+        *messages: Message | Mapping[str, Any],
+        approval_deadline: datetime | None = None,
+        at: datetime | None = None,
+    ) -> list[str]:
+        """Record messages outside of a step; return their ids.
+
+        Parameters:
+            messages: the messages; a mapping needs a `role` and gets an id.
+            approval_deadline: when open tool calls that need an approval are denied; never without.
+            at: when it happened; now by default.
+        """
         return await self._ledger.record_messages(
-            self.run_id, messages, actor=self._actor, **options
+            self.run_id, messages, approval_deadline=approval_deadline, actor=self._actor, at=at
         )
 
     async def patch_metadata(
-        self, patch: Mapping[str, Any] | None = None, **options: Any
+        self,
+        patch: Mapping[str, Any] | None = None,
+        *,
+        remove: Collection[str] = (),
+        at: datetime | None = None,
     ) -> RunRecord:
-        """Set keys of the run's metadata, or `remove` some; return the run."""
-        return await self._ledger.patch_metadata(self.run_id, patch, actor=self._actor, **options)
+        """Set keys of the run's metadata, or take some away; return the run.
+
+        Parameters:
+            patch: the keys to set, with their values.
+            remove: the keys to take away.
+            at: when it happened; now by default.
+        """
+        return await self._ledger.patch_metadata(
+            self.run_id, patch, remove=remove, actor=self._actor, at=at
+        )
 
     async def heartbeat(self) -> None:
         """Say that the worker is alive."""
         await self._ledger.record_heartbeat(self.run_id, actor=self._actor)
 
-    async def record_step(self, **facts: Any) -> str:
-        """Record a step of this run, return its id; `facts` as in the ledger's record_step."""
-        return await self._ledger.record_step(self.run_id, actor=self._actor, **facts)
+    async def record_step(
+        self,
+        *,
+        step_id: str | None = None,
+        messages: Iterable[Message | Mapping[str, Any]] = (),
+        **facts: Unpack[StepArguments],
+    ) -> str:
+        """Record a step of this run that ended; return its id.
+
+        Parameters:
+            step_id: the id of the step; a fresh one by default.
+            messages: the messages of the step, in order.
+            facts: as in the ledger's record_step.
+        """
+        return await self._ledger.record_step(
+            self.run_id, step_id=step_id, messages=messages, actor=self._actor, **facts
+        )
 
     async def __aexit__(
         self,
@@ -233,14 +309,14 @@ class StepHandle:
     step is refused then, that it failed is recorded all the same.
     """
 
-    def __init__(self, run: RunHandle, facts: dict[str, Any]) -> None:
+    def __init__(self, run: RunHandle, step_id: str | None, facts: StepArguments) -> None:
         self._run = run
-        self.step_id = facts.pop("step_id", None) or new_id("step")
+        self.step_id = step_id or new_id("step")
         self._facts: dict[str, Any] = {}
         self._messages: list[Message] = []
         self._began_ns = 0
         self._entered = False
-        self.fact(**facts)
+        self._set(facts)
 
     async def __aenter__(self) -> Self:
         _expect_first(self._entered, f"step {self.step_id!r}")
@@ -272,13 +348,20 @@ class StepHandle:
             "prompt_tokens_details": prompt_tokens_details,
             "completion_tokens_details": completion_tokens_details,
         }
-        self.fact(**{name: value for name, value in given.items() if value is not None})
+        self._set({name: value for name, value in given.items() if value is not None})
 
-    def fact(self, **facts: Any) -> None:
+    def fact(self, **facts: Unpack[StepArguments]) -> None:
         """Set any other fact of the step, such as `request_id` or `stop_reason`.
 
-        Raises InvalidArgument for what no step has, and for counts that cannot be.
+        Parameters:
+            facts: the facts by name; one that was set before is replaced.
+
+        Raises:
+            InvalidArgument: for a fact that no step has, and for counts that cannot be.
         """
+        self._set(facts)
+
+    def _set(self, facts: Mapping[str, Any]) -> None:
         if beside := sorted(facts.keys() & {"step_id", "messages", "actor"}):
             raise InvalidArgument(f"fact: not for {', '.join(beside)}; the step has its own")
         expect_known("step", facts.keys() - {"provider", "approval_deadline", "at"})

@@ -1,8 +1,8 @@
 """Which runs a list shows: every parameter checked, and turned into named pieces of SQL."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypedDict, Unpack
 
 from pydantic import (
     AfterValidator,
@@ -125,10 +125,42 @@ class RunFilter(BaseModel):
         return names, values
 
 
-def run_filter(call: str, /, **filters: Any) -> RunFilter:
+class RunConditions(TypedDict, total=False):
+    """The filters of RunFilter as keywords of a call; None and empty lists filter nothing."""
+
+    run_id: str | None
+    agent_id: str | None
+    agent_ids: Sequence[str] | None
+    statuses: Sequence[Status] | None
+    stop_reason: StopReason | None
+    background: bool | None
+    template_family: str | None
+    project_id: str | None
+    conversation_id: str | None
+    step_count: int | None
+    step_count_operator: Operator
+    tools_used: Sequence[str] | None
+    duration_filter: DurationFilter | Mapping[str, Any] | None
+    duration_percentile: float | None
+    start_date: datetime | None
+    end_date: datetime | None
+    feedback: Feedback | None
+
+
+class RunFilters(RunConditions, total=False):
+    """The fields of RunFilter as keywords of a call, with the order and the page."""
+
+    order_by: SortKey
+    ascending: bool
+    limit: int
+    after: str | None
+    before: str | None
+
+
+def run_filter(call: str, /, **filters: Unpack[RunFilters]) -> RunFilter:
     """Return the checked filter of a call; raise InvalidArgument that names every fault."""
     try:
-        made = RunFilter(**filters)
+        made = RunFilter.model_validate(filters)
     except ValidationError as e:
         raise InvalidArgument(f"{call}: {describe(e)}") from e
     check_span(call, start_date=made.start_date, end_date=made.end_date)
@@ -142,7 +174,7 @@ def run_filter(call: str, /, **filters: Any) -> RunFilter:
     return made
 
 
-def unpaged_filter(call: str, /, **filters: Any) -> RunFilter:
+def unpaged_filter(call: str, /, **filters: Unpack[RunConditions]) -> RunFilter:
     """Return the checked filter of a call that shows no page: nothing may order or cut one."""
     if of_a_page := sorted(_PAGE & filters.keys()):
         raise InvalidArgument(f"{call}: expected filters alone, found {', '.join(of_a_page)}")

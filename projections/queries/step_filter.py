@@ -1,6 +1,8 @@
 """Which steps a list over runs shows: every parameter checked, and turned into pieces of SQL."""
 
-from typing import Any, Final, Literal
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, Literal, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -65,10 +67,29 @@ class StepFilter(BaseModel):
         return list(values), values
 
 
-def step_filter(call: str, /, **filters: Any) -> StepFilter:
+class StepFilters(TypedDict, total=False):
+    """The fields of StepFilter as keywords of a call; None and empty lists filter nothing."""
+
+    run_id: str | None
+    agent_id: str | None
+    model: str | None
+    project_id: str | None
+    trace_ids: Sequence[str] | None
+    tags: Sequence[str] | None
+    start_date: datetime | None
+    end_date: datetime | None
+    feedback: Feedback | None
+    has_feedback: bool | None
+    order: Literal["asc", "desc"]
+    limit: int
+    after: str | None
+    before: str | None
+
+
+def step_filter(call: str, /, **filters: Unpack[StepFilters]) -> StepFilter:
     """Return the checked filter of a call; raise InvalidArgument that names every fault."""
     try:
-        made = StepFilter(**filters)
+        made = StepFilter.model_validate(filters)
     except ValidationError as e:
         raise InvalidArgument(f"{call}: {describe(e)}") from e
     check_span(call, exclusive=True, start_date=made.start_date, end_date=made.end_date)

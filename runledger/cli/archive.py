@@ -11,7 +11,7 @@ from runledger.cli.settings import ask_operator
 
 if TYPE_CHECKING:
     from projections.archive.writer import Archived
-    from runledger import RunLedger
+    from runledger import Operator
 
 app = typer.Typer()
 
@@ -42,14 +42,14 @@ def archive(
         _verify(folder, as_json)
         return
 
-    async def work(ledger: "RunLedger") -> "Archived":
+    async def work(operator: "Operator") -> "Archived":
         import asyncio
 
         from runledger.cli.progress import progress
 
-        head = await asyncio.to_thread(ledger.store.head)
+        head = await asyncio.to_thread(operator.ledger.store.head)
         with progress("archiving", head) as advance:
-            return await ledger.archive(
+            return await operator.archive(
                 folder,
                 segment_events=segment_events,
                 progress=lambda count, _position: advance(count),

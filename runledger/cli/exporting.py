@@ -81,7 +81,7 @@ def parquet(
 
     All tables are of one position, which DIR/export.json tells. An earlier export is replaced.
     """
-    done = ask_operator(ctx, lambda ledger: ledger.export_parquet(folder, as_of=as_of))
+    done = ask_operator(ctx, lambda operator: operator.export_parquet(folder, as_of=as_of))
     if as_json:
         printing.print_json(done._asdict())
         return

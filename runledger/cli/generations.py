@@ -12,7 +12,7 @@ from runledger.cli.settings import ask_operator
 
 if TYPE_CHECKING:
     from projections.generations.generations import GenerationManifest
-    from runledger import RunLedger
+    from runledger import Operator
 
 app = typer.Typer(
     name="generations",
@@ -25,7 +25,7 @@ Number = Annotated[int, typer.Argument(min=0, metavar="NUMBER", help="As `genera
 @app.command("list", epilog=example("runledger generations list --json"))
 def list_generations(ctx: typer.Context, as_json: Json = False) -> None:
     """List the generations: the live one, those that were, and what a replay built."""
-    found = ask_operator(ctx, lambda ledger: ledger.generations())
+    found = ask_operator(ctx, lambda operator: operator.generations())
     if as_json:
         printing.print_json(found)
         return
@@ -51,7 +51,7 @@ def list_generations(ctx: typer.Context, as_json: Json = False) -> None:
 @app.command(epilog=example("runledger generations show 2"))
 def show(ctx: typer.Context, number: Number, as_json: Json = False) -> None:
     """Show what is known of a generation."""
-    entry = ask_operator(ctx, lambda ledger: ledger.generation(number))
+    entry = ask_operator(ctx, lambda operator: operator.generation(number))
     if as_json:
         printing.print_json(entry)
         return
@@ -80,7 +80,7 @@ def compare(
 
     found = ask_operator(
         ctx,
-        lambda ledger: ledger.compare_generation(
+        lambda operator: operator.compare_generation(
             number, limit=limit, explain=explain, explain_runs=explain_run or (), out=out
         ),
     )
@@ -93,7 +93,7 @@ def compare(
 @app.command(epilog=example("runledger generations switch 1"))
 def switch(ctx: typer.Context, number: Number, as_json: Json = False) -> None:
     """Make a generation the live one: the next, or an old one to go back."""
-    live = ask_operator(ctx, lambda ledger: ledger.switch_generation(number))
+    live = ask_operator(ctx, lambda operator: operator.switch_generation(number))
     if as_json:
         printing.print_json(live)
     else:
@@ -104,8 +104,8 @@ def switch(ctx: typer.Context, number: Number, as_json: Json = False) -> None:
 def drop(ctx: typer.Context, number: Number, as_json: Json = False) -> None:
     """Delete a generation that is not live."""
 
-    async def work(ledger: "RunLedger") -> int:
-        await ledger.drop_generation(number)
+    async def work(operator: "Operator") -> int:
+        await operator.drop_generation(number)
         return number
 
     dropped = ask_operator(ctx, work)

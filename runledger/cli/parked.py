@@ -18,7 +18,7 @@ app = typer.Typer(
 @app.command("list", epilog=example("runledger parked list --json"))
 def list_parked(ctx: typer.Context, as_of: AsOf = None, as_json: Json = False) -> None:
     """List the parked runs, each with the event that could not be applied, and why."""
-    found = ask_operator(ctx, lambda ledger: ledger.parked(as_of=as_of))
+    found = ask_operator(ctx, lambda operator: operator.parked(as_of=as_of))
     if as_json:
         printing.print_json([parked._asdict() for parked in found])
         return
@@ -49,7 +49,7 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Apply what was left out, once the cause is mended. Exit code 1: some are still parked."""
-    done = ask_operator(ctx, lambda ledger: ledger.retry_parked(streams or None))
+    done = ask_operator(ctx, lambda operator: operator.retry_parked(streams or None))
     if as_json:
         left = [parked._asdict() for parked in done.parked]
         printing.print_json({"applied": done.applied, "parked": left})

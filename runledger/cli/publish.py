@@ -25,7 +25,7 @@ def publish(
     Any number of processes can open it, read-only, while the ledger goes on; whoever has the last
     copy open keeps it as it was.
     """
-    done = ask_operator(ctx, lambda ledger: ledger.publish(folder))
+    done = ask_operator(ctx, lambda operator: operator.publish(folder))
     if as_json:
         printing.print_json(done._asdict())
     else:

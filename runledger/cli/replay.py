@@ -14,7 +14,7 @@ from runledger.cli.settings import ask_operator, fields
 if TYPE_CHECKING:
     from projections.replay.partial import BlastRadius
     from projections.replay.replay import Replayed
-    from runledger import RunLedger
+    from runledger import Operator
 
 app = typer.Typer()
 EXCEEDED = 3
@@ -124,14 +124,14 @@ def replay(
 
     with ExitStack() as bar:
 
-        async def work(ledger: "RunLedger") -> "Replayed":
+        async def work(operator: "Operator") -> "Replayed":
             advance = [lambda _amount: None]
 
             def begun(number: int, position: int, head: int) -> None:
                 what = f"building generation {number}"
                 advance[0] = bar.enter_context(progress(what, head - position))
 
-            return await ledger.replay(
+            return await operator.replay(
                 switch=switch,
                 max_changed=max_changed,
                 fail_if_changed=fail_if_changed or (),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from runledger import Actor, RunLedger
+    from runledger import Actor, Operator, RunLedger
 
 STORE: Final = "sqlite:///runs.db"
 READ_MODELS: Final = "runs.duckdb"
@@ -68,7 +68,7 @@ def ask(
     import asyncio
 
     if as_of is not None:
-        return ask_operator(ctx, question)
+        return ask_operator(ctx, lambda operator: question(operator.ledger))
 
     async def answer() -> _T:
         async with open_ledger(given(ctx), read_models=read_models, create=create) as ledger:
@@ -101,7 +101,7 @@ def _ended_by_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def ask_operator(ctx: typer.Context, work: "Callable[[RunLedger], Awaitable[_T]]") -> _T:
+def ask_operator(ctx: typer.Context, work: "Callable[[Operator], Awaitable[_T]]") -> _T:
     """Open the ledger without its read models, which another process may hold; return the answer.
 
     What needs their file takes it for a moment, or has that process do it. The operator's work goes
@@ -109,20 +109,18 @@ def ask_operator(ctx: typer.Context, work: "Callable[[RunLedger], Awaitable[_T]]
     """
     import asyncio
 
-    from runledger import RunLedger
+    from runledger import Operator
 
     settings = given(ctx)
 
     async def answer() -> _T:
-        async with RunLedger.open(
+        async with Operator.open(
             settings.store,
             settings.read_models,
             archive=settings.archive,
             actor=acting(settings),
-            create=False,
-            live=False,
-        ) as ledger:
-            return await work(ledger)
+        ) as operator:
+            return await work(operator)
 
     os.setpriority(os.PRIO_PROCESS, 0, _LOWEST)
     # All of it goes on, or begins anew, after a kill.

@@ -23,7 +23,7 @@ def verify(
     """Make rows again from their events and compare; exit code 1 if anything is wrong."""
     if sample is not None and everything:
         raise typer.BadParameter("expected --sample or --all, found both")
-    found = ask_operator(ctx, lambda ledger: ledger.verify(sample=sample))
+    found = ask_operator(ctx, lambda operator: operator.verify(sample=sample))
     if as_json:
         printing.print_json(found)
     else:

@@ -2,8 +2,9 @@
 
 import logging
 from datetime import datetime
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict, cast
 
+from projections.queries.run_filter import SortKey
 from runledger.api_messages import ApiMessage
 from runledger.compat.argument_types import enforce_types
 from runledger.compat.enums import ComparisonOperator, RunStatus, StopReasonType
@@ -25,6 +26,7 @@ from runledger.compat.schemas import (
     RunUpdate,
     Step,
 )
+from runledger.events import StopReason
 from runledger.ledger import RunLedger
 
 MAX_LIMIT: Final = 1000
@@ -139,7 +141,7 @@ class RunManager(Manager):
                 before=before or None,
                 after=after or None,
                 ascending=ascending,
-                stop_reason=stop_reason or None,
+                stop_reason=cast("StopReason | None", stop_reason or None),
                 background=background,
                 template_family=template_family or None,
                 step_count=step_count,
@@ -147,7 +149,7 @@ class RunManager(Manager):
                 tools_used=tools_used or None,
                 project_id=project_id or None,
                 conversation_id=conversation_id,
-                order_by=order_by or "created_at",
+                order_by=cast("SortKey", order_by or "created_at"),
                 duration_percentile=duration_percentile,
                 duration_filter=_duration_filter(duration_filter),
                 start_date=utc(start_date),

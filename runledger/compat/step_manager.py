@@ -1,7 +1,7 @@
 """StepManager: as much of the replaced server's as a run manager needs beside it."""
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from runledger.compat.argument_types import enforce_types
 from runledger.compat.enums import FeedbackType, StepStatus
@@ -9,6 +9,8 @@ from runledger.compat.errors import LettaInvalidArgumentError
 from runledger.compat.manager import Manager
 from runledger.compat.records import actor_of, step_metrics_of, step_of, utc
 from runledger.compat.schemas import Step, StepMetrics, UsageStatistics
+from runledger.events import StepStatus as RecordedStatus
+from runledger.events import StopReason
 
 MAX_LIMIT: Final = 1000
 
@@ -63,7 +65,7 @@ class StepManager(Manager):
                     context_window_limit=context_window_limit,
                     **usage.model_dump(exclude_none=True),
                     stop_reason=_reason(stop_reason),
-                    status=status or (StepStatus.FAILED if error_type else StepStatus.SUCCESS),
+                    status=_status(status, error_type),
                     error_type=error_type,
                     error_data=error_data,
                     actor=whose,
@@ -153,7 +155,12 @@ class StepManager(Manager):
             return step_metrics_of(await ledger.get_step(step_id, actor=actor_of(actor)))
 
 
-def _reason(given: Any) -> str | None:
-    """Return a stop reason that came by itself, or inside an object that says so."""
-    found = getattr(given, "stop_reason", given)
-    return None if found is None else str(getattr(found, "value", found))
+def _status(given: StepStatus | None, error_type: str | None) -> RecordedStatus:
+    status = given or (StepStatus.FAILED if error_type else StepStatus.SUCCESS)
+    return cast("RecordedStatus", status.value)
+
+
+def _reason(given: Any) -> StopReason | None:
+    """Return a stop reason that came by itself or inside an object; the ledger checks it."""
+    reason = getattr(given, "stop_reason", given)
+    return None if reason is None else cast("StopReason", str(getattr(reason, "value", reason)))

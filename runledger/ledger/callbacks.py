@@ -1,27 +1,21 @@
 """Callbacks as a ledger's user sees them: what was delivered, what is owed, and again, please."""
 
-import logging
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Unpack
+from typing import Any, NamedTuple, Unpack
 
 from projections.generations.as_of import AsOfMoment
 from projections.queries.callbacks import CALLBACK_STATUSES, CallbackStatus
 from runledger.errors import InvalidArgument
 from runledger.events import CallbackAttempted
 from runledger.ledger.arguments import check_counts, check_lists
-from runledger.ledger.base import LedgerBase
 from runledger.ledger.command_options import CommandOptions
+from runledger.ledger.part import LedgerPart
 from runledger.run import Actor
 from runledger.run.commands import RequestCallback
 from runledger.run.delivery import Delivery
 from runledger.run.envelope import optional_in_utc
 from runledger.span import check_span
-
-if TYPE_CHECKING:
-    from runledger.callbacks.dispatcher import Dispatcher
-
-_LOG: Final = logging.getLogger("runledger.callbacks")
 
 
 class Callback(NamedTuple):
@@ -33,38 +27,19 @@ class Callback(NamedTuple):
     attempts: list[CallbackAttempted]
 
 
-class CallingLedger(LedgerBase):
+class Callbacks(LedgerPart):
     """Everything about callbacks; sending them is the dispatcher's, here or in another process.
 
     With `as_of`, a position of the log or a time, the questions are answered as they would have
     been answered then.
     """
 
-    _dispatcher: "Dispatcher | None" = None
-
-    def _start_callbacks(self) -> None:
-        settings = self._callbacks
-        if settings.dispatch:
-            # Most ledgers deliver nothing, and a question is answered sooner than this is loaded.
-            from runledger.callbacks.dispatcher import Dispatcher
-
-            self._dispatcher = Dispatcher(self.store, self.handler, settings, clock=self._clock)
-            self._dispatcher.start()
-        else:
-            for said in settings.warnings():
-                _LOG.warning("%s", said)
-
-    async def _stop_callbacks(self) -> None:
-        dispatcher, self._dispatcher = self._dispatcher, None
-        if dispatcher is not None:
-            await dispatcher.close()
-
     async def get_callback(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> Callback:
         """Return what is owed for a run and the attempts, from its stream: always current."""
-        run = await self._load(run_id, actor, as_of)
-        events = (row.event for row in await self._events(run_id, as_of))
+        run = await self.opened.load(run_id, actor, as_of)
+        events = (row.event for row in await self.opened.events(run_id, as_of))
         attempts = [event for event in events if isinstance(event, CallbackAttempted)]
         return Callback(run_id, run.callback_url, run.delivery, attempts)
 
@@ -93,8 +68,8 @@ class CallingLedger(LedgerBase):
             check_counts(least=1, limit=limit)
         since, until = optional_in_utc("since", since), optional_in_utc("until", until)
         check_span("list_callbacks", since=since, until=until)
-        organization = self._organization(actor)
-        return await self._ask(
+        organization = self.opened.organization(actor)
+        return await self.opened.ask(
             lambda q: q.callbacks(organization, wanted, since=since, until=until, limit=limit),
             as_of,
         )
@@ -106,7 +81,7 @@ class CallingLedger(LedgerBase):
         IllegalTransition for a run that has not ended, InvalidArgument for one without a
         callback_url.
         """
-        owed = (await self._execute(run_id, RequestCallback(), **options)).run.delivery
+        owed = (await self.opened.execute(run_id, RequestCallback(), **options)).run.delivery
         assert owed is not None
         return owed
 

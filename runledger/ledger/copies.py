@@ -12,10 +12,10 @@ from projections.generations.as_of import AsOfMoment
 from projections.publishing.parquet import Exported, export
 from projections.publishing.publish import Published, PublishedReadModels, publish
 from runledger.ledger.arguments import check_counts, check_lists, check_paths
-from runledger.ledger.operator import OperatingLedger
+from runledger.ledger.operator_work import OperatorWork
 
 
-class KeepingLedger(OperatingLedger):
+class Copies(OperatorWork):
     """None of it stops anything: live goes on projecting and answering."""
 
     async def publish(self, folder: str | Path) -> Published:
@@ -38,10 +38,10 @@ class KeepingLedger(OperatingLedger):
         """
         check_paths(folder=folder)
         if as_of is not None:
-            past = self._then()
+            past = self.opened.answers_from_the_past()
             return await asyncio.to_thread(export, lambda file: past.copy(file, as_of), folder)
-        if isinstance(self._live, PublishedReadModels):
-            return await asyncio.to_thread(export, self._live.copy, folder)
+        if isinstance(self.opened.live, PublishedReadModels):
+            return await asyncio.to_thread(export, self.opened.live.copy, folder)
         async with self._at_operator() as operator:
             return await asyncio.to_thread(export, operator.copy, folder)
 
@@ -60,7 +60,7 @@ class KeepingLedger(OperatingLedger):
         check_paths(folder=folder)
         check_counts(least=1, segment_events=segment_events)
         return await asyncio.to_thread(
-            archive, self.store, folder, segment_events=segment_events, progress=progress
+            archive, self.opened.store, folder, segment_events=segment_events, progress=progress
         )
 
     async def verify_archive(self, folder: str | Path) -> Archive:
@@ -75,8 +75,8 @@ class KeepingLedger(OperatingLedger):
 
         With `as_of`, a position of the log or a time, those that the answers as of then leave out.
         """
-        if as_of is not None or isinstance(self._live, PublishedReadModels):
-            return await self._ask(lambda q: q.parked(), as_of)
+        if as_of is not None or isinstance(self.opened.live, PublishedReadModels):
+            return await self.opened.ask(lambda q: q.parked(), as_of)
         async with self._at_operator() as operator:
             return await asyncio.to_thread(operator.parked)
 

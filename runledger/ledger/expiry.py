@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from runledger.errors import InvalidArgument, NotFound, UndecodableEvent
 from runledger.ledger.arguments import check_flags
-from runledger.ledger.base import LedgerBase
+from runledger.ledger.part import LedgerPart
 from runledger.run import Actor, commands
 from runledger.run.envelope import optional_in_utc
 from runledger.span import LONGEST
@@ -17,7 +17,7 @@ _LOG: Final = logging.getLogger("runledger.expiry")
 _PARALLEL_RUNS: Final = 64
 
 
-class ExpiringLedger(LedgerBase):
+class Expiry(LedgerPart):
     """Called by a timer or by `runledger expire`; both need read models, which find the runs."""
 
     async def expire_runs(
@@ -33,7 +33,7 @@ class ExpiringLedger(LedgerBase):
         Their open tool calls are denied and their conversations freed in the same append; a run
         that is heard of meanwhile stays open. Returns the ids of the runs that were ended.
         """
-        moment = optional_in_utc("at", at) or self._clock()
+        moment = optional_in_utc("at", at) or self.opened.clock()
         check_flags(every_organization=every_organization)
         if not isinstance(older_than, timedelta) or not timedelta(0) <= older_than <= LONGEST:
             raise InvalidArgument(
@@ -41,8 +41,8 @@ class ExpiringLedger(LedgerBase):
                 f"found {older_than!r:.80}"
             )
         since = moment - older_than
-        scope = None if every_organization else self._organization(actor)
-        rows = await self._ask(lambda q: q.silent_runs(since, scope))
+        scope = None if every_organization else self.opened.organization(actor)
+        rows = await self.opened.ask(lambda q: q.silent_runs(since, scope))
         return await self._expire(rows, commands.ExpireRun(since), actor, at)
 
     async def expire_approvals(
@@ -53,10 +53,10 @@ class ExpiringLedger(LedgerBase):
         at: datetime | None = None,
     ) -> list[str]:
         """Deny the open tool calls of runs whose approval deadline has passed; return their ids."""
-        moment = optional_in_utc("at", at) or self._clock()
+        moment = optional_in_utc("at", at) or self.opened.clock()
         check_flags(every_organization=every_organization)
-        scope = None if every_organization else self._organization(actor)
-        rows = await self._ask(lambda q: q.overdue_runs(moment, scope))
+        scope = None if every_organization else self.opened.organization(actor)
+        rows = await self.opened.ask(lambda q: q.overdue_runs(moment, scope))
         return await self._expire(rows, commands.ExpireApprovals(), actor, moment)
 
     async def _expire(
@@ -66,12 +66,12 @@ class ExpiringLedger(LedgerBase):
         actor: Actor | None,
         at: datetime | None,
     ) -> list[str]:
-        user = self._acting(actor).user
+        user = self.opened.acting(actor).user
 
         async def one(row: dict[str, Any]) -> str | None:
             whose = Actor(row["organization"], user)
             try:
-                outcome = await self._execute(row["run_id"], command, actor=whose, at=at)
+                outcome = await self.opened.execute(row["run_id"], command, actor=whose, at=at)
             except NotFound:  # deleted since it was found
                 return None
             except UndecodableEvent as e:

@@ -1,21 +1,12 @@
-"""Runs that an external engine executes: it may know of an end before anybody reports it here."""
+"""An engine that executes runs elsewhere: it may know of an end before it is reported here."""
 
-import asyncio
-import logging
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
-from runledger.errors import AlreadyEnded
-from runledger.ledger.base import LedgerBase
-from runledger.ledger.field_update import status_for, transition
-from runledger.records import RunRecord, run_record
-from runledger.run import Actor, RunStatus
+from runledger.records import RunRecord
 
-ENGINE_SECONDS: Final = 5.0
-ENGINE_USER: Final = "external-engine"
-"""The actor of events that an engine reported; the organization is the run's."""
-
-_log: Final = logging.getLogger(__name__)
+RunsElsewhere = Callable[[RunRecord], bool]
+"""Says of a run if the external engine is to be asked about it."""
 
 
 class ExternalEngine(Protocol):
@@ -25,57 +16,6 @@ class ExternalEngine(Protocol):
         """Return how the run stands there, as a run status in any case, or None if unknown."""
 
 
-RunsElsewhere = Callable[[RunRecord], bool]
-"""Says of a run whether the external engine is to be asked about it."""
-
-
 def no_run(_run: RunRecord) -> bool:
     """Return that the run is executed here."""
     return False
-
-
-class ExternalLedger(LedgerBase):
-    """The getter that asks the engine, and records what it says once for everybody."""
-
-    _engine: ExternalEngine | None = None
-    _runs_elsewhere: RunsElsewhere
-
-    async def get_run_with_status(self, run_id: str, *, actor: Actor | None = None) -> RunRecord:
-        """Return the run, after asking the engine that executes it whether it ended there.
-
-        A reported start or end becomes an event of the run, so that lists and getters agree. An
-        engine that fails, takes longer than 5 s or answers nonsense is logged, and the run is
-        returned as the ledger knows it.
-        """
-        run = await self._load(run_id, actor)
-        known = run_record(run)
-        if self._engine is None or run.ended or not self._runs_elsewhere(known):
-            return known
-        reported = await self._reported(self._engine, known)
-        if reported is None or reported is run.status or reported is RunStatus.CREATED:
-            return known
-        return await self._record(known, reported)
-
-    async def _reported(self, engine: ExternalEngine, run: RunRecord) -> RunStatus | None:
-        try:
-            async with asyncio.timeout(ENGINE_SECONDS):
-                answer = await engine.status(run)
-            return None if answer is None else status_for(str(answer).lower(), None)
-        except Exception as e:
-            # Whatever an engine raises is its own affair: the run can be shown without it.
-            _log.warning("run %s: the external engine gave no status: %r", run.run_id, e)
-            return None
-
-    async def _record(self, run: RunRecord, reported: RunStatus) -> RunRecord:
-        whose = Actor(run.organization, ENGINE_USER)
-        orders = transition(
-            reported,
-            None,
-            error_type="external",
-            error_message="the external engine reported that the run failed",
-        )
-        try:
-            return run_record((await self._execute(run.run_id, *orders, actor=whose)).run)
-        except AlreadyEnded:
-            # Somebody recorded an end while the engine was asked; the first one wins.
-            return run_record(await self._load(run.run_id, whose))

@@ -8,13 +8,14 @@ from runledger.events import Feedback
 from runledger.ids import check_id
 from runledger.ledger.arguments import texts
 from runledger.ledger.command_options import TimedOptions
-from runledger.ledger.list_queries import AskingLedger
-from runledger.ledger.run_queries import ReadingLedger
+from runledger.ledger.list_queries import ListQueries
+from runledger.ledger.part import LedgerPart
+from runledger.ledger.run_queries import RunQueries
 from runledger.records import RunRecord, StepView, run_record
 from runledger.run import commands
 
 
-class JudgingLedger(ReadingLedger, AskingLedger):
+class FeedbackCommands(LedgerPart):
     """The last word counts; the same word again changes nothing."""
 
     async def record_run_feedback(
@@ -29,7 +30,7 @@ class JudgingLedger(ReadingLedger, AskingLedger):
         it was given, with a time zone (default: now).
         """
         command = commands.RecordRunFeedback(feedback)
-        return run_record((await self._execute(run_id, command, **options)).run)
+        return run_record((await self.opened.execute(run_id, command, **options)).run)
 
     async def record_step_feedback(
         self,
@@ -51,10 +52,12 @@ class JudgingLedger(ReadingLedger, AskingLedger):
         check_id("step", step_id)
         given = None if tags is None else texts("tags", tags)
         if run_id is None:
-            run_id = (await self.get_step(step_id, actor=options.get("actor"))).run_id
+            run_id = (
+                await ListQueries(self.opened).get_step(step_id, actor=options.get("actor"))
+            ).run_id
         command = commands.RecordStepFeedback(step_id, feedback, given)
-        await self._execute(run_id, command, **options)
-        for view in await self.get_run_steps(run_id, actor=options.get("actor")):
+        await self.opened.execute(run_id, command, **options)
+        for view in await RunQueries(self.opened).get_run_steps(run_id, actor=options.get("actor")):
             if view.step_id == step_id:
                 return view
         raise NotFound("step", step_id)

@@ -7,20 +7,17 @@ from typing import Final
 from runledger.errors import InvalidArgument, NotFound
 from runledger.events import CATALOGUE, RunDeleted
 from runledger.ledger.arguments import check_counts, check_flags, texts
-from runledger.ledger.base import LedgerBase
+from runledger.ledger.part import LedgerPart
 from runledger.run import Actor
 from runledger.store.codec import decode
 from runledger.store.protocol import StoredEvent
-from runledger.store.tail import Tail
 
 _PAGE: Final = 500
 """Events that one follower holds at most."""
 
 
-class FollowingLedger(LedgerBase):
+class Followers(LedgerPart):
     """All followers share one look at the end of the log; each holds a position and a page."""
-
-    _tail: Tail | None = None
 
     async def follow_run(
         self,
@@ -49,14 +46,15 @@ class FollowingLedger(LedgerBase):
         check_counts(least=0, after=after)
         check_flags(contents=contents)
         _check_idle(idle_seconds)
-        await self._load(run_id, actor)
-        async with self._watched().watch(run_id) as woken:
+        store = self.opened.store
+        await self.opened.load(run_id, actor)
+        async with self.opened.tail.of(store).watch(run_id) as woken:
             while True:
                 woken.clear()
                 # Before the page is read: an end that comes later is in a later page.
-                run = await self._load(run_id, actor)
+                run = await self.opened.load(run_id, actor)
                 page = await asyncio.to_thread(
-                    self.store.read_stream, run_id, after, after + _PAGE, contents
+                    store.read_stream, run_id, after, after + _PAGE, contents
                 )
                 for stored in page:
                     if isinstance(stored.event, RunDeleted):
@@ -100,14 +98,20 @@ class FollowingLedger(LedgerBase):
         _check_idle(idle_seconds)
         if after is not None:
             check_counts(least=0, after=after)
-        organization = self._organization(actor)
-        async with self._watched().watch() as woken:
-            position = await asyncio.to_thread(self.store.head) if after is None else after
+        organization, store = self.opened.organization(actor), self.opened.store
+        async with self.opened.tail.of(store).watch() as woken:
+            position = await asyncio.to_thread(store.head) if after is None else after
             while True:
                 woken.clear()
-                head = await asyncio.to_thread(self.store.head)
+                head = await asyncio.to_thread(store.head)
                 page = await asyncio.to_thread(
-                    self.store.read_log, position, _PAGE, wanted, contents, head, organization
+                    store.read_log,
+                    position,
+                    _PAGE,
+                    wanted,
+                    contents,
+                    head,
+                    organization,
                 )
                 for row in page:
                     event = decode(row.stream, row.version, row.topic, row.facts, row.contents)
@@ -120,20 +124,6 @@ class FollowingLedger(LedgerBase):
                     position = max(position, head)
                 if not page and not await _woken(woken, idle_seconds):
                     yield None
-
-    def _watched(self) -> Tail:
-        """Return what watches the end of the log for all followers of the running event loop."""
-        store, loop = self.store, asyncio.get_running_loop()
-        if self._tail is None or self._tail.loop is not loop:
-            self._tail = Tail(store)
-        return self._tail
-
-    async def _stop_following(self) -> Tail | None:
-        tail, self._tail = self._tail, None
-        if tail is None or tail.loop is not asyncio.get_running_loop():
-            return None
-        await tail.close()
-        return tail
 
 
 def _check_idle(idle_seconds: float | None) -> None:

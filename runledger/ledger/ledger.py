@@ -1,78 +1,68 @@
-"""RunLedger: opens and closes the parts, and is the sum of what they do."""
+"""RunLedger: the whole that is made of parts, opened by `async with`."""
 
 import asyncio
-import os
+import copy
+import logging
+import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from projections.archive.store import open_log
-from projections.generations.as_of import AsOf
+from projections.generations.as_of import AsOfMoment
 from projections.generations.live import LiveReadModels
-from projections.operator.local import Operations
-from projections.operator.operator import serve
 from projections.publishing.publish import PublishedReadModels
-from projections.replay.changed_models import build_changed
+from projections.queries.queries import Take
 from runledger.callbacks import CallbackSettings
 from runledger.command_handling.handler import Clock, CommandHandler, now
 from runledger.command_handling.participants import UnknownAgents
-from runledger.errors import InvalidArgument
+from runledger.errors import InvalidArgument, LedgerError
 from runledger.images import IMAGE_ADDRESSES
 from runledger.ledger.arguments import check_actor, check_flags, check_paths
-from runledger.ledger.callbacks import CallingLedger
-from runledger.ledger.copies import KeepingLedger
-from runledger.ledger.external_engine import (
-    ExternalEngine,
-    ExternalLedger,
-    RunsElsewhere,
-    no_run,
-)
-from runledger.ledger.feedback import JudgingLedger
-from runledger.ledger.following import FollowingLedger
-from runledger.ledger.run_commands import WritingLedger
+from runledger.ledger.callbacks import Callbacks
+from runledger.ledger.copies import Copies
+from runledger.ledger.delegation import Delegated, MovedToOperator
+from runledger.ledger.expiry import Expiry
+from runledger.ledger.external_engine import ExternalEngine, RunsElsewhere, no_run
+from runledger.ledger.external_runs import ExternalRuns
+from runledger.ledger.feedback import FeedbackCommands
+from runledger.ledger.following import Followers
+from runledger.ledger.list_queries import ListQueries
+from runledger.ledger.open_ledger import OpenLedger
+from runledger.ledger.opening import OnChanged, Opening
+from runledger.ledger.operator import Operator
+from runledger.ledger.part import LedgerPart
+from runledger.ledger.replays import Replays
+from runledger.ledger.run_commands import LedgerCommands
+from runledger.ledger.run_queries import RunQueries
 from runledger.outbound import AddressPolicy
 from runledger.run import Actor
 from runledger.run.envelope import in_utc
 from runledger.store import Store
 
-OnChanged = Literal["keep", "rebuild"]
+if TYPE_CHECKING:
+    from runledger.callbacks.dispatcher import Dispatcher
+
+_LOG: Final = logging.getLogger("runledger.callbacks")
+_Part = TypeVar("_Part", bound=LedgerPart)
+_T = TypeVar("_T")
 
 
-class RunLedger(
-    WritingLedger, JudgingLedger, FollowingLedger, ExternalLedger, CallingLedger, KeepingLedger
-):
-    """A ledger of agent runs; use it as `async with RunLedger.open(url) as ledger`."""
+class RunLedger:
+    """A ledger of agent runs; use it as `async with RunLedger.open(url) as ledger`.
 
-    def __init__(
-        self,
-        url: str,
-        read_models: str | Path | None,
-        *,
-        archive: str | Path | None,
-        actor: Actor,
-        unknown_agents: UnknownAgents,
-        clock: Clock,
-        create: bool,
-        live: bool,
-        on_changed: OnChanged,
-        engine: ExternalEngine | None,
-        runs_elsewhere: RunsElsewhere,
-        image_addresses: AddressPolicy,
-        callbacks: CallbackSettings,
-    ) -> None:
-        self.url = url
-        self._read_models_path = read_models
-        self._archive = archive
-        self._actor = actor
-        self._unknown_agents = unknown_agents
-        self._clock = lambda: in_utc("clock", clock())
-        self._create = create
-        self._hold_live = live
-        self._on_changed = on_changed
-        self._engine = engine
-        self._runs_elsewhere = runs_elsewhere
-        self._image_addresses = image_addresses
-        self._callbacks = callbacks
+    Every method belongs to a part, where it is documented; each part is made of what is open.
+
+    Parameters:
+        opening: the settings to open with, made by `open`.
+    """
+
+    def __init__(self, opening: Opening) -> None:
+        self.url = opening.url
+        self._opening = opening
+        self._opened: OpenLedger | None = None
+        self._closing = ExitStack()
+        self._dispatcher: Dispatcher | None = None
 
     @classmethod
     def open(
@@ -92,79 +82,84 @@ class RunLedger(
         image_addresses: AddressPolicy = IMAGE_ADDRESSES,
         callbacks: CallbackSettings | bool = False,
     ) -> Self:
-        """Return a ledger on the store at `url`, opened by `async with`.
+        """Return a ledger on a store, to be opened by `async with`.
 
-        `url` is sqlite:///file.db or postgresql://…, or archive:folder to read; `read_models` is
-        the DuckDB file for lists and totals, or the folder of a published copy (without either,
-        only questions about single runs are answered). `archive` is the folder of an archive of the
-        log, which answers `as_of` long ago begin from. `actor` is whoever acts where a call names
-        nobody. `unknown_agents="reject"` refuses runs of agents that were not registered.
-        `create=False` refuses a store that is not there. `live=False` leaves the read models' file
-        to the process that holds it; only an operator's work is done, and questions `as_of` are
-        answered. `on_changed` is about read models whose SQL on disk is not the one that made their
-        rows: "keep" goes on by the old one, "rebuild" makes them again before it begins. `engine`
-        is asked by get_run_with_status about the runs for which `runs_elsewhere` is true, by
-        default about none. `image_addresses` says which hosts images may be
-        fetched from. `callbacks=True` delivers callbacks with the settings of the environment,
-        CallbackSettings with its own; without, `runledger dispatch` does.
+        Parameters:
+            url: the store: sqlite:///file.db or postgresql://…, or archive:folder, which is
+                only read.
+            read_models: the DuckDB file for lists and totals, or the folder of a published copy;
+                without either, only questions about single runs are answered.
+            archive: the folder of an archive of the log, from which answers `as_of` begin.
+            actor: acts if a call names no other; the default organization and user without.
+            unknown_agents: "register" makes agents known with their first run, "reject" refuses
+                runs of agents that were not registered.
+            clock: tells the time of a command; the clock of the machine by default.
+            create: False refuses a store that is not there.
+            live: deprecated; `Operator.open` takes the place of `live=False`.
+            on_changed: what to do if the SQL of read models on disk is not the one that made their
+                rows: "keep" goes on by the old one, "rebuild" makes them again before it begins.
+            engine: is asked by get_run_with_status about the runs that it executes.
+            runs_elsewhere: says of a run if the engine executes it; by default of none.
+            image_addresses: the hosts that images may be fetched from; public ones by default.
+            callbacks: True delivers callbacks with the settings of the environment,
+                CallbackSettings with its own; without, `runledger dispatch` delivers them.
+
+        Returns:
+            The ledger, not open yet.
+
+        Raises:
+            InvalidArgument: for a wrong type or an unknown choice.
         """
         _check_places(url, read_models=read_models, archive=archive)
         _check_choice("unknown_agents", unknown_agents, ("register", "reject"))
         _check_choice("on_changed", on_changed, ("keep", "rebuild"))
         check_flags(create=create, live=live)
         check_actor(actor)
+        if not live:
+            warnings.warn(
+                "RunLedger.open(live=False) is deprecated: use Operator.open",
+                DeprecationWarning,
+                stacklevel=2,
+            )
         return cls(
-            url,
-            read_models,
-            archive=archive,
-            actor=actor or Actor(),
-            unknown_agents=unknown_agents,
-            clock=clock,
-            create=create,
-            live=live,
-            on_changed=on_changed,
-            engine=engine,
-            runs_elsewhere=runs_elsewhere,
-            image_addresses=image_addresses,
-            callbacks=callbacks
-            if isinstance(callbacks, CallbackSettings)
-            else CallbackSettings.from_environment(dispatch=callbacks),
+            Opening(
+                url=url,
+                read_models=read_models,
+                archive=archive,
+                actor=actor or Actor(),
+                unknown_agents=unknown_agents,
+                clock=lambda: in_utc("clock", clock()),
+                create=create,
+                hold_live=live,
+                on_changed=on_changed,
+                engine=engine,
+                runs_elsewhere=runs_elsewhere,
+                image_addresses=image_addresses,
+                callbacks=callbacks
+                if isinstance(callbacks, CallbackSettings)
+                else CallbackSettings.from_environment(dispatch=callbacks),
+            )
         )
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self._open)
-        self._start_callbacks()
+        opened, self._closing = await asyncio.to_thread(self._opening.open)
+        self._opened = opened
+        self._start_callbacks(opened)
         return self
 
-    def _open(self) -> None:
-        store = open_log(self.url, create=self._create)
-        try:
-            path = None if self._read_models_path is None else Path(self._read_models_path)
-            if path is not None and path.is_dir():
-                self._live = PublishedReadModels(path)
-            elif path is not None:
-                if self._hold_live:
-                    self._follow(store, path)
-                self._past = AsOf(store, path, self._archive)
-        except BaseException:
-            if self._live is not None:
-                self._live.close()
-            store.close()
-            raise
-        self._process = os.getpid()
-        self._store = store
-        self._handler = CommandHandler(
-            store, clock=self._clock, unknown_agents=self._unknown_agents
-        )
+    def _start_callbacks(self, opened: OpenLedger) -> None:
+        settings = opened.callbacks
+        if settings.dispatch:
+            # Most ledgers deliver nothing, and a question is answered sooner than this is loaded.
+            from runledger.callbacks.dispatcher import Dispatcher
 
-    def _follow(self, store: Store, path: Path) -> None:
-        self._live = live = LiveReadModels(store, path)
-        self._operations = Operations(store, live)
-        if live.changed and self._on_changed == "rebuild":
-            rebuilt = build_changed(self._operations, store, live.path)
-            if rebuilt is not None:
-                self._operations.switch(rebuilt.number)
-        self._requests = serve(live.path, self._operations)
+            self._dispatcher = Dispatcher(
+                opened.store, opened.handler, settings, clock=opened.clock
+            )
+            self._dispatcher.start()
+        else:
+            for warning in settings.warnings():
+                _LOG.warning("%s", warning)
 
     async def __aexit__(
         self,
@@ -172,26 +167,151 @@ class RunLedger(
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        tail = await self._stop_following()
+        opened, self._opened = self._opened, None
+        dispatcher, self._dispatcher = self._dispatcher, None
+        tail = None if opened is None else await opened.tail.close()
         try:
-            await self._stop_callbacks()
+            if dispatcher is not None:
+                await dispatcher.close()
         finally:
-            await asyncio.to_thread(self._close)
+            await asyncio.to_thread(self._closing.close)
             if tail is not None:
                 tail.wake_all()
 
-    def _close(self) -> None:
-        handler, live, store = self._handler, self._live, self._store
-        requests = self._requests
-        self._handler = self._live = self._store = self._operations = self._requests = None
-        if handler is not None:
-            handler.close()
-        if requests is not None:
-            requests.close()
-        if live is not None:
-            live.close()
-        if store is not None:
-            store.close()
+    def part(self, kind: type[_Part]) -> _Part:
+        """Return a part of the open ledger.
+
+        Parameters:
+            kind: the class of the part, such as ListQueries.
+
+        Raises:
+            LedgerError: if the ledger is not open, or was opened by another process.
+        """
+        return kind(self._expect_open())
+
+    def as_actor(self, actor: Actor) -> Self:
+        """Return the same open ledger, which goes on to be closed by its owner, for another actor.
+
+        Parameters:
+            actor: acts if a call names no other.
+        """
+        view = copy.copy(self)
+        view._opened = self._expect_open().as_actor(actor)
+        return view
+
+    @property
+    def actor(self) -> Actor:
+        """The actor of calls that name no other."""
+        return self._expect_open().actor
+
+    @property
+    def store(self) -> Store:
+        """The log."""
+        return self._expect_open().store
+
+    @property
+    def handler(self) -> CommandHandler:
+        """The command handler."""
+        return self._expect_open().handler
+
+    @property
+    def read_models(self) -> LiveReadModels | PublishedReadModels:
+        """The live read models or a published copy; raises ReadModelsMissing if opened without."""
+        return self._expect_open().read_models
+
+    @property
+    def operator(self) -> Operator:
+        """The operator's work on this ledger."""
+        return Operator(self)
+
+    def _expect_open(self) -> OpenLedger:
+        if self._opened is None:
+            raise LedgerError(
+                "the ledger is not open; use `async with RunLedger.open(...) as ledger`"
+            )
+        self._opened.expect_own_process()
+        return self._opened
+
+    run = Delegated(LedgerCommands, LedgerCommands.run)
+    create_run = Delegated(LedgerCommands, LedgerCommands.create_run)
+    start_run = Delegated(LedgerCommands, LedgerCommands.start_run)
+    start_step = Delegated(LedgerCommands, LedgerCommands.start_step)
+    record_step = Delegated(LedgerCommands, LedgerCommands.record_step)
+    record_messages = Delegated(LedgerCommands, LedgerCommands.record_messages)
+    patch_metadata = Delegated(LedgerCommands, LedgerCommands.patch_metadata)
+    record_heartbeat = Delegated(LedgerCommands, LedgerCommands.record_heartbeat)
+    register_agent = Delegated(LedgerCommands, LedgerCommands.register_agent)
+    complete_run = Delegated(LedgerCommands, LedgerCommands.complete_run)
+    fail_run = Delegated(LedgerCommands, LedgerCommands.fail_run)
+    cancel_run = Delegated(LedgerCommands, LedgerCommands.cancel_run)
+    cancel_runs = Delegated(LedgerCommands, LedgerCommands.cancel_runs)
+    delete_run = Delegated(LedgerCommands, LedgerCommands.delete_run)
+    update_run = Delegated(LedgerCommands, LedgerCommands.update_run)
+
+    expire_runs = Delegated(Expiry, Expiry.expire_runs)
+    expire_approvals = Delegated(Expiry, Expiry.expire_approvals)
+
+    record_run_feedback = Delegated(FeedbackCommands, FeedbackCommands.record_run_feedback)
+    record_step_feedback = Delegated(FeedbackCommands, FeedbackCommands.record_step_feedback)
+
+    follow_run = Delegated(Followers, Followers.follow_run)
+    follow_log = Delegated(Followers, Followers.follow_log)
+
+    get_run_by_id = Delegated(RunQueries, RunQueries.get_run_by_id)
+    get_run_usage = Delegated(RunQueries, RunQueries.get_run_usage)
+    get_run_metrics = Delegated(RunQueries, RunQueries.get_run_metrics)
+    get_run_request_config = Delegated(RunQueries, RunQueries.get_run_request_config)
+    get_run_steps = Delegated(RunQueries, RunQueries.get_run_steps)
+    get_stored_messages = Delegated(RunQueries, RunQueries.get_stored_messages)
+    get_run_messages = Delegated(RunQueries, RunQueries.get_run_messages)
+    get_agent = Delegated(RunQueries, RunQueries.get_agent)
+
+    get_run_with_status = Delegated(ExternalRuns, ExternalRuns.get_run_with_status)
+
+    list_runs = Delegated(ListQueries, ListQueries.list_runs)
+    run_durations = Delegated(ListQueries, ListQueries.run_durations)
+    list_steps = Delegated(ListQueries, ListQueries.list_steps)
+    get_step = Delegated(ListQueries, ListQueries.get_step)
+    usage_totals = Delegated(ListQueries, ListQueries.usage_totals)
+    duration_percentiles = Delegated(ListQueries, ListQueries.duration_percentiles)
+    list_agents = Delegated(ListQueries, ListQueries.list_agents)
+    sql = Delegated(ListQueries, ListQueries.sql)
+    project = Delegated(ListQueries, ListQueries.project)
+
+    get_callback = Delegated(Callbacks, Callbacks.get_callback)
+    list_callbacks = Delegated(Callbacks, Callbacks.list_callbacks)
+    redeliver_callback = Delegated(Callbacks, Callbacks.redeliver_callback)
+    redeliver_callbacks = Delegated(Callbacks, Callbacks.redeliver_callbacks)
+
+    replay = MovedToOperator(Replays, Replays.replay)
+    generations = MovedToOperator(Replays, Replays.generations)
+    generation = MovedToOperator(Replays, Replays.generation)
+    compare_generation = MovedToOperator(Replays, Replays.compare_generation)
+    switch_generation = MovedToOperator(Replays, Replays.switch_generation)
+    drop_generation = MovedToOperator(Replays, Replays.drop_generation)
+    verify = MovedToOperator(Replays, Replays.verify)
+    publish = MovedToOperator(Copies, Copies.publish)
+    export_parquet = MovedToOperator(Copies, Copies.export_parquet)
+    archive = MovedToOperator(Copies, Copies.archive)
+    verify_archive = MovedToOperator(Copies, Copies.verify_archive)
+    parked = MovedToOperator(Copies, Copies.parked)
+    retry_parked = MovedToOperator(Copies, Copies.retry_parked)
+
+    async def sql_rows(
+        self, statement: str, take: Take[_T], *, as_of: AsOfMoment | None = None
+    ) -> _T:
+        """Call `take` with an analyst's answer; see ListQueries.sql_rows.
+
+        Parameters:
+            statement: one SELECT over the read models of all organizations.
+            take: is called in a thread with the names of the columns and an iterator of rows.
+            as_of: a position of the log or a time to answer as of; the present without.
+
+        Returns:
+            What `take` returns.
+        """
+        # Written out, as a type variable of a method's own does not pass through Delegated.
+        return await self.part(ListQueries).sql_rows(statement, take, as_of=as_of)
 
 
 def _check_places(url: str, **places: str | Path | None) -> None:

@@ -4,18 +4,18 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from projections.fold.engine import Progress
 from projections.generations.as_of import AsOfMoment
 from projections.queries.queries import RowIterator, Take
-from projections.queries.run_filter import run_filter, unpaged_filter
-from projections.queries.step_filter import step_filter
+from projections.queries.run_filter import RunConditions, RunFilters, run_filter, unpaged_filter
+from projections.queries.step_filter import StepFilters, step_filter
 from runledger.errors import InvalidArgument, ReadModelsError, UndecodableEvent
 from runledger.events import RunEvent
 from runledger.ids import check_id, is_id
 from runledger.ledger.arguments import check_days, check_lists, check_texts
-from runledger.ledger.base import LedgerBase
+from runledger.ledger.part import LedgerPart
 from runledger.records import RunRecord, StepView
 from runledger.run import Actor
 from runledger.span import check_span
@@ -23,7 +23,7 @@ from runledger.span import check_span
 _T = TypeVar("_T")
 
 
-class AskingLedger(LedgerBase):
+class ListQueries(LedgerPart):
     """Lists, totals and SQL; ReadModelsMissing is raised where the ledger was opened without.
 
     With `as_of`, a position of the log or a time, they answer as they would have answered then, by
@@ -31,46 +31,58 @@ class AskingLedger(LedgerBase):
     """
 
     async def list_runs(
-        self, *, as_of: AsOfMoment | None = None, actor: Actor | None = None, **filters: Any
+        self,
+        *,
+        as_of: AsOfMoment | None = None,
+        actor: Actor | None = None,
+        **filters: Unpack[RunFilters],
     ) -> list[RunRecord]:
         """Return a page of runs, the newest first unless asked otherwise.
 
         `filters` are the fields of `RunFilter` (projections.queries); wrong ones are refused.
         """
         asked = run_filter("list_runs", **filters)
-        organization = self._organization(actor)
+        organization = self.opened.organization(actor)
         born = await self._born(asked.run_id, asked.cursor)
-        return await self._ask(lambda q: q.list_runs(organization, asked, born), as_of)
+        return await self.opened.ask(lambda q: q.list_runs(organization, asked, born), as_of)
 
     async def run_durations(
-        self, *, as_of: AsOfMoment | None = None, actor: Actor | None = None, **filters: Any
+        self,
+        *,
+        as_of: AsOfMoment | None = None,
+        actor: Actor | None = None,
+        **filters: Unpack[RunConditions],
     ) -> dict[str, Any]:
         """Return count, p50, p90, p95 and p99 (ns) of exactly the runs that the filters leave.
 
         `filters` are those of `list_runs`; what orders or cuts a page is refused.
         """
         asked = unpaged_filter("run_durations", **filters)
-        organization = self._organization(actor)
-        return await self._ask(lambda q: q.durations(organization, asked), as_of)
+        organization = self.opened.organization(actor)
+        return await self.opened.ask(lambda q: q.durations(organization, asked), as_of)
 
     async def list_steps(
-        self, *, as_of: AsOfMoment | None = None, actor: Actor | None = None, **filters: Any
+        self,
+        *,
+        as_of: AsOfMoment | None = None,
+        actor: Actor | None = None,
+        **filters: Unpack[StepFilters],
     ) -> list[StepView]:
         """Return a page of steps of any runs, those recorded last first unless asked otherwise.
 
         `filters` are the fields of `StepFilter` (projections.queries); wrong ones are refused.
         """
         asked = step_filter("list_steps", **filters)
-        organization = self._organization(actor)
-        return await self._ask(lambda q: q.list_steps(organization, asked), as_of)
+        organization = self.opened.organization(actor)
+        return await self.opened.ask(lambda q: q.list_steps(organization, asked), as_of)
 
     async def get_step(
         self, step_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> StepView:
         """Return a step of any run by its id; NotFound if no run of the organization has it."""
         check_id("step", step_id)
-        organization = self._organization(actor)
-        return await self._ask(lambda q: q.step(organization, step_id), as_of)
+        organization = self.opened.organization(actor)
+        return await self.opened.ask(lambda q: q.step(organization, step_id), as_of)
 
     async def usage_totals(
         self,
@@ -85,12 +97,12 @@ class AskingLedger(LedgerBase):
         actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
         """Return token totals grouped by any of project, agent, model and day (UTC)."""
-        organization = self._organization(actor)
+        organization = self.opened.organization(actor)
         check_lists(by=by)
         check_texts(project_id=project_id, agent_id=agent_id, model=model)
         check_days(since=since, until=until)
         check_span("usage_totals", since=since, until=until)
-        return await self._ask(
+        return await self.opened.ask(
             lambda q: q.usage_totals(
                 organization,
                 by,
@@ -115,12 +127,12 @@ class AskingLedger(LedgerBase):
         actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
         """Return exact duration percentiles (ns) grouped by any of project, agent and day (UTC)."""
-        organization = self._organization(actor)
+        organization = self.opened.organization(actor)
         check_lists(by=by)
         check_texts(project_id=project_id, agent_id=agent_id)
         check_days(since=since, until=until)
         check_span("duration_percentiles", since=since, until=until)
-        return await self._ask(
+        return await self.opened.ask(
             lambda q: q.percentiles(
                 organization,
                 by,
@@ -140,16 +152,16 @@ class AskingLedger(LedgerBase):
         actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
         """Return the agents, with their last run and last stop reason."""
-        organization = self._organization(actor)
+        organization = self.opened.organization(actor)
         check_texts(agent_id=agent_id)
-        return await self._ask(lambda q: q.agents(organization, agent_id), as_of)
+        return await self.opened.ask(lambda q: q.agents(organization, agent_id), as_of)
 
     async def sql(
         self, statement: str, *, as_of: AsOfMoment | None = None
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Return (column names, rows) of one SELECT over the read models of all organizations."""
         _expect_text(statement)
-        return await self._ask(lambda q: q.sql(statement), as_of)
+        return await self.opened.ask(lambda q: q.sql(statement), as_of)
 
     async def sql_rows(
         self, statement: str, take: Take[_T], *, as_of: AsOfMoment | None = None
@@ -174,24 +186,25 @@ class AskingLedger(LedgerBase):
             begun = True
             return take(columns, rows)
 
-        return await self._ask(lambda q: q.sql_rows(statement, taken), as_of)
+        return await self.opened.ask(lambda q: q.sql_rows(statement, taken), as_of)
 
     async def project(self, progress: Progress | None = None) -> int:
         """Bring the read models up to date; return their position.
 
         Raises ReadModelsError for a published copy.
         """
-        return await asyncio.to_thread(self.read_models.catch_up, progress)
+        return await asyncio.to_thread(self.opened.read_models.catch_up, progress)
 
     async def _born(self, *named: str | None) -> dict[str | None, int]:
         """Return when runs were born, of those that there are: the log finds one by its id."""
         found: dict[str | None, int] = {}
+        read_stream = self.opened.store.read_stream
         for run_id in named:
             if run_id is None or not is_id("run", run_id):
                 continue
             # Of a run whose first event nobody can read, nothing is in a read model.
             with suppress(UndecodableEvent):
-                for first in await asyncio.to_thread(self.store.read_stream, run_id, 0, 1, False):
+                for first in await asyncio.to_thread(read_stream, run_id, 0, 1, False):
                     if isinstance(first.event, RunEvent):
                         found[run_id] = first.event.born
         return found

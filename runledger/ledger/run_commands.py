@@ -5,23 +5,22 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from runledger.errors import InvalidArgument
-from runledger.handles import RunHandle
+from runledger.handles import RunFacts, RunHandle
 from runledger.ids import check_id
 from runledger.ledger.arguments import check_flags
 from runledger.ledger.command_options import TimedOptions
-from runledger.ledger.expiry import ExpiringLedger
 from runledger.ledger.field_update import ENDS, status_for, transition
-from runledger.ledger.run_endings import EndingLedger
+from runledger.ledger.run_endings import RunEndings
 from runledger.messages import Message
 from runledger.outbound import check_url
 from runledger.records import RunRecord, run_record
 from runledger.run import Actor, RunStatus, commands
 from runledger.run.parties import Agent
 from runledger.run.receipts import check_key
-from runledger.run.step_facts import expect_known
+from runledger.run.step_facts import StepFacts, expect_known
 
 
-class WritingLedger(EndingLedger, ExpiringLedger):
+class LedgerCommands(RunEndings):
     """Every method is idempotent: the same ids with the same content again change nothing.
 
     All take `actor` (organization and user), and `at`: the time when it happened, for history
@@ -34,14 +33,14 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         agent_id: str,
         run_id: str | None = None,
         actor: Actor | None = None,
-        **facts: Any,
+        **facts: Unpack[RunFacts],
     ) -> RunHandle:
         """Return a context manager that creates a run, and ends it as its block ends.
 
         `facts` are those of create_run. Leaving the block completes the run, an exception fails
         it, a cancelled task cancels it.
         """
-        return RunHandle(self, actor, {"agent_id": agent_id, "run_id": run_id, **facts})
+        return RunHandle(self, actor, agent_id, run_id, facts)
 
     async def create_run(
         self,
@@ -77,7 +76,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         """
         check_flags(exist_ok=exist_ok)
         if callback_url is not None:
-            check_url(callback_url, self._callbacks.policy)
+            check_url(callback_url, self.opened.callbacks.policy)
         create = commands.CreateRun(
             agent_id,
             project_id,
@@ -103,8 +102,8 @@ class WritingLedger(EndingLedger, ExpiringLedger):
                     f"found {asked.value!r} at {at!r}"
                 )
             times = [at, completed_at]
-        outcome = await self._execute(
-            run_id or self._new_id("run", idempotency_key, actor),
+        outcome = await self.opened.execute(
+            run_id or self.opened.new_id("run", idempotency_key, actor),
             create,
             *transition(asked, stop_reason, run_ns=run_ns, measured=bool(times)),
             actor=actor,
@@ -118,7 +117,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
 
     async def start_run(self, run_id: str, **options: Unpack[TimedOptions]) -> RunRecord:
         """Say that work on the run began."""
-        outcome = await self._execute(run_id, commands.StartRun(), **options)
+        outcome = await self.opened.execute(run_id, commands.StartRun(), **options)
         return run_record(outcome.run)
 
     async def start_step(
@@ -131,10 +130,10 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         **options: Unpack[TimedOptions],
     ) -> str:
         """Say that a step began, so that it is seen while it runs; return its id."""
-        step_id = step_id or self._new_id(
+        step_id = step_id or self.opened.new_id(
             "step", options.get("idempotency_key"), options.get("actor")
         )
-        await self._execute(run_id, commands.StartStep(step_id, provider, model), **options)
+        await self.opened.execute(run_id, commands.StartStep(step_id, provider, model), **options)
         return step_id
 
     async def record_step(
@@ -149,7 +148,7 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         expected_version: int | None = None,
         idempotency_key: str | None = None,
         at: datetime | None = None,
-        **facts: Any,
+        **facts: Unpack[StepFacts],
     ) -> str:
         """Record a step that ended, with its usage and messages, in one append; return its id.
 
@@ -163,12 +162,14 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         if provider is not None:
             facts.setdefault("provider_name", provider)
         step_id = (
-            check_id("step", step_id) if step_id else self._new_id("step", idempotency_key, actor)
+            check_id("step", step_id)
+            if step_id
+            else self.opened.new_id("step", idempotency_key, actor)
         )
         whole = (check_id("run", run_id), step_id)
-        made = await self._messages(run_id, messages, actor, whole)
+        made = await self.opened.messages(run_id, messages, actor, whole)
         command = commands.RecordStep(step_id, facts, made, approval_deadline)
-        await self._execute(
+        await self.opened.execute(
             run_id,
             command,
             actor=actor,
@@ -192,10 +193,10 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         the ids follow; without either, a message gets a fresh id each time, and is recorded again.
         """
         actor, key = options.get("actor"), options.get("idempotency_key")
-        whole = None if key is None else (self._organization(actor), check_key(key))
-        made = await self._messages(run_id, messages, actor, whole)
+        whole = None if key is None else (self.opened.organization(actor), check_key(key))
+        made = await self.opened.messages(run_id, messages, actor, whole)
         command = commands.RecordMessages(made, approval_deadline)
-        await self._execute(run_id, command, **options)
+        await self.opened.execute(run_id, command, **options)
         return [message.id for message in made]
 
     async def patch_metadata(
@@ -208,11 +209,11 @@ class WritingLedger(EndingLedger, ExpiringLedger):
     ) -> RunRecord:
         """Set top-level keys of the metadata, take keys away; concurrent patches all survive."""
         command = commands.PatchMetadata(patch or {}, remove)
-        return run_record((await self._execute(run_id, command, **options)).run)
+        return run_record((await self.opened.execute(run_id, command, **options)).run)
 
     async def record_heartbeat(self, run_id: str, **options: Unpack[TimedOptions]) -> None:
         """Say that the worker is alive; see expire_runs."""
-        await self._execute(run_id, commands.RecordHeartbeat(), **options)
+        await self.opened.execute(run_id, commands.RecordHeartbeat(), **options)
 
     async def register_agent(
         self,
@@ -224,8 +225,8 @@ class WritingLedger(EndingLedger, ExpiringLedger):
         actor: Actor | None = None,
     ) -> Agent:
         """Make an agent known, or tell its new project, name or type; return it."""
-        return await self.handler.register_agent(
-            self._acting(actor),
+        return await self.opened.handler.register_agent(
+            self.opened.acting(actor),
             agent_id=check_id("agent", agent_id),
             project_id=project_id,
             name=name,

@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple, Unpack
 from runledger.errors import IllegalTransition, InvalidArgument, NotFound
 from runledger.ids import check_id
 from runledger.ledger.arguments import check_flags
-from runledger.ledger.base import LedgerBase
 from runledger.ledger.command_options import CommandOptions, TimedOptions
 from runledger.ledger.field_update import ENDS, status_for, transition
+from runledger.ledger.part import LedgerPart
 from runledger.records import RunRecord, run_record
 from runledger.run import Actor, RunStatus, commands
 
@@ -22,7 +22,7 @@ class Cancellation(NamedTuple):
     run: RunRecord
 
 
-class EndingLedger(LedgerBase):
+class RunEndings(LedgerPart):
     """The first end wins: a later one that differs is refused with AlreadyEnded."""
 
     async def complete_run(
@@ -35,7 +35,7 @@ class EndingLedger(LedgerBase):
     ) -> RunRecord:
         """End the run well. Raises AlreadyEnded where it ended otherwise: the first end wins."""
         command = commands.CompleteRun(stop_reason, run_ns)
-        return run_record((await self._execute(run_id, command, **options)).run)
+        return run_record((await self.opened.execute(run_id, command, **options)).run)
 
     async def fail_run(
         self,
@@ -50,7 +50,7 @@ class EndingLedger(LedgerBase):
     ) -> RunRecord:
         """End the run badly. Raises AlreadyEnded where it ended otherwise."""
         command = commands.FailRun(stop_reason, error_type, error_message, error_data, run_ns)
-        return run_record((await self._execute(run_id, command, **options)).run)
+        return run_record((await self.opened.execute(run_id, command, **options)).run)
 
     async def cancel_run(
         self,
@@ -60,7 +60,7 @@ class EndingLedger(LedgerBase):
         **options: Unpack[TimedOptions],
     ) -> Cancellation:
         """Cancel the run, deny its open tool calls and free its conversation, in one append."""
-        outcome = await self._execute(run_id, commands.CancelRun(reason), **options)
+        outcome = await self.opened.execute(run_id, commands.CancelRun(reason), **options)
         return Cancellation(
             "cancelled" if outcome.events or outcome.repeated else "already_ended",
             run_record(outcome.run),
@@ -90,8 +90,8 @@ class EndingLedger(LedgerBase):
             raise InvalidArgument("cancel_runs: expected without_conversation beside an agent_id")
         if conversation_id is not None:
             check_id("conversation", conversation_id)
-        organization = self._organization(actor)
-        found = await self._ask(
+        organization = self.opened.organization(actor)
+        found = await self.opened.ask(
             lambda q: q.open_runs(
                 organization,
                 agent_id,
@@ -113,7 +113,7 @@ class EndingLedger(LedgerBase):
 
     async def delete_run(self, run_id: str, **options: Unpack[CommandOptions]) -> None:
         """Take the run out of every read model and getter; its id is never used again."""
-        await self._execute(run_id, commands.DeleteRun(), **options)
+        await self.opened.execute(run_id, commands.DeleteRun(), **options)
 
     async def update_run(
         self,
@@ -146,7 +146,7 @@ class EndingLedger(LedgerBase):
         if metadata or remove_metadata:
             orders.append(commands.PatchMetadata(metadata or {}, remove_metadata))
         if asked is RunStatus.CREATED:
-            found = (await self._load(run_id, options.get("actor"))).state
+            found = (await self.opened.load(run_id, options.get("actor"))).state
             if found != asked:
                 raise IllegalTransition(run_id, "status created", found, (asked,))
         elif asked is not None:
@@ -158,5 +158,7 @@ class EndingLedger(LedgerBase):
                 error_message=error_message,
             )
         if not orders:
-            return run_record(await self._load(run_id, options.get("actor")))
-        return run_record((await self._execute(run_id, *orders, at=completed_at, **options)).run)
+            return run_record(await self.opened.load(run_id, options.get("actor")))
+        return run_record(
+            (await self.opened.execute(run_id, *orders, at=completed_at, **options)).run
+        )

@@ -9,7 +9,7 @@ from runledger.errors import InvalidArgument, NotFound
 from runledger.events import MessagesRecorded, StepRecorded, StepStarted
 from runledger.ids import check_id
 from runledger.ledger.arguments import check_counts
-from runledger.ledger.base import LedgerBase
+from runledger.ledger.part import LedgerPart
 from runledger.messages import Message
 from runledger.records import (
     RunMetrics,
@@ -31,7 +31,7 @@ SortDirection = Literal["asc", "desc"]
 _T = TypeVar("_T")
 
 
-class ReadingLedger(LedgerBase):
+class RunQueries(LedgerPart):
     """Getters; NotFound for a run that is not there, was deleted, or is another organization's.
 
     With `as_of`, a position of the log or a time, they answer as they would have answered then.
@@ -41,25 +41,25 @@ class ReadingLedger(LedgerBase):
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> RunRecord:
         """Return the run."""
-        return run_record(await self._load(run_id, actor, as_of))
+        return run_record(await self.opened.load(run_id, actor, as_of))
 
     async def get_run_usage(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> RunUsage:
         """Return the token totals over all steps of the run."""
-        return run_usage(await self._load(run_id, actor, as_of))
+        return run_usage(await self.opened.load(run_id, actor, as_of))
 
     async def get_run_metrics(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> RunMetrics:
         """Return the duration, the number of steps and the tools of the run."""
-        return run_metrics(await self._load(run_id, actor, as_of))
+        return run_metrics(await self.opened.load(run_id, actor, as_of))
 
     async def get_run_request_config(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> dict[str, Any] | None:
         """Return the request's configuration as it was given at creation."""
-        return (await self._load(run_id, actor, as_of)).request_config
+        return (await self.opened.load(run_id, actor, as_of)).request_config
 
     async def get_run_steps(
         self,
@@ -76,8 +76,8 @@ class ReadingLedger(LedgerBase):
 
         `after` and `before` are step ids: further in the requested order, or short of it.
         """
-        run = await self._load(run_id, actor, as_of)
-        stored = await self._events(run_id, as_of)
+        run = await self.opened.load(run_id, actor, as_of)
+        stored = await self.opened.events(run_id, as_of)
         steps = {
             row.event.step_id: step_view(run, row.event)
             for row in stored
@@ -91,8 +91,8 @@ class ReadingLedger(LedgerBase):
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> list[Message]:
         """Return all messages of the run as they are stored, in order."""
-        await self._load(run_id, actor, as_of)
-        stored = await self._events(run_id, as_of, contents=True)
+        await self.opened.load(run_id, actor, as_of)
+        stored = await self.opened.events(run_id, as_of, contents=True)
         return [
             body
             for row in stored
@@ -122,8 +122,8 @@ class ReadingLedger(LedgerBase):
         # The models of another system's API, which nothing else here is about.
         from runledger.api_messages import api_message_page
 
-        run = await self._load(run_id, actor, as_of)
-        agent = await self._known_agent(run.organization, run.agent_id, as_of)
+        run = await self.opened.load(run_id, actor, as_of)
+        agent = await self.opened.known_agent(run.organization, run.agent_id, as_of)
         messages = await self.get_stored_messages(run_id, as_of=as_of, actor=actor)
         return await asyncio.to_thread(
             api_message_page,
@@ -141,7 +141,7 @@ class ReadingLedger(LedgerBase):
         )
 
     def _image_bytes(self, sha256: str) -> bytes:
-        found = self.store.get_blob(sha256)
+        found = self.opened.store.get_blob(sha256)
         if found is None:
             raise NotFound("blob", sha256)
         return found[1]
@@ -151,7 +151,7 @@ class ReadingLedger(LedgerBase):
     ) -> Agent:
         """Return a registered agent."""
         check_id("agent", agent_id)
-        known = await self._known_agent(self._organization(actor), agent_id, as_of)
+        known = await self.opened.known_agent(self.opened.organization(actor), agent_id, as_of)
         if known is None:
             raise NotFound("agent", agent_id)
         return known

@@ -67,10 +67,10 @@ def test_questions_replay_and_verify_need_no_store(url: str, folder: Path, tmp_p
         async with RunLedger.open(at, path, actor=actor) as ledger:
             runs = await ledger.list_runs(limit=50)
             first = runs[0].run_id
-            replayed = await ledger.replay(switch=True)
+            replayed = await ledger.operator.replay(switch=True)
             assert replayed.comparison is not None
             assert not any(table.differing for table in replayed.comparison.tables)
-            assert (await ledger.verify()).clean
+            assert (await ledger.operator.verify()).clean
             return [
                 runs,
                 await ledger.get_run_by_id(first),
@@ -178,7 +178,7 @@ def test_a_partial_replay_is_the_same_as_from_the_store(
         with closing(duckdb.connect(str(file))) as db:
             db.execute("UPDATE runs SET num_steps = 99 WHERE run_id = ?", [runs[0].run_id])
         async with RunLedger.open(log, file, actor=actor) as ledger:
-            done = await ledger.replay(
+            done = await ledger.operator.replay(
                 selection=selection(runs=[run.run_id for run in runs]), switch=True
             )
             assert done.comparison is not None

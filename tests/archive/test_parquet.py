@@ -28,7 +28,7 @@ def parquet(statement: str) -> list[tuple]:
 
 def test_every_row_is_exported_to_its_day(url: str, tmp_path: Path) -> None:
     async def story(ledger: RunLedger) -> None:
-        done = await ledger.export_parquet(tmp_path / "e")
+        done = await ledger.operator.export_parquet(tmp_path / "e")
         assert done.position == ledger.store.head()
         for table, clock in (
             ("runs", "created_at"),
@@ -55,10 +55,10 @@ def test_every_row_is_exported_to_its_day(url: str, tmp_path: Path) -> None:
 
 def test_an_export_takes_the_place_of_the_last_one(url: str, tmp_path: Path) -> None:
     async def story(ledger: RunLedger) -> None:
-        first = await ledger.export_parquet(tmp_path / "e")
+        first = await ledger.operator.export_parquet(tmp_path / "e")
         (tmp_path / "e" / "left.parquet").write_text("of the last export")
         await ledger.create_run(agent_id="agent-new")
-        second = await ledger.export_parquet(tmp_path / "e")
+        second = await ledger.operator.export_parquet(tmp_path / "e")
         assert second.rows["runs"] == first.rows["runs"] + 1
         assert not (tmp_path / "e" / "left.parquet").exists()
         assert not list(tmp_path.glob(".e*"))
@@ -71,7 +71,7 @@ def test_other_peoples_files_are_not_replaced(url: str, tmp_path: Path) -> None:
         (tmp_path / "e").mkdir()
         (tmp_path / "e" / "thesis.txt").write_text("two years of work")
         with pytest.raises(InvalidArgument, match="expected an empty folder or an earlier export"):
-            await ledger.export_parquet(tmp_path / "e")
+            await ledger.operator.export_parquet(tmp_path / "e")
         assert (tmp_path / "e" / "thesis.txt").exists()
 
     asked(url, tmp_path / "runs.duckdb", story)
@@ -81,11 +81,11 @@ def test_an_export_that_was_killed_between_two_names_is_found_again(
     url: str, tmp_path: Path
 ) -> None:
     async def story(ledger: RunLedger) -> None:
-        await ledger.export_parquet(tmp_path / "e")
+        await ledger.operator.export_parquet(tmp_path / "e")
         work = tmp_path / ".e.export"
         work.mkdir()
         (tmp_path / "e").rename(work / "before")
-        done = await ledger.export_parquet(tmp_path / "e")
+        done = await ledger.operator.export_parquet(tmp_path / "e")
         assert (done.path / "export.json").exists()
         assert not work.exists()
 

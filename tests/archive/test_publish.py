@@ -13,7 +13,7 @@ import pytest
 from projections.files.durable_file import only_writer
 from projections.fold.generation import Generation
 from projections.publishing.publish import FILE, PublishedReadModels
-from runledger import RunLedger
+from runledger import Operator, RunLedger
 from runledger.errors import InvalidArgument, ReadModelsError, ReadModelsLocked, ReadModelsMissing
 from runledger.store.protocol import EncodedEvent, StreamWrite
 
@@ -48,14 +48,14 @@ def test_other_processes_read_a_copy_and_keep_it_when_the_next_one_comes(
     url: str, tmp_path: Path
 ) -> None:
     async def story(ledger: RunLedger) -> None:
-        first = await ledger.publish(tmp_path / "p")
+        first = await ledger.operator.publish(tmp_path / "p")
         runs = len((await ledger.sql("FROM runs"))[1])
         early = [reader(first.path) for _ in range(2)]
         seen = [process.stdout.readline() for process in early]
         assert seen == [f"{first.position} {runs}\n"] * 2
 
         await ledger.create_run(agent_id="agent-new")
-        second = await ledger.publish(tmp_path / "p")
+        second = await ledger.operator.publish(tmp_path / "p")
         assert second.path == first.path
         assert second.position > first.position
         late = reader(second.path)
@@ -68,7 +68,7 @@ def test_other_processes_read_a_copy_and_keep_it_when_the_next_one_comes(
 
 def test_a_copy_holds_every_row_and_is_of_one_position(url: str, tmp_path: Path) -> None:
     async def story(ledger: RunLedger) -> None:
-        published = await ledger.publish(tmp_path / "p")
+        published = await ledger.operator.publish(tmp_path / "p")
         assert published.position == ledger.store.head()
         assert published.size == published.path.stat().st_size
         _, tables = await ledger.sql(
@@ -86,13 +86,13 @@ def test_a_copy_holds_every_row_and_is_of_one_position(url: str, tmp_path: Path)
 
 def test_a_ledger_answers_from_the_newest_copy(url: str, tmp_path: Path) -> None:
     async def story(ledger: RunLedger) -> None:
-        await ledger.publish(tmp_path / "p")
+        await ledger.operator.publish(tmp_path / "p")
         async with RunLedger.open(url, tmp_path / "p") as other:
             assert await other.list_runs(limit=1) == []
             made = await ledger.create_run(agent_id="agent-new")
             assert await other.list_runs(limit=1) == []
             assert (await other.get_run_by_id(made.run_id)).agent_id == "agent-new"
-            await ledger.publish(tmp_path / "p")
+            await ledger.operator.publish(tmp_path / "p")
             assert [run.run_id for run in await other.list_runs(limit=1)] == [made.run_id]
             with pytest.raises(
                 ReadModelsError, match="expected those that follow the log, found a"
@@ -101,27 +101,30 @@ def test_a_ledger_answers_from_the_newest_copy(url: str, tmp_path: Path) -> None
             with pytest.raises(ReadModelsError, match="found a copy as of position"):
                 await other.list_runs(as_of=1)
             with pytest.raises(ReadModelsError, match="generations are of the live one"):
-                await other.replay()
+                await other.operator.replay()
 
     asked(url, tmp_path / "runs.duckdb", story)
 
 
 def test_what_is_parked_and_parquet_come_from_the_newest_copy(url: str, tmp_path: Path) -> None:
     async def story(ledger: RunLedger) -> None:
-        await ledger.publish(tmp_path / "p")
-        async with RunLedger.open(url, tmp_path / "p", live=False) as other:
+        await ledger.operator.publish(tmp_path / "p")
+        async with Operator.open(url, tmp_path / "p") as other:
             assert await other.parked() == []
             event = EncodedEvent("run.teleported", b'{"revision":1}', None)
             ledger.store.append([(StreamWrite("run-strange", 0, (event,)),)])
             await ledger.create_run(agent_id="agent-new")
             assert await other.parked() == []
-            published = await ledger.publish(tmp_path / "p")
+            published = await ledger.operator.publish(tmp_path / "p")
             (parked,) = await other.parked()
-            assert parked == (await ledger.parked())[0]
+            assert parked == (await ledger.operator.parked())[0]
             await ledger.create_run(agent_id="agent-new")
             exported = await other.export_parquet(tmp_path / "e")
         assert exported.position == published.position
-        assert exported.rows.keys() == (await ledger.export_parquet(tmp_path / "f")).rows.keys()
+        assert (
+            exported.rows.keys()
+            == (await ledger.operator.export_parquet(tmp_path / "f")).rows.keys()
+        )
         with closing(duckdb.connect()) as db:
             files = str(tmp_path / "e" / "runs" / "**" / "*.parquet")
             ((runs,),) = db.execute("SELECT count(*) FROM read_parquet($1)", [files]).fetchall()
@@ -134,7 +137,7 @@ def test_what_is_parked_and_parquet_come_from_the_newest_copy(url: str, tmp_path
 def test_threads_that_ask_while_copies_come_and_go_see_whole_ones(url: str, tmp_path: Path) -> None:
     async def story(ledger: RunLedger) -> None:
         folder = tmp_path / "p"
-        await ledger.publish(folder)
+        await ledger.operator.publish(folder)
         copies = PublishedReadModels(folder)
         done = threading.Event()
         wrong: list[object] = []
@@ -155,7 +158,7 @@ def test_threads_that_ask_while_copies_come_and_go_see_whole_ones(url: str, tmp_
             thread.start()
         for _ in range(5):
             await ledger.create_run(agent_id="agent-new")
-            await ledger.publish(folder)
+            await ledger.operator.publish(folder)
         done.set()
         for thread in threads:
             thread.join()
@@ -166,7 +169,7 @@ def test_threads_that_ask_while_copies_come_and_go_see_whole_ones(url: str, tmp_
 
 
 def test_nobody_projects_into_a_copy(url: str, tmp_path: Path) -> None:
-    asked(url, tmp_path / "runs.duckdb", lambda ledger: ledger.publish(tmp_path / "p"))
+    asked(url, tmp_path / "runs.duckdb", lambda ledger: ledger.operator.publish(tmp_path / "p"))
     file = tmp_path / "p" / FILE
     assert file.stat().st_mode & 0o222 == 0
     file.chmod(0o644)
@@ -178,8 +181,8 @@ def test_nobody_projects_into_a_copy(url: str, tmp_path: Path) -> None:
 def test_one_process_publishes_into_a_folder_at_a_time(url: str, tmp_path: Path) -> None:
     async def story(ledger: RunLedger) -> None:
         with only_writer(tmp_path / "p"), pytest.raises(ReadModelsLocked, match="is writing there"):
-            await ledger.publish(tmp_path / "p")
-        await ledger.publish(tmp_path / "p")
+            await ledger.operator.publish(tmp_path / "p")
+        await ledger.operator.publish(tmp_path / "p")
 
     asked(url, tmp_path / "runs.duckdb", story)
 
@@ -189,7 +192,7 @@ def test_a_folder_that_cannot_be_made_is_refused(url: str, tmp_path: Path) -> No
 
     async def story(ledger: RunLedger) -> None:
         with pytest.raises(InvalidArgument, match="expected a folder to write to"):
-            await ledger.publish(tmp_path / "file")
+            await ledger.operator.publish(tmp_path / "file")
 
     asked(url, tmp_path / "runs.duckdb", story)
 
@@ -219,7 +222,7 @@ def test_a_file_that_is_no_copy_is_not_replaced(url: str, tmp_path: Path, foreig
 
     async def story(ledger: RunLedger) -> None:
         with pytest.raises(InvalidArgument, match="expected no file or an earlier published copy"):
-            await ledger.publish(tmp_path / "p")
+            await ledger.operator.publish(tmp_path / "p")
 
     asked(url, tmp_path / "runs.duckdb", story)
     assert (file.stat().st_ino, file.stat().st_size) == (before.st_ino, before.st_size)
@@ -228,7 +231,7 @@ def test_a_file_that_is_no_copy_is_not_replaced(url: str, tmp_path: Path, foreig
 def test_live_read_models_are_not_replaced_by_their_copy(url: str, tmp_path: Path) -> None:
     async def story(ledger: RunLedger) -> None:
         with pytest.raises(ReadModelsLocked, match="expected nothing else in this process"):
-            await ledger.publish(tmp_path)
+            await ledger.operator.publish(tmp_path)
 
     asked(url, tmp_path / FILE, story)
     Generation(tmp_path / FILE).close()
@@ -246,7 +249,7 @@ def test_live_read_models_of_another_process_are_not_replaced(url: str, tmp_path
 
     async def story(ledger: RunLedger) -> None:
         with pytest.raises(InvalidArgument, match="an earlier published copy, found"):
-            await ledger.publish(other.parent)
+            await ledger.operator.publish(other.parent)
 
     asked(url, tmp_path / "runs.duckdb", story)
     process.communicate("\n")

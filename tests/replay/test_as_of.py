@@ -17,7 +17,7 @@ from projections.fold.engine import Engine
 from projections.fold.generation import Generation
 from projections.generations.as_of import AsOf, position_of
 from projections.queries.queries import Queries
-from runledger import Actor, RunLedger
+from runledger import Actor, Operator, RunLedger
 from runledger.callbacks import CallbackSettings
 from runledger.command_handling.handler import CommandBatch
 from runledger.errors import ArchiveDamaged, ArchiveError, InvalidArgument, NotFound
@@ -181,7 +181,8 @@ def test_lists_totals_and_getters_agree_about_the_past(url: str, read_models: Pa
     async def ask() -> None:
         actor = Actor(ORGANIZATION)
         # Another process may hold the live file: the past needs it for nothing.
-        async with RunLedger.open(url, read_models, actor=actor, live=False) as ledger:
+        async with Operator.open(url, read_models, actor=actor) as operator:
+            ledger = operator.ledger
             for moment in (400, 9_000):
                 runs = await ledger.list_runs(as_of=moment, limit=1000)
                 assert runs
@@ -205,9 +206,8 @@ def test_lists_totals_and_getters_agree_about_the_past(url: str, read_models: Pa
 
 def test_a_run_deleted_since_is_not_in_the_past_either(url: str, read_models: Path) -> None:
     async def ask() -> None:
-        async with RunLedger.open(
-            url, read_models, actor=Actor(ORGANIZATION), live=False
-        ) as ledger:
+        async with Operator.open(url, read_models, actor=Actor(ORGANIZATION)) as operator:
+            ledger = operator.ledger
             before = await ledger.list_runs(as_of=9_000, limit=1000)
             steps = (await ledger.usage_totals(by=(), as_of=9_000))[0]["steps"]
             gone = next(run for run in before if run.num_steps)

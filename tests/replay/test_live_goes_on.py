@@ -41,7 +41,7 @@ def test_a_program_reads_its_own_writes_all_through_a_replay(
 
             writing = asyncio.create_task(write())
             await begun.wait()
-            replayed = await ledger.replay(switch=True)
+            replayed = await ledger.operator.replay(switch=True)
             at_switch = len(written)
             while len(written) < at_switch + 3:
                 await asyncio.sleep(0)
@@ -52,7 +52,7 @@ def test_a_program_reads_its_own_writes_all_through_a_replay(
             assert at_switch > 3, "runs were recorded and read while the replay ran"
             listed = await ledger.list_runs(agent_id="agent-busy", limit=1000)
             assert {run.run_id for run in listed} == set(written)
-            assert (await ledger.verify()).clean
+            assert (await ledger.operator.verify()).clean
             assert loop is asyncio.get_running_loop()
 
     asyncio.run(work())
@@ -112,14 +112,16 @@ def test_rows_of_one_answer_are_of_one_generation(tmp_path: Path) -> None:
         loop = asyncio.get_running_loop()
         async with RunLedger.open(f"sqlite:///{tmp_path}/small.db", tmp_path / "rm") as ledger:
             await ledger.create_run(agent_id="agent-a")
-            built = (await ledger.replay()).built
+            built = (await ledger.operator.replay()).built
 
             def take(columns: list[str], rows: Iterator[tuple[object, ...]]) -> str:
                 if begun:
                     return "given again"
                 next(rows)
                 begun.append(
-                    asyncio.run_coroutine_threadsafe(ledger.switch_generation(built.number), loop)
+                    asyncio.run_coroutine_threadsafe(
+                        ledger.operator.switch_generation(built.number), loop
+                    )
                 )
                 # Only an interrupt ends this one.
                 return f"no interrupt among {sum(1 for _ in rows)}"

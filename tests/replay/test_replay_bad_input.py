@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 import duckdb
@@ -20,7 +20,7 @@ from projections.generations.live import LiveReadModels
 from projections.operator.local import Operations
 from projections.operator.requests import request
 from projections.replay.replay import Plan, build, replay
-from runledger import RunLedger
+from runledger import Operator
 from runledger.errors import (
     InvalidArgument,
     NotFound,
@@ -148,11 +148,13 @@ def test_a_file_that_is_no_generation_is_refused(
 
 
 @pytest.fixture
-def ledger(url: str, read_models: Path, projected_log: dict[str, Path], fix) -> RunLedger:
-    """A ledger, not open, whose read models were made by the SQL that is on disk."""
+def operating(
+    url: str, read_models: Path, projected_log: dict[str, Path], fix
+) -> AbstractAsyncContextManager[Operator]:
+    """An operator, whose ledger is not open yet, whose read models were made by the SQL that is on disk."""
     fix()
     shutil.copyfile(projected_log["right"], read_models)
-    return RunLedger.open(url, read_models, live=False)
+    return Operator.open(url, read_models)
 
 
 def lose_the_checkpoint(file: Path) -> None:
@@ -180,26 +182,28 @@ def cut_off(file: Path) -> None:
 
 @pytest.mark.parametrize("damage", [lose_the_checkpoint, set_back, set_forward, overwrite, cut_off])
 def test_a_live_file_that_cannot_be_used_is_replaced_when_it_is_said(
-    ledger: RunLedger, read_models: Path, damage: Callable[[Path], None]
+    operating: AbstractAsyncContextManager[Operator],
+    read_models: Path,
+    damage: Callable[[Path], None],
 ) -> None:
     damage(read_models)
     damaged = read_models.read_bytes()
 
     async def operate() -> None:
-        async with ledger:
+        async with operating as operator:
             with pytest.raises(ReadModelsDamaged, match="replay --switch"):
-                await ledger.verify()
-            dry = await ledger.replay()
+                await operator.verify()
+            dry = await operator.replay()
             assert (dry.comparison, dry.live, dry.exceeded) == (None, None, [])
             assert str(read_models) in dry.not_compared
-            guarded = await ledger.replay(switch=True, max_changed="1%")
+            guarded = await operator.replay(switch=True, max_changed="1%")
             assert guarded.live is None
             assert guarded.exceeded == ["nothing was compared, so nothing is within the thresholds"]
             assert read_models.read_bytes() == damaged
-            done = await ledger.replay(switch=True)
+            done = await operator.replay(switch=True)
             assert done.live.number == dry.built.number
-            assert (await ledger.verify()).clean
-            assert [(g.number, g.state) for g in await ledger.generations()] == [(2, "live")]
+            assert (await operator.verify()).clean
+            assert [(g.number, g.state) for g in await operator.generations()] == [(2, "live")]
 
     asyncio.run(operate())
     assert read_models.with_name("runs.duckdb.damaged").read_bytes() == damaged

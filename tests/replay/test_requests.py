@@ -16,7 +16,7 @@ from projections.fold.generation import Generation
 from projections.generations.generations import Generations
 from projections.operator.requests import RequestServer, request
 from projections.replay.replay import build
-from runledger import RunLedger
+from runledger import Operator, RunLedger
 from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked
 from runledger.store import Store
 
@@ -67,27 +67,27 @@ def test_compare_and_switch_are_done_by_the_process_that_holds_the_file(
     async def operate() -> None:
         with pytest.raises(ReadModelsLocked):
             await RunLedger.open(url, read_models).__aenter__()
-        async with RunLedger.open(url, read_models, live=False) as ledger:
+        async with Operator.open(url, read_models) as operator:
             out = tmp_path / "diff.parquet"
-            dry = await ledger.replay(out=out, max_changed="1%")
+            dry = await operator.replay(out=out, max_changed="1%")
             assert dry.comparison is not None
             assert [r.partition(":")[0] for r in dry.exceeded] == ["runs", "usage_totals"]
             assert out.exists()
             assert dry.comparison.explanations
             assert holder.cache_reads() == 2 * right
-            assert [p.kind for p in (await ledger.verify(sample=20)).problems] == []
-            part = await ledger.replay(selection=_of_failed())
+            assert [p.kind for p in (await operator.verify(sample=20)).problems] == []
+            part = await operator.replay(selection=_of_failed())
             assert part.radius is not None
             assert part.radius.runs > 50
-            done = await ledger.replay(switch=True)
+            done = await operator.replay(switch=True)
             assert done.live is not None
             assert holder.cache_reads() == right
-            await ledger.switch_generation(1)
+            await operator.switch_generation(1)
             assert holder.cache_reads() == 2 * right
             with pytest.raises(NotFound):
-                await ledger.generation(99)
+                await operator.generation(99)
             with pytest.raises(ReadModelsError, match="generation with id 99 not found"):
-                await ledger.switch_generation(99)
+                await operator.switch_generation(99)
 
     asyncio.run(operate())
 
@@ -103,7 +103,7 @@ def test_a_second_ledger_in_one_process_is_refused_and_an_operators_is_served(
             # DuckDB would give both one database, and each would project every event into it.
             with pytest.raises(ReadModelsLocked, match="found another ledger or a replay"):
                 await RunLedger.open(url, read_models).__aenter__()
-            async with RunLedger.open(url, read_models, live=False) as operator:
+            async with Operator.open(url, read_models) as operator:
                 assert (await operator.replay(switch=True)).live is not None
                 assert (await operator.verify()).clean
             assert len(await ledger.list_runs()) == 1

@@ -45,7 +45,7 @@ async def _story(url: str, read_models: Path, tmp_path: Path, fix) -> None:
         assert await _cache_reads(ledger) == 2 * right
         out = tmp_path / "diff.parquet"
 
-        dry = await ledger.replay(limit=10, out=out)
+        dry = await ledger.operator.replay(limit=10, out=out)
 
         assert dry.live is None
         assert await _cache_reads(ledger) == 2 * right
@@ -66,18 +66,18 @@ async def _story(url: str, read_models: Path, tmp_path: Path, fix) -> None:
         assert total.stream in by_run
         assert total.event["cache_read_tokens"] > 0
 
-        switched = await ledger.replay(switch=True)
+        switched = await ledger.operator.replay(switch=True)
         assert switched.built.number == dry.built.number, "what was built is used again"
         assert await _cache_reads(ledger) == right
-        assert (await ledger.verify()).clean
-        assert (await ledger.verify(sample=50)).clean
+        assert (await ledger.operator.verify()).clean
+        assert (await ledger.operator.verify(sample=50)).clean
 
-        back = next(g for g in await ledger.generations() if g.state == "kept")
-        await ledger.switch_generation(back.number)
+        back = next(g for g in await ledger.operator.generations() if g.state == "kept")
+        await ledger.operator.switch_generation(back.number)
         assert await _cache_reads(ledger) == 2 * right
-        again = await ledger.compare_generation(dry.built.number)
+        again = await ledger.operator.compare_generation(dry.built.number)
         assert {t.table for t in again.tables if t.differing} == {"runs", "usage_totals"}
-        await ledger.switch_generation(dry.built.number)
+        await ledger.operator.switch_generation(dry.built.number)
         assert await _cache_reads(ledger) == right
 
 

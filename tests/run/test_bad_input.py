@@ -331,7 +331,7 @@ def test_a_time_that_no_read_model_could_hold_is_refused(
             last = datetime(2190, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)
             run = await ledger.create_run("agent-a", status="failed", at=first, completed_at=last)
             assert run in await ledger.list_runs()
-            assert await ledger.parked() == []
+            assert await ledger.operator.parked() == []
 
     asyncio.run(check())
 

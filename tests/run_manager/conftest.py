@@ -1,7 +1,6 @@
 """One ledger on each kind of store for all of these tests; every test has an organization alone."""
 
 import asyncio
-import copy
 import inspect
 import uuid
 from collections.abc import Callable, Iterator
@@ -41,23 +40,16 @@ def shared_ledger(
     asyncio.run(ledger.__aexit__(None, None, None))
 
 
-def as_actor(ledger: RunLedger, actor: Actor) -> RunLedger:
-    """Return the same open ledger, with somebody else acting where a call names nobody."""
-    view = copy.copy(ledger)
-    view._actor = actor
-    return view
-
-
 @pytest.fixture
 def ledger(shared_ledger: RunLedger) -> RunLedger:
     """The ledger of an organization that has nothing yet."""
-    return as_actor(shared_ledger, Actor(new_id("org"), new_id("user")))
+    return shared_ledger.as_actor(Actor(new_id("org"), new_id("user")))
 
 
 @pytest.fixture
 def stranger(shared_ledger: RunLedger) -> RunLedger:
     """The same ledger for another organization."""
-    return as_actor(shared_ledger, Actor(new_id("org"), new_id("user")))
+    return shared_ledger.as_actor(Actor(new_id("org"), new_id("user")))
 
 
 @pytest.fixture
@@ -69,7 +61,7 @@ def agent() -> str:
 @pytest.fixture
 def user(ledger: RunLedger) -> User:
     """The one who acts in the ledger's organization."""
-    return User(id=ledger._actor.user, organization_id=ledger._actor.organization)
+    return User(id=ledger.actor.user, organization_id=ledger.actor.organization)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from runledger import RunLedger
 from runledger.errors import InvalidArgument, StoreUnavailable
 from runledger.handles import RunHandle
 from runledger.ids import new_id
+from runledger.ledger.run_commands import LedgerCommands
 from runledger.run import STATUS_OF
 
 STEP = new_id("step")
@@ -110,7 +111,7 @@ async def test_a_failure_that_cannot_be_recorded_hides_nothing(
     async def unavailable(*_: object, **__: object) -> None:
         raise StoreUnavailable("no disk")
 
-    monkeypatch.setattr(ledger, "fail_run", unavailable)
+    monkeypatch.setattr(LedgerCommands, "fail_run", unavailable)
     error = KeyError("original")
     assert await failed(ledger.run(agent_id="agent-a"), error) is error
     assert error.__notes__[0].endswith("could not be recorded: no disk")

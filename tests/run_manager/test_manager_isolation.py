@@ -314,5 +314,5 @@ async def test_the_facade_reaches_over_nowhere(ledger, stranger, manager, steps,
     with pytest.raises(ContentConflict):
         await manager.create_run(Run(id=run_id, agent_id=agent), user)
     assert await stranger.get_run_by_id(run_id) == theirs
-    colleague = User(organization_id=stranger._actor.organization)
+    colleague = User(organization_id=stranger.actor.organization)
     assert (await manager.get_run_by_id(run_id, colleague)).metadata == {"secret": 1}

@@ -115,7 +115,7 @@ filters = (
 
 def test_lists_equal_a_plain_filter_over_the_events_page_by_page(ledger):
     asyncio.run(make_runs(ledger, 40, seed=1))
-    rows = run_rows(ledger.store.read_log(0, 10**6), ledger._actor.organization)
+    rows = run_rows(ledger.store.read_log(0, 10**6), ledger.actor.organization)
     assert len(rows) == 37
 
     @settings(max_examples=12, deadline=None)

@@ -42,7 +42,7 @@ async def test_it_can_be_deleted_and_frees_its_conversation(own_ledger, agent, a
             await ledger.delete_run(run_id)
         assert (await ledger.create_run(agent, **held)).status == "created"
         assert run_id not in [run.run_id for run in await ledger.list_runs()]
-        assert run_id not in [row.stream for row in await ledger.parked()]
+        assert run_id not in [row.stream for row in await ledger.operator.parked()]
 
 
 async def test_a_run_of_which_nothing_can_be_read_is_nobodys_to_delete(own_ledger, agent):

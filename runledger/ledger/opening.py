@@ -1,0 +1,95 @@
+"""How a ledger is opened: its settings, and the parts that are opened and closed in order."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from projections.archive.store import open_log
+from projections.generations.as_of import AsOf
+from projections.generations.live import LiveReadModels
+from projections.operator.local import Operations
+from projections.operator.operator import serve
+from projections.publishing.publish import PublishedReadModels
+from projections.replay.changed_models import build_changed
+from runledger.callbacks import CallbackSettings
+from runledger.command_handling.handler import Clock, CommandHandler, now
+from runledger.command_handling.participants import UnknownAgents
+from runledger.images import IMAGE_ADDRESSES
+from runledger.ledger.external_engine import ExternalEngine, RunsElsewhere, no_run
+from runledger.ledger.open_ledger import OpenLedger
+from runledger.outbound import AddressPolicy
+from runledger.run import Actor
+from runledger.store import Store
+
+OnChanged = Literal["keep", "rebuild"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """The settings that a ledger is opened with; see RunLedger.open for what each one means."""
+
+    url: str
+    read_models: str | Path | None = None
+    archive: str | Path | None = None
+    actor: Actor = field(default_factory=Actor)
+    unknown_agents: UnknownAgents = "register"
+    clock: Clock = now
+    create: bool = True
+    hold_live: bool = True
+    on_changed: OnChanged = "keep"
+    engine: ExternalEngine | None = None
+    runs_elsewhere: RunsElsewhere = no_run
+    image_addresses: AddressPolicy = IMAGE_ADDRESSES
+    callbacks: CallbackSettings = field(default_factory=lambda: CallbackSettings(dispatch=False))
+
+    def open(self) -> tuple[OpenLedger, ExitStack]:
+        """Open everything, or nothing if a part fails.
+
+        Returns:
+            What is open, and the stack that closes it: first the commands, the store last.
+        """
+        with ExitStack() as stack:
+            store = open_log(self.url, create=self.create)
+            stack.callback(store.close)
+            path = None if self.read_models is None else Path(self.read_models)
+            live: LiveReadModels | PublishedReadModels | None = None
+            operations: Operations | None = None
+            past: AsOf | None = None
+            if path is not None and path.is_dir():
+                live = PublishedReadModels(path)
+                stack.callback(live.close)
+            elif path is not None:
+                if self.hold_live:
+                    live, operations = self._hold(store, path, stack)
+                past = AsOf(store, path, self.archive)
+            handler = CommandHandler(store, clock=self.clock, unknown_agents=self.unknown_agents)
+            stack.callback(handler.close)
+            opened = OpenLedger(
+                store=store,
+                handler=handler,
+                actor=self.actor,
+                clock=self.clock,
+                live=live,
+                past=past,
+                path=path,
+                operations=operations,
+                engine=self.engine,
+                runs_elsewhere=self.runs_elsewhere,
+                image_addresses=self.image_addresses,
+                callbacks=self.callbacks,
+            )
+            return opened, stack.pop_all()
+
+    def _hold(
+        self, store: Store, path: Path, stack: ExitStack
+    ) -> tuple[LiveReadModels, Operations]:
+        live = LiveReadModels(store, path)
+        stack.callback(live.close)
+        operations = Operations(store, live)
+        if live.changed and self.on_changed == "rebuild":
+            rebuilt = build_changed(operations, store, live.path)
+            if rebuilt is not None:
+                operations.switch(rebuilt.number)
+        stack.callback(serve(live.path, operations).close)
+        return live, operations

@@ -1,0 +1,163 @@
+"""What an operator does with the read models: replay, compare, switch, go back, verify."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from projections.archive.log_source import LogSource
+from projections.compare.comparison import Comparison, thresholds
+from projections.compare.verify import Verification
+from projections.fold.engine import Begun, Progress
+from projections.generations.generations import GenerationManifest
+from projections.replay.partial import BlastRadius
+from projections.replay.replay import Plan, Replayed, replay
+from projections.replay.selection import Selection
+from runledger.errors import InvalidArgument
+from runledger.ledger.arguments import (
+    check_counts,
+    check_flags,
+    check_paths,
+    check_texts,
+    texts,
+)
+from runledger.ledger.operator_work import OperatorWork
+
+
+class Replays(OperatorWork):
+    """None of it stops anything: live goes on projecting and answering, and nothing is sent.
+
+    Where the ledger was opened with `live=False`, the live file is taken for the moments in which
+    it is needed, or the process that holds it is asked.
+    """
+
+    async def replay(
+        self,
+        *,
+        switch: bool = False,
+        max_changed: str | None = None,
+        fail_if_changed: Sequence[str] = (),
+        limit: int = 10,
+        explain: int = 1,
+        explain_runs: Sequence[str] = (),
+        out: str | Path | None = None,
+        keep: int = 2,
+        fresh: bool = False,
+        source: LogSource | None = None,
+        only_changed: bool = False,
+        selection: Selection | None = None,
+        on_blast_radius: Callable[[BlastRadius], None] | None = None,
+        begun: Begun | None = None,
+        progress: Progress | None = None,
+    ) -> Replayed:
+        """Project the log again beside the live read models, compare, and switch if told to.
+
+        One that was killed goes on where it was, unless `fresh`. Of every table `limit` differing
+        rows are returned and `explain` of them explained, or so many of each of `explain_runs`;
+        `out` is a Parquet file with every value that differs. `max_changed` is a share of each
+        table's rows (`0.1%`), `fail_if_changed` names tables or columns (`runs.status`): where one
+        is exceeded, nothing is switched. `keep` old generations stay after a switch. `source` is an
+        archive to read instead.
+
+        With `only_changed` the read models whose SQL on disk is new or another one are projected,
+        and the others copied. With a `selection` only the runs that it touches are projected
+        again, into a copy of live; `told` hears the blast radius before, and every other row is
+        proved to be as it was.
+        """
+        check_flags(switch=switch, fresh=fresh, only_changed=only_changed)
+        check_counts(least=0, keep=keep)
+        check_texts(max_changed=max_changed)
+        _check_shown(limit, explain, out)
+        if source is not None and not isinstance(source, LogSource):
+            raise InvalidArgument(f"source: expected an archived log, found {source!r:.80}")
+        if selection is not None and not isinstance(selection, Selection):
+            raise InvalidArgument(f"selection: expected a Selection, found {selection!r:.80}")
+        plan = Plan(
+            limit=limit,
+            explain=explain,
+            explain_runs=texts("explain_runs", explain_runs),
+            out=None if out is None else Path(out),
+            thresholds=thresholds(max_changed, texts("fail_if_changed", fail_if_changed)),
+            switch=switch,
+            keep=keep,
+        )
+        return await asyncio.to_thread(
+            replay,
+            self._operator,
+            self.opened.store,
+            self._path,
+            plan,
+            source=source,
+            only_changed=only_changed,
+            selection=selection,
+            on_blast_radius=on_blast_radius,
+            fresh=fresh,
+            begun=begun,
+            progress=progress,
+        )
+
+    async def generations(self) -> list[GenerationManifest]:
+        """Return the manifests of all generations, in order; `state` says which is live.
+
+        Of a live one that another process holds, position and rows are those of its opening.
+        """
+        if self.opened.operations is not None:
+            await asyncio.to_thread(self.opened.operations.record)
+        return await asyncio.to_thread(self._generations.entries)
+
+    async def generation(self, number: int) -> GenerationManifest:
+        """Return the manifest of a generation, or raise NotFound."""
+        check_counts(least=0, number=number)
+        return await asyncio.to_thread(self._generations.get, number)
+
+    async def compare_generation(
+        self,
+        number: int,
+        *,
+        limit: int = 10,
+        explain: int = 1,
+        explain_runs: Sequence[str] = (),
+        out: str | Path | None = None,
+    ) -> Comparison:
+        """Compare a generation with the live one, both at one position.
+
+        The options are those of `replay`.
+        """
+        check_counts(least=0, number=number)
+        _check_shown(limit, explain, out)
+        async with self._at_operator() as operator:
+            return await asyncio.to_thread(
+                operator.compare,
+                number,
+                limit=limit,
+                explain=explain,
+                explain_runs=texts("explain_runs", explain_runs),
+                out=None if out is None else Path(out),
+            )
+
+    async def switch_generation(self, number: int) -> GenerationManifest:
+        """Make a generation the live one: the next, or an old one to go back."""
+        check_counts(least=0, number=number)
+        async with self._at_operator() as operator:
+            return await asyncio.to_thread(operator.switch, number)
+
+    async def drop_generation(self, number: int) -> None:
+        """Delete a generation that is not live."""
+        check_counts(least=0, number=number)
+        await asyncio.to_thread(self._generations.drop, number)
+
+    async def verify(self, *, sample: int | None = None) -> Verification:
+        """Make rows again from their events, by the SQL that made them, and compare.
+
+        Of `sample` runs what is said of them alone; without, everything. `clean` says whether the
+        read models are what the log says; `problems` name the first difference of every table.
+        """
+        if sample is not None:
+            check_counts(least=1, sample=sample)
+        async with self._at_operator() as operator:
+            return await asyncio.to_thread(operator.verify, sample)
+
+
+def _check_shown(limit: int, explain: int, out: str | Path | None) -> None:
+    check_counts(least=0, limit=limit, explain=explain)
+    if out is not None:
+        check_paths(out=out)
