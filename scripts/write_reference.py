@@ -87,7 +87,8 @@ def read_models() -> Iterator[str]:
             if table != model.name:
                 yield f"### {table}"
                 yield ""
-            yield comment
+            key = ", ".join(f"`{column}`" for column in model.keys[table])
+            yield f"{comment} Key: {key}."
             yield ""
             yield "| column | type |"
             yield "|---|---|"

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from projections.compare.diff import TableDiff
 from projections.compare.explain import Explanation
-from projections.read_models.catalog import ReadModel
+from projections.read_models.read_model import ReadModel
 from runledger.errors import InvalidArgument
 
 _SHARE: Final = re.compile(r"^(\d+(?:\.\d+)?)(%?)$")

@@ -1,7 +1,7 @@
 """Two generations compared: digests of 1,024 buckets of keys, then rows, then columns."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -9,9 +9,10 @@ import duckdb
 from pydantic import BaseModel, ConfigDict
 
 from projections.files.durable_file import unfinished
-from projections.read_models.catalog import ReadModel
+from projections.read_models.declaration import Table
+from projections.read_models.read_model import ReadModel
 from runledger.errors import InvalidArgument, ReadModelsError
-from runledger.sql_file import quoted, statements
+from runledger.sql_file import quoted, render, statements
 
 SQL: Final = statements(Path(__file__).with_name("diff.sql"))
 ALIAS: Final = "runledger_candidate"
@@ -44,6 +45,9 @@ class RowChange(_Finding):
 class TableDiff(_Finding):
     """What differs in a table. `columns` counts the changed rows by column.
 
+    `run` is the column of the key that names the run that a row is about, None for totals.
+    `display` are the columns that are shown of a row that one side lacks.
+
     The columns `compared` are those that both sides have with one type; those that only one side
     has, or that have another type, are named. `duplicated` counts keys that occur more than once,
     which no projection makes.
@@ -52,6 +56,8 @@ class TableDiff(_Finding):
     model: str
     table: str
     key: tuple[str, ...]
+    run: str | None = None
+    display: tuple[str, ...] = ()
     compared: list[str]
     rows_old: int
     rows_new: int
@@ -110,9 +116,9 @@ class Diff:
                 continue
             both = model.keys.keys() & before[model.name].keys.keys()
             found += [
-                self._table(model.name, table, key)
-                for table, key in model.keys.items()
-                if table in both
+                self._table(model.name, name, table)
+                for name, table in model.declaration.tables.items()
+                if name in both
             ]
         if self._out is not None:
             self._report(self._out)
@@ -125,7 +131,8 @@ class Diff:
         except (duckdb.IOException, OSError) as e:
             raise InvalidArgument(f"{str(out)!r}: {str(e).partition(chr(10))[0]}") from e
 
-    def _table(self, model: str, table: str, key: tuple[str, ...]) -> TableDiff:
+    def _table(self, model: str, table: str, declared: Table) -> TableDiff:
+        key, run = declared.key, declared.run
         columns = self._columns(table, key)
         sides = {
             "old": f"{quoted(self._database)}.main.{quoted(table)}",
@@ -144,6 +151,8 @@ class Diff:
             "model": model,
             "table": table,
             "key": key,
+            "run": run,
+            "display": [name for name in declared.display if name in columns["compared"]],
             "rows_old": rows_old,
             "rows_new": rows_new,
             "buckets": buckets,
@@ -156,14 +165,14 @@ class Diff:
         self._fetch("changes")
         ((added, removed, changed, duplicated),) = self._fetch("counts")
         self._fetch("chosen", limit=self._limit)
-        if self._runs and (column := run_column(key)) is not None:
-            scope_of_runs = {"column": column, "runs": self._runs, "limit": self._limit}
+        if self._runs and run is not None:
+            scope_of_runs = {"column": run, "runs": self._runs, "limit": self._limit}
             self._fetch("chosen_of_runs", **scope_of_runs)
         self._values(sides, scope)
         if self._out is not None:
             self._fetch("add_to_report", model=model, table=table)
-        if "run_id" in key:
-            self._fetch("add_changed_runs")
+        if run is not None:
+            self._db.execute(render(SQL["add_changed_runs"], run=run))
         return TableDiff(
             **about,
             added=added,
@@ -202,11 +211,6 @@ class Diff:
             self._fetch("no_cells")
         wanted = {"key": scope["key"], "columns": scope["columns"], "all": self._out is not None}
         self._fetch("whole_rows", **sides, **wanted)
-
-
-def run_column(key: Collection[str]) -> str | None:
-    """Return which column of a key names a run, None for that of a total."""
-    return next((column for column in ("run_id", "stream") if column in key), None)
 
 
 def _row(

@@ -163,4 +163,4 @@ COPY report TO $file (FORMAT parquet);
 CREATE OR REPLACE TEMP TABLE changed_runs (run_id VARCHAR);
 
 -- add_changed_runs: the runs of the changes of a table that is keyed by run
-INSERT INTO changed_runs SELECT DISTINCT row_key.run_id FROM changes;
+INSERT INTO changed_runs SELECT DISTINCT row_key.{run} FROM changes;

@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from projections.compare.diff import Cell, Key, RowChange, TableDiff, run_column
+from projections.compare.diff import Cell, Key, RowChange, TableDiff
 from projections.fold.engine import Engine
 from projections.fold.generation import Generation
-from projections.read_models.catalog import ReadModel, needed
+from projections.read_models.catalog import needed
+from projections.read_models.declaration import Table
+from projections.read_models.read_model import ReadModel
 from runledger.errors import InvalidArgument, NotFound
-from runledger.sql_file import statements
+from runledger.sql_file import render, statements
 from runledger.store import Store
 from runledger.store.event_list import EventList, LogEvent, streams
 
@@ -71,7 +73,7 @@ class Explainer:
 
     def explain(self, db: Any, table: TableDiff, change: RowChange) -> Explanation:
         """Explain a differing row; `db` is the connection in whose transaction the diff ran."""
-        candidates = list(self._streams(db, change.key))
+        candidates = list(self._streams(db, table, change.key))
         for name in candidates:
             events = streams(self._store, [name], self._upto)
             if (found := self._explained(events, table, change.key)) is not None:
@@ -85,9 +87,8 @@ class Explainer:
 
         `db` is the connection in whose transaction the diff ran, with the run among its `runs`.
         """
-        column = run_column(table.key)
-        if column is not None:
-            rows = [row for row in table.sample if row.key[column] == run]
+        if table.run is not None:
+            rows = [row for row in table.sample if row.key[table.run] == run]
             return [self.explain(db, table, row) for row in rows[:most]]
         if not table.differing:
             return []
@@ -123,17 +124,20 @@ class Explainer:
                 keys |= side.keys(self._upto, table)
         return [json.loads(key) for key in sorted(keys)]
 
-    def _streams(self, db: Any, key: Key) -> Iterator[str]:
-        column = run_column(key)
-        if column is not None:
-            yield str(key[column])
+    def _streams(self, db: Any, differing: TableDiff, key: Key) -> Iterator[str]:
+        if differing.run is not None:
+            yield str(key[differing.run])
             return
-        found = db.execute(SQL["run_tables"]).fetchall()
-        shared = {table: [name for name in columns if name in key] for table, columns in found}
-        # The table that says most of what the key says; the runs themselves where two say as much.
-        best = max(shared, key=lambda table: (len(shared[table]), table == "runs"), default=None)
-        if best is None or not shared[best]:
+        tables = _of_runs(self._old)
+        columns = dict(db.execute(SQL["columns"]).fetchall())
+        shared = {table: [name for name in columns[table] if name in key] for table in tables}
+        # The table that says most of what the key says; of two that say as much, the one with a row
+        # for every run.
+        best = max(shared, key=lambda name: (len(shared[name]), tables[name].every_run), default="")
+        if not best or not shared[best]:
             return
+        declared = tables[best]
+        pieces = {"run": declared.run, "born": declared.born, "created": declared.created}
         scope = {
             "table": best,
             "shared": shared[best],
@@ -141,7 +145,8 @@ class Explainer:
             "day": key.get("day"),
             "limit": EXPLAINED_RUNS_MAX,
         }
-        for (run_id,) in db.execute(SQL["sharing"], scope).fetchall():
+        sharing = render(SQL["sharing"], **{n: c for n, c in pieces.items() if c is not None})
+        for (run_id,) in db.execute(sharing, scope).fetchall():
             yield run_id
 
     def _first_disagreement(
@@ -196,6 +201,16 @@ def _side(models: Sequence[ReadModel], events: EventList, table: TableDiff) -> I
         yield _Side(generation, events)
     finally:
         generation.close()
+
+
+def _of_runs(models: Sequence[ReadModel]) -> dict[str, Table]:
+    """Return the tables whose rows are of runs, and say when these began."""
+    return {
+        name: table
+        for model in models
+        for name, table in model.declaration.tables.items()
+        if table.run and table.born and table.created
+    }
 
 
 def _cells(old: Row | None, new: Row | None) -> list[Cell]:

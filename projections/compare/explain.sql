@@ -10,22 +10,20 @@ WHERE json_extract_string(_key, '$[*]') = $value::VARCHAR[];
 SELECT to_json(struct_pack(*COLUMNS(lambda c: list_contains($key, c))))::VARCHAR
 FROM query_table($table);
 
--- run_tables: tables whose rows are of runs, with their columns
-SELECT table_name, list(column_name ORDER BY column_index) AS columns FROM duckdb_columns()
-WHERE database_name = current_database() AND schema_name = 'main'
-GROUP BY table_name HAVING list_has_all(columns, ['run_id', 'born', 'created_at'])
-ORDER BY table_name;
+-- columns: of every table
+SELECT table_name, list(column_name ORDER BY column_index) FROM duckdb_columns()
+WHERE database_name = current_database() AND schema_name = 'main' GROUP BY table_name;
 
 -- sharing: runs whose rows agree with a key as far as it speaks of them; first those of its day,
 -- then those that changed
-SELECT run_id
+SELECT {run}
 FROM (
-    SELECT run_id, born, created_at,
+    SELECT {run}, {born}, {created},
         json_array(*COLUMNS(lambda c: list_contains($shared, c))) AS _key
     FROM query_table($table)
 )
 WHERE json_extract_string(_key, '$[*]') = $value::VARCHAR[]
-GROUP BY run_id
-ORDER BY bool_or(created_at::DATE = $day::DATE) DESC NULLS LAST,
-    run_id NOT IN (SELECT c.run_id FROM changed_runs c), max(born) DESC
+GROUP BY {run}
+ORDER BY bool_or({created}::DATE = $day::DATE) DESC NULLS LAST,
+    {run} NOT IN (SELECT c.run_id FROM changed_runs c), max({born}) DESC
 LIMIT $limit;

@@ -12,11 +12,13 @@ from projections.compare.diff import Diff, RowChange
 from projections.compare.side_by_side import side_by_side
 from projections.fold.engine import Engine
 from projections.fold.generation import Generation
+from projections.fold.parking import parked
 from projections.generations.live import LiveReadModels
 from projections.generations.snapshot import Snapshot
-from projections.read_models.catalog import ReadModel
+from projections.read_models.declaration import Table
+from projections.read_models.read_model import ReadModel
 from runledger.errors import InvalidArgument, UndecodableEvent
-from runledger.sql_file import statements
+from runledger.sql_file import render, statements
 from runledger.store import Store
 from runledger.store.event_list import streams
 
@@ -103,13 +105,14 @@ class Verifier:
             models = self._live.generation.models
             with closing(Generation(":memory:", models)) as again:
                 Engine(again, events).catch_up(snapshot.position)
-                for table, key in _of_runs(models):
-                    scope = {"table": table, "runs": chosen}
-                    found = _rows(snapshot.db, key, scope)
-                    expected = _rows(again.cursor(), key, scope)
+                for name, table in _tables(models).items():
+                    if table.run is None:
+                        continue
+                    found = _rows(snapshot.db, name, table.run, table.key, chosen)
+                    expected = _rows(again.cursor(), name, table.run, table.key, chosen)
                     rows += len(expected)
                     if differs := _first_difference(found, expected):
-                        problems.append(Problem(kind="rows", detail=f"{table}: {differs}"))
+                        problems.append(Problem(kind="rows", detail=f"{name}: {differs}"))
         return self._verification(len(chosen), rows, problems)
 
     def _verification(self, runs: int | None, rows: int, problems: list[Problem]) -> Verification:
@@ -133,25 +136,28 @@ class Verifier:
             detail = f"the checkpoint is {position}, but the log ends at {head}"
             problems.append(Problem(kind="checkpoint", detail=detail))
         with closing(generation.cursor()) as db:
-            for (table,) in db.execute(SQL["position_columns"]).fetchall():
-                (found,) = db.execute(SQL["positions"], {"table": table}).fetchall()
-                highest = max((value for value in found if value is not None), default=0)
+            for name, table in _tables(generation.models).items():
+                highest = _highest(db, name, table)
                 if highest > position:
-                    detail = f"the checkpoint is {position}, but {table} speaks of {highest}"
+                    detail = f"the checkpoint is {position}, but {name} speaks of {highest}"
                     problems.append(Problem(kind="checkpoint", detail=detail))
-            if "parked" in {model.name for model in generation.models}:
-                for stream, at, topic, reason, count in db.execute(SQL["parked"]).fetchall():
-                    detail = (
-                        f"{count} streams are parked, the first at position {at} ({topic} of "
-                        f"{stream}): {reason}"
-                    )
-                    problems.append(Problem(kind="event", detail=detail))
+            if left_out := parked(db):
+                first = left_out[0]
+                detail = (
+                    f"{len(left_out)} streams are parked, the first at position {first.position} "
+                    f"({first.topic} of {first.stream}): {first.reason}"
+                )
+                problems.append(Problem(kind="event", detail=detail))
         return problems
 
     def _chosen(self, snapshot: Snapshot, count: int) -> list[str]:
         """Choose runs from the rows, and runs from the log: a row may be missing."""
-        found = snapshot.db.execute(SQL["some_runs"], {"count": count // 2 + 1})
-        chosen = {run_id for (run_id,) in found.fetchall()}
+        chosen: set[str] = set()
+        for name, table in _tables(self._live.generation.models).items():
+            if table.every_run and table.run is not None:
+                some = render(SQL["some_runs"], table=name, run=table.run)
+                found = snapshot.db.execute(some, {"count": count // 2 + 1}).fetchall()
+                chosen.update(run_id for (run_id,) in found)
         for _ in range(4 * count):
             if len(chosen) >= count or snapshot.position == 0:
                 break
@@ -161,16 +167,24 @@ class Verifier:
         return sorted(chosen)
 
 
-def _of_runs(models: Sequence[ReadModel]) -> list[tuple[str, tuple[str, ...]]]:
-    tables = [item for model in models for item in model.keys.items()]
-    return [(table, key) for table, key in tables if "run_id" in key]
+def _tables(models: Sequence[ReadModel]) -> dict[str, Table]:
+    return {name: table for model in models for name, table in model.declaration.tables.items()}
+
+
+def _highest(db: Any, name: str, table: Table) -> int:
+    if not table.positions:
+        return 0
+    given = {"table": name, "columns": list(table.positions)}
+    (found,) = db.execute(SQL["positions"], given).fetchall()
+    return max((value for value in found if value is not None), default=0)
 
 
 RowsByKey = dict[tuple[str | None, ...], list[dict[str, str | None]]]
 
 
-def _rows(db: Any, key: tuple[str, ...], scope: dict[str, Any]) -> RowsByKey:
-    found = db.execute(SQL["rows_of"], scope)
+def _rows(db: Any, table: str, run: str, key: tuple[str, ...], runs: Sequence[str]) -> RowsByKey:
+    statement = render(SQL["rows_of"], table=table, run=run)
+    found = db.execute(statement, {"runs": list(runs)})
     names = [column[0] for column in found.description]
     rows: RowsByKey = {}
     for values in found.fetchall():

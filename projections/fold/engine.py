@@ -10,7 +10,8 @@ from projections.fold.batch import DERIVED, Batch
 from projections.fold.feed import Feed, Span
 from projections.fold.generation import Generation, disk_full
 from projections.fold.loader import Loaded, unchanged
-from projections.read_models.catalog import ReadModel
+from projections.read_models.order import deletion_order
+from projections.read_models.read_model import ReadModel
 from runledger.errors import ProjectionFailed
 from runledger.events import CATALOGUE, RunDeleted
 from runledger.sql_file import Statement
@@ -173,9 +174,7 @@ class Engine:
         for model in models:
             for statement in model.apply:
                 yield f"{model.name}/apply.sql: {statement.name}", statement
-        # In reverse, as anything is taken down: a model that sums another's rows must still find
-        # them.
-        for model in reversed(models) if RunDeleted.topic in topics else ():
+        for model in deletion_order(models) if RunDeleted.topic in topics else ():
             for statement in model.delete:
                 yield f"{model.name}/delete.sql: {statement.name}", statement
 

@@ -14,13 +14,16 @@ import duckdb
 
 from projections.files.duckdb_connection import Parsed, connect
 from projections.files.writer_lock import WriterLock, expect_free
-from projections.fold import batch
-from projections.read_models.catalog import ReadModel, changed, discover
+from projections.fold import batch, stored_models
+from projections.read_models.catalog import changed, described_otherwise, discover
+from projections.read_models.order import in_order
+from projections.read_models.read_model import ReadModel
 from runledger.errors import ReadModelsDamaged, ReadModelsError, ReadModelsLocked
 from runledger.sql_file import fill, literal, quoted, statements
 
-LAYOUT: Final = 1
-"""Of the generation's own tables; the read models are told apart by the digests of their SQL."""
+LAYOUT: Final = stored_models.DECLARED
+"""The layout of the generation's own tables: 2 holds declarations. Read models are told apart by
+their digests."""
 
 SQL: Final = statements(Path(__file__).with_name("generation.sql"))
 MEMORY: Final = ":memory:"
@@ -102,7 +105,7 @@ class Generation:
                 self._expect_checkpoint_of_rows()
                 self._expect_writable(read_only)
             else:
-                self.models = tuple(discover() if models is None else models)
+                self.models = in_order(discover() if models is None else models)
                 self._create(number, built_from)
         except duckdb.Error as e:
             self.close()
@@ -157,7 +160,6 @@ class Generation:
     def _create(self, number: int, built_from: str) -> None:
         with self.transaction() as db:
             db.execute(SQL["create"])
-            db.execute(SQL["create_models"])
             db.execute(
                 SQL["begin"],
                 {
@@ -168,9 +170,7 @@ class Generation:
                     "events_digest": batch.events_digest(),
                 },
             )
-            for model in self.models:
-                db.execute(model.schema)
-                self._add(model)
+            stored_models.create(db, self.models)
 
     def _expect_writable(self, read_only: bool) -> None:
         ((published,),) = self._db.execute(SQL["is_published"]).fetchall()
@@ -192,50 +192,44 @@ class Generation:
                 f"read models {str(self.path)!r}: expected layout {LAYOUT} or older, found "
                 f"{found[0][0]}; they were built by a newer version of runledger"
             )
-        return self._stored_models()
+        return stored_models.read(self._db, found[0][0])
 
     def _expect_checkpoint_of_rows(self) -> None:
         """Refuse a checkpoint that was set back: the events from there on would count twice."""
-        # Read models of one's own may know no positions; `verify` looks at every table.
-        if not any(m.name == "runs" and "last_position" in m.schema for m in self.models):
-            return
         position = self.position
-        ((found,),) = self._db.execute(SQL["beyond"], {"position": position}).fetchall()
-        if found is not None:
+        if (found := stored_models.beyond(self._db, self.models, position)) is not None:
             raise ReadModelsDamaged(
                 f"read models {str(self.path)!r}: expected rows up to the checkpoint {position}, "
                 f"found some of {found}: it was set back; `runledger replay --switch` puts others "
                 f"in their place"
             )
 
-    def _stored_models(self) -> tuple[ReadModel, ...]:
-        return tuple(ReadModel(*row) for row in self._db.execute(SQL["models"]).fetchall())
-
     @property
     def changed(self) -> list[str]:
         """The names of read models whose SQL on disk is not the one that made their rows."""
         return changed(self.models, discover())
 
+    def redescribe(self) -> None:
+        """Take over declarations on disk that only describe the rows in another way."""
+        if taken := described_otherwise(self.models, discover()):
+            with self.transaction() as db:
+                for model in taken:
+                    stored_models.remember(db, model)
+            self.models = stored_models.read(self._db, LAYOUT)
+
+    def upgrade(self) -> None:
+        """Bring a copy of an older generation to today's layout, before it is changed."""
+        if self.about.layout < LAYOUT:
+            with self.transaction() as db:
+                stored_models.make_room(db)
+
     def forget(self, model: ReadModel) -> None:
         """Forget the SQL of a read model whose rows are gone; call it inside a transaction."""
-        self._db.execute(SQL["forget_model"], {"name": model.name})
+        stored_models.forget(self._db, model.name)
 
     def remember(self, model: ReadModel) -> None:
         """Keep the SQL that makes a read model's rows; call it inside a transaction."""
-        self.forget(model)
-        self._add(model)
-
-    def _add(self, model: ReadModel) -> None:
-        self._db.execute(
-            SQL["add_model"],
-            {
-                "name": model.name,
-                "digest": model.digest,
-                "schema_sql": model.schema,
-                "apply_sql": model.apply_sql,
-                "delete_sql": model.delete_sql,
-            },
-        )
+        stored_models.remember(self._db, model)
 
     @property
     def about(self) -> About:
@@ -277,7 +271,7 @@ class Generation:
 
     def describe(self, number: int, built_from: str) -> None:
         """Say what was made of a copy, after its SQL; inside the transaction of the rows."""
-        self.models = self._stored_models()
+        self.models = stored_models.read(self._db, LAYOUT)
         self._db.execute(
             SQL["describe"],
             {

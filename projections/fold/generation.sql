@@ -12,24 +12,9 @@ CREATE TABLE generation (
     events_digest VARCHAR NOT NULL
 );
 
--- create_models: the SQL that made the rows of each read model, and goes on making them
-CREATE TABLE generation_models (
-    name VARCHAR NOT NULL,
-    digest VARCHAR NOT NULL,
-    schema_sql VARCHAR NOT NULL,
-    apply_sql VARCHAR NOT NULL,
-    delete_sql VARCHAR NOT NULL
-);
-
 -- begin: an empty generation
 INSERT INTO generation
 VALUES ($layout, $number, 0, now(), $built_from, $built_by, $events_digest);
-
--- add_model: remember a read model's SQL
-INSERT INTO generation_models VALUES ($name, $digest, $schema_sql, $apply_sql, $delete_sql);
-
--- forget_model: the SQL of a read model that is about to be replaced
-DELETE FROM generation_models WHERE name = $name;
 
 -- has_generation: whether the file holds one
 SELECT count(*) FROM duckdb_tables()
@@ -47,13 +32,6 @@ SELECT layout, number, position, built_at, built_from, built_by, events_digest F
 
 -- position: the checkpoint
 SELECT position FROM generation;
-
--- beyond: what runs speak of beyond the checkpoint; where they do not, the bounds that DuckDB keeps
--- of the column say so, and no row is read
-SELECT max(last_position) FROM runs WHERE last_position > $position;
-
--- models: the SQL that made the rows
-SELECT name, schema_sql, apply_sql, delete_sql FROM generation_models ORDER BY name;
 
 -- advance: the checkpoint moves in the transaction of the rows it vouches for
 UPDATE generation SET position = $position;

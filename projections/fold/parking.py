@@ -11,6 +11,8 @@ from runledger.events import RunDeleted
 from runledger.sql_file import statements
 
 SQL: Final = statements(Path(__file__).with_name("parking.sql"))
+PARKED_STREAMS: Final = "parked_runs"
+"""The table with the streams that are parked."""
 
 
 class Parked(NamedTuple):

@@ -25,7 +25,8 @@ from projections.fold.engine import Engine
 from projections.fold.generation import Generation
 from projections.generations.generations import Generations
 from projections.queries.queries import Queries
-from projections.read_models.catalog import ReadModel, discover
+from projections.read_models.catalog import discover
+from projections.read_models.read_model import ReadModel
 from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.store import Store
 from runledger.store.event_list import END_OF_LOG, EventList, LogEvent

@@ -42,6 +42,7 @@ class LiveReadModels:
         self._generation = Generation(path, number=self.generations.first_number())
         try:
             self._expect_this_log()
+            self._generation.redescribe()
             self.generations.recover(self._generation)
             self._reader = store.log_reader()
         except BaseException:

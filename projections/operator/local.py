@@ -13,7 +13,7 @@ from projections.compare.explain import Explainer, expect_explainable
 from projections.compare.side_by_side import side_by_side
 from projections.compare.verify import Verification, Verifier
 from projections.fold.generation import expect_readable
-from projections.fold.parking import Parked, Retried
+from projections.fold.parking import PARKED_STREAMS, Parked, Retried
 from projections.generations.generations import GenerationManifest
 from projections.generations.live import LiveReadModels
 from projections.publishing.target_file import PARQUET, expect_target
@@ -69,7 +69,7 @@ class Operations:
                     for row in table.sample[: 0 if explain_runs else explain]
                 ]
             names = [{model.name for model in models} for models in (old, new)]
-            parked = [t for t in tables if t.table == "parked_runs"]
+            parked = [t for t in tables if t.table == PARKED_STREAMS]
             return Comparison(
                 old=live.generation.about.number,
                 new=number,

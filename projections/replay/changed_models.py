@@ -11,7 +11,8 @@ from projections.fold.engine import Begun, Progress
 from projections.fold.generation import Generation
 from projections.generations.generations import GenerationManifest, Generations
 from projections.operator.operator import Operator
-from projections.read_models.catalog import ReadModel, changed, discover, needed
+from projections.read_models.catalog import changed, discover, needed
+from projections.read_models.read_model import ReadModel
 from projections.replay.copies import Copy, copy_of_live
 from runledger.errors import ProjectionFailed
 from runledger.sql_file import render, statements

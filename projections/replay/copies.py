@@ -34,6 +34,7 @@ def copy_of_live(operator: Operator, generations: Generations) -> Iterator[Copy]
     try:
         operator.copy(file)
         with closing(Generation(file)) as generation:
+            generation.upgrade()
             yield Copy(generation, number, scratch)
     except BaseException:
         file.unlink(missing_ok=True)

@@ -11,7 +11,9 @@ from projections.fold.engine import Engine
 from projections.fold.generation import Generation
 from projections.generations.generations import GenerationManifest, Generations
 from projections.operator.operator import Operator
-from projections.read_models.catalog import ReadModel, discover
+from projections.read_models.catalog import discover
+from projections.read_models.declaration import Table
+from projections.read_models.read_model import ReadModel
 from projections.replay.copies import copy_of_live
 from projections.replay.selection import Selection, Touched
 from runledger.errors import InvalidArgument, ReadModelsError, ReadModelsLocked
@@ -87,6 +89,7 @@ class _Table(NamedTuple):
     columns: list[str]
     nested: list[str]
     run: str | None
+    owes: bool
 
 
 class _Merge:
@@ -119,8 +122,11 @@ class _Merge:
                 f"partial replay: expected the columns of live, found others in "
                 f"{', '.join(differing)}; replay the whole log"
             )
-        keys = [item for model in self._today for item in model.keys.items()]
-        return [_table(name, key, today) for name, key in keys]
+        return [
+            _table(name, table, today)
+            for model in self._today
+            for name, table in model.declaration.tables.items()
+        ]
 
     def run(
         self, number: int, on_blast_radius: Callable[[BlastRadius], None] | None
@@ -154,7 +160,7 @@ class _Merge:
             runs=len(self._touched.runs),
             organizations=self._touched.organizations,
             rows=rows,
-            callbacks=rows.get("callbacks", 0),
+            callbacks=sum(rows[table.name] for table in self._tables if table.owes),
         )
 
     def _merge(self, db: Any, table: _Table) -> int:
@@ -203,14 +209,15 @@ Column = tuple[str, str, str, bool]
 """Of a table: its name, the column's name and type, and whether that holds other values."""
 
 
-def _table(name: str, key: Sequence[str], found: Sequence[Column]) -> _Table:
+def _table(name: str, declared: Table, found: Sequence[Column]) -> _Table:
     columns = {column: holds_others for table, column, _, holds_others in found if table == name}
     return _Table(
         name=name,
-        key=list(key),
+        key=list(declared.key),
         columns=list(columns),
-        nested=[column for column, nested in columns.items() if nested and column not in key],
-        run=next((column for column in ("run_id", "stream") if column in columns), None),
+        nested=[name for name, nested in columns.items() if nested and name not in declared.key],
+        run=declared.run,
+        owes=declared.owes,
     )
 
 

@@ -16,7 +16,8 @@ from projections.fold.generation import Generation
 from projections.generations.generations import GenerationManifest, Generations
 from projections.operator.operator import Operator
 from projections.publishing.target_file import PARQUET, expect_target
-from projections.read_models.catalog import ReadModel, discover
+from projections.read_models.catalog import discover
+from projections.read_models.read_model import ReadModel
 from projections.replay.changed_models import build_changed
 from projections.replay.partial import BlastRadius, build_part
 from projections.replay.selection import Selection

@@ -38,6 +38,9 @@ def print_comparison(found: "Comparison") -> None:
             key = ", ".join(f"{name}={value}" for name, value in row.key.items())
             typer.echo(f"\n{table.table} {row.change}: {printing.visible(key)}")
             _print_cells(row.cells)
+            shown = {name: row.row[name] for name in table.display} if row.row else {}
+            for name, value in shown.items():
+                typer.echo(f"  {name}: {_shown(None if value is None else str(value))}")
     for explanation in found.explanations:
         _print_explanation(explanation)
     for run in found.runs_unchanged:

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,7 +17,9 @@ from projections.fold import parking
 from projections.fold.engine import BATCH_EVENTS, Engine
 from projections.fold.generation import Generation
 from projections.fold.loader import FEW
-from projections.read_models.catalog import ReadModel, discover
+from projections.read_models.catalog import discover
+from projections.read_models.declaration import Declaration, Table
+from projections.read_models.read_model import ReadModel
 from runledger import RunLedger, upcasters
 from runledger.cli.main import app
 from runledger.errors import ProjectionFailed
@@ -130,9 +133,11 @@ def strict(limit: int) -> ReadModel:
     """A read model whose SQL cannot take every event that the catalogue takes."""
     return ReadModel(
         "strict",
-        "-- strict: a row per run. Key: run_id.\nCREATE TABLE strict (run_id VARCHAR NOT NULL);\n",
+        "-- strict: a row per run.\nCREATE TABLE strict (run_id VARCHAR NOT NULL);\n",
         "-- fill: one row per run\nINSERT INTO strict SELECT CASE WHEN agent_id = 'bad' AND "
         f"position > {limit} THEN error('bad agent') ELSE stream END FROM run_created;\n",
+        "",
+        Declaration(tables={"strict": Table(key=("run_id",), run="run_id")}),
     )
 
 
@@ -224,7 +229,9 @@ def test_sql_that_refuses_much_is_at_fault_itself(monkeypatch: pytest.MonkeyPatc
 
 
 def test_sql_that_cannot_run_parks_nothing() -> None:
-    wrong = ReadModel("wrong", strict(0).schema, "-- fill: wrong\nINSERT INTO strict FROM nowhere;")
+    wrong = replace(
+        strict(0), name="wrong", apply_sql="-- fill: wrong\nINSERT INTO strict FROM nowhere;"
+    )
     generation = Generation(":memory:", [*discover(), wrong])
     with pytest.raises(ProjectionFailed, match="wrong/apply.sql: fill: after position 0"):
         Engine(generation, Log((created(1, 1),))).catch_up(1)

@@ -12,12 +12,9 @@ from projections.files.durable_file import expect_written
 from projections.fold import parking
 from projections.fold.engine import Engine
 from projections.fold.generation import Generation
-from projections.read_models.catalog import ReadModel, needed
 from runledger.errors import ArchiveError, ReadModelsError
 from runledger.store import Store
 from tests.archive.spoiling import Log
-
-_SCHEMA = "-- Key: run_id\nCREATE TABLE {} (run_id VARCHAR);"
 
 
 def test_nobody_leads_callbacks_from_an_archive(log: Store, tmp_path: Path) -> None:
@@ -52,16 +49,6 @@ def test_a_full_memory_is_an_error_of_ours(tmp_path: Path, error: type[Exception
     with pytest.raises(error, match="could not be written: no block"):
         with expect_written(tmp_path, error):
             raise duckdb.OutOfMemoryException("no block\nmore")
-
-
-@pytest.mark.parametrize("sql", ["FROM runs", "from RUNS", 'JOIN "Runs"', "INTO rUnS"])
-@pytest.mark.parametrize("table", ["runs", "Runs"])
-def test_a_table_is_known_in_any_case(sql: str, table: str) -> None:
-    runs = ReadModel("runs", _SCHEMA.format(table), "", "")
-    sums = ReadModel("sums", _SCHEMA.format("sums"), f"-- add: them\n{sql}", "")
-    other = ReadModel("other", _SCHEMA.format("other"), "-- add: them\nFROM sums", "")
-    assert "runs" in sums.words
-    assert needed(["sums"], [other, runs, sums]) == (runs, sums)
 
 
 def test_the_first_of_two_reasons_is_kept() -> None:

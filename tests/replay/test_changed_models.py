@@ -18,7 +18,10 @@ from runledger import RunLedger
 from runledger.errors import InvalidArgument, ProjectionFailed, ReadModelsError
 from runledger.store import Store
 
-SCHEMA = """-- failures: failed runs by stop reason. Key: organization, stop_reason.
+DECLARATION = """[tables.failures]
+key = ["organization", "stop_reason"]
+"""
+SCHEMA = """-- failures: failed runs by stop reason.
 CREATE TABLE failures (organization VARCHAR NOT NULL, stop_reason VARCHAR, runs BIGINT NOT NULL);
 """
 APPLY = """-- merge [run.failed]: count the failures of the batch
@@ -33,6 +36,7 @@ WHEN NOT MATCHED THEN INSERT BY NAME;
 
 def add_failures(folder: Path, apply: str = APPLY) -> None:
     (folder / "failures").mkdir(exist_ok=True)
+    (folder / "failures" / "model.toml").write_text(DECLARATION)
     (folder / "failures" / "schema.sql").write_text(SCHEMA)
     (folder / "failures" / "apply.sql").write_text(apply)
 
@@ -47,12 +51,12 @@ def refusing(store: Store) -> tuple[str, str]:
 def test_live_goes_on_by_its_own_sql_and_says_so(
     store: Store, live: LiveReadModels, read_models: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert live.changed == ["runs", "usage_totals"]
+    assert live.changed == ["agents", "runs", "usage_totals"]
     live.close()
     caplog.clear()
     again = open_live(store, read_models)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "the SQL of runs, usage_totals is not the one" in caplog.text
+    assert "the SQL of agents, runs, usage_totals is not the one" in caplog.text
     assert "runledger replay --changed" in caplog.text
     again.close()
 
@@ -74,7 +78,7 @@ def test_only_what_changed_is_made_again_and_comes_to_the_same(
     assert failures == failed > 50
     comparison = operations.compare(built.number)
     assert comparison.models_added == ["failures"]
-    assert comparison.models_changed == ["runs", "usage_totals"]
+    assert comparison.models_changed == ["agents", "runs", "usage_totals"]
     operations.switch(built.number)
     assert live.changed == []
     assert operations.verify().clean
@@ -107,7 +111,9 @@ def test_a_question_that_needs_the_sql_on_disk_says_what_to_do(
     store: Store, live: LiveReadModels, tmp_path: Path
 ) -> None:
     add_failures(tmp_path / "right")
-    with pytest.raises(ReadModelsError, match=r"failures, runs, usage_totals.*runledger replay"):
+    with pytest.raises(
+        ReadModelsError, match=r"agents, failures, runs, usage_totals.*runledger replay"
+    ):
         live.ask(lambda queries: queries.rows("SELECT * FROM failures"))
     with pytest.raises(InvalidArgument):
         live.ask(lambda queries: queries.sql("SELECT * FROM failures"))
@@ -170,6 +176,38 @@ def test_sql_that_refuses_what_the_copied_read_models_hold_is_refused(
         build_changed(operations, store, live.path)
     assert [entry.number for entry in live.generations.entries()] == before
     assert operations.parked() == []
+
+
+def add_counting(folder: Path, each: int) -> None:
+    """Add two read models: `aa` has a number for every run, and `bb` sums what it finds in `aa`."""
+    sql = {
+        "aa": f"-- add [run.created]: them\nINSERT INTO aa SELECT stream, {each} FROM run_created;\n",
+        "bb": "-- forget [run.created]: the sum\nDELETE FROM bb;\n\n"
+        "-- add [run.created]: it\nINSERT INTO bb SELECT 'all', sum(n) FROM aa;\n",
+    }
+    for name, apply in sql.items():
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "apply.sql").write_text(apply)
+        schema = f"-- {name}: numbers.\nCREATE TABLE {name} (run_id VARCHAR, n BIGINT);\n"
+        (folder / name / "schema.sql").write_text(schema)
+        reads = 'reads = ["aa"]\n' if name == "bb" else ""
+        (folder / name / "model.toml").write_text(f'{reads}[tables.{name}]\nkey = ["run_id"]\n')
+
+
+def test_what_reads_a_changed_read_model_is_made_again_with_it(
+    store: Store, live: LiveReadModels, operations: Operations, tmp_path: Path
+) -> None:
+    add_counting(tmp_path / "right", 1)
+    operations.switch(build(store, live.path).number)
+    add_counting(tmp_path / "right", 2)
+    assert live.changed == ["aa", "bb"]
+    built = build_changed(operations, store, live.path)
+    assert built is not None
+    operations.switch(built.number)
+    runs = live.ask(lambda q: q.rows("SELECT count(*) AS n FROM runs"))[0]["n"]
+    assert live.ask(lambda q: q.rows("SELECT n FROM bb")) == [{"n": 2 * runs}]
+    assert live.changed == []
+    assert operations.verify().clean
 
 
 @pytest.mark.parametrize("beyond", [True, False])

@@ -6,17 +6,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from projections.compare.diff import Diff, TableDiff
 from projections.fold.generation import Generation
 from projections.generations.snapshot import Snapshot
-from projections.read_models.catalog import ReadModel, discover
-from runledger.errors import ReadModelsError
+from projections.read_models.declaration import Declaration, Table
+from projections.read_models.read_model import ReadModel
 
-SCHEMA = """-- things: what is compared. Key: place, name.
+SCHEMA = """-- things: what is compared.
 CREATE TABLE things (name VARCHAR, place INTEGER, n BIGINT, tags VARCHAR[]);
 """
 
@@ -29,8 +28,17 @@ values = st.tuples(
 tables = st.lists(st.tuples(keys, values).map(lambda row: (*row[0], *row[1])), max_size=8)
 
 
-def generation(path: Path, rows: list[Row], schema: str = SCHEMA) -> Path:
-    made = Generation(path, [ReadModel("things", schema, "")])
+def things(*key: str, run: str | None = None) -> Declaration:
+    return Declaration(tables={"things": Table(key=key, run=run)})
+
+
+def generation(
+    path: Path,
+    rows: list[Row],
+    schema: str = SCHEMA,
+    declared: Declaration = things("place", "name"),  # noqa: B008
+) -> Path:
+    made = Generation(path, [ReadModel("things", schema, "", "", declared)])
     with made.transaction() as db:
         for row in rows:
             db.execute("INSERT INTO things VALUES (?, ?, ?, ?)", row)
@@ -128,33 +136,13 @@ def test_columns_of_one_side_and_other_types_are_named(tmp_path: Path) -> None:
     assert found.differing == 0
 
 
-@pytest.mark.parametrize("model", discover(), ids=lambda model: model.name)
-def test_every_table_of_a_read_model_names_its_key(model: ReadModel, tmp_path: Path) -> None:
-    made = Generation(tmp_path / "g.duckdb", [model])
-    with closing(made.cursor()) as db:
-        tables = db.execute(
-            "SELECT table_name, list(column_name) FROM duckdb_columns()"
-            " WHERE NOT internal AND NOT starts_with(table_name, 'generation') GROUP BY ALL"
-        ).fetchall()
-    made.close()
-    assert {table for table, _ in tables} == model.keys.keys()
-    for table, columns in tables:
-        assert set(model.keys[table]) <= set(columns)
-
-
-@pytest.mark.parametrize("comment", ["-- things: whatever.\n", ""])
-def test_a_table_without_a_key_is_refused(comment: str) -> None:
-    model = ReadModel("things", f"{comment}CREATE TABLE things (n BIGINT);\n", "")
-    with pytest.raises(ReadModelsError, match=r"things/schema.sql: expected `Key: column, …`"):
-        _ = model.keys
-
-
 def test_rows_of_a_run_that_is_asked_for_are_shown_beyond_the_limit(tmp_path: Path) -> None:
-    schema = SCHEMA.replace("Key: place, name", "Key: run_id, place").replace("name", "run_id")
+    schema = SCHEMA.replace("name", "run_id")
+    declared = things("run_id", "place", run="run_id")
     old = [(run, n, 1, None) for run in ("a", "b", "c") for n in range(4)]
     new = [(run, n, 2, None) for run, n, *_ in old if n < 2] + [("b", 7, 5, ["x"])]
     files = [
-        generation(tmp_path / f"{name}.duckdb", rows, schema)
+        generation(tmp_path / f"{name}.duckdb", rows, schema, declared)
         for name, rows in (("old", old), ("new", new))
     ]
     with closing(Generation(files[0])) as live, closing(Snapshot(live)) as snapshot:

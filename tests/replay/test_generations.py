@@ -118,7 +118,7 @@ def test_the_story_on_the_command_line(
     out = tmp_path / "diff.parquet"
     dry = runledger("replay", "--limit", "2", "--out", str(out))
     assert dry.exit_code == 0
-    assert "read models made by other SQL: runs, usage_totals" in dry.stdout
+    assert "read models made by other SQL: agents, runs, usage_totals" in dry.stdout
     assert "run.step_recorded at position" in dry.stdout
     assert "not switched; `runledger generations switch 2` does" in dry.stdout
     assert out.exists()
@@ -141,7 +141,7 @@ def test_the_story_on_the_command_line(
     assert runledger("generations", "switch", "1").stdout.startswith("generation 1 is live")
     verified = runledger("verify")
     assert verified.exit_code == 1
-    assert "WRONG sql: runs, usage_totals" in verified.stdout
+    assert "WRONG sql: agents, runs, usage_totals" in verified.stdout
     assert runledger("generations", "drop", "2").exit_code == 0
     missing = runledger("generations", "switch", "2")
     assert (missing.exit_code, missing.stdout) == (1, "")

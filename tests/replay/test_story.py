@@ -56,7 +56,7 @@ async def _story(url: str, read_models: Path, tmp_path: Path, fix) -> None:
         assert tables["runs"].columns == {"cache_read_tokens": len(by_run)}
         assert (tables["runs"].added, tables["runs"].removed) == (0, 0)
         assert tables["runs"].rows_old == tables["runs"].rows_new > 5_000
-        assert dry.comparison.models_changed == ["runs", "usage_totals"]
+        assert dry.comparison.models_changed == ["agents", "runs", "usage_totals"]
         _report_names_exactly_the_affected(out, by_run, totals)
 
         run = next(e for e in dry.comparison.explanations if e.table == "runs")

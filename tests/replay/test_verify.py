@@ -136,7 +136,7 @@ def test_sql_that_is_not_the_one_that_made_the_rows_is_named(
     monkeypatch.setenv(BESIDE, str(tmp_path / "wrong"))
     found = verify()
     assert kinds(found) == ["sql"], "the rows are still what their own SQL makes of the log"
-    assert found.problems[0].detail.startswith("runs, usage_totals: the SQL on disk")
+    assert found.problems[0].detail.startswith("agents, runs, usage_totals: the SQL on disk")
 
 
 def test_a_comment_makes_no_other_sql(

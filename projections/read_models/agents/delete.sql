@@ -3,8 +3,8 @@ CREATE OR REPLACE TEMP TABLE bereft_agents AS
 SELECT DISTINCT a.organization, a.agent_id FROM agents a
 JOIN deleted d ON a.last_run_id = d.run_id OR a.last_ended_run_id = d.run_id;
 
--- delete: they show the one before. The runs are gone from their table when this is executed: read
--- models are deleted from in reverse order.
+-- delete: they show the one before. The runs are gone from their table when this is executed, as
+-- model.toml says.
 UPDATE agents AS a SET
     last_run_id = r.run.run_id,
     last_run_at = r.run.at,

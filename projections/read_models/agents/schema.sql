@@ -1,5 +1,5 @@
 -- agents: one row per agent of an organization, with its newest run by `created_at`, and the one of its
--- runs whose end was recorded last, and how it ended. Key: organization, agent_id.
+-- runs whose end was recorded last, and how it ended.
 -- Events: agent.registered, run.created, run.completed, run.failed, run.cancelled.
 CREATE TABLE agents (
     organization VARCHAR NOT NULL,

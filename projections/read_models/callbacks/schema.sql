@@ -1,5 +1,5 @@
 -- callbacks: one row per run with a callback_url: what is owed to the receiver for the run's last
--- end. Key: run_id.
+-- end.
 -- `status` is open (the run has not ended), pending, delivered or failed (given up).
 -- Events: run.created, run.completed, run.failed, run.cancelled, run.callback_requested,
 -- run.callback_attempted.
@@ -23,7 +23,7 @@ CREATE TABLE callbacks (
     asked_position BIGINT NOT NULL
 );
 
--- callback_attempts: the delivery log, one row per attempt. Key: run_id, position.
+-- callback_attempts: the delivery log, one row per attempt.
 CREATE TABLE callback_attempts (
     run_id VARCHAR NOT NULL,
     born BIGINT NOT NULL,

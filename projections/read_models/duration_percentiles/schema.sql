@@ -1,4 +1,4 @@
--- duration_percentiles: durations in nanoseconds. Key: organization, project_id, agent_id, day.
+-- duration_percentiles: durations in nanoseconds.
 -- The day is the UTC day in which the run ended. Percentiles are exact (linear interpolation).
 -- Events: run.completed, run.failed, run.cancelled.
 CREATE TABLE duration_percentiles (
@@ -13,7 +13,7 @@ CREATE TABLE duration_percentiles (
     p99 DOUBLE NOT NULL
 );
 
--- run_durations: the sample behind the percentiles, one row per ended run. Key: run_id.
+-- run_durations: the sample behind the percentiles, one row per ended run.
 CREATE TABLE run_durations (
     run_id VARCHAR NOT NULL,
     born BIGINT NOT NULL,

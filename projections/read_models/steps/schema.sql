@@ -1,4 +1,4 @@
--- steps: one row per step; pending while only its start is recorded. Key: run_id, step_id.
+-- steps: one row per step; pending while only its start is recorded.
 -- Events: run.step_started, run.step_recorded, run.step_feedback_recorded.
 CREATE TABLE steps (
     run_id VARCHAR NOT NULL,

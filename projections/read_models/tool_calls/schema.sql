@@ -1,4 +1,4 @@
--- tool_calls: one row per tool call that the messages of a run speak of. Key: run_id, tool_call_id.
+-- tool_calls: one row per tool call that the messages of a run speak of.
 -- `status` is open until the tool returns (success or error) or the call is denied; a denial
 -- outweighs the error return beside it. `approved` is what the answers to the call say, the refusal
 -- of a call that waited in vain included, and NULL where there is none; `denied` says that the call

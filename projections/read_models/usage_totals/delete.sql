@@ -1,5 +1,5 @@
--- subtract: the sums of the deleted runs' steps, which are still in their table: read models are
--- deleted from in reverse order. A bucket that no other step reported becomes NULL again.
+-- subtract: the sums of the deleted runs' steps, which are still in their table, as model.toml says.
+-- A bucket that no other step reported becomes NULL again.
 UPDATE usage_totals AS u SET
     steps = u.steps - d.steps,
     prompt_tokens = u.prompt_tokens - d.prompt_tokens,

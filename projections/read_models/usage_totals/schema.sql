@@ -1,4 +1,4 @@
--- usage_totals: tokens and steps. Key: organization, project_id, agent_id, model, day. The day is
+-- usage_totals: tokens and steps. The day is
 -- the UTC day in which the step ended. A bucket is NULL where no step reported it; its `…_steps`
 -- says how many did, so that it is known of how much a total speaks, and deleted runs can be taken
 -- out of it.

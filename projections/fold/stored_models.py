@@ -1,0 +1,114 @@
+"""The read models that a generation holds: the SQL that makes its rows, and what each declares."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from projections.read_models import version_0_1_0
+from projections.read_models.declaration import FILE, Declaration
+from projections.read_models.order import in_order
+from projections.read_models.read_model import ReadModel
+from runledger.errors import ReadModelsError
+from runledger.sql_file import render, statements
+
+SQL: Final = statements(Path(__file__).with_name("stored_models.sql"))
+DECLARED: Final = 2
+"""The first layout of a generation that holds declarations."""
+
+
+def create(db: Any, models: Iterable[ReadModel]) -> None:
+    """Make the tables of new read models and store what made them.
+
+    `db` is a connection in a transaction. Raises ReadModelsError if a schema.sql makes other tables
+    or columns than the model.toml beside it names.
+    """
+    db.execute(SQL["create_models"])
+    for model in models:
+        before = _columns(db)
+        db.execute(model.schema)
+        _expect_declared(model, before, _columns(db))
+        _add(db, model)
+
+
+def read(db: Any, layout: int) -> tuple[ReadModel, ...]:
+    """Return the stored read models of a generation, in the order of application.
+
+    `layout` is that of the generation. What has no declaration was made by version 0.1.0.
+    """
+    name = "models" if layout >= DECLARED else "models_undeclared"
+    rows = db.execute(SQL[name]).fetchall()
+    columns = _columns(db) if any(declared is None for *_, declared in rows) else {}
+    found = []
+    for model, schema, apply, delete, declared in rows:
+        if declared is None:
+            declaration = version_0_1_0.declaration(model, schema, columns)
+        else:
+            declaration = Declaration.model_validate_json(declared)
+        found.append(ReadModel(model, schema, apply, delete, declaration))
+    return in_order(found)
+
+
+def beyond(db: Any, models: Iterable[ReadModel], position: int) -> int | None:
+    """Return the highest position of rows beyond the checkpoint, None if there are none."""
+    for model in models:
+        for name, table in model.declaration.tables.items():
+            if table.checkpoint is not None:
+                highest = render(SQL["beyond"], table=name, column=table.checkpoint)
+                ((found,),) = db.execute(highest, {"position": position}).fetchall()
+                if found is not None:
+                    return int(found)
+    return None
+
+
+def make_room(db: Any) -> None:
+    """Bring a generation of an older layout to the one that holds declarations."""
+    db.execute(SQL["declare"], {"layout": DECLARED})
+
+
+def forget(db: Any, name: str) -> None:
+    """Forget a read model whose rows are gone."""
+    db.execute(SQL["forget_model"], {"name": name})
+
+
+def remember(db: Any, model: ReadModel) -> None:
+    """Store a read model in place of the one of its name."""
+    forget(db, model.name)
+    _add(db, model)
+
+
+def _add(db: Any, model: ReadModel) -> None:
+    declared = model.declaration
+    db.execute(
+        SQL["add_model"],
+        {
+            "name": model.name,
+            "digest": model.digest,
+            "schema_sql": model.schema,
+            "apply_sql": model.apply_sql,
+            "delete_sql": model.delete_sql,
+            "declaration": None if declared.reads is None else declared.model_dump_json(),
+        },
+    )
+
+
+def _columns(db: Any) -> dict[str, list[str]]:
+    return dict(db.execute(SQL["columns"]).fetchall())
+
+
+def _expect_declared(
+    model: ReadModel, before: dict[str, list[str]], after: dict[str, list[str]]
+) -> None:
+    made = defaultdict(list, {name: after[name] for name in after.keys() - before.keys()})
+    declared = model.declaration.tables
+    if made.keys() != declared.keys():
+        raise ReadModelsError(
+            f"{model.name}/{FILE}: tables: expected those that schema.sql makes "
+            f"({', '.join(sorted(made)) or 'none'}), found {', '.join(sorted(declared))}"
+        )
+    for name, table in declared.items():
+        if unknown := sorted(table.columns - set(made[name])):
+            raise ReadModelsError(
+                f"{model.name}/{FILE}: tables.{name}: expected columns of the table "
+                f"({', '.join(made[name])}), found {', '.join(unknown)}"
+            )

@@ -1,0 +1,34 @@
+-- create_models: the SQL that made the rows of each read model, and goes on making them
+CREATE TABLE generation_models (
+    name VARCHAR NOT NULL,
+    digest VARCHAR NOT NULL,
+    schema_sql VARCHAR NOT NULL,
+    apply_sql VARCHAR NOT NULL,
+    delete_sql VARCHAR NOT NULL,
+    declaration VARCHAR
+);
+
+-- add_model: remember a read model's SQL
+INSERT INTO generation_models
+VALUES ($name, $digest, $schema_sql, $apply_sql, $delete_sql, $declaration);
+
+-- forget_model: the SQL of a read model that is about to be replaced
+DELETE FROM generation_models WHERE name = $name;
+
+-- models: the SQL that made the rows, and what each read model declares
+SELECT name, schema_sql, apply_sql, delete_sql, declaration FROM generation_models ORDER BY name;
+
+-- models_undeclared: the same of layout 1
+SELECT name, schema_sql, apply_sql, delete_sql, NULL FROM generation_models ORDER BY name;
+
+-- columns: the columns of every table
+SELECT table_name, list(column_name ORDER BY column_index) FROM duckdb_columns()
+WHERE database_name = current_database() AND schema_name = 'main' GROUP BY table_name;
+
+-- declare: make room for declarations; what is there has none
+ALTER TABLE generation_models ADD COLUMN declaration VARCHAR;
+UPDATE generation SET layout = $layout;
+
+-- beyond: the highest position of a table beyond the checkpoint; if there is none, the bounds that
+-- DuckDB keeps of the column say so, and no row is read
+SELECT max({column}) FROM {table} WHERE {column} > $position;
