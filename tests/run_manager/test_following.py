@@ -10,6 +10,7 @@ import pytest
 from runledger.errors import InvalidArgument, LedgerError, NotFound, StoreUnavailable
 from runledger.events import CATALOGUE, Event
 from runledger.ids import new_id
+from runledger.ledger.part import LedgerPart
 from runledger.store.codec import EncodedEvent, encode
 from runledger.store.protocol import StreamWrite
 from runledger.store.tail import Tail
@@ -61,7 +62,7 @@ async def test_the_log_is_followed_for_one_organization(ledger, stranger, agent)
     await work(stranger, agent, 9)
     seen = await following
     assert [(row.stream, row.version) for row in seen] == [(mine, n) for n in range(1, 7)]
-    assert {row.event.organization for row in seen} == {ledger._actor.organization}
+    assert {row.event.organization for row in seen} == {ledger.actor.organization}
     assert await upto(5, after=seen[0].position) == seen[1:]
     (ended,) = await upto(1, after=before, topics=["run.completed"])
     assert ended == seen[-1]
@@ -149,7 +150,7 @@ async def test_another_process_writes_and_a_thousand_wait(own_ledger, agent):
         for seen in await asyncio.gather(*followers):
             assert [row.version for row in seen] == [1, 2]
         assert looks < 1_000
-        assert reader._tail._looking is None
+        assert reader.part(LedgerPart).opened.tail.of(reader.store)._looking is None
 
 
 async def test_what_waits_outlives_a_store_that_does_not_answer(ledger, agent, caplog, monkeypatch):
