@@ -264,6 +264,7 @@ class RunLedger:
     get_run_steps = Delegated(RunQueries, RunQueries.get_run_steps)
     get_stored_messages = Delegated(RunQueries, RunQueries.get_stored_messages)
     get_run_messages = Delegated(RunQueries, RunQueries.get_run_messages)
+    image_bytes = Delegated(RunQueries, RunQueries.image_bytes)
     get_agent = Delegated(RunQueries, RunQueries.get_agent)
 
     get_run_with_status = Delegated(ExternalRuns, ExternalRuns.get_run_with_status)

@@ -137,10 +137,15 @@ class RunQueries(LedgerPart):
             after=after,
             limit=limit,
             order=order,
-            blobs=self._image_bytes,
+            blobs=self.image_bytes,
         )
 
-    def _image_bytes(self, sha256: str) -> bytes:
+    def image_bytes(self, sha256: str) -> bytes:
+        """Return the bytes of a stored image, or raise NotFound if they are gone; it blocks.
+
+        Parameters:
+            sha256: the digest of the bytes, in hexadecimal digits.
+        """
         found = self.opened.store.get_blob(sha256)
         if found is None:
             raise NotFound("blob", sha256)

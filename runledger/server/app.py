@@ -9,6 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Final
 
 from starlette.responses import Response
@@ -56,7 +57,6 @@ class Application:
         self._rules = rules
         self._pages = pages
         self._log = log or AccessLog()
-        self._active = 0
 
     def add_routes(self, routes: Iterable[Route]) -> None:
         """Add routes, such as those of another protocol's intake."""
@@ -73,7 +73,8 @@ class Application:
         entry.begun = time.perf_counter()
         guarded = self._guarded(scope, send, entry)
         try:
-            await self._respond(scope, headers, receive, guarded, entry)
+            with ExitStack() as held:
+                await self._respond(scope, headers, receive, guarded, entry, held)
         except ClientGone:
             entry.status = entry.status or 499
         finally:
@@ -86,6 +87,7 @@ class Application:
         receive: Receive,
         send: Send,
         entry: Entry,
+        held: ExitStack,
     ) -> None:
         path = scope["raw_path"].decode("ascii", "replace")
         native = path.startswith("/api/")
@@ -99,7 +101,7 @@ class Application:
                 entry.route = "page"
                 await self._pages(scope, receive, send)
                 return
-            response = await self._answer(found, scope, headers, receive, entry)
+            response = await self._answer(found, scope, headers, receive, entry, held)
         except Refusal as e:
             response = problem(e, entry.request_id, native=native)
         except LedgerError as e:
@@ -120,6 +122,7 @@ class Application:
         headers: Mapping[str, str],
         receive: Receive,
         entry: Entry,
+        held: ExitStack,
     ) -> Response:
         if found is None:
             raise Refusal(404, "no such address")
@@ -129,16 +132,9 @@ class Application:
             caller = await self.services.authentication.caller(headers)
             entry.key_id, entry.organization = caller.key_id, caller.actor.organization
             caller.expect(found.route.scope)
-        limits = self.services.limits
-        if self._active >= limits.requests:
-            raise Refusal(503, f"{limits.requests} requests are being answered; try again")
-        self._active += 1
-        try:
-            return await answer(
-                self.services, caller, found, scope, headers, receive, entry.request_id
-            )
-        finally:
-            self._active -= 1
+        if found.route.stream:
+            held.enter_context(self.services.streams.hold(caller.key_id))
+        return await answer(self.services, caller, found, scope, headers, receive, entry.request_id)
 
     def _guarded(self, scope: Scope, send: Send, entry: Entry) -> Send:
         """Return `send` with what every answer carries, and an end to a client that never reads."""

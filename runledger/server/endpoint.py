@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -37,8 +38,10 @@ async def answer(
         services, caller, found.names, query, _body(route, data, limits.depth), headers, request_id
     )
     try:
-        async with asyncio.timeout(limits.answer_seconds):
-            made = await route.handler(call)
+        # A body that comes slowly takes no place from others; health is told on a busy server too.
+        with services.requests.hold() if route.scope else nullcontext():
+            async with asyncio.timeout(limits.answer_seconds):
+                made = await route.handler(call)
     except TimeoutError:
         raise Refusal(503, f"no answer within {limits.answer_seconds:g} s") from None
     if isinstance(made, Response):

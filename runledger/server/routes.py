@@ -4,7 +4,7 @@ from typing import Final
 
 from runledger.server import health
 from runledger.server.route import Route
-from runledger.server.v1 import cancels, messages, runs, steps, unanswered
+from runledger.server.v1 import cancels, messages, runs, steps, streams, unanswered
 
 ROUTES: Final[tuple[Route, ...]] = (
     *health.ROUTES,
@@ -12,5 +12,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *messages.ROUTES,
     *steps.ROUTES,
     *cancels.ROUTES,
+    *streams.ROUTES,
     *unanswered.ROUTES,
 )

@@ -9,6 +9,7 @@ from runledger.ledger import RunLedger
 from runledger.run import Actor
 from runledger.server.authentication import Authentication
 from runledger.server.limits import Limits
+from runledger.server.slots import RequestSlots, StreamSlots
 
 MOST_BEHIND: Final = 100_000
 """Events that the read models of a server that is ready may be behind the log."""
@@ -27,9 +28,13 @@ class Services:
     limits: Limits = field(default_factory=Limits)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     authentication: Authentication = field(init=False)
+    streams: StreamSlots = field(init=False)
+    requests: RequestSlots = field(init=False)
 
     def __post_init__(self) -> None:
         self.authentication = Authentication(self.ledger.store, self.actor)
+        self.streams = StreamSlots(self.limits)
+        self.requests = RequestSlots(self.limits)
 
     async def unready(self) -> list[str]:
         """Return why no requests should be sent here; empty if they should."""

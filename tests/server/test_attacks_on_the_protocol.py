@@ -221,7 +221,8 @@ def test_an_id_is_one_or_is_refused(server: RunningServer, given: str) -> None:
 def test_more_requests_than_are_answered_at_once_are_told_so(start: Start) -> None:
     server = start(limits=Limits(requests=0))
     with server.client() as client:
-        answer = client.get("/v1/health/")
+        answer = client.get("/v1/runs/")
+        assert client.get("/healthz").status_code == 200
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
     assert answer.headers["x-should-retry"] == "true"
