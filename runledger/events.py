@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from runledger.messages import Json, Message, Number, Role, Truth
+from runledger.usage import DERIVED, Rule
 
 StopReason = Literal[
     "end_turn",
@@ -49,6 +50,8 @@ class Event(BaseModel):
     topic: ClassVar[str]
     revision: ClassVar[int] = 1
     contents: ClassVar[frozenset[str]] = frozenset()
+    derived: ClassVar[frozenset[str]] = frozenset()
+    """Facts that follow from the others, so that a repeat of the event need not have them alike."""
 
     event_id: Text
     occurred_at: Timestamp
@@ -98,11 +101,14 @@ class StepRecorded(RunEvent):
     """A step (one model call and what followed) ended, with its usage.
 
     Token fields are None where the provider reported nothing; times are nanoseconds. The five
-    buckets are disjoint (see runledger.usage). `late` marks a step of a run that had ended.
+    buckets are disjoint, cache_write_1h_tokens is a part of cache_write_tokens; input_rule and
+    output_rule say which rule decided (see runledger.usage). total_derived is true if the provider
+    reported no total. `late` marks a step of a run that had ended.
     """
 
     topic = "run.step_recorded"
-    revision = 2
+    revision = 3
+    derived = DERIVED
     step_id: Text
     status: StepStatus = "success"
     late: Truth = False
@@ -118,11 +124,18 @@ class StepRecorded(RunEvent):
     total_tokens: Count | None = None
     prompt_tokens_details: Json | None = None
     completion_tokens_details: Json | None = None
+    usage_details: Json | None = None
+    input_includes_cache: Truth | None = None
+    output_includes_reasoning: Truth | None = None
+    total_derived: Truth | None = None
     fresh_input_tokens: Count | None = None
     cache_read_tokens: Count | None = None
     cache_write_tokens: Count | None = None
     output_tokens: Count | None = None
     reasoning_tokens: Count | None = None
+    cache_write_1h_tokens: Count | None = None
+    input_rule: Rule | None = None
+    output_rule: Rule | None = None
     stop_reason: StopReason | None = None
     error_type: str | None = None
     error_data: Json | None = None

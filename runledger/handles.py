@@ -15,6 +15,7 @@ from runledger.messages import Message
 from runledger.records import RunRecord
 from runledger.run import STATUS_OF, Actor
 from runledger.run.step_facts import StepFacts, expect_known, step_facts
+from runledger.usage import usage_facts
 
 _LOG: Final = logging.getLogger("runledger.handles")
 _TEXT_LIMIT: Final = 10_000
@@ -333,22 +334,38 @@ class StepHandle:
 
     def usage(
         self,
+        reported: object = None,
+        /,
         *,
-        prompt_tokens: int | None = None,
-        completion_tokens: int | None = None,
-        total_tokens: int | None = None,
-        prompt_tokens_details: Mapping[str, Any] | None = None,
-        completion_tokens_details: Mapping[str, Any] | None = None,
+        input_includes_cache: bool | None = None,
+        output_includes_reasoning: bool | None = None,
+        **counts: object,
     ) -> None:
-        """Say what the provider reported, raw; what is not given stays as it was, at first None."""
-        given = {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": completion_tokens,
-            "total_tokens": total_tokens,
-            "prompt_tokens_details": prompt_tokens_details,
-            "completion_tokens_details": completion_tokens_details,
+        """Say what the provider reported, as it came; may be said again while an answer streams in.
+
+        What is not given stays as it was, at first None; a total is dropped if later counts come
+        without one.
+
+        Parameters:
+            reported: the provider's own usage, an object or a mapping, as in
+                runledger.usage.usage_facts; None if it is given by name.
+            input_includes_cache, output_includes_reasoning: whether the numbers do, if known.
+            counts: prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details,
+                completion_tokens_details, or any other names of a provider's usage.
+
+        Raises:
+            InvalidArgument: for counts that cannot be.
+        """
+        told = usage_facts(reported) | usage_facts(counts)
+        for name in ("prompt_tokens_details", "completion_tokens_details", "usage_details"):
+            if name in told:
+                told[name] = {**(self._facts.get(name) or {}), **told[name]}
+        known = {
+            "input_includes_cache": input_includes_cache,
+            "output_includes_reasoning": output_includes_reasoning,
         }
-        self._set({name: value for name, value in given.items() if value is not None})
+        told |= {name: value for name, value in known.items() if value is not None}
+        self._set(told)
 
     def fact(self, **facts: Unpack[StepArguments]) -> None:
         """Set any other fact of the step, such as `request_id` or `stop_reason`.
@@ -366,6 +383,12 @@ class StepHandle:
             raise InvalidArgument(f"fact: not for {', '.join(beside)}; the step has its own")
         expect_known("step", facts.keys() - {"provider", "approval_deadline", "at"})
         both = {**self._facts, **facts}
+        counted = ("prompt_tokens", "completion_tokens")
+        if "total_tokens" not in facts and any(
+            name in facts and facts[name] != self._facts.get(name) for name in counted
+        ):
+            # Told early, while the answer was streaming in: the later counts are not in it.
+            both.pop("total_tokens", None)
         step_facts(both)
         self._facts = both
 

@@ -44,6 +44,7 @@ class RunRecord(_Record):
     cache_write_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
     metadata: dict[str, Any] = {}
     request_config: dict[str, Any] | None = None
     error_type: str | None = None
@@ -78,6 +79,7 @@ class RunUsage(_Record):
     total_tokens: int
     cached_input_tokens: int | None
     cache_write_tokens: int | None
+    cache_write_1h_tokens: int | None
     reasoning_tokens: int | None
     fresh_input_tokens: int | None
     output_tokens: int | None
@@ -121,11 +123,18 @@ class StepView(_Record):
     total_tokens: int | None = None
     prompt_tokens_details: dict[str, Any] | None = None
     completion_tokens_details: dict[str, Any] | None = None
+    usage_details: dict[str, Any] | None = None
+    input_includes_cache: bool | None = None
+    output_includes_reasoning: bool | None = None
+    total_derived: bool | None = None
     fresh_input_tokens: int | None = None
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    input_rule: str | None = None
+    output_rule: str | None = None
     stop_reason: str | None = None
     error_type: str | None = None
     error_data: dict[str, Any] | None = None
@@ -173,6 +182,7 @@ def run_usage(run: Run) -> RunUsage:
         total_tokens=run.total_tokens,
         cached_input_tokens=run.cache_read_tokens,
         cache_write_tokens=run.cache_write_tokens,
+        cache_write_1h_tokens=run.cache_write_1h_tokens,
         reasoning_tokens=run.reasoning_tokens,
         fresh_input_tokens=run.fresh_input_tokens,
         output_tokens=run.output_tokens,

@@ -3,25 +3,37 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from runledger.usage import buckets
+from runledger.errors import InvalidArgument
+from runledger.usage import DERIVED, derived
 
 Facts = dict[str, Any]
 
 
-def _step_recorded_1_2(facts: Facts) -> Facts:
-    """Revision 1 kept the provider's numbers alone; revision 2 adds the disjoint buckets."""
-    split = buckets(
-        facts.get("provider_name"),
-        facts.get("prompt_tokens"),
-        facts.get("completion_tokens"),
-        facts.get("prompt_tokens_details"),
-        facts.get("completion_tokens_details"),
-    )
-    return {**facts, **split._asdict()}
+def _as_it_is(facts: Facts) -> Facts:
+    """Revision 2 added the buckets, which revision 3 decides again."""
+    return facts
+
+
+def _step_recorded_2_3(facts: Facts) -> Facts:
+    """Revision 2 decided by the provider's name alone, and added up a total that it was not told.
+
+    A total that is the sum of prompt and completion may have been added up, so it is evidence of
+    nothing here, and is added up again: from the buckets.
+    """
+    said = {name: value for name, value in facts.items() if name not in DERIVED}
+    prompt, completion = said.get("prompt_tokens"), said.get("completion_tokens")
+    if said.get("total_tokens") == (prompt or 0) + (completion or 0):
+        said.pop("total_tokens", None)
+    try:
+        return said | derived(said)
+    except InvalidArgument:
+        # Details that only today's names take for counts: what was decided then stays.
+        return facts
 
 
 UPCASTERS: Final[dict[tuple[str, int], Callable[[Facts], Facts]]] = {
-    ("run.step_recorded", 1): _step_recorded_1_2,
+    ("run.step_recorded", 1): _as_it_is,
+    ("run.step_recorded", 2): _step_recorded_2_3,
 }
 """(topic, stored revision) → function to the next revision."""
 

@@ -11,7 +11,12 @@ from runledger.records import StepView
 Rows = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
 """Gives the rows of a statement with its parameters."""
 
-_JSON: Final = ("prompt_tokens_details", "completion_tokens_details", "error_data")
+_JSON: Final = (
+    "prompt_tokens_details",
+    "completion_tokens_details",
+    "usage_details",
+    "error_data",
+)
 
 
 def list_steps(rows: Rows, organization: str, asked: StepFilter) -> list[StepView]:

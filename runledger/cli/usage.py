@@ -11,6 +11,7 @@ from runledger.cli.options import AsOf, Json, example, expect_span
 from runledger.cli.parsers import day
 from runledger.cli.quantities import show_count
 from runledger.cli.settings import ask
+from runledger.usage import COUNTED
 
 app = typer.Typer()
 _COUNTS = (
@@ -18,11 +19,7 @@ _COUNTS = (
     "prompt_tokens",
     "completion_tokens",
     "total_tokens",
-    "fresh_input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
+    *COUNTED,
 )
 
 

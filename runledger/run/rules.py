@@ -64,4 +64,5 @@ def same(prior: Event, again: Event, envelope: Envelope) -> bool:
     """Whether the caller repeats what is recorded; times count only where the caller gave them."""
     if envelope.explicit_time and prior.occurred_at != again.occurred_at:
         return False
-    return prior.model_dump(exclude=_ENVELOPE) == again.model_dump(exclude=_ENVELOPE)
+    unsaid = _ENVELOPE | prior.derived
+    return prior.model_dump(exclude=unsaid) == again.model_dump(exclude=unsaid)

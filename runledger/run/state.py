@@ -33,6 +33,7 @@ from runledger.events import (
 from runledger.run.delivery import Delivery, webhook_id
 from runledger.run.receipts import read_receipt
 from runledger.run.transitions import AWAITING, DELETED, TRANSITIONS, RunStatus
+from runledger.usage import COUNTED
 
 
 @dataclass(slots=True)
@@ -96,6 +97,7 @@ class Run:
     cache_write_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
     tools_used: dict[str, None] = field(default_factory=dict)
     tool_ids: dict[str, None] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
@@ -129,15 +131,6 @@ class Run:
         return self.status.value
 
 
-BUCKETS: Final = (
-    "fresh_input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-)
-
-
 def _created(run: Run, event: RunCreated, _version: int) -> None:
     run.conversation_id = event.conversation_id
     run.holds_conversation = event.hold_conversation
@@ -167,7 +160,7 @@ def _step_recorded(run: Run, event: StepRecorded, version: int) -> None:
     run.prompt_tokens += event.prompt_tokens or 0
     run.completion_tokens += event.completion_tokens or 0
     run.total_tokens += event.total_tokens or 0
-    for bucket in BUCKETS:
+    for bucket in COUNTED:
         count = getattr(event, bucket)
         if count is not None:
             setattr(run, bucket, (getattr(run, bucket) or 0) + count)

@@ -6,11 +6,11 @@ from typing import Any, Final, TypedDict
 from runledger.errors import InvalidArgument
 from runledger.events import StepStatus, StopReason
 from runledger.messages import whole_number
-from runledger.usage import Buckets, buckets
+from runledger.usage import COUNTED, derived
 
 # Totals have 64 bits: one step that claimed them all would leave no room for the others of its day.
 TOKENS_MAX: Final = 2**40
-_COUNTED: Final = ("prompt_tokens", "completion_tokens", "total_tokens", *Buckets._fields)
+_TOKENS: Final = ("prompt_tokens", "completion_tokens", "total_tokens", *COUNTED)
 
 
 class StepFacts(TypedDict, total=False):
@@ -21,12 +21,14 @@ class StepFacts(TypedDict, total=False):
     context_window_limit: int | None
     error_data: Mapping[str, Any] | None
     error_type: str | None
+    input_includes_cache: bool | None
     llm_request_ns: int | None
     llm_request_start_ns: int | None
     model: str | None
     model_endpoint: str | None
     model_handle: str | None
     origin: str | None
+    output_includes_reasoning: bool | None
     prompt_tokens: int | None
     prompt_tokens_details: Mapping[str, Any] | None
     provider_category: str | None
@@ -42,6 +44,7 @@ class StepFacts(TypedDict, total=False):
     tool_execution_ns: int | None
     total_tokens: int | None
     trace_id: str | None
+    usage_details: Mapping[str, Any] | None
 
 
 STEP_FACTS: Final = frozenset(StepFacts.__annotations__)
@@ -54,39 +57,32 @@ def expect_known(call: str, facts: Iterable[str]) -> None:
 
 
 def step_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts with the total and the buckets that follow from them; InvalidArgument for
-    counts that cannot be."""
-    whole = {name: _in_whole_numbers(value) for name, value in facts.items()}
-    prompt, completion = whole.get("prompt_tokens"), whole.get("completion_tokens")
-    for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
-        count = whole.get(name)
-        if count is not None and (
-            isinstance(count, bool) or not isinstance(count, int) or count < 0
-        ):
-            raise InvalidArgument(f"{name}: expected a token count of 0 or more, found {count!r}")
-    for name in ("prompt_tokens_details", "completion_tokens_details"):
-        details = whole.get(name)
+    """Return the facts with what follows from them: the buckets, their rules, maybe the total.
+
+    facts: by the names in STEP_FACTS.
+    Raises InvalidArgument for counts that cannot be.
+    """
+    said = {name: _in_whole_numbers(name, value) for name, value in facts.items()}
+    for name in ("prompt_tokens_details", "completion_tokens_details", "usage_details"):
+        details = said.get(name)
         if details is not None and not isinstance(details, Mapping):
             raise InvalidArgument(f"{name}: expected a mapping, found {details!r:.80}")
-    if whole.get("total_tokens") is None and (prompt is not None or completion is not None):
-        whole["total_tokens"] = (prompt or 0) + (completion or 0)
-    split = buckets(
-        whole.get("provider_name"),
-        prompt,
-        completion,
-        whole.get("prompt_tokens_details"),
-        whole.get("completion_tokens_details"),
-    )
-    whole.update(split._asdict())
-    for name in _COUNTED:
-        if (whole.get(name) or 0) > TOKENS_MAX:
+    for name in ("input_includes_cache", "output_includes_reasoning"):
+        stated = said.get(name)
+        if stated is not None and not isinstance(stated, bool):
+            raise InvalidArgument(f"{name}: expected true or false, found {stated!r:.80}")
+    said |= derived(said)
+    for name in _TOKENS:
+        if (said.get(name) or 0) > TOKENS_MAX:
             raise InvalidArgument(
-                f"{name}: expected {TOKENS_MAX} tokens in a step at most, found {whole[name]}"
+                f"{name}: expected {TOKENS_MAX} tokens in a step at most, found {said[name]}"
             )
-    return whole
+    return said
 
 
-def _in_whole_numbers(value: Any) -> Any:
-    if isinstance(value, Mapping):
+def _in_whole_numbers(name: str, value: Any) -> Any:
+    if name in ("prompt_tokens_details", "completion_tokens_details") and isinstance(
+        value, Mapping
+    ):
         return {key: whole_number(count) for key, count in value.items()}
     return whole_number(value)

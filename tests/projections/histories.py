@@ -298,7 +298,13 @@ _deadlines = st.sampled_from(
 )
 _step_ids = st.integers(0, 5).map(lambda n: derived_id("step", str(n)))
 _details = st.sampled_from(
-    (None, {}, {"cached_tokens": 5}, {"cached_tokens": 0, "cache_creation_tokens": 0})
+    (
+        None,
+        {},
+        {"cached_tokens": 5},
+        {"cached_tokens": 0, "cache_creation_tokens": 0},
+        {"cache_creation": {"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 4}},
+    )
 )
 _step_facts = st.one_of(
     st.fixed_dictionaries(
@@ -308,6 +314,8 @@ _step_facts = st.one_of(
             "prompt_tokens": _tokens,
             "completion_tokens": _tokens,
             "prompt_tokens_details": _details,
+            "usage_details": st.sampled_from([None, {"cost": 0.95}]),
+            "input_includes_cache": st.sampled_from([None, True, False]),
             "completion_tokens_details": st.sampled_from(
                 (None, {}, {"reasoning_tokens": 0}, {"reasoning_tokens": 3, "x": [1.0, "é"]})
             ),

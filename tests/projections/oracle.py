@@ -39,6 +39,7 @@ BUCKETS = (
     "cache_write_tokens",
     "output_tokens",
     "reasoning_tokens",
+    "cache_write_1h_tokens",
 )
 
 
@@ -170,7 +171,9 @@ def _of(step: Any, name: str) -> Any:
 STEP_FACTS = (
     *("provider_name", "provider_category", "provider_id", "model", "model_handle"),
     *("model_endpoint", "context_window_limit", "origin", "tid", *COUNTED, *BUCKETS),
-    *("prompt_tokens_details", "completion_tokens_details", "stop_reason", "error_type"),
+    *("prompt_tokens_details", "completion_tokens_details", "usage_details"),
+    *("input_includes_cache", "output_includes_reasoning", "total_derived"),
+    *("input_rule", "output_rule", "stop_reason", "error_type"),
     *("error_data", "trace_id", "request_id", "step_start_ns", "step_ns"),
     *("llm_request_start_ns", "llm_request_ns", "tool_execution_ns"),
 )

@@ -66,6 +66,7 @@ JSON_COLUMNS = frozenset(
         "error_data",
         "prompt_tokens_details",
         "completion_tokens_details",
+        "usage_details",
     }
 )
 

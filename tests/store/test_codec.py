@@ -149,10 +149,10 @@ def test_an_unknown_topic_is_an_error_that_names_where_it_stands() -> None:
 
 def test_a_newer_revision_is_an_error_that_names_both() -> None:
     stored = encode(StepRecorded(**STAMP, step_id="step-1"))
-    newer = stored.facts.replace(b'"revision":2', b'"revision":3', 1)
+    newer = stored.facts.replace(b'"revision":3', b'"revision":4', 1)
     with pytest.raises(
         UndecodableEvent,
-        match="version 4 of 'run-1': stored with revision 3, this version of the ledger knows 2",
+        match="version 4 of 'run-1': stored with revision 4, this version of the ledger knows 3",
     ):
         decode("run-1", 4, stored.topic, newer, None)
 

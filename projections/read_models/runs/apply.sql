@@ -5,7 +5,7 @@ SELECT e.run_id, e.born, e.created, e.started_at, e.last_event_at, e.last_record
     coalesce(s.prompt_tokens, 0) AS prompt_tokens,
     coalesce(s.completion_tokens, 0) AS completion_tokens,
     coalesce(s.total_tokens, 0) AS total_tokens, s.fresh_input_tokens, s.cache_read_tokens,
-    s.cache_write_tokens, s.output_tokens, s.reasoning_tokens, a.callback
+    s.cache_write_tokens, s.output_tokens, s.reasoning_tokens, s.cache_write_1h_tokens, a.callback
 FROM (
     SELECT stream AS run_id, born, bool_or(topic = 'run.created') AS created,
         arg_min(occurred_at, position) FILTER (NOT coalesce(late, FALSE) AND topic IN ('run.started',
@@ -39,7 +39,8 @@ LEFT JOIN (
         sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
         sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
         sum(output_tokens)::BIGINT AS output_tokens,
-        sum(reasoning_tokens)::BIGINT AS reasoning_tokens
+        sum(reasoning_tokens)::BIGINT AS reasoning_tokens,
+        sum(cache_write_1h_tokens)::BIGINT AS cache_write_1h_tokens
     FROM run_step_recorded GROUP BY stream
 ) s ON s.run_id = e.run_id
 LEFT JOIN (
@@ -66,6 +67,7 @@ SELECT b.stream AS run_id, b.born, b.organization, b.agent_id, b.project_id, b.c
     coalesce(t.names, []::VARCHAR[]) AS tools_used, coalesce(t.ids, []::VARCHAR[]) AS tool_ids,
     c.prompt_tokens, c.completion_tokens, c.total_tokens, c.fresh_input_tokens,
     c.cache_read_tokens, c.cache_write_tokens, c.output_tokens, c.reasoning_tokens,
+    c.cache_write_1h_tokens,
     coalesce(b.metadata, '{}') AS metadata, b.request_config, c.error_type, c.error_message,
     c.error_data, b.callback_url, c.callback.at AS callback_sent_at,
     c.callback.status_code AS callback_status_code, c.callback.error AS callback_error,
@@ -100,6 +102,8 @@ UPDATE runs SET
         runs.output_tokens, c.output_tokens),
     reasoning_tokens = coalesce(runs.reasoning_tokens + c.reasoning_tokens,
         runs.reasoning_tokens, c.reasoning_tokens),
+    cache_write_1h_tokens = coalesce(runs.cache_write_1h_tokens + c.cache_write_1h_tokens,
+        runs.cache_write_1h_tokens, c.cache_write_1h_tokens),
     error_type = coalesce(c.error_type, runs.error_type),
     error_message = coalesce(c.error_message, runs.error_message),
     error_data = coalesce(c.error_data, runs.error_data),

@@ -29,6 +29,7 @@ CREATE TABLE runs (
     cache_write_tokens BIGINT,
     output_tokens BIGINT,
     reasoning_tokens BIGINT,
+    cache_write_1h_tokens BIGINT,
     metadata JSON NOT NULL,
     request_config JSON,
     error_type VARCHAR,

@@ -16,7 +16,9 @@ SELECT stream AS run_id, step_id, born, organization, agent_id, project_id, stat
     occurred_at AS created_at, provider_name, provider_category, provider_id, model, model_handle,
     model_endpoint, context_window_limit, prompt_tokens, completion_tokens, total_tokens,
     fresh_input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-    prompt_tokens_details, completion_tokens_details, stop_reason, error_type, error_data, origin,
+    cache_write_1h_tokens, input_rule, output_rule, prompt_tokens_details,
+    completion_tokens_details, usage_details, input_includes_cache, output_includes_reasoning,
+    total_derived, stop_reason, error_type, error_data, origin,
     tags, tid, trace_id, request_id, step_start_ns, step_ns, llm_request_start_ns, llm_request_ns,
     tool_execution_ns, position
 FROM run_step_recorded;

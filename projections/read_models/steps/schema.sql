@@ -1,4 +1,6 @@
 -- steps: one row per step; pending while only its start is recorded.
+-- cache_write_1h_tokens is a part of cache_write_tokens; input_rule and output_rule say which rule
+-- split input and output.
 -- Events: run.step_started, run.step_recorded, run.step_feedback_recorded.
 CREATE TABLE steps (
     run_id VARCHAR NOT NULL,
@@ -25,8 +27,15 @@ CREATE TABLE steps (
     cache_write_tokens BIGINT,
     output_tokens BIGINT,
     reasoning_tokens BIGINT,
+    cache_write_1h_tokens BIGINT,
+    input_rule VARCHAR,
+    output_rule VARCHAR,
     prompt_tokens_details JSON,
     completion_tokens_details JSON,
+    usage_details JSON,
+    input_includes_cache BOOLEAN,
+    output_includes_reasoning BOOLEAN,
+    total_derived BOOLEAN,
     stop_reason VARCHAR,
     error_type VARCHAR,
     error_data JSON,

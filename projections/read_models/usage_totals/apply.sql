@@ -11,11 +11,13 @@ SELECT organization, project_id, agent_id, model,
     sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
     sum(output_tokens)::BIGINT AS output_tokens,
     sum(reasoning_tokens)::BIGINT AS reasoning_tokens,
+    sum(cache_write_1h_tokens)::BIGINT AS cache_write_1h_tokens,
     count(fresh_input_tokens) AS fresh_input_steps,
     count(cache_read_tokens) AS cache_read_steps,
     count(cache_write_tokens) AS cache_write_steps,
     count(output_tokens) AS output_steps,
-    count(reasoning_tokens) AS reasoning_steps
+    count(reasoning_tokens) AS reasoning_steps,
+    count(cache_write_1h_tokens) AS cache_write_1h_steps
 FROM run_step_recorded
 GROUP BY ALL;
 
@@ -34,11 +36,14 @@ UPDATE usage_totals AS u SET
     output_tokens = coalesce(u.output_tokens + c.output_tokens, u.output_tokens, c.output_tokens),
     reasoning_tokens = coalesce(u.reasoning_tokens + c.reasoning_tokens,
         u.reasoning_tokens, c.reasoning_tokens),
+    cache_write_1h_tokens = coalesce(u.cache_write_1h_tokens + c.cache_write_1h_tokens,
+        u.cache_write_1h_tokens, c.cache_write_1h_tokens),
     fresh_input_steps = u.fresh_input_steps + c.fresh_input_steps,
     cache_read_steps = u.cache_read_steps + c.cache_read_steps,
     cache_write_steps = u.cache_write_steps + c.cache_write_steps,
     output_steps = u.output_steps + c.output_steps,
-    reasoning_steps = u.reasoning_steps + c.reasoning_steps
+    reasoning_steps = u.reasoning_steps + c.reasoning_steps,
+    cache_write_1h_steps = u.cache_write_1h_steps + c.cache_write_1h_steps
 FROM usage_changes c
 WHERE u.day = c.day AND u.organization = c.organization AND u.agent_id = c.agent_id
     AND u.project_id IS NOT DISTINCT FROM c.project_id

@@ -15,11 +15,14 @@ UPDATE usage_totals AS u SET
         THEN u.output_tokens - coalesce(d.output_tokens, 0) END,
     reasoning_tokens = CASE WHEN u.reasoning_steps > d.reasoning_steps
         THEN u.reasoning_tokens - coalesce(d.reasoning_tokens, 0) END,
+    cache_write_1h_tokens = CASE WHEN u.cache_write_1h_steps > d.cache_write_1h_steps
+        THEN u.cache_write_1h_tokens - coalesce(d.cache_write_1h_tokens, 0) END,
     fresh_input_steps = u.fresh_input_steps - d.fresh_input_steps,
     cache_read_steps = u.cache_read_steps - d.cache_read_steps,
     cache_write_steps = u.cache_write_steps - d.cache_write_steps,
     output_steps = u.output_steps - d.output_steps,
-    reasoning_steps = u.reasoning_steps - d.reasoning_steps
+    reasoning_steps = u.reasoning_steps - d.reasoning_steps,
+    cache_write_1h_steps = u.cache_write_1h_steps - d.cache_write_1h_steps
 FROM (
     SELECT s.organization, s.project_id, s.agent_id, s.model,
         (s.created_at AT TIME ZONE 'UTC')::DATE AS day, count(*) AS steps,
@@ -31,11 +34,13 @@ FROM (
         sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
         sum(output_tokens)::BIGINT AS output_tokens,
         sum(reasoning_tokens)::BIGINT AS reasoning_tokens,
+        sum(cache_write_1h_tokens)::BIGINT AS cache_write_1h_tokens,
         count(fresh_input_tokens) AS fresh_input_steps,
         count(cache_read_tokens) AS cache_read_steps,
         count(cache_write_tokens) AS cache_write_steps,
         count(output_tokens) AS output_steps,
-        count(reasoning_tokens) AS reasoning_steps
+        count(reasoning_tokens) AS reasoning_steps,
+        count(cache_write_1h_tokens) AS cache_write_1h_steps
     FROM steps s JOIN deleted ON s.born = deleted.born AND s.run_id = deleted.run_id
     WHERE s.status <> 'pending'
     GROUP BY ALL

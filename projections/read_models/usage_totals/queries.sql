@@ -8,7 +8,8 @@ SELECT CASE WHEN list_contains($by, 'project') THEN project_id END AS project_id
     sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
     sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
     sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
-    sum(output_tokens)::BIGINT AS output_tokens, sum(reasoning_tokens)::BIGINT AS reasoning_tokens
+    sum(output_tokens)::BIGINT AS output_tokens, sum(reasoning_tokens)::BIGINT AS reasoning_tokens,
+    sum(cache_write_1h_tokens)::BIGINT AS cache_write_1h_tokens
 FROM usage_totals
 WHERE organization = $organization
     AND ($project_id IS NULL OR project_id = $project_id)

@@ -18,9 +18,11 @@ CREATE TABLE usage_totals (
     cache_write_tokens BIGINT,
     output_tokens BIGINT,
     reasoning_tokens BIGINT,
+    cache_write_1h_tokens BIGINT,
     fresh_input_steps BIGINT NOT NULL,
     cache_read_steps BIGINT NOT NULL,
     cache_write_steps BIGINT NOT NULL,
     output_steps BIGINT NOT NULL,
-    reasoning_steps BIGINT NOT NULL
+    reasoning_steps BIGINT NOT NULL,
+    cache_write_1h_steps BIGINT NOT NULL
 );

@@ -1,0 +1,35 @@
+"""Token usage: the provider's raw numbers, and the disjoint buckets derived from them once.
+
+Providers disagree on what "input" and "output" include, and libraries between the provider and the
+caller change it again. `derived` decides in one place, when a step is recorded and when an older
+event is read; everything else takes its result.
+"""
+
+from runledger.usage.buckets import (
+    BUCKETS,
+    COUNTED,
+    DERIVED,
+    RULES,
+    Buckets,
+    Rule,
+    Split,
+    derived,
+    split,
+)
+from runledger.usage.dialects import Dialect, dialects
+from runledger.usage.reported import usage_facts
+
+__all__ = [
+    "BUCKETS",
+    "COUNTED",
+    "DERIVED",
+    "RULES",
+    "Buckets",
+    "Dialect",
+    "Rule",
+    "Split",
+    "derived",
+    "dialects",
+    "split",
+    "usage_facts",
+]

@@ -1,0 +1,146 @@
+"""The counts in a provider's usage, by any of the names that providers and libraries give them."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from runledger.errors import InvalidArgument
+from runledger.messages import whole_number
+
+
+@lru_cache(maxsize=1024)
+def bare(name: str) -> str:
+    """Return a name without case and separators: cacheReadInputTokens is cache_read_input_tokens.
+
+    name: a key of a usage object or the name of a provider.
+    """
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _bare(*names: str) -> tuple[str, ...]:
+    return tuple(map(bare, names))
+
+
+PROMPT: Final = _bare(
+    "prompt_tokens",
+    "input_tokens",
+    "prompt_token_count",
+    "input_token_count",
+    "total_input_tokens",
+    "prompt_eval_count",
+)
+COMPLETION: Final = _bare(
+    "completion_tokens",
+    "output_tokens",
+    "candidates_token_count",
+    "response_token_count",
+    "output_token_count",
+    "total_output_tokens",
+    "eval_count",
+)
+TOTAL: Final = _bare("total_tokens", "total_token_count")
+TOOL_PROMPT: Final = _bare("tool_use_prompt_token_count", "total_tool_use_tokens")
+"""Input that Google counts beside the prompt."""
+CACHE_READ: Final = _bare(
+    "cached_tokens",
+    "cache_read_tokens",
+    "cache_read_input_tokens",
+    "cache_read",
+    "cached_input_tokens",
+    "cached_content_token_count",
+    "prompt_cache_hit_tokens",
+    "cached_prompt_text_tokens",
+    "num_cached_tokens",
+    "total_cached_tokens",
+    "cache_read_input_token_count",
+)
+CACHE_WRITE: Final = _bare(
+    "cache_creation_tokens",
+    "cache_write_tokens",
+    "cache_creation_input_tokens",
+    "cache_write_input_tokens",
+    "cache_creation",
+    "cache_write",
+    "cache_write_input_token_count",
+)
+WRITTEN_FOR_5M: Final = _bare("ephemeral_5m_input_tokens")
+WRITTEN_FOR_1H: Final = _bare("ephemeral_1h_input_tokens")
+WRITES_BY_LIFETIME: Final = _bare(
+    "cache_creation", "cache_creation_token_details", "cache_creation_tokens_details"
+)
+"""Objects with a count for each lifetime of a cache entry."""
+WRITES_IN_LIST: Final = _bare("cache_details")
+"""Bedrock's list of objects with a lifetime (`ttl`) and a count."""
+REASONING: Final = _bare(
+    "reasoning_tokens",
+    "thoughts_token_count",
+    "reasoning",
+    "thinking_tokens",
+    "reasoning_output_tokens",
+    "total_thought_tokens",
+)
+
+
+def count(name: str, value: object) -> int | None:
+    """Return a count of tokens, or None.
+
+    name: what the value is called, for the message. value: 0 or more; 50.0 is 50.
+    Raises InvalidArgument for anything else.
+    """
+    number = whole_number(value)
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise InvalidArgument(f"{name}: expected a token count of 0 or more, found {value!r:.80}")
+    return number
+
+
+def find(details: Mapping[str, Any] | None, names: tuple[str, ...]) -> int | None:
+    """Return the first positive count among the names, else 0 if any was reported, else None.
+
+    A count of 0 falls through to the next name: some gateways fill both the OpenAI and the
+    Anthropic key. Objects and lists are no counts.
+    """
+    if not details:
+        return None
+    by_name = {bare(str(key)): (key, value) for key, value in details.items()}
+    found: int | None = None
+    for name in names:
+        key, value = by_name.get(name, ("", None))
+        if value is None or isinstance(value, Mapping | list | tuple):
+            continue
+        found = count(str(key), value)
+        if found:
+            return found
+    return found
+
+
+def cache_writes(details: Mapping[str, Any] | None) -> tuple[int | None, int | None]:
+    """Return the tokens written to a cache, and those of them that were written for one hour.
+
+    A sum over the lifetimes that exceeds the whole is taken for the whole: a smaller one would hide
+    tokens that are paid for.
+    """
+    told = find(details, CACHE_WRITE)
+    lifetimes = list(_lifetimes(details or {}))
+    five = [n for n in (find(part, WRITTEN_FOR_5M) for part in lifetimes) if n is not None]
+    hour = [n for n in (find(part, WRITTEN_FOR_1H) for part in lifetimes) if n is not None]
+    parts = max(five, default=0) + max(hour, default=0)
+    written = max(told or 0, parts) if five or hour else told
+    return written, max(hour) if hour else None
+
+
+def _lifetimes(details: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield details
+    for key, value in details.items():
+        name = bare(str(key))
+        if name in WRITES_BY_LIFETIME and isinstance(value, Mapping):
+            yield value
+        elif name in WRITES_IN_LIST and isinstance(value, list | tuple):
+            sums = {"5m": 0, "1h": 0}
+            for entry in value:
+                fields = entry if isinstance(entry, Mapping) else {}
+                ttl = str(fields.get("ttl"))
+                sums[ttl] = sums.get(ttl, 0) + (find(fields, PROMPT) or 0)
+            yield {f"ephemeral_{ttl}_input_tokens": tokens for ttl, tokens in sums.items()}
