@@ -1,12 +1,13 @@
 """What the ledger answers: runs, steps, usage, metrics; fields named as in the replaced system."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from runledger.events import StepRecorded, StepStarted
+from runledger.events import CallbackAttempted, StepRecorded, StepStarted
 from runledger.run import Run
+from runledger.run.delivery import Delivery
 
 
 class _Record(BaseModel):
@@ -149,6 +150,22 @@ class StepView(_Record):
     llm_request_ns: int | None = None
     tool_execution_ns: int | None = None
     feedback: str | None = None
+
+
+class Cancellation(NamedTuple):
+    """What came of a cancel: `cancelled` by this call, or `already_ended` as the record says."""
+
+    outcome: Literal["cancelled", "already_ended"]
+    run: RunRecord
+
+
+class Callback(NamedTuple):
+    """What is owed for a run (None where nothing is), and every attempt that was made."""
+
+    run_id: str
+    url: str | None
+    owed: Delivery | None
+    attempts: list[CallbackAttempted]
 
 
 _OF_RUN: Final = tuple(name for name in RunRecord.model_fields if name in Run.__slots__)

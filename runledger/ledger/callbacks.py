@@ -2,29 +2,21 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Unpack
 
 from projections.generations.as_of import AsOfMoment
 from projections.queries.callbacks import CALLBACK_STATUSES, CallbackStatus
+from runledger.command_handling.command_options import CommandOptions
 from runledger.errors import InvalidArgument
 from runledger.events import CallbackAttempted
 from runledger.ledger.arguments import check_counts, check_lists
-from runledger.ledger.command_options import CommandOptions
 from runledger.ledger.part import LedgerPart
+from runledger.records import Callback
 from runledger.run import Actor
 from runledger.run.commands import RequestCallback
 from runledger.run.delivery import Delivery
 from runledger.run.envelope import optional_in_utc
 from runledger.span import check_span
-
-
-class Callback(NamedTuple):
-    """What is owed for a run (None where nothing is), and every attempt that was made."""
-
-    run_id: str
-    url: str | None
-    owed: Delivery | None
-    attempts: list[CallbackAttempted]
 
 
 class Callbacks(LedgerPart):

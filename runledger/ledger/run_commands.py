@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Unpack
 
+from runledger.command_handling.command_options import TimedOptions
 from runledger.errors import InvalidArgument
 from runledger.handles import RunFacts, RunHandle
 from runledger.ids import check_id
 from runledger.ledger.arguments import check_flags
-from runledger.ledger.command_options import TimedOptions
 from runledger.ledger.field_update import ENDS, status_for, transition
 from runledger.ledger.run_endings import RunEndings
 from runledger.messages import Message

@@ -3,23 +3,16 @@
 import asyncio
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, Unpack
+from typing import Any, Unpack
 
+from runledger.command_handling.command_options import CommandOptions, TimedOptions
 from runledger.errors import IllegalTransition, InvalidArgument, NotFound
 from runledger.ids import check_id
 from runledger.ledger.arguments import check_flags
-from runledger.ledger.command_options import CommandOptions, TimedOptions
 from runledger.ledger.field_update import ENDS, status_for, transition
 from runledger.ledger.part import LedgerPart
-from runledger.records import RunRecord, run_record
+from runledger.records import Cancellation, RunRecord, run_record
 from runledger.run import Actor, RunStatus, commands
-
-
-class Cancellation(NamedTuple):
-    """What came of a cancel: `cancelled` by this call, or `already_ended` as the record says."""
-
-    outcome: Literal["cancelled", "already_ended"]
-    run: RunRecord
 
 
 class RunEndings(LedgerPart):

@@ -3,11 +3,15 @@
 from typing import Final
 
 from runledger.server import health
+from runledger.server.api import commands, lists, single_runs
 from runledger.server.route import Route
 from runledger.server.v1 import cancels, messages, runs, steps, streams, unanswered
 
 ROUTES: Final[tuple[Route, ...]] = (
     *health.ROUTES,
+    *commands.ROUTES,
+    *single_runs.ROUTES,
+    *lists.ROUTES,
     *runs.ROUTES,
     *messages.ROUTES,
     *steps.ROUTES,

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from runledger.errors import NotFound
 from runledger.ids import check_id
-from runledger.ledger.run_endings import Cancellation
+from runledger.records import Cancellation
 from runledger.server.call import Call
 from runledger.server.refusal import Refusal
 from runledger.server.route import Lenient, Route
