@@ -26,7 +26,16 @@ run: $(STAMP) ## demo: an agent loop emits runs, the terminal shows what was pro
 
 .PHONY: test
 test: $(STAMP) ## all tests, on SQLite and on a PostgreSQL server that they start themselves
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+.PHONY: test-fast
+test-fast: $(STAMP) ## for every edit: SQLite, laws with few examples, no test that takes seconds
+	HYPOTHESIS_PROFILE=fast $(BIN)/python -m pytest -n $(JOBS) --fast $(ARGS)
+
+.PHONY: test-package
+test-package: $(STAMP) ## build wheel and sdist, install each into an empty environment, run the demo
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group package
+	$(BIN)/python -m pytest -m package tests/package
 
 .PHONY: check
 check: $(STAMP) ## ruff, mypy --strict, import-linter

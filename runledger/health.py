@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -13,11 +12,12 @@ from projections.fold.parking import counts
 from projections.publishing.publish import FILE
 from projections.queries.callbacks import left_out
 from projections.queries.clocks import ended_before_they_began
+from runledger.distribution import DISTRIBUTION, package_version
 from runledger.errors import LedgerError, ReadModelsLocked, UndecodableEvent
 from runledger.store import Store
 
 State = Literal["ok", "note", "wrong"]
-_PACKAGES: Final = ("runledger", "eventsourcing", "duckdb", "psycopg", "pydantic")
+_PACKAGES: Final = (DISTRIBUTION, "eventsourcing", "duckdb", "psycopg", "pydantic")
 
 
 class Check(NamedTuple):
@@ -47,14 +47,6 @@ def _checks(url: str, read_models: Path) -> Iterator[Check]:
         yield from _read_models(read_models, store)
     finally:
         store.close()
-
-
-def package_version(package: str) -> str:
-    """Return the version of an installed package, or that it is none."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed as a package"
 
 
 def _store(store: Store) -> Iterator[Check]:

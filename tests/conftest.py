@@ -15,7 +15,7 @@ from runledger.store import Store, open_store
 
 # A busy machine is no fault of the code: no test goes by the clock.
 # Laws over whole ledgers take a second an example: few for every run, many where asked for.
-for profile, examples in (("ledger", 10), ("thorough", 150)):
+for profile, examples in (("fast", 2), ("ledger", 10), ("thorough", 150)):
     settings.register_profile(
         profile,
         deadline=None,
@@ -23,6 +23,27 @@ for profile, examples in (("ledger", 10), ("thorough", 150)):
         suppress_health_check=[HealthCheck.too_slow],
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ledger"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the choice of `make test-fast`."""
+    parser.addoption("--fast", action="store_true", help="no PostgreSQL, nothing marked slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes seconds, if asked to."""
+    if not config.getoption("--fast"):
+        return
+    left_out = [item for item in items if _takes_seconds(item)]
+    items[:] = [item for item in items if not _takes_seconds(item)]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def _takes_seconds(item: pytest.Item) -> bool:
+    if item.get_closest_marker("slow") or not isinstance(item, pytest.Function):
+        return True
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return "postgresql" in parameters or "postgres" in item.fixturenames
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from weakref import WeakSet
@@ -18,6 +17,7 @@ from projections.fold import batch, stored_models
 from projections.read_models.catalog import changed, described_otherwise, discover
 from projections.read_models.order import in_order
 from projections.read_models.read_model import ReadModel
+from runledger.distribution import package_version
 from runledger.errors import ReadModelsDamaged, ReadModelsError, ReadModelsLocked
 from runledger.sql_file import fill, literal, quoted, statements
 
@@ -166,7 +166,7 @@ class Generation:
                     "layout": LAYOUT,
                     "number": number,
                     "built_from": built_from,
-                    "built_by": _version(),
+                    "built_by": package_version(),
                     "events_digest": batch.events_digest(),
                 },
             )
@@ -277,7 +277,7 @@ class Generation:
             {
                 "number": number,
                 "built_from": built_from,
-                "built_by": _version(),
+                "built_by": package_version(),
                 "events_digest": batch.events_digest(),
             },
         )
@@ -377,10 +377,3 @@ def unusable(path: Path, error: duckdb.Error) -> ReadModelsError:
     if _DAMAGE.search(said):
         return ReadModelsDamaged(f"{said}; `runledger replay --switch` puts others in their place")
     return ReadModelsError(said)
-
-
-def _version() -> str:
-    try:
-        return version("runledger")
-    except PackageNotFoundError:
-        return "from source"

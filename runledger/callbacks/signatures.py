@@ -39,21 +39,20 @@ class Ed25519Key:
         if len(private) not in (32, 64):
             raise InvalidArgument(f"key whsk_…: expected 32 or 64 bytes, found {len(private)}")
         try:
-            from Crypto.PublicKey import ECC
-            from Crypto.Signature import eddsa
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         except ImportError as e:
             raise InvalidArgument(
-                "key whsk_…: Ed25519 needs pycryptodome; install runledger[ed25519]"
+                "key whsk_…: Ed25519 needs the package cryptography: "
+                "pip install 'run-event-ledger[trust]'"
             ) from e
-        key = ECC.construct(curve="Ed25519", seed=private[:32])
-        self.public = f"whpk_{_base64(key.public_key().export_key(format='raw'))}"
+        self._private = Ed25519PrivateKey.from_private_bytes(private[:32])
+        self.public = f"whpk_{_base64(self._private.public_key().public_bytes_raw())}"
         if len(private) == 64 and self.public != f"whpk_{_base64(private[32:])}":
             raise InvalidArgument("key whsk_…: expected its own public key in the last 32 bytes")
-        self._signer = eddsa.new(key, "rfc8032")
 
     def sign(self, content: bytes) -> str:
         """Return the v1a signature."""
-        return f"v1a,{_base64(self._signer.sign(content))}"
+        return f"v1a,{_base64(self._private.sign(content))}"
 
 
 def parse_key(text: str) -> HmacKey | Ed25519Key:

@@ -125,9 +125,9 @@ app = typer.Typer(
 
 def _tell_version(asked: bool) -> None:
     if asked:
-        from runledger.health import package_version
+        from runledger.distribution import package_version
 
-        typer.echo(f"runledger {package_version('runledger')}")
+        typer.echo(f"runledger {package_version()}")
         raise typer.Exit
 
 

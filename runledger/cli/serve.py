@@ -46,7 +46,9 @@ def serve(
         from runledger.server.serve import Options
         from runledger.server.serve import serve as served
     except ModuleNotFoundError as e:
-        typer.echo(f"runledger: serve needs {e.name}: pip install 'runledger[server]'", err=True)
+        typer.echo(
+            f"runledger: serve needs {e.name}: pip install 'run-event-ledger[server]'", err=True
+        )
         raise typer.Exit(1) from e
 
     settings = given(ctx)

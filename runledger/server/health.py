@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from runledger.health import package_version
+from runledger.distribution import package_version
 from runledger.server.call import Call, Reply
 from runledger.server.route import Lenient, Route
 
@@ -33,7 +33,7 @@ class Ready(BaseModel):
 
 async def health(_call: AnyCall) -> Health:
     """Say that this is a server of this version."""
-    return Health(status="ok", version=package_version("runledger"))
+    return Health(status="ok", version=package_version())
 
 
 async def alive(_call: AnyCall) -> Alive:
