@@ -24,6 +24,11 @@ install: $(STAMP) ## make a virtual environment in .venv with everything that is
 run: $(STAMP) ## demo: an agent loop emits runs, the terminal shows what was projected from them
 	@$(BIN)/runledger demo
 
+.PHONY: serve
+serve: $(STAMP) ## serve the demo's ledger over HTTP, at http://localhost:8283
+	@test -e demo/runs.db || $(BIN)/runledger demo > /dev/null
+	@$(BIN)/runledger --store sqlite:///demo/runs.db --read-models demo/runs.duckdb serve
+
 .PHONY: test
 test: $(STAMP) ## all tests, on SQLite and on a PostgreSQL server that they start themselves
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)

@@ -8,7 +8,7 @@ import typer
 
 from runledger.cli import parsers, printing
 from runledger.cli.options import Json, example
-from runledger.cli.settings import Settings
+from runledger.cli.settings import Settings, tell_default
 
 if TYPE_CHECKING:
     from runledger.server.keys import Keyring
@@ -96,6 +96,7 @@ def _with_keys(ctx: typer.Context, work: "Callable[[Keyring], _T]") -> _T:
     from runledger.store import open_store
 
     settings: Settings = ctx.obj
+    tell_default(settings, create=True)
     store = open_store(settings.store)
     try:
         return work(Keyring(store))

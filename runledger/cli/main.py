@@ -19,7 +19,8 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from runledger.cli.settings import READ_MODELS, STORE, Settings
+from runledger.cli.default_ledger import chosen
+from runledger.cli.settings import Settings
 from runledger.errors import LedgerError
 
 MODULES: Final = {
@@ -135,12 +136,19 @@ def _tell_version(asked: bool) -> None:
 def settings(
     ctx: typer.Context,
     store: Annotated[
-        str,
-        typer.Option(metavar="URL", help="The log: sqlite:///FILE, postgresql://…, archive:DIR"),
-    ] = STORE,
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The log: sqlite:///FILE, postgresql://…, archive:DIR; without, ./runs.db if it "
+            "is there, else one in the user's data folder.",
+        ),
+    ] = None,
     read_models: Annotated[
-        str, typer.Option(metavar="PATH", help="The DuckDB file of the read models.")
-    ] = READ_MODELS,
+        str | None,
+        typer.Option(
+            metavar="PATH", help="The DuckDB file of the read models; without, runs.duckdb."
+        ),
+    ] = None,
     archive: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="An archive of the log, for answers as of long ago."),
@@ -165,7 +173,8 @@ def settings(
     environment variable that its help names. Exit codes: 0 done, 1 refused or failed, 2 wrong use,
     3 a threshold of a replay is exceeded.
     """
-    ctx.obj = Settings(store, read_models, organization, archive)
+    found = chosen(store, read_models)
+    ctx.obj = Settings(found.store, found.read_models, organization, archive, found.folder)
 
 
 def main() -> None:

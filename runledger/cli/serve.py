@@ -1,18 +1,18 @@
 """`runledger serve`: the ledger as one address."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from runledger.cli.options import example
-from runledger.cli.settings import acting, given
+from runledger.cli.settings import acting, given, tell_default
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
 app = typer.Typer()
-PORT = 8283
+_PORT: Final = 8283
 
 
 @app.command(
@@ -24,7 +24,7 @@ def serve(
         str | None,
         typer.Option(metavar="ADDRESS", help="Listen there instead of on the loopback addresses."),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = PORT,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = _PORT,
     allowed_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A name that leads here, such as a proxy's; repeatable."),
@@ -33,6 +33,18 @@ def serve(
         list[str] | None,
         typer.Option(metavar="ORIGIN", help="An origin whose pages may ask; repeatable."),
     ] = None,
+    writer: Annotated[
+        bool,
+        typer.Option(
+            "--writer", help="Without read models: any number of such servers write to one store."
+        ),
+    ] = False,
+    callbacks: Annotated[
+        bool, typer.Option("--callbacks", help="Deliver callbacks too, as `dispatch` does.")
+    ] = False,
+    access_log: Annotated[
+        bool, typer.Option("--access-log/--no-access-log", help="Log requests on stderr.")
+    ] = True,
 ) -> None:
     """Serve the ledger over HTTP, until Ctrl-C or SIGTERM.
 
@@ -52,13 +64,40 @@ def serve(
         raise typer.Exit(1) from e
 
     settings = given(ctx)
+    tell_default(settings, create=True)
     ledger = RunLedger.open(
-        settings.store, settings.read_models, archive=settings.archive, actor=acting(settings)
+        settings.store,
+        None if writer else settings.read_models,
+        archive=settings.archive,
+        actor=acting(settings),
+        callbacks=callbacks,
     )
-    options = Options(host, port, tuple(allowed_host or ()), tuple(allowed_origin or ()))
+    options = Options(
+        host,
+        port,
+        tuple(allowed_host or ()),
+        tuple(allowed_origin or ()),
+        access_log=access_log,
+    )
 
     def ready(sockets: "Sequence[socket.socket]") -> None:
-        address = "http://localhost" if host is None else f"http://{host}"
-        typer.echo(f"runledger serves {settings.store} at {address}:{sockets[0].getsockname()[1]}")
+        name = host or "localhost"
+        if host in ("0.0.0.0", "::"):
+            name = options.allowed_hosts[0] if options.allowed_hosts else "localhost"
+        shown = f"[{name}]" if ":" in name else name
+        _greet(ledger.store.url, f"http://{shown}:{sockets[0].getsockname()[1]}")
 
     asyncio.run(served(ledger, options, actor=acting(settings), ready=ready))
+
+
+def _greet(store: str, address: str) -> None:
+    typer.echo(
+        f"""runledger serves {store} at {address}
+
+What to paste next:
+
+  curl {address}/v1/runs/
+  curl {address}/api/v1/runs -H 'Content-Type: application/json' -d '{{"agent_id": "agent-first"}}'
+  python -c "import letta_client as l; print(l.Letta(base_url='{address}').runs.list().items)"
+"""
+    )

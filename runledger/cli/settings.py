@@ -6,6 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import typer
@@ -13,8 +14,6 @@ import typer
 if TYPE_CHECKING:
     from runledger import Actor, Operator, RunLedger
 
-STORE: Final = "sqlite:///runs.db"
-READ_MODELS: Final = "runs.duckdb"
 _LOWEST: Final = 19
 """The priority of the operator's commands: they take what others leave of the processors."""
 _T = TypeVar("_T")
@@ -22,12 +21,13 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the global options say."""
+    """What the global options say; `folder` holds the default ledger, None if one is named."""
 
     store: str
     read_models: str
     organization: str | None
     archive: str | None = None
+    folder: Path | None = None
 
 
 def given(ctx: typer.Context) -> Settings:
@@ -41,6 +41,16 @@ def given(ctx: typer.Context) -> Settings:
     with as_usage_error("--organization"):
         acting(settings)
     return settings
+
+
+def tell_default(settings: Settings, *, create: bool = False) -> None:
+    """Say on stderr which ledger it is if none was named; `create` makes its folder."""
+    if settings.folder is None:
+        return
+    if create:
+        settings.folder.mkdir(parents=True, exist_ok=True)
+    path = settings.store.removeprefix("sqlite:///")
+    typer.echo(f"runledger: the ledger {path} (no --store, no RUNLEDGER_STORE)", err=True)
 
 
 def expect_writable(ctx: typer.Context) -> None:
@@ -69,6 +79,8 @@ def ask(
 
     if as_of is not None:
         return ask_operator(ctx, lambda operator: question(operator.ledger))
+
+    tell_default(given(ctx), create=create)
 
     async def answer() -> _T:
         async with open_ledger(given(ctx), read_models=read_models, create=create) as ledger:
@@ -112,6 +124,7 @@ def ask_operator(ctx: typer.Context, work: "Callable[[Operator], Awaitable[_T]]"
     from runledger import Operator
 
     settings = given(ctx)
+    tell_default(settings)
 
     async def answer() -> _T:
         async with Operator.open(

@@ -39,9 +39,7 @@ _OURS: Final = ("/v1", "/api", "/healthz", "/readyz", "/metrics")
 class Application:
     """An ASGI application on an open ledger.
 
-    `add_routes` takes more routes of the same kind: they get the same checks, limits and log.
-    `pages` is an ASGI application for every path outside `/v1`, `/api`, `/healthz`, `/readyz` and
-    `/metrics`; a link from anywhere may lead to a page, and a form of ours may be posted to one.
+    It is extended by `add_routes` and `mount_pages` before it is served.
     """
 
     def __init__(
@@ -49,18 +47,28 @@ class Application:
         services: Services,
         rules: BrowserRules,
         *,
-        pages: ASGIApp | None = None,
         log: AccessLog | None = None,
     ) -> None:
         self.services = services
         self.routes = RouteTable(ROUTES)
         self._rules = rules
-        self._pages = pages
+        self._pages: ASGIApp | None = None
         self._log = log or AccessLog()
 
     def add_routes(self, routes: Iterable[Route]) -> None:
-        """Add routes, such as those of another protocol's intake."""
+        """Add routes, such as those of another protocol's intake.
+
+        They are checked, limited, logged and described as all others are.
+        """
         self.routes.add(routes)
+
+    def mount_pages(self, pages: ASGIApp) -> None:
+        """Hand every path outside /v1, /api, /healthz, /readyz and /metrics to an application.
+
+        Host and Origin are checked before, but a link from anywhere may lead to a page. Sizes,
+        keys and errors are the application's own; time for writing and the log are not.
+        """
+        self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

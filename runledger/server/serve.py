@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from runledger.errors import InvalidArgument
 from runledger.ledger import RunLedger
 from runledger.run import Actor
+from runledger.server.access_log import AccessLog
 from runledger.server.app import Application
 from runledger.server.browser_rules import BrowserRules
 from runledger.server.limits import Limits
@@ -20,7 +21,7 @@ class Options:
     """Where a server listens, and which names lead to it.
 
     `host` None means both loopback addresses. `allowed_hosts` and `allowed_origins` are as in
-    BrowserRules.
+    BrowserRules. `access_log` says whether requests are logged on stderr.
     """
 
     host: str | None = None
@@ -28,6 +29,7 @@ class Options:
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    access_log: bool = True
 
 
 async def serve(
@@ -35,12 +37,23 @@ async def serve(
     options: Options,
     *,
     actor: Actor | None = None,
+    extend: Callable[[Application], None] = lambda _: None,
     ready: Callable[[Sequence[socket.socket]], None] = lambda _: None,
 ) -> None:
-    """Serve a ledger, not open yet, until a signal says stop.
+    """Serve a ledger until a signal says stop.
 
-    The sockets are bound before the ledger is opened, so that a port that is taken costs nothing;
-    `ready` is called with them once connections are accepted. `actor` acts where there are no keys.
+    The sockets are bound before the ledger is opened, so that a port that is taken costs nothing.
+
+    Parameters:
+        ledger: is not open yet, and is closed at the end.
+        options: where to listen.
+        actor: acts if the store has no keys; the default organization without.
+        extend: adds routes and pages before the first request.
+        ready: is called with the sockets once connections are accepted.
+
+    Raises:
+        InvalidArgument: for an address or a port that cannot be listened on, or one that other
+            machines reach while there are no keys.
     """
     sockets = bind(options.host, options.port)
     ports = {one.getsockname()[1] for one in sockets}
@@ -53,7 +66,9 @@ async def serve(
                     f"address {options.host}: expected keys, since other machines reach it, found "
                     f"none; make one with `runledger keys create NAME`"
                 )
-            application = Application(services, rules)
+            log = AccessLog(quiet=not options.access_log)
+            application = Application(services, rules, log=log)
+            extend(application)
             await Serving(application).run_on(sockets, lambda: ready(sockets))
     finally:
         for one in sockets:

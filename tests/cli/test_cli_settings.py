@@ -88,7 +88,16 @@ def test_a_list_does_not_load_what_it_does_not_need(runs: Path) -> None:
     files = ("--store", f"sqlite:///{runs}/runs.db", "--read-models", f"{runs}/runs.duckdb")
     loaded = _loaded(*files, "runs", "list")
     own = {name.partition("runledger.cli.")[2] for name in loaded} - {""}
-    asked = {"main", "settings", "options", "parsers", "quantities", "printing", "progress"}
+    asked = {
+        "main",
+        "default_ledger",
+        "settings",
+        "options",
+        "parsers",
+        "quantities",
+        "printing",
+        "progress",
+    }
     assert own == asked | {"runs", "run_list"}
     heavy = {
         "adbc_driver_manager",
