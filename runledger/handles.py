@@ -188,6 +188,9 @@ class RunHandle:
         """Say why the run will end when its block is left: end_turn unless said otherwise.
 
         Its status follows from the reason. Raises InvalidArgument for an unknown one.
+
+        Parameters:
+            stop_reason: one of the 13 stop reasons.
         """
         if not isinstance(stop_reason, str) or stop_reason not in STATUS_OF:
             raise InvalidArgument(
@@ -327,7 +330,11 @@ class StepHandle:
         return self
 
     def messages(self, *messages: Message | Mapping[str, Any]) -> list[str]:
-        """Add messages to the step; a mapping needs a `role`, gets an id. Returns the ids."""
+        """Add messages to the step; a mapping needs a `role`, gets an id. Returns the ids.
+
+        Parameters:
+            messages: the messages, in order; a mapping needs a `role`.
+        """
         made = [as_message(message) for message in messages]
         self._messages += made
         return [message.id for message in made]
@@ -352,6 +359,10 @@ class StepHandle:
             input_includes_cache, output_includes_reasoning: whether the numbers do, if known.
             counts: prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details,
                 completion_tokens_details, or any other names of a provider's usage.
+            input_includes_cache: whether the input count includes the tokens read from and written
+                to a cache; decided by arithmetic and provider without.
+            output_includes_reasoning: whether the output count includes the tokens of reasoning;
+                decided likewise without.
 
         Raises:
             InvalidArgument: for counts that cannot be.

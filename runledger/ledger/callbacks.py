@@ -29,7 +29,15 @@ class Callbacks(LedgerPart):
     async def get_callback(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> Callback:
-        """Return what is owed for a run and the attempts, from its stream: always current."""
+        """Return what is owed for a run and the attempts, from its stream: always current.
+
+        Parameters:
+            run_id: the id of the run.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+        """
         run = await self.opened.load(run_id, actor, as_of)
         events = (row.event for row in await self.opened.events(run_id, as_of))
         attempts = [event for event in events if isinstance(event, CallbackAttempted)]
@@ -48,6 +56,16 @@ class Callbacks(LedgerPart):
         """Return rows of the read model `callbacks`, those asked for last first.
 
         `since` and `until` (exclusive) are about when the run ended; no status means any.
+
+        Parameters:
+            statuses: "pending", "delivered" or "failed"; any by default.
+            since: the first time of a run's end that counts; open by default.
+            until: the first time of a run's end that counts no more; open by default.
+            limit: how many at most, 100 by default; None for all.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
         """
         check_lists(statuses=statuses)
         wanted = list(statuses)
@@ -72,6 +90,11 @@ class Callbacks(LedgerPart):
         The request is an event; whichever dispatcher follows the log sends it. Raises
         IllegalTransition for a run that has not ended, InvalidArgument for one without a
         callback_url.
+
+        Parameters:
+            run_id: the id of the run.
+            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+                CommandOptions.
         """
         owed = (await self.opened.execute(run_id, RequestCallback(), **options)).run.delivery
         assert owed is not None
@@ -85,7 +108,15 @@ class Callbacks(LedgerPart):
         until: datetime | None = None,
         actor: Actor | None = None,
     ) -> list[str]:
-        """Ask for all callbacks of a range to be sent again; return the ids of their runs."""
+        """Ask for all callbacks of a range to be sent again; return the ids of their runs.
+
+        Parameters:
+            statuses: "pending", "delivered" or "failed"; any by default.
+            since: the first time of a run's end that counts; open by default.
+            until: the first time of a run's end that counts no more; open by default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+        """
         found = await self.list_callbacks(
             statuses=statuses, since=since, until=until, limit=None, actor=actor
         )

@@ -23,6 +23,9 @@ class Copies(OperatorWork):
 
         Any number of processes can open the copy (read-only), and each keeps what it has opened;
         a ledger that is opened with read_models=FOLDER answers from the newest.
+
+        Parameters:
+            folder: the folder to write to; it is made if it is not there.
         """
         check_paths(folder=folder)
         async with self._at_operator() as operator:
@@ -35,6 +38,11 @@ class Copies(OperatorWork):
 
         An earlier export there is replaced; InvalidArgument where the folder holds anything else.
         With `as_of`, a position of the log or a time, the rows are those of then.
+
+        Parameters:
+            folder: the folder to write to; an earlier export there is replaced.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
         """
         check_paths(folder=folder)
         if as_of is not None:
@@ -56,6 +64,12 @@ class Copies(OperatorWork):
 
         Raises ArchiveError where the folder holds the archive of another log, or another process
         is writing it.
+
+        Parameters:
+            folder: the folder of the archive, which is continued or begun.
+            segment_events: how many events a file of the archive has at most.
+            progress: is called with the number of events since the last call and the position; None
+                for none.
         """
         check_paths(folder=folder)
         check_counts(least=1, segment_events=segment_events)
@@ -64,7 +78,11 @@ class Copies(OperatorWork):
         )
 
     async def verify_archive(self, folder: str | Path) -> Archive:
-        """Read every byte of an archive; raises ArchiveDamaged where one is not as written."""
+        """Read every byte of an archive; raises ArchiveDamaged where one is not as written.
+
+        Parameters:
+            folder: the folder of the archive.
+        """
         check_paths(folder=folder)
         found = await asyncio.to_thread(Archive, folder)
         await asyncio.to_thread(found.verify)
@@ -74,6 +92,10 @@ class Copies(OperatorWork):
         """Return the streams that are left out of the read models, and why, in log order.
 
         With `as_of`, a position of the log or a time, those that the answers as of then leave out.
+
+        Parameters:
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
         """
         if as_of is not None or isinstance(self.opened.live, PublishedReadModels):
             return await self.opened.ask(lambda q: q.parked(), as_of)
@@ -84,6 +106,9 @@ class Copies(OperatorWork):
         """Apply what was left out of parked streams, of all if none are named.
 
         What can be applied is in the read models as if it had never been parked.
+
+        Parameters:
+            streams: ids of the parked streams to try again; all by default.
         """
         if streams is not None:
             check_lists(streams=streams)

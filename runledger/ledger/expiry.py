@@ -32,6 +32,15 @@ class Expiry(LedgerPart):
 
         Their open tool calls are denied and their conversations freed in the same append; a run
         that is heard of meanwhile stays open. Returns the ids of the runs that were ended.
+
+        Parameters:
+            older_than: the silence after which a run is lost, 0 to 36,500 days.
+            every_organization: True works on the runs of all organizations; those of the actor by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+            at: when it happened, with a time zone, for history that is recorded later; now by
+                default.
         """
         moment = optional_in_utc("at", at) or self.opened.clock()
         check_flags(every_organization=every_organization)
@@ -52,7 +61,16 @@ class Expiry(LedgerPart):
         actor: Actor | None = None,
         at: datetime | None = None,
     ) -> list[str]:
-        """Deny the open tool calls of runs whose approval deadline has passed; return their ids."""
+        """Deny the open tool calls of runs whose approval deadline has passed; return their ids.
+
+        Parameters:
+            every_organization: True works on the runs of all organizations; those of the actor by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+            at: when it happened, with a time zone, for history that is recorded later; now by
+                default.
+        """
         moment = optional_in_utc("at", at) or self.opened.clock()
         check_flags(every_organization=every_organization)
         scope = None if every_organization else self.opened.organization(actor)

@@ -27,6 +27,11 @@ class ExternalRuns(LedgerPart):
         A reported start or end becomes an event of the run, so that lists and getters agree. An
         engine that fails, takes longer than 5 s or answers nonsense is logged, and the run is
         returned as the ledger knows it.
+
+        Parameters:
+            run_id: the id of the run.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
         """
         run = await self.opened.load(run_id, actor)
         known = run_record(run)

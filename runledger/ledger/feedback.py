@@ -28,6 +28,12 @@ class FeedbackCommands(LedgerPart):
 
         `feedback` is "positive" or "negative"; None takes an earlier judgement back. `at` is when
         it was given, with a time zone (default: now).
+
+        Parameters:
+            run_id: the id of the run.
+            feedback: "positive" or "negative"; None takes an earlier judgement back.
+            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+                CommandOptions.
         """
         command = commands.RecordRunFeedback(feedback)
         return run_record((await self.opened.execute(run_id, command, **options)).run)
@@ -48,6 +54,14 @@ class FeedbackCommands(LedgerPart):
         run has the step (ReadModelsMissing if the ledger was opened without). `at` is when it was
         given, with a time zone (default: now). Raises NotFound for a step that is not there, and
         InvalidArgument for one that is pending.
+
+        Parameters:
+            step_id: the id of the step.
+            feedback: "positive" or "negative"; None takes an earlier judgement back.
+            tags: take the place of the step's tags; None leaves them.
+            run_id: the run that has the step; without it, the read models are asked.
+            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+                CommandOptions.
         """
         check_id("step", step_id)
         given = None if tags is None else texts("tags", tags)

@@ -40,6 +40,13 @@ class ListQueries(LedgerPart):
         """Return a page of runs, the newest first unless asked otherwise.
 
         `filters` are the fields of `RunFilter` (projections.queries); wrong ones are refused.
+
+        Parameters:
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+            filters: the filters, the order and the page, as keywords; see the fields of RunFilters.
         """
         asked = run_filter("list_runs", **filters)
         organization = self.opened.organization(actor)
@@ -56,6 +63,13 @@ class ListQueries(LedgerPart):
         """Return count, p50, p90, p95 and p99 (ns) of exactly the runs that the filters leave.
 
         `filters` are those of `list_runs`; what orders or cuts a page is refused.
+
+        Parameters:
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+            filters: the filters of list_runs; what orders or cuts a page is refused.
         """
         asked = unpaged_filter("run_durations", **filters)
         organization = self.opened.organization(actor)
@@ -71,6 +85,13 @@ class ListQueries(LedgerPart):
         """Return a page of steps of any runs, those recorded last first unless asked otherwise.
 
         `filters` are the fields of `StepFilter` (projections.queries); wrong ones are refused.
+
+        Parameters:
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+            filters: the filters, the order and the page, as keywords; see StepFilters.
         """
         asked = step_filter("list_steps", **filters)
         organization = self.opened.organization(actor)
@@ -79,7 +100,15 @@ class ListQueries(LedgerPart):
     async def get_step(
         self, step_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> StepView:
-        """Return a step of any run by its id; NotFound if no run of the organization has it."""
+        """Return a step of any run by its id; NotFound if no run of the organization has it.
+
+        Parameters:
+            step_id: the id of the step.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+        """
         check_id("step", step_id)
         organization = self.opened.organization(actor)
         return await self.opened.ask(lambda q: q.step(organization, step_id), as_of)
@@ -96,7 +125,20 @@ class ListQueries(LedgerPart):
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
-        """Return token totals grouped by any of project, agent, model and day (UTC)."""
+        """Return token totals grouped by any of project, agent, model and day (UTC).
+
+        Parameters:
+            by: any of "project", "agent", "model" and "day"; by model by default.
+            project_id: the project; any by default.
+            agent_id: the id of the agent; any by default.
+            model: the model; any by default.
+            since: the first day or time that counts; open by default.
+            until: the first day or time that counts no more; open by default.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+        """
         organization = self.opened.organization(actor)
         check_lists(by=by)
         check_texts(project_id=project_id, agent_id=agent_id, model=model)
@@ -126,7 +168,19 @@ class ListQueries(LedgerPart):
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
-        """Return exact duration percentiles (ns) grouped by any of project, agent and day (UTC)."""
+        """Return exact duration percentiles (ns) grouped by any of project, agent and day (UTC).
+
+        Parameters:
+            by: any of "project", "agent" and "day"; one row for all by default.
+            project_id: the project; any by default.
+            agent_id: the id of the agent; any by default.
+            since: the first day or time that counts; open by default.
+            until: the first day or time that counts no more; open by default.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+        """
         organization = self.opened.organization(actor)
         check_lists(by=by)
         check_texts(project_id=project_id, agent_id=agent_id)
@@ -151,7 +205,15 @@ class ListQueries(LedgerPart):
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
-        """Return the agents, with their last run and last stop reason."""
+        """Return the agents, with their last run and last stop reason.
+
+        Parameters:
+            agent_id: the id of the agent; any by default.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+        """
         organization = self.opened.organization(actor)
         check_texts(agent_id=agent_id)
         return await self.opened.ask(lambda q: q.agents(organization, agent_id), as_of)
@@ -159,7 +221,13 @@ class ListQueries(LedgerPart):
     async def sql(
         self, statement: str, *, as_of: AsOfMoment | None = None
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Return (column names, rows) of one SELECT over the read models of all organizations."""
+        """Return (column names, rows) of one SELECT over the read models of all organizations.
+
+        Parameters:
+            statement: one SELECT over the read models of all organizations.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+        """
         _expect_text(statement)
         return await self.opened.ask(lambda q: q.sql(statement), as_of)
 
@@ -171,6 +239,12 @@ class ListQueries(LedgerPart):
         The rows are made as they are taken, so that an answer may be larger than memory. A switch
         of generations waits for what is done with a row; ReadModelsError where it comes between
         two.
+
+        Parameters:
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            statement: one SELECT over the read models of all organizations.
+            take: is called in a thread with the names of the columns and an iterator of rows.
         """
         _expect_text(statement)
         begun = False
@@ -192,6 +266,10 @@ class ListQueries(LedgerPart):
         """Bring the read models up to date; return their position.
 
         Raises ReadModelsError for a published copy.
+
+        Parameters:
+            progress: is called with the number of events since the last call and the position; None
+                for none.
         """
         return await asyncio.to_thread(self.opened.read_models.catch_up, progress)
 

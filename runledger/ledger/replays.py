@@ -62,6 +62,25 @@ class Replays(OperatorWork):
         and the others copied. With a `selection` only the runs that it touches are projected
         again, into a copy of live; `told` hears the blast radius before, and every other row is
         proved to be as it was.
+
+        Parameters:
+            switch: True makes the result live, unless a threshold is exceeded.
+            max_changed: the largest share of each table's rows that may differ, such as `0.1%`.
+            fail_if_changed: tables or columns (`runs.status`) that must not differ.
+            limit: how many differing rows of each table are returned; 10 by default.
+            explain: how many differing rows of each table are explained; 1 by default.
+            explain_runs: ids of runs whose differing rows are shown and explained instead.
+            out: a Parquet file that gets every value that differs; none by default.
+            keep: how many old generations stay after a switch; 2 by default.
+            fresh: True does not go on with a replay that was killed.
+            source: an archived log to read instead of the store.
+            only_changed: True projects only read models whose SQL is new or another one, and those
+                that read them.
+            selection: the runs to project again, into a copy of live; all by default.
+            on_blast_radius: hears, before the work, what a selection touches.
+            begun: hears the number of the generation, its position and the end of the log.
+            progress: is called with the number of events since the last call and the position; None
+                for none.
         """
         check_flags(switch=switch, fresh=fresh, only_changed=only_changed)
         check_counts(least=0, keep=keep)
@@ -105,7 +124,11 @@ class Replays(OperatorWork):
         return await asyncio.to_thread(self._generations.entries)
 
     async def generation(self, number: int) -> GenerationManifest:
-        """Return the manifest of a generation, or raise NotFound."""
+        """Return the manifest of a generation, or raise NotFound.
+
+        Parameters:
+            number: the number of the generation.
+        """
         check_counts(least=0, number=number)
         return await asyncio.to_thread(self._generations.get, number)
 
@@ -121,6 +144,13 @@ class Replays(OperatorWork):
         """Compare a generation with the live one, both at one position.
 
         The options are those of `replay`.
+
+        Parameters:
+            number: the number of the generation.
+            limit: how many differing rows of each table are returned; 10 by default.
+            explain: how many differing rows of each table are explained; 1 by default.
+            explain_runs: ids of runs whose differing rows are shown and explained instead.
+            out: a Parquet file that gets every value that differs; none by default.
         """
         check_counts(least=0, number=number)
         _check_shown(limit, explain, out)
@@ -135,13 +165,21 @@ class Replays(OperatorWork):
             )
 
     async def switch_generation(self, number: int) -> GenerationManifest:
-        """Make a generation the live one: the next, or an old one to go back."""
+        """Make a generation the live one: the next, or an old one to go back.
+
+        Parameters:
+            number: the number of the generation.
+        """
         check_counts(least=0, number=number)
         async with self._at_operator() as operator:
             return await asyncio.to_thread(operator.switch, number)
 
     async def drop_generation(self, number: int) -> None:
-        """Delete a generation that is not live."""
+        """Delete a generation that is not live.
+
+        Parameters:
+            number: the number of the generation.
+        """
         check_counts(least=0, number=number)
         await asyncio.to_thread(self._generations.drop, number)
 
@@ -150,6 +188,9 @@ class Replays(OperatorWork):
 
         Of `sample` runs what is said of them alone; without, everything. `clean` says whether the
         read models are what the log says; `problems` name the first difference of every table.
+
+        Parameters:
+            sample: how many runs to look at; everything by default.
         """
         if sample is not None:
             check_counts(least=1, sample=sample)

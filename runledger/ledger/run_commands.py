@@ -39,6 +39,13 @@ class LedgerCommands(RunEndings):
 
         `facts` are those of create_run. Leaving the block completes the run, an exception fails
         it, a cancelled task cancels it.
+
+        Parameters:
+            agent_id: the agent that works on the run.
+            run_id: the id to give it; a fresh one by default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+            facts: what is known of the run; see the fields of RunFacts.
         """
         return RunHandle(self, actor, agent_id, run_id, facts)
 
@@ -73,6 +80,29 @@ class LedgerCommands(RunEndings):
         (ConversationBusy otherwise). `callback_url` is told when the run has ended; UrlRefused if
         it could never be called. Raises ContentConflict where the id was used for something else,
         or at all with `exist_ok=False`. `idempotency_key` is as in CommandOptions.
+
+        Parameters:
+            agent_id: the agent that works on the run.
+            run_id: the id to give it; a fresh one by default.
+            project_id: the project; that of the agent by default.
+            conversation_id: the conversation that the run belongs to; none by default.
+            hold_conversation: True makes it the one active run of its conversation until it ends.
+            base_template_id: the template that the agent was made from; none by default.
+            background: whether nobody waits for the run; unknown by default.
+            metadata: keys and values of the caller's own, as JSON; none by default.
+            request_config: the configuration of the request, kept as it is; none by default.
+            callback_url: is told when the run has ended; none by default.
+            status: records the events that lead to this status; "created" by default.
+            stop_reason: decides the status if none is given.
+            completed_at: when a run that is over already ended; needs `at`.
+            run_ns: the duration of a run that is over already, in nanoseconds.
+            exist_ok: False refuses an id that is there, even with the same content.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+            at: when it happened, with a time zone, for history that is recorded later; now by
+                default.
+            correlation_id: an id of the caller's that is kept on the events; none by default.
+            idempotency_key: 1 to 255 printable ASCII characters that make the command happen once.
         """
         check_flags(exist_ok=exist_ok)
         if callback_url is not None:
@@ -116,7 +146,13 @@ class LedgerCommands(RunEndings):
         return run_record(outcome.run)
 
     async def start_run(self, run_id: str, **options: Unpack[TimedOptions]) -> RunRecord:
-        """Say that work on the run began."""
+        """Say that work on the run began.
+
+        Parameters:
+            run_id: the id of the run.
+            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+                CommandOptions.
+        """
         outcome = await self.opened.execute(run_id, commands.StartRun(), **options)
         return run_record(outcome.run)
 
@@ -129,7 +165,16 @@ class LedgerCommands(RunEndings):
         model: str | None = None,
         **options: Unpack[TimedOptions],
     ) -> str:
-        """Say that a step began, so that it is seen while it runs; return its id."""
+        """Say that a step began, so that it is seen while it runs; return its id.
+
+        Parameters:
+            run_id: the id of the run.
+            step_id: the id to give it; a fresh one by default.
+            provider: the provider of the model; unknown by default.
+            model: the model that is called; unknown by default.
+            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+                CommandOptions.
+        """
         step_id = step_id or self.opened.new_id(
             "step", options.get("idempotency_key"), options.get("actor")
         )
@@ -157,6 +202,21 @@ class LedgerCommands(RunEndings):
         is recorded as late: its tokens count, the outcome stays. A message without an id has one
         derived from the run, the step and its place in `messages`, so that a repeat of the step is
         recognised by `step_id`; other content at the same place is a ContentConflict.
+
+        Parameters:
+            run_id: the id of the run.
+            step_id: the id to give it; a fresh one by default.
+            provider: the provider of the model; unknown by default.
+            messages: the messages of the step, in order; none by default.
+            approval_deadline: when open tool calls that need an approval are denied; never by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+            expected_version: the version that the run must have; any by default.
+            idempotency_key: 1 to 255 printable ASCII characters that make the command happen once.
+            at: when it happened, with a time zone, for history that is recorded later; now by
+                default.
+            facts: what is known of the step; see the fields of StepFacts.
         """
         expect_known("record_step", facts)
         if provider is not None:
@@ -191,6 +251,14 @@ class LedgerCommands(RunEndings):
 
         A repeat is recognised by the ids of its messages, or by its `idempotency_key`, from which
         the ids follow; without either, a message gets a fresh id each time, and is recorded again.
+
+        Parameters:
+            run_id: the id of the run.
+            messages: the messages, in order; a mapping needs a `role`.
+            approval_deadline: when open tool calls that need an approval are denied; never by
+                default.
+            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+                CommandOptions.
         """
         actor, key = options.get("actor"), options.get("idempotency_key")
         whole = None if key is None else (self.opened.organization(actor), check_key(key))
@@ -207,12 +275,26 @@ class LedgerCommands(RunEndings):
         remove: Collection[str] = (),
         **options: Unpack[TimedOptions],
     ) -> RunRecord:
-        """Set top-level keys of the metadata, take keys away; concurrent patches all survive."""
+        """Set top-level keys of the metadata, take keys away; concurrent patches all survive.
+
+        Parameters:
+            run_id: the id of the run.
+            patch: the keys to set, with their values.
+            remove: the keys to take away.
+            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+                CommandOptions.
+        """
         command = commands.PatchMetadata(patch or {}, remove)
         return run_record((await self.opened.execute(run_id, command, **options)).run)
 
     async def record_heartbeat(self, run_id: str, **options: Unpack[TimedOptions]) -> None:
-        """Say that the worker is alive; see expire_runs."""
+        """Say that the worker is alive; see expire_runs.
+
+        Parameters:
+            run_id: the id of the run.
+            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+                CommandOptions.
+        """
         await self.opened.execute(run_id, commands.RecordHeartbeat(), **options)
 
     async def register_agent(
@@ -224,7 +306,16 @@ class LedgerCommands(RunEndings):
         agent_type: str | None = None,
         actor: Actor | None = None,
     ) -> Agent:
-        """Make an agent known, or tell its new project, name or type; return it."""
+        """Make an agent known, or tell its new project, name or type; return it.
+
+        Parameters:
+            agent_id: the id of the agent.
+            project_id: its project; none by default.
+            name: its name for people; none by default.
+            agent_type: its type, which says how its messages are shown; none by default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+        """
         return await self.opened.handler.register_agent(
             self.opened.acting(actor),
             agent_id=check_id("agent", agent_id),

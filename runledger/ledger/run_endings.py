@@ -26,7 +26,15 @@ class RunEndings(LedgerPart):
         run_ns: int | None = None,
         **options: Unpack[TimedOptions],
     ) -> RunRecord:
-        """End the run well. Raises AlreadyEnded where it ended otherwise: the first end wins."""
+        """End the run well. Raises AlreadyEnded where it ended otherwise: the first end wins.
+
+        Parameters:
+            run_id: the id of the run.
+            stop_reason: why it ended; "end_turn" by default.
+            run_ns: the measured duration in nanoseconds; the time since the creation by default.
+            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+                CommandOptions.
+        """
         command = commands.CompleteRun(stop_reason, run_ns)
         return run_record((await self.opened.execute(run_id, command, **options)).run)
 
@@ -41,7 +49,18 @@ class RunEndings(LedgerPart):
         run_ns: int | None = None,
         **options: Unpack[TimedOptions],
     ) -> RunRecord:
-        """End the run badly. Raises AlreadyEnded where it ended otherwise."""
+        """End the run badly. Raises AlreadyEnded where it ended otherwise.
+
+        Parameters:
+            run_id: the id of the run.
+            stop_reason: why it ended; "error" by default.
+            error_type: the class of the error; none by default.
+            error_message: the text of the error; none by default.
+            error_data: anything else that is known of the error, as JSON; none by default.
+            run_ns: the measured duration in nanoseconds; the time since the creation by default.
+            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+                CommandOptions.
+        """
         command = commands.FailRun(stop_reason, error_type, error_message, error_data, run_ns)
         return run_record((await self.opened.execute(run_id, command, **options)).run)
 
@@ -52,7 +71,14 @@ class RunEndings(LedgerPart):
         reason: str | None = None,
         **options: Unpack[TimedOptions],
     ) -> Cancellation:
-        """Cancel the run, deny its open tool calls and free its conversation, in one append."""
+        """Cancel the run, deny its open tool calls and free its conversation, in one append.
+
+        Parameters:
+            run_id: the id of the run.
+            reason: why, as text that is kept; none by default.
+            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+                CommandOptions.
+        """
         outcome = await self.opened.execute(run_id, commands.CancelRun(reason), **options)
         return Cancellation(
             "cancelled" if outcome.events or outcome.repeated else "already_ended",
@@ -73,6 +99,14 @@ class RunEndings(LedgerPart):
         `without_conversation` leaves out the agent's runs that belong to a conversation. Needs read
         models (ReadModelsMissing otherwise). A run that ends or is deleted meanwhile is reported as
         already ended, or left out.
+
+        Parameters:
+            agent_id: the agent whose open runs are cancelled.
+            conversation_id: the conversation whose open runs are cancelled.
+            without_conversation: True leaves out the agent's runs that belong to a conversation.
+            reason: why, as text that is kept; none by default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
         """
         if (agent_id is None) == (conversation_id is None):
             raise InvalidArgument("cancel_runs: expected an agent_id or a conversation_id")
@@ -105,7 +139,13 @@ class RunEndings(LedgerPart):
         return done
 
     async def delete_run(self, run_id: str, **options: Unpack[CommandOptions]) -> None:
-        """Take the run out of every read model and getter; its id is never used again."""
+        """Take the run out of every read model and getter; its id is never used again.
+
+        Parameters:
+            run_id: the id of the run.
+            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+                CommandOptions.
+        """
         await self.opened.execute(run_id, commands.DeleteRun(), **options)
 
     async def update_run(
@@ -128,6 +168,19 @@ class RunEndings(LedgerPart):
         completes, fails or cancels the run. A stop_reason without a status decides it.
         `completed_at` is the time of the end and `total_duration_ns` its duration: both need an
         end. Raises AlreadyEnded, with nothing changed, where the run ended otherwise.
+
+        Parameters:
+            run_id: the id of the run.
+            status: the status to lead the run to; unchanged by default.
+            stop_reason: why it ended; decides the status if none is given.
+            completed_at: when it ended; needs an end.
+            metadata: keys of the metadata to set.
+            remove_metadata: keys of the metadata to take away.
+            total_duration_ns: the duration in nanoseconds; needs an end.
+            error_type: the class of the error; none by default.
+            error_message: the text of the error; none by default.
+            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+                CommandOptions.
         """
         asked = status_for(status, stop_reason)
         if asked not in ENDS and (completed_at is not None or total_duration_ns is not None):

@@ -40,25 +40,57 @@ class RunQueries(LedgerPart):
     async def get_run_by_id(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> RunRecord:
-        """Return the run."""
+        """Return the run.
+
+        Parameters:
+            run_id: the id of the run.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+        """
         return run_record(await self.opened.load(run_id, actor, as_of))
 
     async def get_run_usage(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> RunUsage:
-        """Return the token totals over all steps of the run."""
+        """Return the token totals over all steps of the run.
+
+        Parameters:
+            run_id: the id of the run.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+        """
         return run_usage(await self.opened.load(run_id, actor, as_of))
 
     async def get_run_metrics(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> RunMetrics:
-        """Return the duration, the number of steps and the tools of the run."""
+        """Return the duration, the number of steps and the tools of the run.
+
+        Parameters:
+            run_id: the id of the run.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+        """
         return run_metrics(await self.opened.load(run_id, actor, as_of))
 
     async def get_run_request_config(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> dict[str, Any] | None:
-        """Return the request's configuration as it was given at creation."""
+        """Return the request's configuration as it was given at creation.
+
+        Parameters:
+            run_id: the id of the run.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+        """
         return (await self.opened.load(run_id, actor, as_of)).request_config
 
     async def get_run_steps(
@@ -75,6 +107,17 @@ class RunQueries(LedgerPart):
         """Return the steps in the order they were recorded, a page of them if asked.
 
         `after` and `before` are step ids: further in the requested order, or short of it.
+
+        Parameters:
+            run_id: the id of the run.
+            order: "asc" for the order of recording, "desc" for the reverse.
+            limit: how many steps at most; all by default.
+            after: an id from the page before: the page begins beyond it, in the requested order.
+            before: an id: the page ends short of it, in the requested order.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
         """
         run = await self.opened.load(run_id, actor, as_of)
         stored = await self.opened.events(run_id, as_of)
@@ -90,7 +133,15 @@ class RunQueries(LedgerPart):
     async def get_stored_messages(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> list[Message]:
-        """Return all messages of the run as they are stored, in order."""
+        """Return all messages of the run as they are stored, in order.
+
+        Parameters:
+            run_id: the id of the run.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+        """
         await self.opened.load(run_id, actor, as_of)
         stored = await self.opened.events(run_id, as_of, contents=True)
         return [
@@ -118,6 +169,19 @@ class RunQueries(LedgerPart):
         One stored message is shown as none, one or many, which share its id; the agent's type and
         the run's request_config say how. `step_id` leaves the messages of one step. See
         runledger.api_messages.api_message_page for cursors, types and limit.
+
+        Parameters:
+            run_id: the id of the run.
+            order: "asc" for the order of recording, "desc" for the reverse.
+            limit: how many messages at most, 100 by default; None for all.
+            after: an id from the page before: the page begins beyond it, in the requested order.
+            before: an id: the page ends short of it, in the requested order.
+            step_id: leaves the messages of one step; all by default.
+            include_return_message_types: types of messages to show; all by default.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
         """
         # The models of another system's API, which nothing else here is about.
         from runledger.api_messages import api_message_page
@@ -154,7 +218,15 @@ class RunQueries(LedgerPart):
     async def get_agent(
         self, agent_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> Agent:
-        """Return a registered agent."""
+        """Return a registered agent.
+
+        Parameters:
+            agent_id: the id of the agent.
+            as_of: a position of the log or a time with a zone, to answer as of; the present by
+                default.
+            actor: acts in the place of the ledger's own actor, and whose organization is asked
+                about.
+        """
         check_id("agent", agent_id)
         known = await self.opened.known_agent(self.opened.organization(actor), agent_id, as_of)
         if known is None:

@@ -8,9 +8,10 @@ import pytest
 from documents import PAGES, ROOT
 
 from projections.read_models.catalog import discover
-from runledger import RunLedger, errors
+from runledger import Operator, RunLedger, errors
 from runledger.callbacks import CallbackSettings
 from runledger.events import CATALOGUE
+from runledger.handles import RunHandle, StepHandle
 from runledger.store.protocol import Store
 from scripts.write_reference import PAGES as WRITTEN
 from scripts.write_reference import page
@@ -115,3 +116,19 @@ def test_the_store_protocol_is_described_where_it_is() -> None:
     for name, member in vars(Store).items():
         if not name.startswith("_") and callable(member):
             assert inspect.getdoc(member), name
+
+
+@pytest.mark.parametrize("whole", [RunLedger, Operator, RunHandle, StepHandle])
+def test_every_parameter_of_a_public_method_is_explained(whole: type) -> None:
+    unexplained = []
+    for name, method in inspect.getmembers(whole, callable):
+        if name.startswith("_"):
+            continue
+        told = inspect.getdoc(inspect.unwrap(method)) or ""
+        unexplained += [
+            f"{name}: {parameter}"
+            for parameter in inspect.signature(method).parameters
+            if parameter not in {"self", "cls"}
+            and not re.search(rf"^\s+{parameter}:", told, re.MULTILINE)
+        ]
+    assert unexplained == []
