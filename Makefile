@@ -42,6 +42,10 @@ test-package: $(STAMP) ## build wheel and sdist, install each into an empty envi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group package
 	$(BIN)/python -m pytest -m package tests/package
 
+.PHONY: pooler
+pooler: $(STAMP) ## the tests behind PgBouncer alone; they fail if it is missing (apt-get install pgbouncer)
+	RUNLEDGER_REQUIRE_PGBOUNCER=1 $(BIN)/python -m pytest -m pgbouncer
+
 .PHONY: check
 check: $(STAMP) ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

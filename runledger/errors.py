@@ -113,6 +113,17 @@ class StoreUnavailable(StoreError):
     """The database cannot be reached or does not answer in time; the append may be tried again."""
 
 
+class StoreBusy(StoreUnavailable):
+    """Another connection holds a lock of the store for longer than the ledger waits: 30 seconds."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        super().__init__(
+            f"store {url!r}: expected a lock within {seconds:g} s, found it held by another "
+            f"connection; nothing was recorded, so try again once the backup, the maintenance or "
+            f"the open transaction that holds it has ended"
+        )
+
+
 class StoreRefused(StoreError):
     """The database refused the append for what is in it; trying again would fail again."""
 

@@ -118,7 +118,7 @@ class ArchiveStore:
         """Return None: there are none."""
         self._open_db()
 
-    def leadership(self, name: str) -> AbstractContextManager[bool]:
+    def leadership(self, name: str, _seconds: float = 0.0) -> AbstractContextManager[bool]:
         """Give True for what only reads; callbacks are not sent from an archive."""
         return nullcontext(name == READS)
 

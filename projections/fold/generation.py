@@ -12,6 +12,7 @@ from weakref import WeakSet
 import duckdb
 
 from projections.files.duckdb_connection import Parsed, connect
+from projections.files.linked_path import behind_link
 from projections.files.writer_lock import WriterLock, expect_free
 from projections.fold import batch, stored_models
 from projections.read_models.catalog import changed, described_otherwise, discover
@@ -88,7 +89,7 @@ class Generation:
         memory_limit: str = MEMORY_LIMIT,
         bulk: bool = False,
     ) -> None:
-        self.path = Path(path)
+        self.path = behind_link(path)
         self._cursors: WeakSet[Any] = WeakSet()
         self._counting = threading.Lock()
         self._hold = self._take(read_only)

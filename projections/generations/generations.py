@@ -11,6 +11,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from projections.files.durable_file import flush, write_text
+from projections.files.linked_path import behind_link
 from projections.files.writer_lock import WriterLock
 from projections.fold.generation import Generation
 from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked, describe
@@ -45,7 +46,7 @@ class Generations:
     """Names, manifests and the atomic switch; see docs/replay.md."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = behind_link(path)
         self.folder = self.path.with_name(f"{self.path.name}.generations")
 
     def file(self, number: int) -> Path:

@@ -64,6 +64,12 @@ class Sender:
         self._client = client
         self._clock = clock
         self._chance = chance
+        self._waiting: dict[Pending, asyncio.Timeout] = {}
+
+    def give_up(self, pending: Pending) -> None:
+        """End the request of an attempt, as a failure; what comes of it is recorded as ever."""
+        if pending in self._waiting:
+            self._waiting[pending].reschedule(asyncio.get_running_loop().time())
 
     async def attempt(
         self, pending: Pending, pause: Pause | None
@@ -91,11 +97,13 @@ class Sender:
             "redelivery": owed.redelivery,
         }
         clocked = time.monotonic_ns()
-        if pause is not None:
+        # The last attempt is sent whatever the receiver did before: no callback is given up for
+        # the failures of others.
+        if pause is not None and tries < len(self._settings.calendar):
             failed = f"not sent: the receiver failed {pause.failures} times in a row"
             answer = Answer(error=f"{failed}, and is left alone until {pause.ends:%H:%M:%S} UTC")
         else:
-            answer = await self._send(run, url, owed.webhook_id, began)
+            answer = await self._send(pending, run, url, owed.webhook_id, began)
         wait = wait_after(tries, self._settings, self._chance)
         final = answer.delivered or answer.final or wait is None
         if not final and wait is not None:
@@ -112,7 +120,9 @@ class Sender:
         )
         return await self._record(batch), answer.alive
 
-    async def _send(self, run: Run, url: str, webhook_id: str, at: datetime) -> Answer:
+    async def _send(
+        self, pending: Pending, run: Run, url: str, webhook_id: str, at: datetime
+    ) -> Answer:
         settings = self._settings
         try:
             check_url(url, settings.policy)
@@ -135,19 +145,27 @@ class Sender:
         signed = signatures.headers(
             settings.keys_of(run.organization), webhook_id, int(at.timestamp()), body
         )
+        clock = asyncio.get_running_loop().time
+        begun = clock()
         try:
-            response = await self._client.post(
-                url,
-                content=body,
-                headers={"content-type": "application/json", **signed},
-                policy=settings.policy,
-                timeout=settings.timeout_seconds,
-                max_response_bytes=settings.max_response_bytes,
-            )
+            async with asyncio.timeout(None) as self._waiting[pending]:
+                response = await self._client.post(
+                    url,
+                    content=body,
+                    headers={"content-type": "application/json", **signed},
+                    policy=settings.policy,
+                    timeout=settings.timeout_seconds,
+                    max_response_bytes=settings.max_response_bytes,
+                )
+        except TimeoutError:
+            waited = f"no answer within {clock() - begun:.3g} s"
+            return Answer(error=f"{waited}, and others needed the room", alive=False)
         except AddressRefused as e:
             return Answer(error=e.reason)
         except OutboundFailed as e:
             return Answer(error=e.reason, alive=False)
+        finally:
+            del self._waiting[pending]
         return self._judge(response)
 
     def _judge(self, response: Response) -> Answer:

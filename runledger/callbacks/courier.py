@@ -30,10 +30,11 @@ class Courier:
         self._outbox = outbox
         self._sender = sender
         self._clock = clock
+        self._slow_after = settings.slow_after_seconds
         self._receivers = Receivers(settings)
         self.in_flight: set[asyncio.Task[None]] = set()
         self.woken = asyncio.Event()
-        """Set when an attempt ends: there is room for another one."""
+        """Set when an attempt ends or turns out slow: there is room for another one."""
 
     async def follow(self) -> bool:
         """Read a page of the log; return whether there may be more."""
@@ -52,8 +53,15 @@ class Courier:
             self.in_flight.add(task)
             task.add_done_callback(self.in_flight.discard)
 
+    def _slow(self, pending: Pending) -> None:
+        oldest = self._receivers.slow(pending)
+        if oldest is not None:
+            self._sender.give_up(oldest)
+        self.woken.set()
+
     async def _attempt(self, pending: Pending) -> None:
         alive: bool | None = None
+        slow = asyncio.get_running_loop().call_later(self._slow_after, self._slow, pending)
         try:
             pause = self._receivers.pause(pending, self._clock())
             owed, alive = await self._sender.attempt(pending, pause)
@@ -71,8 +79,9 @@ class Courier:
             pending.due = self._clock() + _AFTER_A_FAULT * 2 ** min(pending.faults, _DOUBLED)
             pending.faults += 1
         finally:
+            slow.cancel()
             pending.busy = False
-            self._receivers.done(pending.receiver, alive, self._clock())
+            self._receivers.done(pending, alive, self._clock())
             if not pending.settled:
                 self._receivers.add(pending)
             self.woken.set()

@@ -1,4 +1,4 @@
-"""The dispatcher: one per store sends, by a lock; the others wait, ready to take over."""
+"""The dispatcher: one per store sends, by a lease; the others wait, ready to take over."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ class Dispatcher:
         self._clock = clock
         self._client = client or GuardedClient()
         self._sender = Sender(store, handler, settings, self._client, clock, chance)
-        self._leadership = Leadership(store)
+        self._leadership = Leadership(store, settings.lease_seconds)
         self._closing = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
@@ -50,12 +50,11 @@ class Dispatcher:
         self._running = asyncio.create_task(self._run(), name="runledger-callbacks")
 
     async def close(self) -> None:
-        """Send what is due, for `closing_seconds` at most; then stop and give the lock back."""
+        """Send what is due, for `closing_seconds` at most; then stop and give the lease back."""
         self._closing.set()
         if self._running is not None:
             await self._running
         await self._client.aclose()
-        self._leadership.close()
 
     async def _run(self) -> None:
         while True:
@@ -86,9 +85,9 @@ class Dispatcher:
                 if loop.time() >= save:
                     await courier.save()
                     save = loop.time() + _SAVE_SECONDS
-                # The lock last: between it and the requests nothing is waited for.
-                if not await self._leadership.held():
-                    _LOG.warning("the lock of the callbacks is lost; waiting to take it again")
+                # The lease last: between it and the requests nothing is waited for.
+                if not self._leadership.held():
+                    _LOG.warning("the lease of the callbacks is lost; waiting to take it again")
                     break
                 courier.send_due()
                 await _first(self._closing, courier.woken, seconds=max(look - loop.time(), 0))
@@ -113,7 +112,7 @@ class Dispatcher:
     async def _empty(self, courier: Courier) -> None:
         while await courier.follow():
             pass
-        while await self._leadership.held():
+        while self._leadership.held():
             courier.send_due()
             if not courier.in_flight:
                 break

@@ -216,6 +216,7 @@ def receiver_of(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)
+        host = parts.hostname or url[:200]
     except ValueError:
         return url[:200]
-    return f"{(parts.hostname or url[:200]).rstrip('.')}:{port}"
+    return f"{host.rstrip('.')[:253]}:{port}"

@@ -33,10 +33,13 @@ class CallbackSettings:
     An attempt has `timeout_seconds` in all, and at most `max_response_bytes` are read. `calendar`
     holds the waits before the attempts, each made up to `jitter` (a share) shorter or longer; a
     Retry-After counts up to `max_retry_after_seconds`. A receiver gets at most `per_receiver`
-    attempts at a time, all together `max_in_flight`; after `breaker_failures` failures in a row it
-    is left alone for `breaker_seconds`, doubled with every further one up to `breaker_max_seconds`.
-    The log is looked at every `poll_seconds`, and the lock of another dispatcher every
-    `takeover_seconds`; on closing, what is due may still be sent for `closing_seconds`.
+    attempts at a time, all together `max_in_flight`, of which receivers that have not answered have
+    half. An attempt without an answer after `slow_after_seconds` is counted among the slow ones
+    instead; above `max_slow` of them the oldest is ended, as a failure. After `breaker_failures`
+    failures in a row a receiver is left alone for `breaker_seconds`, doubled with each further one
+    up to `breaker_max_seconds`. The log is looked at every `poll_seconds`. The one that sends
+    has a lease of `lease_seconds`, which it renews; the others ask for it every `takeover_seconds`.
+    On closing, what is due may still be sent for `closing_seconds`.
     """
 
     dispatch: bool = True
@@ -54,10 +57,13 @@ class CallbackSettings:
     max_retry_after_seconds: float = 3600.0
     per_receiver: int = 8
     max_in_flight: int = 128
+    slow_after_seconds: float = 1.0
+    max_slow: int = 512
     breaker_failures: int = 5
     breaker_seconds: float = 30.0
     breaker_max_seconds: float = 300.0
     poll_seconds: float = 0.25
+    lease_seconds: float = 10.0
     takeover_seconds: float = 1.0
     closing_seconds: float = 5.0
 
@@ -75,8 +81,11 @@ class CallbackSettings:
             "max_response_bytes",
             "per_receiver",
             "max_in_flight",
+            "slow_after_seconds",
+            "max_slow",
             "breaker_failures",
             "poll_seconds",
+            "lease_seconds",
             "takeover_seconds",
         ):
             if not getattr(self, name) > 0:

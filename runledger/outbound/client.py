@@ -15,7 +15,7 @@ from functools import cached_property
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
-from runledger.errors import AddressRefused, OutboundFailed
+from runledger.errors import AddressRefused, OutboundError, OutboundFailed
 from runledger.outbound.addresses import AddressPolicy, IPAddress
 from runledger.outbound.urls import check_url
 
@@ -124,25 +124,28 @@ class GuardedClient:
 
         parsed = check_url(url, policy)
         deadline = asyncio.get_running_loop().time() + timeout
-        request = httpx.Request(
-            method,
-            parsed,
-            content=content,
-            headers={
-                "user-agent": "runledger",
-                "accept": "*/*",
-                **(headers or {}),
-                "accept-encoding": "identity",
-                "connection": "close",
-            },
-        )
         try:
+            request = httpx.Request(
+                method,
+                parsed,
+                content=content,
+                headers={
+                    "user-agent": "runledger",
+                    "accept": "*/*",
+                    **(headers or {}),
+                    "accept-encoding": "identity",
+                    "connection": "close",
+                },
+            )
             async with asyncio.timeout_at(deadline):
                 addresses = await self._checked_addresses(url, parsed, policy)
                 response, address = await self._connect_and_send(request, addresses, timeout)
         except TimeoutError:
             raise OutboundFailed(url, f"no answer within {timeout:.3g} s") from None
-        except httpx.TransportError as error:
+        except OutboundError:
+            raise
+        except Exception as error:
+            # Beside httpx's own errors those of ssl, idna and h11 about a name or an answer.
             raise OutboundFailed(url, _cause(error)) from error
         body = bytearray()
         incomplete = None
@@ -159,7 +162,7 @@ class GuardedClient:
                         break
         except TimeoutError:
             incomplete = f"not whole within {timeout:.3g} s"
-        except httpx.TransportError as error:
+        except Exception as error:
             incomplete = _cause(error)
         finally:
             await response.aclose()

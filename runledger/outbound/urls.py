@@ -23,16 +23,11 @@ def check_url(url: str, policy: AddressPolicy) -> "httpx.URL":
 
     A host name passes here and is judged by its addresses when it is called.
     """
-    import httpx  # a third of a second: whoever calls nobody does not pay for it
-
     if not isinstance(url, str):
         raise UrlRefused(repr(url), f"expected text, found {type(url).__name__}")
     if len(url) > MAX_URL_LENGTH:
         raise UrlRefused(url, f"expected {MAX_URL_LENGTH} characters at most, found {len(url)}")
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise UrlRefused(url, f"not a url: {error}") from None
+    parsed = _parsed(url)
     schemes = ("https", "http") if policy.allow_http else ("https",)
     if parsed.scheme not in schemes:
         found = repr(parsed.scheme) if parsed.scheme else "none"
@@ -51,6 +46,20 @@ def check_url(url: str, policy: AddressPolicy) -> "httpx.URL":
     reason = None if address is None else policy.refusal(parsed.host, address)
     if reason is not None:
         raise AddressRefused(url, f"expected a public address, found {address}: {reason}")
+    return parsed
+
+
+def _parsed(url: str) -> "httpx.URL":
+    import httpx  # a third of a second: whoever calls nobody does not pay for it
+
+    try:
+        parsed = httpx.URL(url)
+        # The host is decoded when it is asked for, and may be one that cannot be.
+        assert isinstance(parsed.host, str)
+    except Exception as error:
+        # Three libraries have a say in a URL, and each raises errors of its own (idna's are
+        # UnicodeErrors, httpx's are not ValueErrors): whatever it is, the URL is what is wrong.
+        raise UrlRefused(url, f"not a url: {error or type(error).__name__}") from None
     return parsed
 
 

@@ -7,6 +7,10 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from runledger.errors import InvalidArgument
 from runledger.events import Event
+from runledger.store.lease import SECONDS
+
+LOCK_SECONDS: Final = 30.0
+"""How long a statement waits for a lock that another connection holds, on every database."""
 
 READS: Final = "archive"
 """The leadership of who writes an archive: of the store, it only reads."""
@@ -150,11 +154,14 @@ class Store(Protocol):
     def get_blob(self, sha256: str) -> tuple[str, bytes] | None:
         """Return (media type, bytes), or None."""
 
-    def leadership(self, name: str) -> AbstractContextManager[bool]:
-        """Hold the named lock for the block; gives False at once where another process holds it."""
+    def leadership(self, name: str, seconds: float = SECONDS) -> AbstractContextManager[bool]:
+        """Hold the named lease for the block; gives False at once if another holder has it.
+
+        A thread renews it; if the process is stopped or killed, it runs out after `seconds`.
+        """
 
     def leads(self, name: str) -> bool:
-        """Say whether a lock taken by `leadership` is still held; a cut connection loses it."""
+        """Say whether a lease taken by `leadership` still runs."""
 
     def checkpoint(self, name: str) -> int:
         """Return the position that a follower of the log saved, 0 if it never did."""

@@ -18,6 +18,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from runledger import events as e
 from runledger.messages import Function, Message, ToolCall, ToolReturn
@@ -25,6 +26,7 @@ from runledger.run.message_facts import describe_message
 from runledger.run.parties import agent_stream
 from runledger.store import open_store
 from runledger.store.codec import encode
+from runledger.store.postgres.address import parse
 from runledger.store.postgres.store import PostgresStore
 from runledger.store.sqlite.recorder import SCHEMA as SQLITE_SCHEMA
 
@@ -313,7 +315,8 @@ def generate(url: str, count: int, load: Load | None = None) -> None:
     try:
         given = rows(load)
         if isinstance(store, PostgresStore):
-            fill_postgres(store._dsn, given, count)
+            schema = f"-c search_path={parse(url).schema}"
+            fill_postgres(make_conninfo(store._dsn, options=schema), given, count)
         else:
             fill_sqlite(url, given, count)
         assert store.head() == count, store.head()

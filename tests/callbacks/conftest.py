@@ -35,6 +35,7 @@ LOCAL = {
     "keys": (KEY,),
     "poll_seconds": 0.01,
     "takeover_seconds": 0.05,
+    "lease_seconds": 1.0,
 }
 BEGIN = datetime(2026, 5, 1, tzinfo=UTC)
 

@@ -1,6 +1,8 @@
 """Many ended runs, one dead receiver: the others are served, and memory stays flat."""
 
 import asyncio
+import socket
+from contextlib import ExitStack
 
 import psutil
 
@@ -58,6 +60,41 @@ def test_one_dead_receiver_of_five_delays_no_other_and_memory_stays_flat(tmp_pat
     assert held == 2  # what a receiver may have at a time before it ever answered
     assert grown < 16 * MEBIBYTE
     assert code == 0
+
+
+def test_hosts_that_accept_and_never_answer_hold_no_other_up(tmp_path):
+    """More of them than there are places, and a deadline much longer than this test."""
+    settings = CallbackSettings(
+        **LOCAL,
+        timeout_seconds=120,
+        max_in_flight=8,
+        slow_after_seconds=0.05,
+        max_slow=16,
+        closing_seconds=0.1,
+    )
+
+    async def scenario():
+        url = f"sqlite:///{tmp_path}/runs.db"
+        with ExitStack() as stack:
+            dead = []
+            for _ in range(60):
+                listening = stack.enter_context(socket.socket())
+                listening.bind(("127.0.0.1", 0))
+                listening.listen()  # the kernel accepts; nothing ever answers
+                dead.append(f"http://127.0.0.1:{listening.getsockname()[1]}/")
+            async with (
+                receiving(status(200)) as healthy,
+                RunLedger.open(url, callbacks=settings) as ledger,
+            ):
+                for address in dead:
+                    run = await ledger.create_run("agent-a", callback_url=address)
+                    await ledger.complete_run(run.run_id)
+                for number in range(5):
+                    run = await ledger.create_run("agent-a", callback_url=healthy.url)
+                    await ledger.complete_run(run.run_id)
+                    await until(lambda number=number: len(healthy.requests) > number)
+
+    asyncio.run(scenario())
 
 
 def test_what_is_done_is_forgotten(local_store, clock):

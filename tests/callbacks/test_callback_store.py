@@ -1,9 +1,5 @@
-"""What a dispatcher needs of a store: a lock that can be lost, and a place for its checkpoint."""
+"""What a dispatcher needs of a store: a lease that can be lost, and a place for its checkpoint."""
 
-import psycopg
-import pytest
-
-from runledger.store import open_store
 from tests.store.samples import append
 
 
@@ -33,19 +29,3 @@ def test_the_log_is_read_in_stretches(store):
         [row.position for row in store.read_log(after, 9, upto=after + 2)] for after in (0, 2, 4)
     ]
     assert read == [[1, 2], [3, 4], [5]]
-
-
-@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_leader_whose_connection_was_cut_knows_it(store_url):
-    store = open_store(store_url)
-    try:
-        with store.leadership("callbacks") as taken:
-            assert taken
-            with psycopg.connect(store_url.split("?schema")[0].split("&schema")[0]) as db:
-                db.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_locks"
-                    " WHERE locktype = 'advisory' AND granted"
-                )
-            assert not store.leads("callbacks")
-    finally:
-        store.close()

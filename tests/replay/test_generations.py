@@ -214,3 +214,27 @@ def test_two_replays_of_one_generation_do_not_meet(
 
     build(store, live.path, progress=again)
     assert met
+
+
+def test_a_switch_by_a_symbolic_link_changes_the_file_and_leaves_the_link(
+    store: Store, read_models: Path, tmp_path: Path
+) -> None:
+    open_live(store, read_models).close()
+    link = tmp_path / "elsewhere" / "link.duckdb"
+    link.parent.mkdir()
+    link.symlink_to(read_models)
+    live = open_live(store, link)
+    try:
+        built = build(store, link)
+        Operations(store, live).switch(built.number)
+        seen = states(live.generations)
+    finally:
+        live.close()
+    assert link.is_symlink()
+    assert seen == {1: "kept", built.number: "live"}
+    by_its_name = open_live(store, read_models)
+    try:
+        assert by_its_name.generation.about.number == built.number
+    finally:
+        by_its_name.close()
+    assert [path.name for path in link.parent.iterdir()] == ["link.duckdb"]

@@ -1,5 +1,7 @@
 """Opening a store: what is there, what is missing, what is refused, and who else opens it."""
 
+import os
+import signal
 import sqlite3
 import sys
 import time
@@ -17,9 +19,9 @@ from runledger.errors import InvalidArgument, StoreIsNewer, StoreUnavailable, Un
 from runledger.store import Store, open_store
 from runledger.store.postgres.address import parse
 from runledger.store.protocol import Recorded
-from tests.store.conftest import Raw
+from tests.store.conftest import Raw, connected
 from tests.store.samples import append
-from tests.store.workers import lead, open_and_append, working
+from tests.store.workers import lead, lead_and_fork, open_and_append, working
 
 
 def test_a_store_is_made_where_none_is_and_opened_where_one_is(store_url: str) -> None:
@@ -279,18 +281,83 @@ def test_a_vain_attempt_in_the_leader_s_own_process_does_not_loosen_the_lock(
             assert other.told() is False
 
 
-def test_a_killed_leader_leaves_the_lock(open_stores: Callable[[], Store], store_url: str) -> None:
+def expect_taken_over(store: Store) -> None:
+    """Wait for the lease to run out, as another dispatcher does; fail if it never does."""
+    for _ in range(2_000):
+        with store.leadership("callbacks", 1.0) as leads:
+            if leads:
+                return
+        time.sleep(0.01)
+    pytest.fail("the lease is still held")
+
+
+def test_the_lease_of_a_killed_leader_runs_out(
+    open_stores: Callable[[], Store], store_url: str
+) -> None:
     store = open_stores()
-    with working(lead, store_url) as (leader,):
+    with working(lead, store_url, 1.0) as (leader,):
         assert leader.told() is True
         with store.leadership("callbacks") as leads:
             assert not leads
         leader.kill()
-        for _ in range(1_000):  # the server frees the lock when it sees the socket closed
-            with store.leadership("callbacks") as leads:
-                if leads:
-                    return
-    pytest.fail("the lock of a killed process is still held")
+        expect_taken_over(store)
+
+
+def test_a_stopped_leader_is_followed_by_another_and_knows_it_when_it_goes_on(
+    open_stores: Callable[[], Store], store_url: str
+) -> None:
+    store = open_stores()
+    with working(lead, store_url, 1.0) as (leader,):
+        assert leader.told() is True
+        os.kill(leader.process.pid or 0, signal.SIGSTOP)
+        expect_taken_over(store)
+        with store.leadership("callbacks") as leads:
+            assert leads
+            os.kill(leader.process.pid or 0, signal.SIGCONT)
+            leader.pipe.send("do you lead?")
+            assert leader.told() is False
+
+
+def test_a_forked_child_does_not_keep_the_lease_of_its_killed_parent(
+    open_stores: Callable[[], Store], store_url: str
+) -> None:
+    store = open_stores()
+    with working(lead_and_fork, store_url, 1.0) as (leader,):
+        child = leader.told()
+        try:
+            leader.kill()
+            expect_taken_over(store)
+            os.kill(child, 0)  # it was there all the time
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_lease_is_renewed_for_as_long_as_its_holder_lives(
+    open_stores: Callable[[], Store],
+) -> None:
+    one, two = open_stores(), open_stores()
+    with one.leadership("callbacks", 0.6) as leads:
+        assert leads
+        begun = time.monotonic()
+        while time.monotonic() < begun + 1.5:
+            assert one.leads("callbacks")
+            with two.leadership("callbacks", 0.6) as leads_too:
+                assert not leads_too
+            time.sleep(0.02)
+
+
+def test_one_file_by_two_names_has_one_lease(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "folder").symlink_to("data")
+    (tmp_path / "link.db").symlink_to("data/s.db")
+    with closing(open_store(f"sqlite:///{tmp_path}/data/s.db")) as store:
+        for other in ("folder/s.db", "link.db"):
+            with (
+                closing(open_store(f"sqlite:///{tmp_path}/{other}")) as by_another_name,
+                store.leadership("callbacks") as leads,
+                by_another_name.leadership("callbacks") as leads_too,
+            ):
+                assert (leads, leads_too) == (True, False)
 
 
 def test_a_store_whose_maker_was_killed_is_made_by_the_next(
@@ -317,7 +384,7 @@ def change(url: str) -> None:
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file:
             file.execute("DELETE FROM ledger_events")
     else:
-        with psycopg.connect(**parse(url).keywords) as server:
+        with connected(url) as server:
             server.execute("DELETE FROM ledger_events")
 
 

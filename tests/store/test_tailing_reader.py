@@ -11,12 +11,12 @@ from contextlib import closing, contextmanager
 from threading import Event, Thread
 
 import duckdb
-import psycopg
 import pytest
 
 from runledger.store import Store, open_store
 from runledger.store.postgres.address import parse
-from runledger.store.postgres.recorder import SCHEMA, SQL
+from runledger.store.postgres.statements import queries, tables
+from tests.store.conftest import connected
 from tests.store.workers import Tally, append_at_random, working
 
 Place = tuple[int, str, int]
@@ -91,7 +91,7 @@ def batches_of(store: Store) -> Iterator[Read]:
         yield read
 
 
-def observe(url: str, rounds: int, insert: str = SQL["insert"]) -> tuple[list[str], int]:
+def observe(url: str, rounds: int, insert: str | None = None) -> tuple[list[str], int]:
     """Let writers append while two kinds of reader follow; return all faults, and the conflicts."""
     with closing(open_store(url)) as store:
         with (
@@ -121,14 +121,18 @@ def linger(url: str, change: Callable[[str], str]) -> str:
 
     Return the other statement that appends, which lingers as well.
     """
-    lingering = SCHEMA.replace(LAST_WORDS, LAST_WORDS + "    PERFORM pg_sleep(random() * 0.002);\n")
-    assert lingering != SCHEMA
+    schema = parse(url).schema
+    made = tables(schema).decode()
+    assert len(LOCK.findall(made)) == 1
+    lingering = made.replace(LAST_WORDS, LAST_WORDS + "    PERFORM pg_sleep(random() * 0.002);\n")
+    assert lingering != made
     open_store(url).close()
-    with psycopg.connect(**parse(url).keywords) as db:
+    with connected(url) as db:
         db.execute(change(lingering).encode())
-    assert SQL["insert"].count(INSERT_LAST_WORD) == 1
+    insert = queries(schema)["insert"].decode()
+    assert insert.count(INSERT_LAST_WORD) == 1
     pause = f"{INSERT_LAST_WORD} + length(pg_sleep(random() * 0.002)::text)"
-    return SQL["insert"].replace(INSERT_LAST_WORD, pause)
+    return insert.replace(INSERT_LAST_WORD, pause)
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
@@ -140,7 +144,6 @@ def test_slow_appends_that_take_the_lock_lose_nothing(store_url: str) -> None:
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_without_the_lock_of_the_function_the_same_reader_passes_events(store_url: str) -> None:
-    assert len(LOCK.findall(SCHEMA)) == 1
     insert = linger(store_url, lambda schema: LOCK.sub("", schema))
     found, _ = observe(store_url, 60, insert)
     assert any("committed, never seen" in fault for fault in found)

@@ -6,6 +6,7 @@ A fork server that has imported the stores makes them: a process is there in mil
 import multiprocessing
 import os
 import resource
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,7 +16,8 @@ from random import Random
 from typing import Any, NamedTuple
 
 from runledger.store import open_store
-from runledger.store.postgres import recorder as postgres_recorder
+from runledger.store.postgres.address import parse
+from runledger.store.postgres.statements import queries
 from runledger.store.protocol import Append, Conflicted
 from tests.store.samples import append, write
 
@@ -83,10 +85,22 @@ def open_and_append(pipe: Connection, url: str) -> None:
         pipe.send(repr(e))
 
 
-def lead(pipe: Connection, url: str) -> None:
-    """Hold a lock for ever."""
-    with open_store(url).leadership("callbacks") as leads:
+def lead(pipe: Connection, url: str, seconds: float = 10.0) -> None:
+    """Hold a lease for ever; say whether it is still held as often as asked."""
+    store = open_store(url)
+    with store.leadership("callbacks", seconds) as leads:
         pipe.send(leads)
+        while pipe.recv():
+            pipe.send(store.leads("callbacks"))
+
+
+def lead_and_fork(pipe: Connection, url: str, seconds: float) -> None:
+    """Hold a lease for ever; send the id of a forked child that does nothing for ever."""
+    with open_store(url).leadership("callbacks", seconds):
+        child = os.fork()
+        if not child:
+            signal.pause()
+        pipe.send(child)
         pipe.recv()
 
 
@@ -98,12 +112,14 @@ class Tally(NamedTuple):
     errors: list[str]
 
 
-def append_at_random(pipe: Connection, url: str, rounds: int, insert: str) -> None:
+def append_at_random(pipe: Connection, url: str, rounds: int, insert: str | None) -> None:
     """Append to streams of its own and to streams that others write too; send a Tally.
 
-    `insert` is what PostgreSQL executes for appends that need no look at their streams.
+    `insert` is what PostgreSQL executes for appends that need no look at their streams, if it is
+    not the store's own.
     """
-    postgres_recorder._INSERT = insert.encode()
+    if insert is not None:
+        queries(parse(url).schema)["insert"] = insert.encode()
     store = open_store(url)
     pipe.send("ready")
     seed = pipe.recv()

@@ -10,11 +10,6 @@ from psycopg.conninfo import conninfo_to_dict
 from runledger.errors import InvalidArgument
 
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")
-# The function that appends reads versions in the statement after the one that takes the lock:
-# under a stricter isolation it would not see what the last holder of the lock committed.
-_SETTINGS: Final = (
-    r"-c search_path={schema} -c lock_timeout=30s -c default_transaction_isolation=read\ committed"
-)
 
 
 class Address(NamedTuple):
@@ -48,9 +43,8 @@ def parse(url: str) -> Address:
             "part percent-encoded, found an address that libpq cannot read"
         ) from None
     shown = _shown(keywords, schema)
-    options = f"{keywords.get('options') or ''} {_SETTINGS.format(schema=schema)}".strip()
     timeout = keywords.get("connect_timeout") or 10
-    return Address({**keywords, "connect_timeout": timeout, "options": options}, schema, shown)
+    return Address({**keywords, "connect_timeout": timeout}, schema, shown)
 
 
 def _shown(keywords: dict[str, Any], schema: str) -> str:

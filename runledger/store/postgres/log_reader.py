@@ -1,6 +1,7 @@
 """The log as Arrow, by COPY through ADBC: no event becomes a Python object."""
 
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 import nanoarrow as na
@@ -8,14 +9,14 @@ from adbc_driver_postgresql import dbapi as adbc
 
 from runledger.errors import StoreUnavailable
 from runledger.store import arrow
-from runledger.store.postgres.recorder import SQL
 
 
 class PostgresLogReader:
     """Reads the log in order; a read that finds its connection cut is repeated on another."""
 
-    def __init__(self, url: str, dsn: str) -> None:
+    def __init__(self, url: str, dsn: str, sql: Mapping[str, bytes]) -> None:
         self._url, self._dsn = url, dsn
+        self._range_sql, self._batch_sql = sql["log_range"].decode(), sql["log_batch"].decode()
         self._closed = False
         try:
             self._open()
@@ -53,10 +54,10 @@ class PostgresLogReader:
             name: arrow.string([str(n)])
             for name, n in zip("123", (after, upto, limit), strict=True)
         }
-        self._range.execute(SQL["log_range"], arrow.table(**bounds))
+        self._range.execute(self._range_sql, arrow.table(**bounds))
         if not na.Array(self._range.fetch_arrow()).child(3)[0].as_py():
             return None
-        self._batch.execute(SQL["log_batch"])
+        self._batch.execute(self._batch_sql)
         return self._batch.fetch_arrow()
 
     def close(self) -> None:

@@ -1,15 +1,15 @@
 -- append: many requests, one round trip; see ledger_append in schema.sql
 SELECT o_request, o_stream, o_first, o_last
-FROM ledger_append(%s::int[], %s::text[], %s::bigint[], %s::text[], %s::bytea[], %s::bytea[]);
+FROM {schema}.ledger_append(%s::int[], %s::text[], %s::bigint[], %s::text[], %s::bytea[], %s::bytea[]);
 
 -- insert: the same without a look at the streams, in one statement; where one has gone on, the
 -- unique key refuses all. The lock is that of ledger_append. It is taken before the first row is
 -- there, hence before any position is drawn; the statement's older view does no harm, since a
 -- unique key does not go by it.
 WITH turn AS MATERIALIZED (
-    SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.ledger_events', 0))
+    SELECT pg_advisory_xact_lock(hashtextextended({lock}, 0))
 ), recorded AS (
-    INSERT INTO ledger_events (originator_id, originator_version, topic, state, contents)
+    INSERT INTO {schema}.ledger_events (originator_id, originator_version, topic, state, contents)
     SELECT e.stream, e.version, e.topic, e.facts, e.contents
     FROM turn, unnest(%s::text[], %s::bigint[], %s::text[], %s::bytea[], %s::bytea[])
         WITH ORDINALITY AS e (stream, version, topic, facts, contents, place)
@@ -19,19 +19,19 @@ WITH turn AS MATERIALIZED (
 SELECT min(notification_id), max(notification_id) FROM recorded;
 
 -- stored_event: what is stored at a version of a stream
-SELECT notification_id, topic, state, contents FROM ledger_events
+SELECT notification_id, topic, state, contents FROM {schema}.ledger_events
 WHERE originator_id = %s AND originator_version = %s;
 
 -- stream: a stream's events in order, with contents
 SELECT notification_id, originator_id, originator_version, topic, state, contents
-FROM ledger_events
+FROM {schema}.ledger_events
 WHERE originator_id = %(stream)s AND originator_version > %(after)s
     AND originator_version <= %(upto)s
 ORDER BY originator_version;
 
 -- stream_facts: a stream's events in order, without contents
 SELECT notification_id, originator_id, originator_version, topic, state, NULL
-FROM ledger_events
+FROM {schema}.ledger_events
 WHERE originator_id = %(stream)s AND originator_version > %(after)s
     AND originator_version <= %(upto)s
 ORDER BY originator_version;
@@ -41,7 +41,7 @@ ORDER BY originator_version;
 -- by which it could be written.
 SELECT notification_id, originator_id, originator_version, topic, state,
     CASE WHEN %(contents)s THEN contents END
-FROM ledger_events
+FROM {schema}.ledger_events
 WHERE notification_id > %(after)s AND notification_id <= %(upto)s
     AND (cardinality(%(topics)s::text[]) = 0 OR topic = ANY (%(topics)s))
     AND CASE
@@ -56,26 +56,26 @@ ORDER BY notification_id LIMIT %(limit)s;
 SELECT set_config('ledger.after', $1::text, false), set_config('ledger.upto', $2::text, false),
     set_config('ledger.batch', $3::text, false),
     EXISTS (
-        SELECT 1 FROM ledger_events
+        SELECT 1 FROM {schema}.ledger_events
         WHERE notification_id > $1::bigint AND notification_id <= $2::bigint
     ) AND $3::bigint > 0 AS any_event;
 
 -- log_batch: the events of the range in order, as projections read them
 SELECT notification_id AS position, originator_id AS stream, originator_version AS version,
     topic, state AS facts
-FROM ledger_events
+FROM {schema}.ledger_events
 WHERE notification_id > current_setting('ledger.after')::bigint
     AND notification_id <= current_setting('ledger.upto')::bigint
 ORDER BY notification_id LIMIT current_setting('ledger.batch')::bigint;
 
 -- head: the last position
-SELECT coalesce(max(notification_id), 0) FROM ledger_events;
+SELECT coalesce(max(notification_id), 0) FROM {schema}.ledger_events;
 
 -- put_blob: keep bytes once
-INSERT INTO ledger_blobs VALUES (%s, %s, %s) ON CONFLICT DO NOTHING;
+INSERT INTO {schema}.ledger_blobs VALUES (%s, %s, %s) ON CONFLICT DO NOTHING;
 
 -- get_blob: bytes by their digest
-SELECT media_type, data FROM ledger_blobs WHERE sha256 = %s;
+SELECT media_type, data FROM {schema}.ledger_blobs WHERE sha256 = %s;
 
 -- lock_schema: one process at a time makes a schema; two CREATE … IF NOT EXISTS at once can collide
 SELECT pg_advisory_xact_lock(hashtextextended(%s || '.ledger_schema', 0));
@@ -84,31 +84,63 @@ SELECT pg_advisory_xact_lock(hashtextextended(%s || '.ledger_schema', 0));
 SELECT to_regnamespace(quote_ident(%s)) IS NOT NULL;
 
 -- has_tables: whether the store's tables are there
-SELECT to_regclass('ledger_meta') IS NOT NULL;
+SELECT to_regclass({meta}) IS NOT NULL;
+
+-- is_current: whether the function that appends is the one of schema.sql; older ones need settings of
+-- the session
+SELECT EXISTS (
+    SELECT 1 FROM pg_proc
+    WHERE proname = 'ledger_append' AND pronamespace = to_regnamespace({schema_name})
+        AND proconfig IS NOT NULL
+);
 
 -- schema_version: the version of the store's layout
-SELECT value FROM ledger_meta WHERE key = 'schema_version';
+SELECT value FROM {schema}.ledger_meta WHERE key = 'schema_version';
 
--- try_lock: take the named lock for the session, or say at once that another holds it
-SELECT pg_try_advisory_lock(hashtextextended(current_schema() || '.leader.' || %s, 0));
+-- take_lease: take or renew a lease, unless another holder's still runs; a row if it is taken
+INSERT INTO {schema}.ledger_meta AS held
+VALUES (
+    'lease:' || %(name)s::text,
+    %(holder)s::text || ' ' || extract(epoch FROM clock_timestamp()) + %(seconds)s::float8
+)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value
+WHERE split_part(held.value, ' ', 1) = %(holder)s
+    OR split_part(held.value, ' ', 2)::float8 < extract(epoch FROM clock_timestamp())
+RETURNING key;
+
+-- release_lease: end a lease, if this holder has it
+DELETE FROM {schema}.ledger_meta
+WHERE key = 'lease:' || %(name)s AND split_part(value, ' ', 1) = %(holder)s;
+
+-- backend: the server process that answers; a pooler tells its clients another number
+SELECT pg_backend_pid();
+
+-- session: settings of a connection that is this process's alone. The function that appends reads
+-- versions in the statement after the one that takes the lock: under a stricter isolation it would
+-- not see what the last holder of the lock committed. The server would plan ledger_append again at
+-- every call, which is half of what a single event costs it; the plan is the same, an index lookup
+-- per stream and an insert.
+SELECT set_config('lock_timeout', {lock_timeout}, false),
+    set_config('default_transaction_isolation', 'read committed', false),
+    set_config('plan_cache_mode', 'force_generic_plan', false);
+
+-- read_only: whether the server takes no writes
+SELECT current_setting('transaction_read_only')::boolean;
 
 -- settings: what `doctor` shows of the server
 SELECT current_setting('server_version'), current_setting('fsync'),
     current_setting('synchronous_commit'), current_setting('full_page_writes'),
-    current_database(), current_schema();
+    current_database(), {name};
 
 -- checkpoint: how far a follower of the log has come
-SELECT value FROM ledger_meta WHERE key = 'checkpoint:' || %s;
+SELECT value FROM {schema}.ledger_meta WHERE key = 'checkpoint:' || %s;
 
 -- save_checkpoint: how far a follower of the log has come
-INSERT INTO ledger_meta VALUES ('checkpoint:' || %s, %s)
+INSERT INTO {schema}.ledger_meta VALUES ('checkpoint:' || %s, %s)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value;
 
 -- notes: texts kept beside the log, those whose names begin so
-SELECT key, value FROM ledger_meta WHERE starts_with(key, %s) ORDER BY key;
+SELECT key, value FROM {schema}.ledger_meta WHERE starts_with(key, %s) ORDER BY key;
 
 -- save_note: keep a text beside the log
-INSERT INTO ledger_meta VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
-
--- alive: whether the session still answers
-SELECT 1;
+INSERT INTO {schema}.ledger_meta VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value;

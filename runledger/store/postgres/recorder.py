@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from threading import Lock
 from typing import Any, Final, TypeAlias
 
@@ -24,18 +23,13 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import tuple_row
 
 from runledger.errors import StoreUnavailable
-from runledger.sql_file import statements
 from runledger.store.known_versions import KnownVersions
 from runledger.store.postgres.arrays import ByteaArray, Int4Array, Int8Array, TextArray, register
+from runledger.store.postgres.statements import queries, tables
 from runledger.store.protocol import Append, Conflicted, Recorded, Verdict
 from runledger.store.subscription import PollingSubscription
 
-SQL = statements(Path(__file__).with_name("queries.sql"))
-SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 _Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
-_APPEND = SQL["append"].encode()
-_INSERT = SQL["insert"].encode()
-_STORED_EVENT = SQL["stored_event"].encode()
 ARGUMENTS: Final = (Int4Array, TextArray, Int8Array, TextArray, ByteaArray, ByteaArray)
 """Of ledger_append: request, stream, version, topic, facts, contents."""
 
@@ -43,11 +37,15 @@ ARGUMENTS: Final = (Int4Array, TextArray, Int8Array, TextArray, ByteaArray, Byte
 class LedgerRecorder(PostgresApplicationRecorder):
     """Keeps events in `ledger_events`; `append` is our door, `insert_events` the library's.
 
-    Streams are text: the datastore must have been made with `originator_id_type="text"`.
+    Streams are text: the datastore must have been made with `originator_id_type="text"`. With
+    `pooled`, no setting and no prepared statement is left in a session: another client's statements
+    may be next in it.
     """
 
-    def __init__(self, datastore: PostgresDatastore, **_: Any) -> None:
+    def __init__(self, datastore: PostgresDatastore, *, pooled: bool = False, **_: Any) -> None:
         super().__init__(datastore, events_table_name="ledger_events")
+        self._sql = queries(datastore.schema)
+        self._pooled = pooled
         self._writer: _Connection | None = None
         self._known = KnownVersions()
         self._writing = Lock()
@@ -60,26 +58,22 @@ class LedgerRecorder(PostgresApplicationRecorder):
             self.datastore.transaction(commit=True) as dict_cursor,
             dict_cursor.connection.cursor(row_factory=tuple_row) as cursor,
         ):
-            cursor.execute(SQL["lock_schema"].encode(), (schema,))
-            ((there,),) = cursor.execute(SQL["has_schema"].encode(), (schema,)).fetchall()
+            cursor.execute(self._sql["lock_schema"], (schema,))
+            ((there,),) = cursor.execute(self._sql["has_schema"], (schema,)).fetchall()
             if not there:
                 cursor.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
-            cursor.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
-            cursor.execute(SCHEMA.encode())
+            cursor.execute(tables(schema), prepare=False)
 
     def connect(self) -> _Connection:
         """Open a connection of its own, outside the pool, in autocommit mode."""
         keywords = dict(self.datastore.pool.kwargs)  # type: ignore[arg-type]
         keywords.pop("row_factory", None)
         connection = psycopg.connect(**keywords, autocommit=True)
-        # One PREPARE in the life of the connection; the statement never changes.
-        connection.prepare_threshold = 0
         register(connection)
-        schema = sql.Identifier(self.datastore.schema)
-        connection.execute(sql.SQL("SET search_path TO {}").format(schema), prepare=False)
-        # The server would plan ledger_append again at every call, which is half of what a single
-        # event costs it; the plan is the same, an index lookup per stream and an insert.
-        connection.execute(b"SET plan_cache_mode TO force_generic_plan", prepare=False)
+        settle(connection, self._sql["session"], pooled=self._pooled)
+        if not self._pooled:
+            # One PREPARE in the life of the connection; the statements never change.
+            connection.prepare_threshold = 0
         return connection
 
     @contextmanager
@@ -104,15 +98,48 @@ class LedgerRecorder(PostgresApplicationRecorder):
         call opens another.
         """
         with self._connection() as db:
-            leads_to = self._known.after(appends)
+            # In a session that is shared the settings that its lock needs are those of a function.
+            leads_to = None if self._pooled else self._known.after(appends)
             if leads_to:
                 with suppress(UniqueViolation):
-                    verdicts = _insert(db, appends)
+                    verdicts = self._insert(db, appends)
                     self._known.learn(leads_to)
                     return verdicts
-            verdicts = _check_and_insert(db, appends)
+            verdicts = self._check_and_insert(db, appends)
             self._known.learn_from(appends, verdicts)
             return verdicts
+
+    def _insert(self, db: _Connection, appends: Sequence[Append]) -> list[Verdict]:
+        """Record all appends, none of which goes on from a version that is not there."""
+        columns = zip(*[event for append in appends for event in _events(append)], strict=True)
+        arrays = [pack(column) for pack, column in zip(ARGUMENTS[1:], columns, strict=True)]
+        ((first, last),) = db.execute(self._sql["insert"], arrays, binary=True).fetchall()
+        return _verdicts(appends, first, last, {})
+
+    def _check_and_insert(self, db: _Connection, appends: Sequence[Append]) -> list[Verdict]:
+        """Record the appends that agree with their streams."""
+        conflicts = {
+            request: conflict
+            for request, writes in enumerate(appends)
+            if len(writes) > 1 and (conflict := _contradiction(writes))
+        }
+        rows = self._call(
+            db,
+            [
+                (request, *event)
+                for request, append in enumerate(appends)
+                if request not in conflicts
+                for event in _events(append)
+            ],
+        )
+        conflicts |= {row[0]: Conflicted(*row[1:]) for row in reversed(rows) if row[0] is not None}
+        (_, _, first, last) = next(row for row in rows if row[0] is None)
+        return _verdicts(appends, first, last, conflicts)
+
+    def _call(self, db: _Connection, events: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        columns = list(zip(*events, strict=True)) or [()] * len(ARGUMENTS)
+        arrays = [pack(column) for pack, column in zip(ARGUMENTS, columns, strict=True)]
+        return db.execute(self._sql["append"], arrays, binary=True).fetchall()
 
     def recorded(self, append: Append) -> Recorded | None:
         """Return where the append lies if exactly its events stand at their places.
@@ -124,7 +151,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             for write in append:
                 for version, event in enumerate(write.events, write.expected + 1):
                     place = (write.stream, version)
-                    row = db.execute(_STORED_EVENT, place, binary=True).fetchone()
+                    row = db.execute(self._sql["stored_event"], place, binary=True).fetchone()
                     if row is None or row[1:] != event:
                         return None
                     positions.append(row[0])
@@ -138,7 +165,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         ]
         try:
             with self._connection() as db:
-                rows = _call(db, events)
+                rows = self._call(db, events)
         except psycopg.IntegrityError as e:
             raise IntegrityError(str(e)) from e
         except psycopg.Error as e:
@@ -163,47 +190,12 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 self._writer = None
 
 
-def _insert(db: _Connection, appends: Sequence[Append]) -> list[Verdict]:
-    """Record all appends, none of which goes on from a version that is not there."""
-    columns = zip(*[event for append in appends for event in _events(append)], strict=True)
-    arrays = [pack(column) for pack, column in zip(ARGUMENTS[1:], columns, strict=True)]
-    ((first, last),) = db.execute(_INSERT, arrays, binary=True).fetchall()
-    return _verdicts(appends, first, last, {})
-
-
-def _check_and_insert(db: _Connection, appends: Sequence[Append]) -> list[Verdict]:
-    """Record the appends that agree with their streams."""
-    conflicts = {
-        request: conflict
-        for request, writes in enumerate(appends)
-        if len(writes) > 1 and (conflict := _contradiction(writes))
-    }
-    rows = _call(
-        db,
-        [
-            (request, *event)
-            for request, append in enumerate(appends)
-            if request not in conflicts
-            for event in _events(append)
-        ],
-    )
-    conflicts |= {row[0]: Conflicted(*row[1:]) for row in reversed(rows) if row[0] is not None}
-    (_, _, first, last) = next(row for row in rows if row[0] is None)
-    return _verdicts(appends, first, last, conflicts)
-
-
 def _events(append: Append) -> Iterator[tuple[Any, ...]]:
     return (
         (write.stream, version, *event)
         for write in append
         for version, event in enumerate(write.events, write.expected + 1)
     )
-
-
-def _call(db: _Connection, events: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    columns = list(zip(*events, strict=True)) or [()] * len(ARGUMENTS)
-    arrays = [pack(column) for pack, column in zip(ARGUMENTS, columns, strict=True)]
-    return db.execute(_APPEND, arrays, binary=True).fetchall()
 
 
 def _contradiction(append: Append) -> Conflicted | None:
@@ -235,6 +227,15 @@ def _verdicts(
     if last is not None and position != last + 1:
         raise AssertionError(f"positions up to {last} expected, counted up to {position - 1}")
     return verdicts
+
+
+def settle(connection: Any, session: bytes, *, pooled: bool) -> None:
+    """Make a connection ready: our settings, or nothing that would stay in a shared session."""
+    connection.autocommit = True
+    if pooled:
+        connection.prepare_threshold = None
+    else:
+        connection.execute(session, prepare=False)
 
 
 class LedgerFactory(PostgresFactory):

@@ -1,9 +1,10 @@
--- The whole store on one screen, in the schema that the connection's search_path names. The column
--- names are those of the eventsourcing library: originator_id is the stream, originator_version the
+-- The whole store on one screen, in the schema that the store's URL names, by which every name is
+-- qualified: behind a pooler no session, hence no search_path, is this process's. The column names
+-- are those of the eventsourcing library: originator_id is the stream, originator_version the
 -- version, notification_id the position.
 
 -- COLLATE "C": ids are compared as bytes, whatever the database's language.
-CREATE TABLE IF NOT EXISTS ledger_events (
+CREATE TABLE IF NOT EXISTS {schema}.ledger_events (
     notification_id bigint GENERATED ALWAYS AS IDENTITY,
     originator_id text COLLATE "C" NOT NULL,
     originator_version bigint NOT NULL,
@@ -13,22 +14,22 @@ CREATE TABLE IF NOT EXISTS ledger_events (
     PRIMARY KEY (originator_id, originator_version)
 );
 
-CREATE UNIQUE INDEX IF NOT EXISTS ledger_events_position ON ledger_events (notification_id);
+CREATE UNIQUE INDEX IF NOT EXISTS ledger_events_position ON {schema}.ledger_events (notification_id);
 
-CREATE TABLE IF NOT EXISTS ledger_blobs (
+CREATE TABLE IF NOT EXISTS {schema}.ledger_blobs (
     sha256 text COLLATE "C" PRIMARY KEY,
     media_type text NOT NULL,
     data bytea NOT NULL
 );
 
-CREATE TABLE IF NOT EXISTS ledger_meta (
+CREATE TABLE IF NOT EXISTS {schema}.ledger_meta (
     key text PRIMARY KEY,
     value text NOT NULL
 );
 
-INSERT INTO ledger_meta VALUES ('schema_version', '1') ON CONFLICT DO NOTHING;
+INSERT INTO {schema}.ledger_meta VALUES ('schema_version', '1') ON CONFLICT DO NOTHING;
 
-CREATE OR REPLACE FUNCTION ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $body$
+CREATE OR REPLACE FUNCTION {schema}.ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN
     RAISE EXCEPTION 'the ledger is append-only: an event is never %',
         CASE TG_OP WHEN 'UPDATE' THEN 'updated' WHEN 'DELETE' THEN 'deleted' ELSE 'truncated' END;
@@ -36,23 +37,29 @@ END
 $body$;
 
 CREATE OR REPLACE TRIGGER ledger_events_append_only
-    BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_events
-    FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only();
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON {schema}.ledger_events
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.ledger_append_only();
 
 -- Appends many requests in one transaction, each with its own verdict. The arguments are columns,
 -- one element per event, in order; `request` numbers the append that an event belongs to.
 -- Returns one row (NULL, NULL, first position, last position) for all that was recorded, and a row
 -- (request, stream, expected version, found version) for every conflict.
-CREATE OR REPLACE FUNCTION ledger_append(
+CREATE OR REPLACE FUNCTION {schema}.ledger_append(
     request int[], stream text[], version bigint[], topic text[], facts bytea[], contents bytea[]
 ) RETURNS TABLE (o_request int, o_stream text, o_first bigint, o_last bigint)
-LANGUAGE plpgsql AS $body$
+LANGUAGE plpgsql SET lock_timeout = {lock_timeout} SET plan_cache_mode = 'force_generic_plan' AS $body$
 BEGIN
+    -- A transaction that keeps its first view would not see what the last holder of the lock
+    -- committed.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'the ledger appends in the isolation level read committed, found %: set '
+            'default_transaction_isolation for the role', current_setting('transaction_isolation');
+    END IF;
     -- The heart of the ledger: positions are drawn and committed by one writer at a time, so that
     -- the order of positions is the order of commits and a reader that moves its cursor never
     -- passes a gap. A statement of its own: the next one must see what the last holder committed.
     -- An advisory lock, not LOCK TABLE: that one would wait for every VACUUM and CREATE INDEX.
-    PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || '.ledger_events', 0));
+    PERFORM pg_advisory_xact_lock(hashtextextended({lock}, 0));
     RETURN QUERY
     WITH appended AS (
         SELECT * FROM unnest(request, stream, version, topic, facts, contents)
@@ -64,12 +71,12 @@ BEGIN
         SELECT o.request, o.stream, o.expected, h.found
         FROM opening o CROSS JOIN LATERAL (
             SELECT coalesce(max(s.originator_version), 0) AS found
-            FROM ledger_events s WHERE s.originator_id = o.stream
+            FROM {schema}.ledger_events s WHERE s.originator_id = o.stream
         ) h
         -- The library's recorders may count versions from 0: -1 is what they expect of no stream.
         WHERE h.found <> greatest(o.expected, 0)
     ), recorded AS (
-        INSERT INTO ledger_events (originator_id, originator_version, topic, state, contents)
+        INSERT INTO {schema}.ledger_events (originator_id, originator_version, topic, state, contents)
         SELECT e.stream, e.version, e.topic, e.facts, e.contents FROM appended e
         WHERE e.request NOT IN (SELECT c.request FROM conflict c)
         ORDER BY e.place

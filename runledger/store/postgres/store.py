@@ -4,21 +4,35 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
 from eventsourcing.persistence import PersistenceError
 from eventsourcing.postgres import PostgresDatastore
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import LockNotAvailable, ReadOnlySqlTransaction
 from psycopg.rows import tuple_row
 
-from runledger.errors import StoreRefused, StoreUnavailable, UnsafeSetting
+from runledger.errors import OnlyRead, StoreBusy, StoreRefused, StoreUnavailable, UnsafeSetting
 from runledger.store.codec import decode
+from runledger.store.lease import SECONDS, Leases
 from runledger.store.postgres.address import Address, parse
 from runledger.store.postgres.log_reader import PostgresLogReader
-from runledger.store.postgres.recorder import SQL, LedgerRecorder
-from runledger.store.protocol import Append, Recorded, StoredEvent, StoredRow, Verdict
+from runledger.store.postgres.pooled_log_reader import PooledLogReader
+from runledger.store.postgres.recorder import LedgerRecorder, settle
+from runledger.store.postgres.statements import queries
+from runledger.store.protocol import (
+    LOCK_SECONDS,
+    READS,
+    Append,
+    LogReader,
+    Recorded,
+    StoredEvent,
+    StoredRow,
+    Verdict,
+)
 from runledger.store.schema_version import check_version
 
 _LAST = 2**63 - 1
@@ -26,6 +40,7 @@ _UNSAFE = "POSTGRES_ENABLE_DB_FUNCTIONS"
 # Together as long as a server takes to start again.
 _RETRY_SECONDS = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0, 3.0, 3.0)
 _POOL_SIZE = 10
+_READ_ONLY = "a server that takes no writes: a standby, or default_transaction_read_only is on"
 
 
 class PostgresStore:
@@ -39,31 +54,41 @@ class PostgresStore:
             )
         address = parse(url)
         self.url = address.shown
+        self._sql = queries(address.schema)
         self._dsn = make_conninfo(**address.keywords)
         with self._translated():
-            there = self._look(address)
+            there, current = self._look(address)
             if not there and not create:
                 raise StoreUnavailable(
                     f"store {self.url!r}: no ledger in schema {address.schema!r}"
                 )
-            datastore = _datastore(address)
+            datastore = _datastore(address, self._sql["session"], pooled=self._pooled)
             try:
-                self._recorder = LedgerRecorder(datastore)
-                if not there:
+                self._recorder = LedgerRecorder(datastore, pooled=self._pooled)
+                if not current:
                     self._recorder.create_table()
             except BaseException:
                 datastore.close()
                 raise
-        self._leading: dict[str, psycopg.Connection[tuple[Any, ...]]] = {}
+        self._leases = Leases(self)
 
-    def _look(self, address: Address) -> bool:
-        """Whether the schema holds a ledger of a layout known here."""
-        with psycopg.connect(**address.keywords, autocommit=True) as db:
-            ((there,),) = db.execute(SQL["has_tables"].encode()).fetchall()
-            if there:
-                ((found,),) = db.execute(SQL["schema_version"].encode()).fetchall()
-                check_version(self.url, found)
-        return bool(there)
+    def _look(self, address: Address) -> tuple[bool, bool]:
+        """Whether the schema holds a ledger of a layout known here, and whether it lacks nothing.
+
+        A pooler tells its clients numbers of its own in the place of the server process's: by that
+        it is known, whatever its mode is.
+        """
+        with psycopg.connect(**address.keywords, autocommit=True, prepare_threshold=None) as db:
+            ((backend,),) = db.execute(self._sql["backend"]).fetchall()
+            self._pooled = backend != db.info.backend_pid
+            ((there,),) = db.execute(self._sql["has_tables"]).fetchall()
+            if not there:
+                return False, False
+            ((found,),) = db.execute(self._sql["schema_version"]).fetchall()
+            check_version(self.url, found)
+            ((current,),) = db.execute(self._sql["is_current"]).fetchall()
+            ((read_only,),) = db.execute(self._sql["read_only"]).fetchall()
+        return True, bool(current or read_only)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -71,10 +96,18 @@ class PostgresStore:
         try:
             yield
         except (PersistenceError, psycopg.Error) as e:
+            cause = e.__cause__ or e
+            if isinstance(cause, ReadOnlySqlTransaction):
+                raise OnlyRead(self.url, _READ_ONLY) from e
+            if isinstance(cause, LockNotAvailable):
+                raise StoreBusy(self.url, LOCK_SECONDS) from e
             raise StoreUnavailable(f"store {self.url!r}: {str(e).strip()}") from e
 
     def expect_writable(self) -> None:
-        """Do nothing: a server that takes no writes says so itself, when it is asked for one."""
+        """Raise OnlyRead if the server takes no writes: a standby, or one that was told so."""
+        ((read_only,),) = self._fetch("read_only", ())
+        if read_only:
+            raise OnlyRead(self.url, _READ_ONLY)
 
     def append(self, appends: Sequence[Append]) -> list[Verdict]:
         """Record the appends; after a cut connection, try again and tell what had been recorded."""
@@ -87,11 +120,15 @@ class PostgresStore:
                     verdicts = [self._settle(*pair) for pair in zip(appends, verdicts, strict=True)]
                 return verdicts
             except (psycopg.OperationalError, psycopg.InterfaceError) as e:
+                if isinstance(e, LockNotAvailable):
+                    raise StoreBusy(self.url, LOCK_SECONDS) from e
                 if self._recorder.connected:
-                    # The server said no, to a full disk or a lock held too long: nothing of this
-                    # attempt was recorded, and it waited long enough.
+                    # The server said no, to a full disk for instance: nothing of this attempt was
+                    # recorded, and another would fare no better.
                     raise StoreUnavailable(f"store {self.url!r}: {str(e).strip()}") from e
                 cut = e
+            except ReadOnlySqlTransaction as e:
+                raise OnlyRead(self.url, _READ_ONLY) from e
             except (psycopg.Error, UnicodeError) as e:
                 raise StoreRefused(f"store {self.url!r}: {str(e).strip()}") from e
         raise StoreUnavailable(f"store {self.url!r}: {str(cut).strip()}") from cut
@@ -105,22 +142,27 @@ class PostgresStore:
     def _fetch(self, name: str, parameters: Any) -> list[tuple[Any, ...]]:
         """Execute a statement that may be executed twice.
 
-        The pool does not notice that the server has cut a connection; each such one fails once.
+        The pool does not notice that the server has cut its connections, which a restart does to
+        all of them at once: the first that is found dead has the idle ones looked at.
         """
+        cut: psycopg.Error | None = None
+        pool, direct = self._recorder.datastore.pool, not self._pooled
         with self._translated():
-            for _ in range(_POOL_SIZE):
+            for pause in _RETRY_SECONDS:
+                time.sleep(pause)
                 with (
                     self._recorder.datastore.get_connection() as connection,
                     connection.cursor(row_factory=tuple_row) as cursor,
                 ):
                     try:
-                        cursor.execute(SQL[name].encode(), parameters, prepare=True, binary=True)
+                        cursor.execute(self._sql[name], parameters, prepare=direct, binary=True)
                         return cursor.fetchall() if cursor.description else []
                     except (psycopg.OperationalError, psycopg.InterfaceError) as e:
                         if not connection.closed:
                             raise
                         cut = e
-            raise cut
+                pool.check()
+            raise cut or AssertionError("no attempt was made")
 
     def read_stream(
         self, stream: str, after: int = 0, upto: int | None = None, contents: bool = True
@@ -158,9 +200,13 @@ class PostgresStore:
         ((position,),) = self._fetch("head", ())
         return int(position)
 
-    def log_reader(self) -> "PostgresLogReader":
-        """Open a reader with a connection of its own."""
-        return PostgresLogReader(self.url, self._dsn)
+    def log_reader(self) -> LogReader:
+        """Open a reader, if it can have one with a connection of its own."""
+        if self._pooled:
+            return PooledLogReader(
+                lambda after, upto, limit: self.read_log(after, limit, upto=upto)
+            )
+        return PostgresLogReader(self.url, self._dsn, self._sql)
 
     def put_blob(self, sha256: str, media_type: str, data: bytes) -> None:
         """Keep bytes under their SHA-256."""
@@ -172,28 +218,32 @@ class PostgresStore:
         return (rows[0][0], rows[0][1]) if rows else None
 
     @contextmanager
-    def leadership(self, name: str) -> Iterator[bool]:
-        """Hold the named advisory lock on a session of its own; it ends with the session."""
-        with self._translated():
-            connection = self._recorder.connect()
-        with closing(connection):
-            with self._translated():
-                ((taken,),) = connection.execute(SQL["try_lock"].encode(), (name,)).fetchall()
-            if not taken:
-                yield False
-                return
-            self._leading[name] = connection
-            try:
-                yield True
-            finally:
-                del self._leading[name]
+    def leadership(self, name: str, seconds: float = SECONDS) -> Iterator[bool]:
+        """Hold the named lock for the block; see runledger.store.lease."""
+        try:
+            lease = self._leases.hold(name, seconds)
+            taken = lease.__enter__()
+        except OnlyRead:
+            # No lease can be written on a standby, and what only reads is in nobody's way.
+            yield name == READS
+            return
+        try:
+            yield taken
+        finally:
+            lease.__exit__(None, None, None)
 
     def leads(self, name: str) -> bool:
-        """Say whether the session that holds the lock still answers."""
-        try:
-            return self._leading[name].execute(SQL["alive"].encode()).fetchone() is not None
-        except (KeyError, psycopg.Error):
-            return False
+        """Say whether a lease taken by `leadership` still runs."""
+        return self._leases.holds(name)
+
+    def take_lease(self, name: str, holder: str, seconds: float) -> bool:
+        """Write that `holder` has the lease from now on, unless another's still runs."""
+        given = {"name": name, "holder": holder, "seconds": seconds}
+        return bool(self._fetch("take_lease", given))
+
+    def release_lease(self, name: str, holder: str) -> None:
+        """Write that it is free, if `holder` has it."""
+        self._fetch("release_lease", {"name": name, "holder": holder})
 
     def checkpoint(self, name: str) -> int:
         """Return the position that a follower saved, 0 if it never did."""
@@ -220,6 +270,7 @@ class PostgresStore:
             "store": "postgresql",
             "database": database,
             "schema": schema,
+            "connection": "through a pooler" if self._pooled else "direct",
             "server": version,
             "fsync": fsync,
             "synchronous_commit": commit,
@@ -233,7 +284,7 @@ class PostgresStore:
         self._recorder.datastore.close()
 
 
-def _datastore(address: Address) -> PostgresDatastore:
+def _datastore(address: Address, session: bytes, *, pooled: bool) -> PostgresDatastore:
     datastore = PostgresDatastore(
         dbname="",
         host="",
@@ -248,4 +299,6 @@ def _datastore(address: Address) -> PostgresDatastore:
     )
     rows = datastore.pool.kwargs["row_factory"]  # type: ignore[index]
     datastore.pool.kwargs = {**address.keywords, "row_factory": rows}
+    # In the place of the library's, which sets what would outlive the connection behind a pooler.
+    datastore.pool._configure = partial(settle, session=session, pooled=pooled)
     return datastore

@@ -4,7 +4,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from runledger.errors import StoreRefused, StoreUnavailable
+from runledger.errors import StoreBusy, StoreRefused, StoreUnavailable
+from runledger.store.protocol import LOCK_SECONDS
 
 # The driver's words for values that no database takes, not for a database in trouble.
 _REFUSED = (
@@ -24,6 +25,8 @@ def translated(url: str) -> Iterator[None]:
     except _REFUSED as e:
         raise StoreRefused(f"store {url!r}: {e}") from e
     except sqlite3.Error as e:
+        if hasattr(e, "sqlite_errorcode") and busy(e):
+            raise StoreBusy(url, LOCK_SECONDS) from e
         raise StoreUnavailable(f"store {url!r}: {e}") from e
 
 

@@ -104,3 +104,14 @@ WHERE substr(key, 1, length(:prefix)) = :prefix ORDER BY key;
 
 -- save_note: keep a text beside the log
 INSERT INTO ledger_meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- take_lease: take or renew a lease, unless another holder's still runs; one that ends later than
+-- any could is of a clock that was set back
+INSERT INTO ledger_meta VALUES ('lease:' || :name, :holder || ' ' || (:now + :seconds))
+ON CONFLICT (key) DO UPDATE SET value = excluded.value
+WHERE substr(value, 1, length(:holder)) = :holder
+    OR CAST(substr(value, instr(value, ' ') + 1) AS REAL) NOT BETWEEN :now AND :now + 3600;
+
+-- release_lease: end a lease, if this holder has it
+DELETE FROM ledger_meta
+WHERE key = 'lease:' || :name AND substr(value, 1, length(:holder)) = :holder;

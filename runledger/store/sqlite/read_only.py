@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runledger.errors import StoreUnavailable
+from runledger.store.protocol import LOCK_SECONDS
 from runledger.store.sqlite.driver_errors import cannot_open
-from runledger.store.sqlite.recorder import LOCK_SECONDS, SQL, connect
+from runledger.store.sqlite.recorder import SQL, connect
 
 
 class Reading(NamedTuple):

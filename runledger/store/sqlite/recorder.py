@@ -25,13 +25,12 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore, SQL
 from runledger.errors import StoreUnavailable
 from runledger.sql_file import statements
 from runledger.store.known_versions import KnownVersions
-from runledger.store.protocol import Append, Conflicted, Recorded, Verdict
+from runledger.store.protocol import LOCK_SECONDS, Append, Conflicted, Recorded, Verdict
 from runledger.store.sqlite.driver_errors import busy
 from runledger.store.subscription import PollingSubscription
 
 SQL = statements(Path(__file__).with_name("queries.sql"))
 SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-LOCK_SECONDS = 30.0
 LAST = 2**63 - 1
 _ROWS: Final = 64
 
@@ -132,6 +131,17 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         """Keep a note."""
         with self._transaction() as db:
             db.execute(SQL["save_note"], (name, text))
+
+    def take_lease(self, name: str, holder: str, seconds: float) -> bool:
+        """Write that `holder` has the lease from now on; return False while another has it."""
+        given = {"name": name, "holder": holder, "seconds": seconds, "now": time.time()}
+        with self._transaction() as db:
+            return db.execute(SQL["take_lease"], given).rowcount == 1
+
+    def release_lease(self, name: str, holder: str) -> None:
+        """Write that the lease is free, if `holder` has it."""
+        with self._transaction() as db:
+            db.execute(SQL["release_lease"], {"name": name, "holder": holder})
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         """Record the library's events all or not at all; return their positions."""

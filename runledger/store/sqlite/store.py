@@ -13,12 +13,13 @@ from eventsourcing.sqlite import SQLiteDatastore
 
 from runledger.errors import OnlyRead, StoreUnavailable
 from runledger.store.codec import decode
-from runledger.store.protocol import READS, Append, StoredEvent, StoredRow, Verdict
+from runledger.store.lease import SECONDS, Leases
+from runledger.store.protocol import LOCK_SECONDS, READS, Append, StoredEvent, StoredRow, Verdict
 from runledger.store.schema_version import check_version
-from runledger.store.sqlite.driver_errors import busy, translated
+from runledger.store.sqlite.driver_errors import translated
 from runledger.store.sqlite.log_reader import SQLiteLogReader
 from runledger.store.sqlite.read_only import Reading, only_read, open_to_read
-from runledger.store.sqlite.recorder import LAST, LOCK_SECONDS, SQL, LedgerRecorder
+from runledger.store.sqlite.recorder import LAST, SQL, LedgerRecorder
 
 
 class SQLiteStore:
@@ -54,7 +55,7 @@ class SQLiteStore:
                 self._recorder.create_table()
             self._reader: Reading | None = open_to_read(url, self.path)
         self._reading = Lock()
-        self._leading: set[str] = set()
+        self._leases = Leases(self)
 
     def _look(self) -> bool:
         """Whether the file holds a ledger of a layout known here; changes nothing in the file."""
@@ -140,40 +141,28 @@ class SQLiteStore:
         return (rows[0][0], rows[0][1]) if rows else None
 
     @contextmanager
-    def leadership(self, name: str) -> Iterator[bool]:
-        """Hold the named lock; a killed holder's lock is gone with its process.
-
-        The lock is an exclusive transaction on an empty database beside the store: it works on
-        every platform SQLite works on, and needs no lease that could run out while its holder
-        lives.
-        """
+    def leadership(self, name: str, seconds: float = SECONDS) -> Iterator[bool]:
+        """Hold the named lease for the block; see runledger.store.lease."""
         if self._only_read:
-            # No lock could be left beside the store, and what only reads is in nobody's way.
+            # No lease could be written, and what only reads is in nobody's way.
             yield name == READS
             return
-        with translated(self.url):
-            lock = sqlite3.connect(f"{self.path}.{name}-lock", timeout=0, isolation_level=None)
-        with closing(lock):
-            taken = True
-            with translated(self.url):
-                try:
-                    lock.execute("BEGIN EXCLUSIVE")
-                except sqlite3.OperationalError as e:
-                    if not busy(e):
-                        raise
-                    taken = False
-            if not taken:
-                yield False
-                return
-            self._leading.add(name)
-            try:
-                yield True
-            finally:
-                self._leading.discard(name)
+        with self._leases.hold(name, seconds) as taken:
+            yield taken
 
     def leads(self, name: str) -> bool:
-        """Say whether this process holds the lock: nothing but its end can take it away."""
-        return name in self._leading or (self._only_read and name == READS)
+        """Say whether a lease taken by `leadership` still runs."""
+        return self._leases.holds(name) or (self._only_read and name == READS)
+
+    def take_lease(self, name: str, holder: str, seconds: float) -> bool:
+        """Write that `holder` has the lease from now on, unless another's still runs."""
+        with translated(self.url):
+            return self._recorder.take_lease(name, holder, seconds)
+
+    def release_lease(self, name: str, holder: str) -> None:
+        """Write that it is free, if `holder` has it."""
+        with translated(self.url):
+            self._recorder.release_lease(name, holder)
 
     def checkpoint(self, name: str) -> int:
         """Return the position that a follower saved, 0 if it never did."""
