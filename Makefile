@@ -58,6 +58,11 @@ reference: $(STAMP) ## write the reference pages of docs/ from the code
 	$(BIN)/python -m scripts.write_reference
 	$(BIN)/python -m scripts.draw_state_machine
 
+.PHONY: docs
+docs: $(STAMP) ## build the documentation as a site in site/; a broken link fails
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 .PHONY: bench
 bench: $(STAMP) ## measure beside the peers, in one run (SIZE=medium for 1 M events, SIZE=full for 10 M)
 	$(BIN)/python -m scripts.bench $(if $(SIZE),--size $(SIZE)) $(if $(JSON),--json $(JSON))
@@ -69,4 +74,4 @@ growth: $(STAMP) ## measure what grows with the log, and draw it (SIZE=full: up 
 
 .PHONY: clean
 clean: ## remove the virtual environment, caches and demo files
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo growth
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo growth site
