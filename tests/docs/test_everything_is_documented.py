@@ -132,3 +132,28 @@ def test_every_parameter_of_a_public_method_is_explained(whole: type) -> None:
             and not re.search(rf"^\s+{parameter}:", told, re.MULTILINE)
         ]
     assert unexplained == []
+
+
+def test_the_files_that_the_architecture_points_to_are_there() -> None:
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    paths = {path for line in tables for path in re.findall(r"`([\w/]+(?:\.\w+|/))`", line)}
+    assert len(paths) > 40
+    missing = [
+        path
+        for path in paths
+        if not (ROOT / path).exists() and not (ROOT / "runledger" / path).exists()
+    ]
+    assert missing == []
+
+
+def test_every_package_stands_in_the_architecture() -> None:
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    packages = [
+        folder.relative_to(ROOT).as_posix()
+        for root in ("runledger", "projections")
+        for folder in (ROOT / root).iterdir()
+        if (folder / "__init__.py").exists()
+    ]
+    known = ("runledger/api_messages", "runledger/tool_returns", "runledger/outbound")
+    assert [name for name in packages if f"`{name}/`" not in text and name not in known] == []
