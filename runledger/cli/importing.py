@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import Json, example
+from runledger.cli.options import ByFolder, Json, example
 from runledger.cli.settings import acting, ask, expect_writable, given
 
 if TYPE_CHECKING:
@@ -26,11 +26,6 @@ Files = Annotated[
 Paths = Annotated[
     list[Path],
     typer.Argument(metavar="PATH…", help="Files or folders; plain or gzip.", show_default=False),
-]
-
-ByFolder = Annotated[
-    bool,
-    typer.Option(help="Name each run's project after the last part of its working directory."),
 ]
 
 

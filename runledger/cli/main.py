@@ -35,6 +35,7 @@ MODULES: Final = {
     "project": "project",
     "doctor": "doctor",
     "import": "importing",
+    "watch": "watching",
     "export": "exporting",
     "expire": "expire",
     "callbacks": "callbacks",

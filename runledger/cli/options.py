@@ -20,6 +20,14 @@ AsOf = Annotated[
     ),
 ]
 
+ByFolder = Annotated[
+    bool,
+    typer.Option(
+        "--by-folder",
+        help="Name each run's project after the last part of its working directory.",
+    ),
+]
+
 ExplainRun = Annotated[
     list[str] | None,
     typer.Option(

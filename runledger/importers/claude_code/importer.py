@@ -8,7 +8,14 @@ from typing import NamedTuple
 
 from runledger.command_handling.handler import CommandHandler
 from runledger.errors import ImportFailed
-from runledger.importers.claude_code.run import AGENT_ID, commands, is_run, not_understood, run_id
+from runledger.importers.claude_code.run import (
+    AGENT_ID,
+    commands,
+    is_over,
+    is_run,
+    not_understood,
+    run_id,
+)
 from runledger.importers.claude_code.session import Session, TurnReader, sessions
 from runledger.importers.claude_code.turn import Turn
 from runledger.importers.recorder import FoundRun, RunRecorder
@@ -18,10 +25,12 @@ from runledger.store import Store
 
 
 class TurnPlace(NamedTuple):
-    """Where the lines of a turn begin in the session's file, in bytes, and when it began."""
+    """Where the lines of a turn begin in the session's file, in bytes, and how it stands."""
 
     offset: int
     started_at: datetime
+    last_at: datetime
+    over: bool
 
 
 class ClaudeCodeImport:
@@ -66,7 +75,8 @@ class ClaudeCodeImport:
         async with RunRecorder(self._store, self._handler, self._actor, self.report) as recorder:
             try:
                 for turn in TurnReader(session, self.report, advance).turns(offset):
-                    turns.append(TurnPlace(turn.offset, turn.started_at))
+                    over = is_over(turn, datetime.now(UTC))
+                    turns.append(TurnPlace(turn.offset, turn.started_at, turn.last_at, over))
                     if is_run(turn):
                         await recorder.submit(turn.place, self._found(turn))
             except ImportFailed as e:

@@ -83,7 +83,7 @@ def commands(
         ):
             yield entry.last_at, _step(turn, entry, organization)
     if turn.compactions:
-        yield turn.last_at, c.PatchMetadata({"compactions": turn.compactions})
+        yield turn.last_at, c.PatchMetadata(turn.compactions)
     if over:
         yield turn.last_at, _end(turn)
 

@@ -1,27 +1,23 @@
 """Where sessions lie, and the turns of one: its own file and those of its sub-agents."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from runledger.errors import ImportFailed, InvalidArgument
-from runledger.importers.claude_code.transcript import (
-    RawLine,
-    Transcript,
-    add_line,
-    moment,
-    parsed,
-)
+from runledger.importers.claude_code.transcript import Transcript, add_line, moment
 from runledger.importers.claude_code.turn import Turn
 from runledger.importers.foreign import Foreign
+from runledger.importers.json_lines import RawLine, files_in, parsed, raw_lines
 from runledger.importers.report import Advance, ImportReport
 from runledger.importers.source_file import DAMAGE, opened
 
-_SUFFIXES: Final = (".jsonl", ".jsonl.gz")
 _AGENT: Final = "agent-"
+_UNDATED: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -37,20 +33,18 @@ class Session:
         return self.path.name.removesuffix(".gz").removesuffix(".jsonl")
 
 
+def home() -> Path:
+    """Return the folder in which Claude Code keeps the sessions of this user."""
+    configured = os.environ.get("CLAUDE_CONFIG_DIR")
+    return (Path(configured) if configured else Path.home() / ".claude") / "projects"
+
+
 def sessions(paths: Iterable[Path]) -> list[Session]:
     """Return the sessions of files and folders, by path; raise ImportFailed for what is neither.
 
     A sub-agent's file lies in the folder `<session>/subagents`, or beside the session's file.
     """
-    files: dict[Path, None] = {}
-    for path in paths:
-        if path.is_dir():
-            found = (one for one in path.rglob("*") if one.name.endswith(_SUFFIXES))
-            files.update(dict.fromkeys(sorted(found)))
-        elif path.exists():
-            files[path] = None
-        else:
-            raise ImportFailed(f"{path}: expected a file or a folder, found none")
+    files = files_in(paths)
     own = [path for path in files if not path.name.startswith(_AGENT)]
     every = {(_folder(path), Session(path).session_id): Session(path) for path in own}
     alone = []
@@ -91,6 +85,11 @@ def _first(path: Path) -> _Beginning:
         return _Beginning("", None)
 
 
+def began(path: Path) -> datetime | None:
+    """Return when a sub-agent's file begins, or None if its first line does not say."""
+    return _first(path).at
+
+
 class TurnReader:
     """Reads the turns of a session, from the beginning or from a place where a turn began."""
 
@@ -101,19 +100,17 @@ class TurnReader:
 
     def turns(self, offset: int = 0) -> Iterator[Turn]:
         """Yield the turns from this place of the file on, the calls of sub-agents in them."""
-        waiting = sorted(
-            ((_first(path).at, path) for path in self._session.agents),
-            key=lambda one: (one[0] is not None, one[0], one[1]),
-        )
+        dated = [(began(path) or _UNDATED, path) for path in self._session.agents]
+        waiting = sorted(dated)
         transcript = Transcript(self._session.session_id, self._report)
         for turn in transcript.turns(self._lines(self._session.path, offset)):
             while waiting:
-                began, path = waiting[0]
-                if began is not None and turn.next_at is not None and began >= turn.next_at:
+                since, path = waiting[0]
+                if turn.next_at is not None and since >= turn.next_at:
                     break
                 waiting.pop(0)
                 # One that began before the first of these turns belongs to an earlier one.
-                if offset == 0 or began is None or began >= turn.started_at:
+                if offset == 0 or since >= turn.started_at:
                     self._sub_agent(turn, path)
             yield turn
 
@@ -128,22 +125,4 @@ class TurnReader:
                     self._report.refuse(raw.place, e)
 
     def _lines(self, path: Path, offset: int) -> Iterator[RawLine]:
-        with opened(path) as source:
-            number = 0
-            if offset:
-                source.stream.seek(offset)
-            done, place = source.file.tell(), offset
-            while True:
-                number += 1
-                where = f"{path}: line {number:,}" + (f" after byte {offset:,}" if offset else "")
-                try:
-                    text = source.stream.readline()
-                except DAMAGE as e:
-                    self._report.refuse(where, f"the file is damaged: {e}")
-                    return
-                if not text:
-                    return
-                yield RawLine(place, where, text)
-                place += len(text)
-                self._advance(source.file.tell() - done)
-                done = source.file.tell()
+        return raw_lines(path, self._report, self._advance, offset)

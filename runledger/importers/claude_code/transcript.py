@@ -1,13 +1,13 @@
 """Lines of a session's file → turns, one in memory at a time."""
 
-import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from runledger.errors import InvalidArgument
 from runledger.importers.claude_code.turn import MAIN, Block, Line, Turn
 from runledger.importers.foreign import Foreign
+from runledger.importers.json_lines import RawLine, parsed
 from runledger.importers.report import ImportReport
 
 INTERRUPTED: Final = ("[Request interrupted by user]", "[Request interrupted by user for tool use]")
@@ -50,14 +50,6 @@ _SYSTEM: Final = frozenset(
     {"away_summary", "bridge_status", "informational", "local_command", "stop_hook_summary"}
 )
 _SYNTHETIC: Final = "<synthetic>"
-
-
-class RawLine(NamedTuple):
-    """A line as it stands in a file; `place` names it in a message."""
-
-    offset: int
-    place: str
-    text: bytes
 
 
 class Transcript:
@@ -139,38 +131,15 @@ class Transcript:
         elif subtype in ("compact_boundary", "microcompact_boundary"):
             about = source.object("compactMetadata") or source.object("microcompactMetadata")
             plain = about.fields if about else {}
-            turn.compactions.append(
-                {
-                    "at": moment(source).isoformat(),
-                    "kind": subtype.removesuffix("_boundary"),
-                    "trigger": plain.get("trigger"),
-                    "tokens_before": plain.get("preTokens"),
-                }
-            )
+            turn.compactions[f"compaction {moment(source).isoformat()}"] = {
+                "kind": subtype.removesuffix("_boundary"),
+                "trigger": plain.get("trigger"),
+                "tokens_before": plain.get("preTokens"),
+            }
         elif subtype == "api_error":
             turn.retrying = True
         else:
             self._report.not_understood[f"system {subtype}"] += 1
-
-
-def parsed(raw: RawLine, report: ImportReport) -> Foreign | None:
-    """Return a line's object, or None if there is none.
-
-    A last line without an end is being written: it is not there yet. Any other line that is no
-    object is refused.
-    """
-    if not raw.text.strip():
-        return None
-    try:
-        given = json.loads(raw.text, parse_constant=lambda _: None)
-    except (ValueError, RecursionError) as e:
-        if raw.text.endswith(b"\n"):
-            report.refuse(raw.place, f"expected an object in JSON: {e}")
-        return None
-    if not isinstance(given, dict):
-        report.refuse(raw.place, f"expected an object, found {given!r:.80}")
-        return None
-    return Foreign(given)
 
 
 def is_prompt(source: Foreign) -> bool:

@@ -82,7 +82,8 @@ class Turn:
     facts: dict[str, str] = field(default_factory=dict)
     without_call: int = 0
     """Results of tool calls that the turn does not have: its file begins after them."""
-    compactions: list[dict[str, Any]] = field(default_factory=list)
+    compactions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Key of the run's metadata → what it says of a compaction."""
     last_at: datetime = field(init=False)
     last_word: LastWord = "prompt"
     error: str = ""

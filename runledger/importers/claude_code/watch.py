@@ -1,0 +1,98 @@
+"""Follows the folder in which Claude Code keeps its sessions, and imports what is new."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runledger.importers.claude_code.importer import ClaudeCodeImport, TurnPlace
+from runledger.importers.claude_code.run import ANSWERED, QUIET
+from runledger.importers.claude_code.session import Session, began, sessions
+from runledger.importers.report import ImportReport
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was read of a session: how long its files were, where its turns begin."""
+
+    sizes: dict[Path, int] = field(default_factory=dict)
+    places: list[TurnPlace] = field(default_factory=list)
+    due: datetime | None = None
+    """When time alone makes the last turn's last answer, or the turn, count as over."""
+
+
+class ClaudeCodeWatch:
+    """Looks at the sessions again and again; what it knows of them is no more than a shortcut.
+
+    Nothing is kept but the ledger: a watch that was killed begins with the whole folder, of which
+    what is recorded changes nothing.
+    """
+
+    def __init__(self, importing: ClaudeCodeImport, paths: Sequence[Path]) -> None:
+        self._importing = importing
+        self._paths = paths
+        self._seen: dict[Path, _Seen] = {}
+
+    async def follow(
+        self, stopped: asyncio.Event, interval: float, tell: Callable[[ImportReport], None]
+    ) -> None:
+        """Look every `interval` seconds until `stopped` is set; `tell` gets each look's report.
+
+        Raises ImportFailed if a path is not there.
+        """
+        while not stopped.is_set():
+            tell(await self.look())
+            try:
+                await asyncio.wait_for(stopped.wait(), interval)
+            except TimeoutError:
+                continue
+
+    async def look(self) -> ImportReport:
+        """Import what is new since the last look; return the report of this one."""
+        report = self._importing.report = ImportReport("runs")
+        for session in await asyncio.to_thread(sessions, self._paths):
+            await self._session(session)
+        return report
+
+    async def _session(self, session: Session) -> None:
+        sizes = {path: _size(path) for path in (session.path, *session.agents)}
+        seen = self._seen.get(session.path)
+        if seen is not None and seen.sizes == sizes and (seen.due is None or _now() < seen.due):
+            return
+        offset = _offset(session, seen, sizes) if seen is not None else 0
+        places = await self._importing.session(session, offset)
+        before = [place for place in seen.places if place.offset < offset] if seen else []
+        self._seen[session.path] = _Seen(sizes, before + places, _due(places))
+
+
+def _offset(session: Session, seen: _Seen, sizes: dict[Path, int]) -> int:
+    """Return where to begin: at the first turn of which something may be new."""
+    if session.path.suffix == ".gz" or sizes[session.path] < seen.sizes.get(session.path, 0):
+        return 0
+    offset = seen.places[-1].offset if seen.places else 0
+    for path in session.agents:
+        if sizes[path] != seen.sizes.get(path):
+            at = began(path)
+            before = [p.offset for p in seen.places if at is None or p.started_at <= at]
+            offset = min(offset, before[-1] if before and at is not None else 0)
+    return offset
+
+
+def _due(places: Sequence[TurnPlace]) -> datetime | None:
+    if not places or places[-1].over:
+        return None
+    last_at = places[-1].last_at
+    return next((due for wait in (ANSWERED, QUIET) if (due := last_at + wait) > _now()), None)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        # Taken away since it was found: the import tells it.
+        return -1
