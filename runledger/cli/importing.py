@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -12,7 +12,10 @@ from runledger.cli.settings import acting, ask, expect_writable, given
 
 if TYPE_CHECKING:
     from runledger import RunLedger
+    from runledger.importers.recognition import Format
     from runledger.importers.report import Advance, ImportReport
+
+_T = TypeVar("_T")
 
 app = typer.Typer(name="import", help="Bring in transcripts and events.", no_args_is_help=True)
 
@@ -75,54 +78,152 @@ def jsonl(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
     _import(ctx, files, read, as_json)
 
 
+@app.command(epilog=example("runledger import pi ~/.pi/agent/sessions"))
+def pi(
+    ctx: typer.Context, paths: Paths, by_folder: ByFolder = False, as_json: Json = False
+) -> None:
+    """Import sessions of pi: a prompt and what followed is a run. Again adds what is new."""
+
+    async def read(ledger: "RunLedger", advance: "Advance") -> "ImportReport":
+        from runledger.importers.pi.importer import PiImport
+
+        importing = PiImport(ledger.store, ledger.handler, acting(given(ctx)), by_folder=by_folder)
+        return await importing.run(paths, advance)
+
+    _import(ctx, paths, read, as_json)
+
+
+@app.command(epilog=example("runledger import langfuse traces/*.json"))
+def langfuse(ctx: typer.Context, paths: Paths, as_json: Json = False) -> None:
+    """Import trace exports of Langfuse: a trace is a run. Again changes nothing."""
+
+    async def read(ledger: "RunLedger", advance: "Advance") -> "ImportReport":
+        from runledger.importers.langfuse.importer import LangfuseImport
+
+        importing = LangfuseImport(ledger.store, ledger.handler, acting(given(ctx)))
+        return await importing.run(paths, advance)
+
+    _import(ctx, paths, read, as_json)
+
+
+@app.command(epilog=example("runledger import inspect logs/"))
+def inspect(ctx: typer.Context, paths: Paths, as_json: Json = False) -> None:
+    """Import logs of Inspect (.json, .eval): a sample is a run. Again changes nothing."""
+
+    async def read(ledger: "RunLedger", advance: "Advance") -> "ImportReport":
+        from runledger.importers.inspect_ai.importer import InspectImport
+
+        importing = InspectImport(ledger.store, ledger.handler, acting(given(ctx)))
+        return await importing.run(paths, advance)
+
+    _import(ctx, paths, read, as_json)
+
+
+@app.command(epilog=example("runledger import auto ~/traces session.jsonl"))
+def auto(ctx: typer.Context, paths: Paths, as_json: Json = False) -> None:
+    """Import files of any format that is recognised, and say which it is.
+
+    A file that is named and not recognised is refused; one in a folder is passed over.
+    """
+    from runledger.importers.automatic import AutoImport, recognise
+    from runledger.importers.recognition import FORMATS
+
+    found = recognise(paths)
+    if not as_json:
+        for kind, files in found.files.items():
+            typer.echo(f"recognised: {kind}: {len(files):,} files", err=True)
+
+    async def read(ledger: "RunLedger", advance: "Advance") -> "dict[Format, ImportReport]":
+        importing = AutoImport(ledger.store, ledger.handler, acting(given(ctx)))
+        return await importing.run(found, advance)
+
+    reports = _read(ctx, [path for files in found.files.values() for path in files], read)
+    refused = [(str(path), reason) for path, reason in found.failed]
+    expected = f"expected a file of {', '.join(FORMATS)}, found none of them"
+    refused += [(str(path), expected) for path in found.unknown if path in paths]
+    if as_json:
+        printing.print_json(
+            {
+                "formats": {kind: _as_json(report) for kind, report in reports.items()},
+                "not_recognised": sorted(map(str, found.unknown)),
+                "refusals": [{"place": place, "reason": reason} for place, reason in refused],
+            }
+        )
+    else:
+        for place, reason in refused:
+            typer.echo(f"refused: {place}: {reason}", err=True)
+        passed_over = sum(path not in paths for path in found.unknown)
+        if passed_over:
+            typer.echo(f"not recognised: {passed_over:,} files", err=True)
+        for kind, report in reports.items():
+            typer.echo(f"{kind}: ", nl=False)
+            _show(report)
+    if refused or any(report.refused for report in reports.values()):
+        raise typer.Exit(1)
+
+
 def _import(
     ctx: typer.Context,
     files: list[Path],
     read: "Callable[[RunLedger, Advance], Awaitable[ImportReport]]",
     as_json: bool,
 ) -> None:
+    report = _read(ctx, files, read)
+    if as_json:
+        printing.print_json(_as_json(report))
+    else:
+        _show(report)
+    if report.refused:
+        raise typer.Exit(1)
+
+
+def _read(
+    ctx: typer.Context,
+    files: list[Path],
+    read: "Callable[[RunLedger, Advance], Awaitable[_T]]",
+) -> "_T":
     from runledger.cli.progress import progress
     from runledger.importers.source_file import size_of
 
     expect_writable(ctx)
 
-    async def with_progress(ledger: "RunLedger") -> "ImportReport":
+    async def with_progress(ledger: "RunLedger") -> "_T":
         with progress("importing", size_of(files), "bytes") as advance:
             return await read(ledger, advance)
 
     try:
-        report = ask(ctx, with_progress, read_models=False, create=True)
+        return ask(ctx, with_progress, read_models=False, create=True)
     except KeyboardInterrupt:
         typer.echo(
             "interrupted: what is recorded stays; the same command brings the rest", err=True
         )
         raise
-    if as_json:
-        printing.print_json(
-            {
-                "unit": report.unit,
-                "recorded": report.recorded,
-                "extended": report.extended,
-                "unchanged": report.unchanged,
-                "refused": report.refused,
-                "events": report.events,
-                "refusals": [refusal._asdict() for refusal in report.refusals],
-                "not_understood": dict(sorted(report.not_understood.items())),
-            }
-        )
-    else:
-        for refusal in report.refusals:
-            typer.echo(f"refused: {refusal.place}: {refusal.reason}", err=True)
-        hidden = report.refused - len(report.refusals)
-        if hidden:
-            typer.echo(f"refused: {hidden:,} more", err=True)
-        for kind, count in sorted(report.not_understood.items()):
-            typer.echo(f"not understood: {count:,} times: {kind}", err=True)
-        events = "" if report.unit == "events" else f" ({report.events:,} events)"
-        typer.echo(
-            f"{report.recorded:,} {report.unit} recorded{events}, "
-            f"{f'{report.extended:,} extended, ' if report.extended else ''}"
-            f"{report.unchanged:,} were there already, {report.refused:,} refused"
-        )
-    if report.refused:
-        raise typer.Exit(1)
+
+
+def _as_json(report: "ImportReport") -> dict[str, object]:
+    return {
+        "unit": report.unit,
+        "recorded": report.recorded,
+        "extended": report.extended,
+        "unchanged": report.unchanged,
+        "refused": report.refused,
+        "events": report.events,
+        "refusals": [refusal._asdict() for refusal in report.refusals],
+        "not_understood": dict(sorted(report.not_understood.items())),
+    }
+
+
+def _show(report: "ImportReport") -> None:
+    for refusal in report.refusals:
+        typer.echo(f"refused: {refusal.place}: {refusal.reason}", err=True)
+    hidden = report.refused - len(report.refusals)
+    if hidden:
+        typer.echo(f"refused: {hidden:,} more", err=True)
+    for kind, count in sorted(report.not_understood.items()):
+        typer.echo(f"not understood: {count:,} times: {kind}", err=True)
+    events = "" if report.unit == "events" else f" ({report.events:,} events)"
+    typer.echo(
+        f"{report.recorded:,} {report.unit} recorded{events}, "
+        f"{f'{report.extended:,} extended, ' if report.extended else ''}"
+        f"{report.unchanged:,} were there already, {report.refused:,} refused"
+    )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from runledger.errors import InvalidArgument
@@ -95,3 +96,11 @@ class Foreign:
             if not isinstance(item, dict):
                 raise InvalidArgument(f"{where}[{number}]: expected an object, found {item!r:.80}")
             yield Foreign(item, f"{where}[{number}]")
+
+
+def last_part(folder: str | None) -> str | None:
+    """Return the last part of a folder's path, written as on any system; None if it has none."""
+    if not folder:
+        return None
+    path = PureWindowsPath(folder) if "\\" in folder else PurePosixPath(folder)
+    return path.name or None

@@ -60,6 +60,14 @@ class JsonStream:
             if self._next(",]") == "]":
                 return
 
+    def documents(self) -> Iterator[Any]:
+        """Yield the values of the array at the cursor, or the values that follow one another."""
+        if self._peek() == "[":
+            yield from self.elements()
+            return
+        while not self._over():
+            yield self.value()
+
     def value(self) -> Any:
         """Return the value at the cursor, whole."""
         self._peek()
@@ -93,15 +101,23 @@ class JsonStream:
             wanted -= len(pieces[-1])
         self._buffer, self._at = "".join(pieces), 0
 
-    def _peek(self) -> str:
+    def _over(self) -> bool:
+        """Pass over space; return whether nothing follows it."""
         while True:
             while self._at < len(self._buffer):
                 if self._buffer[self._at] not in _SPACE:
-                    return self._buffer[self._at]
+                    return False
                 self._at += 1
-            if self._ended:
+            if self._damage:
                 raise self._broken("the file ends early")
+            if self._ended:
+                return True
             self._fill()
+
+    def _peek(self) -> str:
+        if self._over():
+            raise self._broken("the file ends early")
+        return self._buffer[self._at]
 
     def _next(self, wanted: str) -> str:
         found = self._peek()

@@ -26,6 +26,9 @@ from runledger.store import Store
 CONCURRENCY: Final = 64
 """Runs on their way at a time: enough for the appender to make large commits of them."""
 
+LARGE: Final = 8
+"""Runs on their way at a time if each may take many megabytes."""
+
 DIGEST: Final = "source_digest"
 """The key of a run's metadata by which an import sees that it has this source already."""
 
@@ -69,13 +72,20 @@ class RunRecorder:
     """Records runs beside each other; `async with` waits for those that are on their way."""
 
     def __init__(
-        self, store: Store, handler: CommandHandler, actor: Actor, report: ImportReport
+        self,
+        store: Store,
+        handler: CommandHandler,
+        actor: Actor,
+        report: ImportReport,
+        *,
+        at_once: int = CONCURRENCY,
     ) -> None:
+        """Begin; `at_once` runs are in memory at a time, fewer if each may be large."""
         self._store = store
         self._handler = handler
         self._actor = actor
         self._report = report
-        self._room = asyncio.Semaphore(CONCURRENCY)
+        self._room = asyncio.Semaphore(at_once)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._agents: set[str] = set()
 

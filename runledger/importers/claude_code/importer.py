@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import NamedTuple
 
 from runledger.command_handling.handler import CommandHandler
@@ -18,6 +18,8 @@ from runledger.importers.claude_code.run import (
 )
 from runledger.importers.claude_code.session import Session, TurnReader, sessions
 from runledger.importers.claude_code.turn import Turn
+from runledger.importers.foreign import last_part
+from runledger.importers.json_lines import files_in
 from runledger.importers.recorder import FoundRun, RunRecorder
 from runledger.importers.report import Advance, ImportReport
 from runledger.run import Actor
@@ -56,14 +58,15 @@ class ClaudeCodeImport:
 
         Raises OnlyRead, before anything is read, if nothing can be recorded.
         """
+        found = []
         for path in paths:
             try:
-                found = sessions([path])
+                found += files_in([path])
             except ImportFailed as e:
                 self.report.refuse(str(path), e)
-                continue
-            for session in found:
-                await self.session(session, 0, advance)
+        # All together: a sub-agent's file may be named beside its session's.
+        for session in sessions(found):
+            await self.session(session, 0, advance)
         return self.report
 
     async def session(
@@ -92,17 +95,10 @@ class ClaudeCodeImport:
             if self._counted.setdefault(sha256(message_id.encode()).digest()[:12], own) != own
         }
         self.report.not_understood.update(not_understood(turn))
-        project = _last_part(turn.facts.get("cwd")) if self._by_folder else None
+        project = last_part(turn.facts.get("cwd")) if self._by_folder else None
         return FoundRun(
             own,
             AGENT_ID,
             "Claude Code",
             lambda: commands(turn, organization, now, elsewhere, project),
         )
-
-
-def _last_part(folder: str | None) -> str | None:
-    if not folder:
-        return None
-    path = PureWindowsPath(folder) if "\\" in folder else PurePosixPath(folder)
-    return path.name or None

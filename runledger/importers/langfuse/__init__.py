@@ -1,0 +1,1 @@
+"""Trace exports of Langfuse as runs: a trace is a run."""
