@@ -141,3 +141,18 @@ def test_a_reader_that_goes_away_is_no_traceback(runledger: Command, tmp_path: P
     exporting.stderr.close()
     exporting.wait()
     assert b"Traceback" not in said
+
+
+def test_auto_says_what_it_recognised(runledger: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    _results(folder / "r.json", SIMULATION)
+    (folder / "notes.json").write_text('{"a": 1}')
+    found = runledger("import", "auto", str(folder))
+    assert found.code == 0
+    assert found.err == "recognised: tau2: 1 files\nnot recognised: 1 files\n"
+    assert found.out.startswith("tau2: 1 runs recorded (3 events)")
+    named = runledger("import", "auto", str(folder / "notes.json"), "--json")
+    assert named.code == 1
+    assert named.json["formats"] == {}
+    assert "expected a file of claude-code, pi" in named.json["refusals"][0]["reason"]

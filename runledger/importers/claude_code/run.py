@@ -118,6 +118,8 @@ def _step(turn: Turn, call: ModelCall, organization: str) -> c.RecordStep:
         "prompt_tokens_details": {
             name: given[name] for name in (*USAGE[2:], *LIFETIMES) if name in given
         },
+        "input_includes_cache": False,
+        "output_includes_reasoning": True,
         "stop_reason": _STOP_REASONS.get(call.stop_reason or ""),
         "step_start_ns": _ns(call.first_at),
         "tags": list(_tags(turn, call)),

@@ -106,6 +106,8 @@ def _step(entry: Entry, organization: str, callers: dict[str, str]) -> c.RecordS
             "cache_read_tokens": usage.count("cacheRead"),
             "cache_write_tokens": usage.count("cacheWrite"),
         },
+        "input_includes_cache": False,
+        "output_includes_reasoning": True,
         "status": _STATUS.get(stopped or "", "success"),
         "stop_reason": _STOP_REASONS.get(stopped or ""),
         "error_type": "api_error" if stopped == "error" else None,

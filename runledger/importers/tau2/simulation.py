@@ -143,6 +143,8 @@ def _message(
         "completion_tokens": usage.count("completion_tokens"),
         "total_tokens": usage.count("total_tokens"),
         **{key: details.fields for key in _DETAILS if (details := usage.object(key))},
+        "input_includes_cache": True,
+        "output_includes_reasoning": True,
         "step_ns": source.seconds_as_ns("generation_time_seconds"),
         "tags": ["user_simulator" if by_user else "agent"],
     }
