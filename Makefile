@@ -57,6 +57,7 @@ check: $(STAMP) ## ruff, mypy --strict, import-linter
 reference: $(STAMP) ## write the reference pages of docs/ from the code
 	$(BIN)/python -m scripts.write_reference
 	$(BIN)/python -m scripts.draw_state_machine
+	$(BIN)/python -m scripts.draw_generations
 
 .PHONY: docs
 docs: $(STAMP) ## build the documentation as a site in site/; a broken link fails

@@ -4,42 +4,19 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from projections.files.durable_file import flush, write_text
 from projections.files.linked_path import behind_link
 from projections.files.writer_lock import WriterLock
 from projections.fold.generation import Generation
+from projections.generations.manifest import DROP, NONE, GenerationManifest, State, expect_step
 from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked, describe
 
 _NAME: Final = re.compile(r"^(\d{6,})\.(?:duckdb|json)$")
-State = Literal["building", "candidate", "live", "kept"]
-
-
-class GenerationManifest(BaseModel):
-    """What is known of a generation without opening it; the file itself has the last word."""
-
-    model_config = ConfigDict(frozen=True)
-    number: int
-    state: State
-    position: int
-    built_at: datetime
-    built_from: str
-    built_by: str
-    events_digest: str
-    models: dict[str, str]
-    rows: dict[str, int]
-    seconds: float | None = None
-    size: int | None = None
-
-    @property
-    def partial(self) -> bool:
-        """Whether it is a copy in which some runs were projected again."""
-        return self.built_from.startswith("generation ")
 
 
 class Generations:
@@ -102,7 +79,7 @@ class Generations:
     def record(
         self, generation: Generation, state: State, seconds: float | None = None
     ) -> GenerationManifest:
-        """Write the manifest of an open generation."""
+        """Write the manifest of an open generation; ReadModelsError for a state it cannot have."""
         about = generation.about
         before = self.find(about.number)
         if seconds is None and before is not None:
@@ -125,6 +102,8 @@ class Generations:
             self._write(entry.model_copy(update={"state": state}))
 
     def _write(self, entry: GenerationManifest) -> None:
+        before = self._written(entry.number)
+        expect_step(entry.number, NONE if before is None else before.state, entry.state)
         self.folder.mkdir(exist_ok=True)
         write_text(self._manifest(entry.number), entry.model_dump_json(indent=2) + "\n")
 
@@ -150,10 +129,10 @@ class Generations:
                 self._manifest(other).unlink(missing_ok=True)
             elif (entry := self.find(other)) is None or entry.state == "live":
                 self.mark(other, "kept")
-        if (entry := self._live_entry(number)) is None or entry.state != "live":
+        if (entry := self._written(number)) is None or entry.state != "live":
             self.record(live, "live")
 
-    def _live_entry(self, number: int) -> GenerationManifest | None:
+    def _written(self, number: int) -> GenerationManifest | None:
         try:
             return GenerationManifest.model_validate_json(self._manifest(number).read_bytes())
         except (FileNotFoundError, ValidationError):
@@ -221,7 +200,7 @@ class Generations:
             entry = None
         if entry is None and not self.file(number).exists():
             self.get(number)
-        if entry is not None and entry.state == "live":
+        if entry is not None and entry.state not in DROP.allowed:
             raise ReadModelsError(
                 f"generation {number}: expected one that is not live; switch to another before"
             )

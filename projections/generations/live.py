@@ -14,8 +14,9 @@ from projections.archive.store import ArchiveStore
 from projections.fold.engine import Engine, Progress
 from projections.fold.generation import Generation, expect_readable
 from projections.fold.parking import Parked, Retried, parked
-from projections.generations.generations import GenerationManifest, Generations
+from projections.generations.generations import Generations
 from projections.generations.interruptible_gate import Gate
+from projections.generations.manifest import GenerationManifest
 from projections.generations.single_flight import SingleFlight
 from projections.generations.snapshot import Snapshot
 from projections.queries.queries import Queries

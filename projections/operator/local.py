@@ -14,8 +14,8 @@ from projections.compare.side_by_side import side_by_side
 from projections.compare.verify import Verification, Verifier
 from projections.fold.generation import expect_readable
 from projections.fold.parking import PARKED_STREAMS, Parked, Retried
-from projections.generations.generations import GenerationManifest
 from projections.generations.live import LiveReadModels
+from projections.generations.manifest import SWITCH, GenerationManifest
 from projections.publishing.target_file import PARQUET, expect_target
 from projections.read_models.catalog import changed
 from runledger.errors import ReadModelsError
@@ -129,7 +129,7 @@ class Operations:
         entry = self._live.generations.get(number)
         if entry.state == "live":
             raise ReadModelsError(f"generation {number}: it is the live one already")
-        if entry.state == "building":
+        if entry.state not in SWITCH.allowed:
             raise ReadModelsError(
                 f"generation {number}: expected a complete one, found one that is being built; "
                 f"run `runledger replay` to complete it"

@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 from projections.compare.comparison import Comparison
 from projections.compare.verify import Verification
 from projections.fold.parking import Parked, Retried
-from projections.generations.generations import GenerationManifest
 from projections.generations.live import LiveReadModels
+from projections.generations.manifest import GenerationManifest
 from projections.operator.local import Operations
 from projections.operator.requests import PATIENCE_SECONDS, RequestServer, request
 from runledger.errors import ReadModelsError, ReadModelsLocked

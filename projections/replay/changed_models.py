@@ -9,7 +9,8 @@ from projections.archive.log_source import LogSource, comes_as_columns, project
 from projections.fold import parking
 from projections.fold.engine import Begun, Progress
 from projections.fold.generation import Generation
-from projections.generations.generations import GenerationManifest, Generations
+from projections.generations.generations import Generations
+from projections.generations.manifest import GenerationManifest
 from projections.operator.operator import Operator
 from projections.read_models.catalog import changed, discover, needed
 from projections.read_models.read_model import ReadModel

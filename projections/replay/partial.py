@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from projections.fold.engine import Engine
 from projections.fold.generation import Generation
-from projections.generations.generations import GenerationManifest, Generations
+from projections.generations.generations import Generations
+from projections.generations.manifest import GenerationManifest
 from projections.operator.operator import Operator
 from projections.read_models.catalog import discover
 from projections.read_models.declaration import Table

@@ -13,7 +13,8 @@ from projections.compare.explain import expect_explainable
 from projections.fold.batch import events_digest
 from projections.fold.engine import BATCH_EVENTS, Begun, Progress
 from projections.fold.generation import Generation
-from projections.generations.generations import GenerationManifest, Generations
+from projections.generations.generations import Generations
+from projections.generations.manifest import BEGIN, GenerationManifest
 from projections.operator.operator import Operator
 from projections.publishing.target_file import PARQUET, expect_target
 from projections.read_models.catalog import discover
@@ -79,7 +80,7 @@ def _open(
             # Killed before its manifest was written: nothing was projected.
             with suppress(ReadModelsLocked):
                 generations.drop(number)
-        if entry is None or entry.state not in ("building", "candidate"):
+        if entry is None or entry.state not in BEGIN.allowed:
             continue
         same = entry.models == wanted and entry.events_digest == events_digest()
         if same and not entry.partial and not fresh:

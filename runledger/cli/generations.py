@@ -11,7 +11,7 @@ from runledger.cli.quantities import show_moment
 from runledger.cli.settings import ask_operator
 
 if TYPE_CHECKING:
-    from projections.generations.generations import GenerationManifest
+    from projections.generations.manifest import GenerationManifest
     from runledger import Operator
 
 app = typer.Typer(

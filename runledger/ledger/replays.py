@@ -8,7 +8,7 @@ from projections.archive.log_source import LogSource
 from projections.compare.comparison import Comparison, thresholds
 from projections.compare.verify import Verification
 from projections.fold.engine import Begun, Progress
-from projections.generations.generations import GenerationManifest
+from projections.generations.manifest import GenerationManifest
 from projections.replay.partial import BlastRadius
 from projections.replay.replay import Plan, Replayed, replay
 from projections.replay.selection import Selection
