@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import typer
 
-from projections.read_models.catalog import ROOT, discover
+from projections.read_models.catalog import discover
 from runledger import errors
 from runledger.cli.main import app
 from runledger.events import CATALOGUE, Event, RunEvent
@@ -80,10 +80,9 @@ def _null(kinds: list[str]) -> list[str]:
 def read_models() -> Iterator[str]:
     """Every folder under projections/: what its comments say, and its columns."""
     for model in discover():
-        schema = (ROOT / model.name / "schema.sql").read_text(encoding="utf-8")
         yield f"## {model.name}"
         yield ""
-        for comment, table, columns in _tables(schema):
+        for comment, table, columns in _tables(model.schema):
             if table != model.name:
                 yield f"### {table}"
                 yield ""

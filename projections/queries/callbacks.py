@@ -2,12 +2,11 @@
 
 from typing import Any, Final, Literal, get_args
 
-from projections.read_models.catalog import ROOT
-from runledger.sql_file import statements
+from projections.read_models.catalog import queries
 
 CallbackStatus = Literal["pending", "delivered", "failed"]
 CALLBACK_STATUSES: Final = get_args(CallbackStatus)
-SQL: Final = statements(ROOT / "callbacks" / "queries.sql")
+SQL: Final = queries("callbacks")
 
 
 def left_out(db: Any) -> list[str]:

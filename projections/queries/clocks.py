@@ -2,10 +2,9 @@
 
 from typing import Any, Final
 
-from projections.read_models.catalog import ROOT
-from runledger.sql_file import statements
+from projections.read_models.catalog import queries
 
-SQL: Final = statements(ROOT / "runs" / "queries.sql")
+SQL: Final = queries("runs")
 
 
 def ended_before_they_began(db: Any) -> tuple[int, str | None]:

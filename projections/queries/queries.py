@@ -14,14 +14,13 @@ from projections.queries.run_filter import SQL as RUNS
 from projections.queries.run_filter import Born, RunFilter, where
 from projections.queries.step_filter import StepFilter
 from projections.queries.step_list import get_step, list_steps
-from projections.read_models.catalog import ROOT
+from projections.read_models.catalog import queries
 from runledger.errors import InvalidArgument, NotFound
 from runledger.records import RunRecord, StepView
-from runledger.sql_file import statements
 
-USAGE: Final = statements(ROOT / "usage_totals" / "queries.sql")
-PERCENTILES: Final = statements(ROOT / "duration_percentiles" / "queries.sql")
-AGENTS: Final = statements(ROOT / "agents" / "queries.sql")
+USAGE: Final = queries("usage_totals")
+PERCENTILES: Final = queries("duration_percentiles")
+AGENTS: Final = queries("agents")
 USAGE_GROUPS: Final = ("project", "agent", "model", "day")
 PERCENTILES_GROUPS: Final = ("project", "agent", "day")
 FETCH_ROWS: Final = 1_000

@@ -15,15 +15,14 @@ from pydantic import (
     ValidationError,
 )
 
-from projections.read_models.catalog import ROOT
+from projections.read_models.catalog import queries
 from runledger.errors import InvalidArgument, describe
 from runledger.events import Feedback, StopReason
 from runledger.messages import Truth
 from runledger.span import check_span
-from runledger.sql_file import statements
 from runledger.utc import as_utc
 
-SQL: Final = statements(ROOT / "runs" / "queries.sql")
+SQL: Final = queries("runs")
 # The bound makes pydantic look at the text: half a surrogate pair is refused here, not by DuckDB.
 Text = Annotated[str, Field(min_length=1)]
 Words = Annotated[str, Field(min_length=0)]

@@ -7,14 +7,13 @@ from typing import Any, Final, Literal, TypedDict, Unpack
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from projections.queries.run_filter import MAX_LIMIT, Date, Text, Words
-from projections.read_models.catalog import ROOT
+from projections.read_models.catalog import queries
 from runledger.errors import InvalidArgument, describe
 from runledger.events import Feedback
 from runledger.messages import Truth
 from runledger.span import check_span
-from runledger.sql_file import statements
 
-SQL: Final = statements(ROOT / "steps" / "queries.sql")
+SQL: Final = queries("steps")
 
 
 class StepFilter(BaseModel):

@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
+from projections.read_models.buckets import for_each_bucket
 from projections.read_models.declaration import FILE, parse
 from projections.read_models.order import in_order
 from projections.read_models.read_model import ReadModel
 from runledger.errors import ReadModelsError
+from runledger.sql_file import parse as parse_sql
 
 ROOT = Path(__file__).parent
 BESIDE: Final = "RUNLEDGER_PROJECTIONS"
@@ -42,7 +45,7 @@ def discover(beside: Path | None = None) -> tuple[ReadModel, ...]:
 
 def _read(folder: Path) -> ReadModel:
     files = [folder / f"{piece}.sql" for piece in PIECES]
-    schema, apply, delete = (f.read_text(encoding="utf-8") if f.exists() else "" for f in files)
+    schema, apply, delete = (_text(file) if file.exists() else "" for file in files)
     declared = folder / FILE
     if not declared.exists():
         raise ReadModelsError(
@@ -51,6 +54,16 @@ def _read(folder: Path) -> ReadModel:
         )
     declaration = parse(folder.name, declared.read_text(encoding="utf-8"))
     return ReadModel(folder.name, schema, apply, delete, declaration)
+
+
+def _text(file: Path) -> str:
+    return for_each_bucket(file.read_text(encoding="utf-8"))
+
+
+@cache
+def queries(model: str) -> dict[str, str]:
+    """Return {name: statement} of the queries.sql of one of the ledger's own read models."""
+    return {found.name: found.sql for found in parse_sql(_text(ROOT / model / "queries.sql"))}
 
 
 def changed(built: Sequence[ReadModel], today: Sequence[ReadModel]) -> list[str]:

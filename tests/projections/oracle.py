@@ -28,19 +28,12 @@ from runledger.events import (
     ToolCallsDenied,
 )
 from runledger.store.protocol import StoredEvent
+from runledger.usage import COUNTED as BUCKETS
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 ENDS = (RunCompleted, RunFailed, RunCancelled)
 COUNTED = ("prompt_tokens", "completion_tokens", "total_tokens")
-BUCKETS = (
-    "fresh_input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "cache_write_1h_tokens",
-)
 
 
 def tables(stored: Iterable[StoredEvent]) -> Tables:

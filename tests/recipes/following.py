@@ -31,6 +31,13 @@ class Tree:
         assert found, f"{file}: expected {place!r}"
         path.write_text(before + text + found + rest, encoding="utf-8")
 
+    def replace(self, file: str, before: str, after: str) -> None:
+        """Replace the first place that reads `before`, which must be there."""
+        path = self.root / file
+        text = path.read_text(encoding="utf-8")
+        assert before in text, f"{file}: expected {before!r}"
+        path.write_text(text.replace(before, after, 1), encoding="utf-8")
+
     def append(self, file: str, text: str) -> None:
         """Write text at the end of a file."""
         with (self.root / file).open("a", encoding="utf-8") as written:
@@ -53,7 +60,7 @@ class Tree:
         return self._run("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *tests)
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PYTHONPATH": str(self.root), "HYPOTHESIS_PROFILE": "few"}
+        environment = {**os.environ, "PYTHONPATH": str(self.root), "HYPOTHESIS_PROFILE": "fast"}
         # The copy is no worker of the run that this test is part of.
         for name in ("PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS"):
             environment.pop(name, None)

@@ -32,8 +32,9 @@ def copied_sql(folder: Path) -> Path:
 def planted_bug(folder: Path) -> Path:
     """Make read models in which cache reads count twice."""
     copied_sql(folder)
+    twice = "sum(<bucket> * if('<bucket>' = 'cache_read_tokens', 2, 1))"
     for name in ("runs", "usage_totals"):
-        change(folder / name / "apply.sql", "sum(cache_read_tokens)", "(2*sum(cache_read_tokens))")
+        change(folder / name / "apply.sql", "sum(<bucket>)", twice)
     return folder
 
 

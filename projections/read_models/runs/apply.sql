@@ -4,8 +4,9 @@ SELECT e.run_id, e.born, e.created, e.started_at, e.last_event_at, e.last_record
     e.last_position, e.version, f.* EXCLUDE (run_id), coalesce(s.num_steps, 0) AS num_steps,
     coalesce(s.prompt_tokens, 0) AS prompt_tokens,
     coalesce(s.completion_tokens, 0) AS completion_tokens,
-    coalesce(s.total_tokens, 0) AS total_tokens, s.fresh_input_tokens, s.cache_read_tokens,
-    s.cache_write_tokens, s.output_tokens, s.reasoning_tokens, s.cache_write_1h_tokens, a.callback
+    coalesce(s.total_tokens, 0) AS total_tokens,
+    s.<bucket>,
+    a.callback
 FROM (
     SELECT stream AS run_id, born, bool_or(topic = 'run.created') AS created,
         arg_min(occurred_at, position) FILTER (NOT coalesce(late, FALSE) AND topic IN ('run.started',
@@ -35,12 +36,7 @@ LEFT JOIN (
     SELECT stream AS run_id, count(*) AS num_steps, sum(prompt_tokens)::BIGINT AS prompt_tokens,
         sum(completion_tokens)::BIGINT AS completion_tokens,
         sum(total_tokens)::BIGINT AS total_tokens,
-        sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
-        sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
-        sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
-        sum(output_tokens)::BIGINT AS output_tokens,
-        sum(reasoning_tokens)::BIGINT AS reasoning_tokens,
-        sum(cache_write_1h_tokens)::BIGINT AS cache_write_1h_tokens
+        sum(<bucket>)::BIGINT AS <bucket>,
     FROM run_step_recorded GROUP BY stream
 ) s ON s.run_id = e.run_id
 LEFT JOIN (
@@ -65,9 +61,8 @@ SELECT b.stream AS run_id, b.born, b.organization, b.agent_id, b.project_id, b.c
     c.stop_reason, b.occurred_at AS created_at, c.started_at, c.completed_at, c.last_event_at,
     c.last_recorded_at, epoch_ns(b.occurred_at) AS run_start_ns, c.run_ns, c.num_steps,
     coalesce(t.names, []::VARCHAR[]) AS tools_used, coalesce(t.ids, []::VARCHAR[]) AS tool_ids,
-    c.prompt_tokens, c.completion_tokens, c.total_tokens, c.fresh_input_tokens,
-    c.cache_read_tokens, c.cache_write_tokens, c.output_tokens, c.reasoning_tokens,
-    c.cache_write_1h_tokens,
+    c.prompt_tokens, c.completion_tokens, c.total_tokens,
+    c.<bucket>,
     coalesce(b.metadata, '{}') AS metadata, b.request_config, c.error_type, c.error_message,
     c.error_data, b.callback_url, c.callback.at AS callback_sent_at,
     c.callback.status_code AS callback_status_code, c.callback.error AS callback_error,
@@ -92,18 +87,7 @@ UPDATE runs SET
     prompt_tokens = runs.prompt_tokens + c.prompt_tokens,
     completion_tokens = runs.completion_tokens + c.completion_tokens,
     total_tokens = runs.total_tokens + c.total_tokens,
-    fresh_input_tokens = coalesce(runs.fresh_input_tokens + c.fresh_input_tokens,
-        runs.fresh_input_tokens, c.fresh_input_tokens),
-    cache_read_tokens = coalesce(runs.cache_read_tokens + c.cache_read_tokens,
-        runs.cache_read_tokens, c.cache_read_tokens),
-    cache_write_tokens = coalesce(runs.cache_write_tokens + c.cache_write_tokens,
-        runs.cache_write_tokens, c.cache_write_tokens),
-    output_tokens = coalesce(runs.output_tokens + c.output_tokens,
-        runs.output_tokens, c.output_tokens),
-    reasoning_tokens = coalesce(runs.reasoning_tokens + c.reasoning_tokens,
-        runs.reasoning_tokens, c.reasoning_tokens),
-    cache_write_1h_tokens = coalesce(runs.cache_write_1h_tokens + c.cache_write_1h_tokens,
-        runs.cache_write_1h_tokens, c.cache_write_1h_tokens),
+    <bucket> = coalesce(runs.<bucket> + c.<bucket>, runs.<bucket>, c.<bucket>),
     error_type = coalesce(c.error_type, runs.error_type),
     error_message = coalesce(c.error_message, runs.error_message),
     error_data = coalesce(c.error_data, runs.error_data),

@@ -1,9 +1,9 @@
 -- select: what a list shows of a run
 SELECT run_id, organization, agent_id, project_id, conversation_id, base_template_id, background,
     status, stop_reason, created_at, started_at, completed_at, last_event_at, run_ns, num_steps,
-    tools_used, tool_ids, prompt_tokens, completion_tokens, total_tokens, fresh_input_tokens,
-    cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-    cache_write_1h_tokens, metadata, request_config, error_type, error_message, error_data,
+    tools_used, tool_ids, prompt_tokens, completion_tokens, total_tokens,
+    <bucket>,
+    metadata, request_config, error_type, error_message, error_data,
     callback_url, callback_sent_at, callback_status_code, callback_error, approval_deadline,
     feedback, version
 FROM runs;

@@ -2,8 +2,9 @@
 SELECT step_id, run_id, agent_id, organization, project_id, status, late, created_at, provider_name,
     provider_category, provider_id, model, model_handle, model_endpoint, context_window_limit,
     prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details,
-    completion_tokens_details, fresh_input_tokens, cache_read_tokens, cache_write_tokens,
-    output_tokens, reasoning_tokens, cache_write_1h_tokens, input_rule, output_rule, usage_details,
+    completion_tokens_details,
+    <bucket>,
+    input_rule, output_rule, usage_details,
     input_includes_cache, output_includes_reasoning, total_derived, stop_reason, error_type,
     error_data, origin, tags, tid, trace_id, request_id, step_start_ns, step_ns, llm_request_start_ns, llm_request_ns,
     tool_execution_ns, feedback

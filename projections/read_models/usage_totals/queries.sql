@@ -5,11 +5,7 @@ SELECT CASE WHEN list_contains($by, 'project') THEN project_id END AS project_id
     CASE WHEN list_contains($by, 'day') THEN day END AS day,
     sum(steps)::BIGINT AS steps, sum(prompt_tokens)::BIGINT AS prompt_tokens,
     sum(completion_tokens)::BIGINT AS completion_tokens, sum(total_tokens)::BIGINT AS total_tokens,
-    sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
-    sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
-    sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
-    sum(output_tokens)::BIGINT AS output_tokens, sum(reasoning_tokens)::BIGINT AS reasoning_tokens,
-    sum(cache_write_1h_tokens)::BIGINT AS cache_write_1h_tokens
+    sum(<bucket>)::BIGINT AS <bucket>,
 FROM usage_totals
 WHERE organization = $organization
     AND ($project_id IS NULL OR project_id = $project_id)

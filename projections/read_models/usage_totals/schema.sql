@@ -13,16 +13,6 @@ CREATE TABLE usage_totals (
     prompt_tokens BIGINT NOT NULL,
     completion_tokens BIGINT NOT NULL,
     total_tokens BIGINT NOT NULL,
-    fresh_input_tokens BIGINT,
-    cache_read_tokens BIGINT,
-    cache_write_tokens BIGINT,
-    output_tokens BIGINT,
-    reasoning_tokens BIGINT,
-    cache_write_1h_tokens BIGINT,
-    fresh_input_steps BIGINT NOT NULL,
-    cache_read_steps BIGINT NOT NULL,
-    cache_write_steps BIGINT NOT NULL,
-    output_steps BIGINT NOT NULL,
-    reasoning_steps BIGINT NOT NULL,
-    cache_write_1h_steps BIGINT NOT NULL
+    <bucket> BIGINT,
+    <bucket_steps> BIGINT NOT NULL,
 );

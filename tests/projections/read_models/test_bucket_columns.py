@@ -1,0 +1,41 @@
+"""SQL that is written once for all token buckets, and the records that must have each of them."""
+
+from dataclasses import fields
+
+import pytest
+
+from projections.read_models.buckets import for_each_bucket, steps_column
+from projections.read_models.catalog import ROOT, discover
+from runledger.events import StepRecorded
+from runledger.records import RunRecord, StepView
+from runledger.run import Run
+from runledger.usage import COUNTED
+
+
+def test_a_line_is_repeated_for_each_bucket() -> None:
+    sql = "SELECT a,\n    sum(<bucket>) AS <bucket>,\n    <bucket_steps>,\nFROM t"
+    assert for_each_bucket(sql, ["x_tokens", "y_tokens"]) == (
+        "SELECT a,\n    sum(x_tokens) AS x_tokens,\n    sum(y_tokens) AS y_tokens,\n"
+        "    x_steps,\n    y_steps,\nFROM t"
+    )
+
+
+@pytest.mark.parametrize("bucket", COUNTED)
+def test_no_sql_names_a_bucket(bucket: str) -> None:
+    for file in ROOT.glob("*/*.sql"):
+        lines = file.read_text(encoding="utf-8").splitlines()
+        code = " ".join(line for line in lines if not line.startswith("--"))
+        assert bucket not in code.replace(",", " ").replace(".", " ").split(), file
+        assert steps_column(bucket) not in code, file
+
+
+@pytest.mark.parametrize("bucket", COUNTED)
+def test_every_bucket_has_its_column_and_its_field(bucket: str) -> None:
+    schemas = {model.name: model.schema for model in discover()}
+    for name in ("runs", "steps", "usage_totals"):
+        assert f"    {bucket} BIGINT" in schemas[name]
+    assert f"    {steps_column(bucket)} BIGINT" in schemas["usage_totals"]
+    assert {bucket} <= StepRecorded.model_fields.keys(), "runledger/events.py: StepRecorded"
+    assert {bucket} <= RunRecord.model_fields.keys(), "runledger/records.py: RunRecord"
+    assert {bucket} <= StepView.model_fields.keys(), "runledger/records.py: StepView"
+    assert bucket in {field.name for field in fields(Run)}, "runledger/run/state.py: Run"
