@@ -17,11 +17,13 @@ def in_order(models: Sequence[ReadModel]) -> tuple[ReadModel, ...]:
 
     Those that do not depend on each other are in the order of their names. Each of them gets the
     digests of what it reads. Raises ReadModelsError for the name of a read model that is not among
-    them, for a cycle, and if a model with a `delete.sql` leaves open when it is executed.
+    them, for a cycle, if the SQL reads a table that is not declared, and if a model with a
+    `delete.sql` leaves open when it is executed.
     """
     by_name = {model.name: model for model in models}
     for model in models:
         _expect_known(model, by_name)
+        _expect_all_declared(model, models)
     made: dict[str, ReadModel] = {}
     for name in _sorted({n: set(m.declaration.reads or ()) for n, m in by_name.items()}, "reads"):
         model = by_name[name]
@@ -79,3 +81,19 @@ def _expect_known(model: ReadModel, by_name: Mapping[str, ReadModel]) -> None:
             f"{model.name}/{FILE}: delete: expected `before` or `after` to name each read model "
             f"of reads, as there is a delete.sql; found neither for {', '.join(left_open)}"
         )
+
+
+def _expect_all_declared(model: ReadModel, models: Sequence[ReadModel]) -> None:
+    """Refuse a table of another read model that is not in `reads`: its changes would be missed."""
+    if model.declaration.reads is None:
+        return
+    own = {table.casefold() for table in model.keys}
+    for other in models:
+        if other.name in (model.name, *model.declaration.reads):
+            continue
+        tables = {table.casefold() for table in other.keys} - own
+        if found := sorted(tables & model.named_tables):
+            raise ReadModelsError(
+                f"{model.name}/{FILE}: reads: expected {other.name!r} in it, as the SQL reads "
+                f"{', '.join(found)}; found {', '.join(model.declaration.reads) or 'nothing'}"
+            )

@@ -10,6 +10,9 @@ from projections.read_models.declaration import Declaration
 from runledger.sql_file import Statement, parse
 
 _COMMENT: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
+_IN_PLACE_OF_A_TABLE: Final = re.compile(
+    r"""(?<!DISTINCT\s)\b(?:FROM|JOIN|INTO|UPDATE|USING)\s+"?(\w+)"?(?![\w.(])""", re.IGNORECASE
+)
 _SHAPE: Final = frozenset({"reads", "delete"})
 """The fields of a declaration that take part in making rows."""
 
@@ -55,6 +58,15 @@ class ReadModel:
         """The words of the SQL that makes the rows, names of tables and columns among them."""
         sql = _COMMENT.sub("", self.apply_sql + self.delete_sql)
         return frozenset(re.findall(r"\w+", sql.casefold()))
+
+    @cached_property
+    def named_tables(self) -> frozenset[str]:
+        """The names in the SQL that stand in the place of a table, after FROM or JOIN for instance.
+
+        Not every table of a list after FROM is among them, so that one is missing proves nothing.
+        """
+        sql = _COMMENT.sub("", self.apply_sql + self.delete_sql)
+        return frozenset(name.casefold() for name in _IN_PLACE_OF_A_TABLE.findall(sql))
 
     @property
     def keys(self) -> dict[str, tuple[str, ...]]:

@@ -76,6 +76,28 @@ def test_a_cycle_of_deletions_is_refused() -> None:
         in_order(models)
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        *("FROM aa", "from AA", 'SELECT 1 FROM bb JOIN "aa" USING (n)', "FROM bb ANTI JOIN aa"),
+        "DELETE FROM bb USING aa",
+    ],
+)
+def test_a_table_that_is_read_and_not_declared_is_refused(sql: str) -> None:
+    reader = replace(model("bb"), apply_sql=f"-- add: it\nINSERT INTO bb {sql}")
+    with pytest.raises(ReadModelsError, match=r"bb/model.toml: reads: expected 'aa' in it"):
+        in_order([model("aa"), reader])
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["SELECT aa FROM bb", "FROM bb WHERE n IS NOT DISTINCT FROM aa", "\n-- FROM aa\nSELECT aa.n"],
+)
+def test_a_column_is_no_table(sql: str) -> None:
+    reader = replace(model("bb"), apply_sql=f"-- add: it\nINSERT INTO bb {sql}")
+    assert len(in_order([model("aa"), reader])) == 2
+
+
 def test_a_deletion_says_when_it_is_executed() -> None:
     reader = model("bb", ("aa",), "-- forget: it\nDELETE FROM bb")
     with pytest.raises(ReadModelsError, match=r"bb/model.toml: delete: .*found neither for aa"):
