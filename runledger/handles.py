@@ -15,7 +15,7 @@ from runledger.messages import Message
 from runledger.records import RunRecord
 from runledger.run import STATUS_OF, Actor
 from runledger.run.step_facts import StepFacts, expect_known, step_facts
-from runledger.usage import usage_facts
+from runledger.usage import corrected, usage_facts, with_details
 
 _LOG: Final = logging.getLogger("runledger.handles")
 _TEXT_LIMIT: Final = 10_000
@@ -368,15 +368,12 @@ class StepHandle:
             InvalidArgument: for counts that cannot be.
         """
         told = usage_facts(reported) | usage_facts(counts)
-        for name in ("prompt_tokens_details", "completion_tokens_details", "usage_details"):
-            if name in told:
-                told[name] = {**(self._facts.get(name) or {}), **told[name]}
         known = {
             "input_includes_cache": input_includes_cache,
             "output_includes_reasoning": output_includes_reasoning,
         }
         told |= {name: value for name, value in known.items() if value is not None}
-        self._set(told)
+        self._set(with_details(self._facts, told))
 
     def fact(self, **facts: Unpack[StepArguments]) -> None:
         """Set any other fact of the step, such as `request_id` or `stop_reason`.
@@ -393,13 +390,7 @@ class StepHandle:
         if beside := sorted(facts.keys() & {"step_id", "messages", "actor"}):
             raise InvalidArgument(f"fact: not for {', '.join(beside)}; the step has its own")
         expect_known("step", facts.keys() - {"provider", "approval_deadline", "at"})
-        both = {**self._facts, **facts}
-        counted = ("prompt_tokens", "completion_tokens")
-        if "total_tokens" not in facts and any(
-            name in facts and facts[name] != self._facts.get(name) for name in counted
-        ):
-            # Told early, while the answer was streaming in: the later counts are not in it.
-            both.pop("total_tokens", None)
+        both = corrected(self._facts, facts)
         step_facts(both)
         self._facts = both
 

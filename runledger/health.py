@@ -12,6 +12,7 @@ from projections.fold.parking import counts
 from projections.publishing.publish import FILE
 from projections.queries.callbacks import left_out
 from projections.queries.clocks import ended_before_they_began
+from projections.queries.token_rules import TokenRules, token_rules
 from runledger.distribution import DISTRIBUTION, package_version
 from runledger.errors import LedgerError, ReadModelsLocked, UndecodableEvent
 from runledger.store import Store
@@ -75,6 +76,8 @@ def _read_models(named: Path, store: Store) -> Iterator[Check]:
             streams, events = counts(generation.cursor())
             owed = left_out(generation.cursor())
             reversed_runs, one = ended_before_they_began(generation.cursor())
+            # Steps by older SQL do not say by which rule; that it is older is said below.
+            rules = None if "steps" in stale else token_rules(generation.cursor())
     except ReadModelsLocked as e:
         yield Check("read models", "note", str(e))
         return
@@ -94,12 +97,27 @@ def _read_models(named: Path, store: Store) -> Iterator[Check]:
     if reversed_runs:
         found = f"{reversed_runs:,} ended before they began, such as {one}: two clocks disagree"
         yield Check("runs of unknown duration", "note", found)
+    if rules is not None:
+        yield from _token_rules(rules)
     yield from _unsent(owed, store)
     if stale:
         found = f"another one would make {', '.join(stale)}; `runledger replay` shows what changes"
         yield Check("read models' SQL", "note", found)
     else:
         yield Check("read models' SQL", "ok", "the one that made their rows")
+
+
+def _token_rules(rules: TokenRules) -> Iterator[Check]:
+    """Tell by which rule tokens were split, and what contradicts what."""
+    for side, counted in rules.steps.items():
+        found = ", ".join(f"{rule} {steps:,}" for rule, steps in counted.items())
+        yield Check(f"{side} tokens split by", "ok", found)
+    if rules.contradicted:
+        found = f"{rules.contradicted:,}: input_includes_cache or output_includes_reasoning"
+        yield Check("stated against arithmetic", "note", found)
+    if rules.totals_apart:
+        found = f"{rules.totals_apart:,} steps, such as one of {rules.run}: see docs/usage.md"
+        yield Check("totals that are not the sum", "note", found)
 
 
 def _unsent(owed: Iterable[str], store: Store) -> Iterator[Check]:

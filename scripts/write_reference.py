@@ -6,6 +6,7 @@ Each page has a part between two marks that is made here; the rest is written by
 """
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from projections.read_models.catalog import discover
 from runledger import errors
 from runledger.cli.main import app
 from runledger.events import CATALOGUE, Event, RunEvent
+from runledger.usage import dialects
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 BEGIN: Final = "<!-- written by scripts/write_reference.py -->"
@@ -178,6 +180,24 @@ def decisions() -> Iterator[str]:
         yield f"| [{title.removeprefix('# ')}](decisions/{decision.name}) | {status} |"
 
 
+def token_dialects() -> Iterator[str]:
+    """The table of dialects, each with its source and a worked example."""
+    yield "| dialect | names of the provider | input includes cache | output includes reasoning |"
+    yield "|---|---|---|---|"
+    for dialect in dialects():
+        names = ", ".join(f"`{name}`" for name in dialect.providers)
+        cached, thought = ("yes" if one else "no" for one in dialect.includes)
+        yield f"| [{dialect.name}]({dialect.source}) | {names} | {cached} | {thought} |"
+    yield ""
+    yield "| dialect | its API returns | the buckets |"
+    yield "|---|---|---|"
+    for dialect in dialects():
+        buckets = ", ".join(
+            f"{name.removesuffix('_tokens')} {tokens:,}" for name, tokens in dialect.buckets.items()
+        )
+        yield f"| {dialect.name} | `{json.dumps(dialect.usage)}` | {buckets} |"
+
+
 def _text(cls: type) -> str:
     return " ".join(inspect.cleandoc(cls.__doc__ or "").split())
 
@@ -188,6 +208,7 @@ PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "cli.md": commands,
     "errors.md": error_classes,
     "index.md": decisions,
+    "usage.md": token_dialects,
 }
 """Page → what writes its part."""
 

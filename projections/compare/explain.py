@@ -237,7 +237,7 @@ def _note(candidates: Sequence[str]) -> str:
     if len(candidates) == 1:
         return (
             f"the events of {candidates[0]} give the same row by the old SQL and by the new one: "
-            f"the live row is not what its events say"
+            f"the live row is not what its events say, or what an older version took them to say"
         )
     return f"no single one of {len(candidates)} runs that contribute to the row explains it"
 

@@ -18,6 +18,7 @@ from runledger.usage.buckets import (
 )
 from runledger.usage.dialects import Dialect, dialects
 from runledger.usage.reported import usage_facts
+from runledger.usage.streaming import corrected, with_details
 
 __all__ = [
     "BUCKETS",
@@ -28,8 +29,10 @@ __all__ = [
     "Dialect",
     "Rule",
     "Split",
+    "corrected",
     "derived",
     "dialects",
     "split",
     "usage_facts",
+    "with_details",
 ]

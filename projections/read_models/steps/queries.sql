@@ -60,3 +60,16 @@ ORDER BY created_at, position LIMIT $limit;
 
 -- newest_first: a total order
 ORDER BY created_at DESC, position DESC LIMIT $limit;
+
+-- split_by: how many steps each rule split, input and output
+SELECT side, rule, count(*)
+FROM (SELECT input_rule AS input, output_rule AS output FROM steps)
+    UNPIVOT (rule FOR side IN (input, output))
+GROUP BY ALL ORDER BY ALL;
+
+-- totals_apart: steps whose total is not the sum of their buckets, as no reading leads to it
+SELECT count(*), min(run_id) FROM steps
+WHERE (prompt_tokens IS NOT NULL OR completion_tokens IS NOT NULL)
+    AND total_tokens <> coalesce(fresh_input_tokens, 0) + coalesce(cache_read_tokens, 0)
+        + coalesce(cache_write_tokens, 0) + coalesce(output_tokens, 0)
+        + coalesce(reasoning_tokens, 0);

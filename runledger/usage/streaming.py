@@ -1,0 +1,32 @@
+"""Usage that is told several times while an answer streams in: the later word corrects."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_DETAILS: Final = ("prompt_tokens_details", "completion_tokens_details", "usage_details")
+_WHOLES: Final = ("prompt_tokens", "completion_tokens")
+
+
+def with_details(before: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told, with the details that were told before and are not told again.
+
+    before, told: facts of a step by name; details are told key by key.
+    """
+    details = {
+        name: {**(before.get(name) or {}), **told[name]} for name in _DETAILS if name in told
+    }
+    return {**told, **details}
+
+
+def corrected(before: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts after a later word; a total that was told before other counts is dropped.
+
+    before, told: facts of a step by name.
+    """
+    both = {**before, **told}
+    if "total_tokens" not in told and any(
+        name in told and told[name] != before.get(name) for name in _WHOLES
+    ):
+        # It was the sum of the earlier counts: the later ones are not in it.
+        both.pop("total_tokens", None)
+    return both
