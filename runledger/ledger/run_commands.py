@@ -5,16 +5,13 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from runledger.command_handling.command_options import TimedOptions
-from runledger.errors import InvalidArgument
 from runledger.handles import RunFacts, RunHandle
 from runledger.ids import check_id
-from runledger.ledger.arguments import check_flags
-from runledger.ledger.field_update import ENDS, status_for, transition
+from runledger.ledger.creation import creation
 from runledger.ledger.run_endings import RunEndings
 from runledger.messages import Message
-from runledger.outbound import check_url
 from runledger.records import RunRecord, run_record
-from runledger.run import Actor, RunStatus, commands
+from runledger.run import Actor, commands
 from runledger.run.parties import Agent
 from runledger.run.receipts import check_key
 from runledger.run.step_facts import StepFacts, expect_known
@@ -104,41 +101,30 @@ class LedgerCommands(RunEndings):
             correlation_id: an id of the caller's that is kept on the events; none by default.
             idempotency_key: 1 to 255 printable ASCII characters that make the command happen once.
         """
-        check_flags(exist_ok=exist_ok)
-        if callback_url is not None:
-            check_url(callback_url, self.opened.callbacks.policy)
-        create = commands.CreateRun(
+        made = creation(
+            self.opened.callbacks.policy,
             agent_id,
-            project_id,
-            conversation_id,
-            hold_conversation,
-            base_template_id,
-            background,
-            metadata or {},
-            request_config,
-            callback_url,
-            exist_ok,
+            project_id=project_id,
+            conversation_id=conversation_id,
+            hold_conversation=hold_conversation,
+            base_template_id=base_template_id,
+            background=background,
+            metadata=metadata,
+            request_config=request_config,
+            callback_url=callback_url,
+            status=status,
+            stop_reason=stop_reason,
+            completed_at=completed_at,
+            run_ns=run_ns,
+            exist_ok=exist_ok,
+            at=at,
         )
-        asked = status_for(status, stop_reason) or RunStatus.CREATED
-        if run_ns is not None and asked not in ENDS:
-            raise InvalidArgument(
-                f"create_run: run_ns needs a status that is an end, found {asked.value!r}"
-            )
-        times: list[datetime] = []
-        if completed_at is not None:
-            if asked not in ENDS or at is None:
-                raise InvalidArgument(
-                    f"create_run: completed_at needs a status that is an end, and `at`; "
-                    f"found {asked.value!r} at {at!r}"
-                )
-            times = [at, completed_at]
         outcome = await self.opened.execute(
             run_id or self.opened.new_id("run", idempotency_key, actor),
-            create,
-            *transition(asked, stop_reason, run_ns=run_ns, measured=bool(times)),
+            *made.commands,
             actor=actor,
             at=at,
-            times=times,
+            times=made.times,
             correlation_id=correlation_id,
             idempotency_key=idempotency_key,
             fresh=run_id is None and idempotency_key is None,
@@ -218,17 +204,14 @@ class LedgerCommands(RunEndings):
                 default.
             facts: what is known of the step; see the fields of StepFacts.
         """
-        expect_known("record_step", facts)
-        if provider is not None:
-            facts.setdefault("provider_name", provider)
-        step_id = (
-            check_id("step", step_id)
-            if step_id
-            else self.opened.new_id("step", idempotency_key, actor)
+        command = await self.step_command(
+            run_id,
+            step_id or self.opened.new_id("step", idempotency_key, actor),
+            facts if provider is None else {"provider_name": provider, **facts},
+            messages,
+            approval_deadline,
+            actor,
         )
-        whole = (check_id("run", run_id), step_id)
-        made = await self.opened.messages(run_id, messages, actor, whole)
-        command = commands.RecordStep(step_id, facts, made, approval_deadline)
         await self.opened.execute(
             run_id,
             command,
@@ -238,6 +221,21 @@ class LedgerCommands(RunEndings):
             at=at,
         )
         return command.step_id
+
+    async def step_command(
+        self,
+        run_id: str,
+        step_id: str,
+        facts: StepFacts,
+        messages: Iterable[Message | Mapping[str, Any]],
+        approval_deadline: datetime | None,
+        actor: Actor | None,
+    ) -> commands.RecordStep:
+        """Return the command that records a step, its arguments checked and its images kept."""
+        expect_known("record_step", facts)
+        whole = (check_id("run", run_id), check_id("step", step_id))
+        made = await self.opened.messages(run_id, messages, actor, whole)
+        return commands.RecordStep(step_id, facts, made, approval_deadline)
 
     async def record_messages(
         self,

@@ -50,7 +50,7 @@ class Application:
         log: AccessLog | None = None,
     ) -> None:
         self.services = services
-        self.routes = RouteTable(ROUTES)
+        self.routes = services.routes = RouteTable(ROUTES)
         self._rules = rules
         self._pages: ASGIApp | None = None
         self._log = log or AccessLog()

@@ -3,14 +3,17 @@
 from typing import Final
 
 from runledger.server import health
-from runledger.server.api import commands, lists, single_runs
+from runledger.server.api import batches, commands, description, following, lists, single_runs
 from runledger.server.route import Route
 from runledger.server.v1 import cancels, messages, runs, steps, streams, unanswered
 
 ROUTES: Final[tuple[Route, ...]] = (
     *health.ROUTES,
+    *batches.ROUTES,
     *commands.ROUTES,
     *single_runs.ROUTES,
+    *following.ROUTES,
+    *description.ROUTES,
     *lists.ROUTES,
     *runs.ROUTES,
     *messages.ROUTES,

@@ -1,6 +1,7 @@
 """What all requests share: the ledger, the limits, and whether the server is about to stop."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,6 +10,7 @@ from runledger.ledger import RunLedger
 from runledger.run import Actor
 from runledger.server.authentication import Authentication
 from runledger.server.limits import Limits
+from runledger.server.route import Route
 from runledger.server.slots import RequestSlots, StreamSlots
 
 MOST_BEHIND: Final = 100_000
@@ -20,7 +22,7 @@ class Services:
     """One for each process, made when its ledger is open.
 
     `actor` acts on a server without keys. `stopping` is set once at the signal to stop: streams end
-    then.
+    then. `routes` are all routes of the application, which describes them.
     """
 
     ledger: RunLedger
@@ -30,18 +32,23 @@ class Services:
     authentication: Authentication = field(init=False)
     streams: StreamSlots = field(init=False)
     requests: RequestSlots = field(init=False)
+    routes: Iterable[Route] = ()
 
     def __post_init__(self) -> None:
         self.authentication = Authentication(self.ledger.store, self.actor)
         self.streams = StreamSlots(self.limits)
         self.requests = RequestSlots(self.limits)
 
+    async def head(self) -> int:
+        """Return the last position of the log."""
+        return await asyncio.to_thread(self.ledger.store.head)
+
     async def unready(self) -> list[str]:
         """Return why no requests should be sent here; empty if they should."""
         if self.stopping.is_set():
             return ["the server is about to stop"]
         try:
-            head = await asyncio.to_thread(self.ledger.store.head)
+            head = await self.head()
         except LedgerError:
             return ["the store does not answer"]
         try:

@@ -1,0 +1,173 @@
+"""Following a run or the log: events as they are recorded, as server-sent events or lines of JSON.
+
+Each follower holds a position and one page. It begins behind a position, so that a follower that
+comes again sees each position once.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+from starlette.responses import Response
+
+from runledger.errors import LedgerError
+from runledger.records import RunRecord
+from runledger.server import event_stream
+from runledger.server.call import Call
+from runledger.server.problems import document, refusal_of
+from runledger.server.refusal import Refusal
+from runledger.server.route import EVENT_STREAM, NDJSON, Route, Scope, Strict
+from runledger.store.protocol import StoredEvent
+
+_RETRY: Final = b"retry: 2000\n\n"
+_END: Final = b"event: end\ndata: {}\n\n"
+_LARGEST: Final = 2**63 - 1
+Position = Annotated[int, Field(ge=0, le=_LARGEST)]
+Written = Callable[[StoredEvent], bytes]
+
+
+class FollowRun(Strict):
+    """`after` is a position of the log; a `Last-Event-ID` goes before it."""
+
+    after: Position | None = None
+    contents: bool = False
+
+
+class FollowLog(FollowRun):
+    """`topics` are those of events, such as `run.completed`; none for all."""
+
+    topics: list[str] = Field(default_factory=list)
+
+
+async def follow_run(call: Call[FollowRun, None]) -> Response:
+    """Follow the events of a run, until it has ended."""
+    run_id, after = call.names["run_id"], _after(call) or 0
+    run = await call.ledger.get_run_by_id(run_id, actor=call.actor)
+    if after > (head := await call.services.head()):
+        raise Refusal(400, f"expected a position up to {head}, found {after}")
+    if run.completed_at is not None and after >= await _last_position(call, run):
+        # A browser comes again for ever unless an answer says that there is nothing more.
+        return Response(status_code=204)
+    followed = call.ledger.follow_run(
+        run_id,
+        contents=call.query.contents,
+        idle_seconds=call.services.limits.ping_seconds,
+        actor=call.actor,
+    )
+    return _answer(call, followed, after)
+
+
+async def follow_log(call: Call[FollowLog, None]) -> Response:
+    """Follow the events of the organization in the order of the log, without an end."""
+    after = _after(call)
+    head = await call.services.head()
+    if after is not None and after > head:
+        raise Refusal(400, f"expected a position up to {head}, found {after}")
+    followed = call.ledger.follow_log(
+        after=head if after is None else after,
+        topics=call.query.topics,
+        contents=call.query.contents,
+        idle_seconds=call.services.limits.ping_seconds,
+        actor=call.actor,
+    )
+    return _answer(call, followed, 0)
+
+
+async def _last_position(call: Call[Any, None], run: RunRecord) -> int:
+    last = 0
+    followed = call.ledger.follow_run(
+        run.run_id, after=run.version - 1, contents=False, actor=call.actor
+    )
+    async for stored in followed:
+        last = last if stored is None else stored.position
+    return last
+
+
+def _after(call: Call[Any, None]) -> int | None:
+    given = call.headers.get("last-event-id")
+    if not given:
+        after: int | None = call.query.after
+        return after
+    if not (given.isascii() and given.isdecimal()) or int(given[:20]) > _LARGEST:
+        raise Refusal(400, f"last-event-id: expected a position of the log, found {given!r:.40}")
+    return int(given)
+
+
+def _answer(
+    call: Call[Any, None], followed: AsyncIterator[StoredEvent | None], after: int
+) -> Response:
+    if NDJSON in call.headers.get("accept", ""):
+        return event_stream.streamed(_lines(call, followed, after), NDJSON)
+    return event_stream.streamed(_blocks(call, followed, after))
+
+
+async def _blocks(
+    call: Call[Any, None], followed: AsyncIterator[StoredEvent | None], after: int
+) -> AsyncIterator[bytes]:
+    yield _RETRY
+    try:
+        async for stored in event_stream.until_stopped(followed, call.services.stopping):
+            if stored is None:
+                yield event_stream.COMMENT
+            elif stored.position > after:
+                head = f"id: {stored.position}\nevent: {stored.event.topic}\n".encode("ascii")
+                yield head + event_stream.data(_written(stored, call.query.contents))
+    except event_stream.ServerStops:
+        # The connection ends, and a browser comes again by itself.
+        return
+    except LedgerError as e:
+        yield event_stream.error(document(refusal_of(e), call.request_id))
+        return
+    yield _END
+
+
+async def _lines(
+    call: Call[Any, None], followed: AsyncIterator[StoredEvent | None], after: int
+) -> AsyncIterator[bytes]:
+    try:
+        async for stored in event_stream.until_stopped(followed, call.services.stopping):
+            if stored is None:
+                yield b"\n"
+            elif stored.position > after:
+                yield _written(stored, call.query.contents) + b"\n"
+    except event_stream.ServerStops:
+        return
+    except LedgerError as e:
+        problem = document(refusal_of(e), call.request_id)
+        yield json.dumps({"error": problem}).encode("ascii") + b"\n"
+
+
+def _written(stored: StoredEvent, contents: bool) -> bytes:
+    left_out = None if contents else set(stored.event.contents)
+    event = stored.event.model_dump_json(exclude=left_out)
+    head = json.dumps(
+        {
+            "position": stored.position,
+            "stream": stored.stream,
+            "version": stored.version,
+            "topic": stored.event.topic,
+        }
+    )
+    return f'{head[:-1]}, "event": {event}}}'.encode()
+
+
+def _route(path: str, handler: Any, query: Any, scope: Scope) -> Route:
+    return Route(
+        "GET",
+        f"/api/v1/{path}",
+        f"api_{handler.__name__}",
+        handler,
+        scope=scope,
+        query=query,
+        produces=(EVENT_STREAM, NDJSON),
+        errors=(204, 400, 403, 404, 422, 503),
+        stream=True,
+        summary=handler.__doc__.partition("\n")[0],
+    )
+
+
+ROUTES: Final = (
+    _route("runs/{run_id}/follow", follow_run, FollowRun, "runs:read"),
+    _route("log/follow", follow_log, FollowLog, "log:read"),
+)
