@@ -151,6 +151,10 @@ class UndecodableEvent(LedgerError):
         super().__init__(f"event {topic!r} at version {version} of {stream!r}: {reason}")
 
 
+class AccessRefused(LedgerError):
+    """The server of a remote ledger knows no such key, or the key does not allow the request."""
+
+
 class ReadModelsError(LedgerError):
     """The read models cannot be used."""
 

@@ -4,10 +4,11 @@ import asyncio
 import copy
 import logging
 import warnings
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
 from projections.generations.as_of import AsOfMoment
 from projections.generations.live import LiveReadModels
@@ -81,14 +82,18 @@ class RunLedger:
         runs_elsewhere: RunsElsewhere = no_run,
         image_addresses: AddressPolicy = IMAGE_ADDRESSES,
         callbacks: CallbackSettings | bool = False,
+        api_key: str | None = None,
+        retry_for: float = 60.0,
     ) -> Self:
         """Return a ledger on a store, to be opened by `async with`.
 
         Parameters:
             url: the store: sqlite:///file.db or postgresql://…, or archive:folder, which is
-                only read.
+                only read; or the address of a server, http://… or https://…, whose ledger has the
+                same methods (runledger.remote.RemoteLedger).
             read_models: the DuckDB file for lists and totals, or the folder of a published copy;
-                without either, only questions about single runs are answered.
+                without either, only questions about single runs are answered. A server has its
+                own: what is named here is not opened.
             archive: the folder of an archive of the log, from which answers `as_of` begin.
             actor: acts if a call names no other; the default organization and user without.
             unknown_agents: "register" makes agents known with their first run, "reject" refuses
@@ -103,6 +108,8 @@ class RunLedger:
             image_addresses: the hosts that images may be fetched from; public ones by default.
             callbacks: True delivers callbacks with the settings of the environment,
                 CallbackSettings with its own; without, `runledger dispatch` delivers them.
+            api_key: the key that a server knows; for the address of a server alone, as the next.
+            retry_for: seconds for which a request without an answer is sent again, 60 by default.
 
         Returns:
             The ledger, not open yet.
@@ -110,6 +117,14 @@ class RunLedger:
         Raises:
             InvalidArgument: for a wrong type or an unknown choice.
         """
+        if isinstance(url, str) and url.startswith(("http://", "https://")):
+            # Most programs write to a store, and need no client.
+            from runledger.remote import RemoteLedger
+
+            _expect_none("the server has its own", {"archive": archive, "actor": actor})
+            # What a caller holds is one interface in two places; only its type is said here.
+            return cast("Self", RemoteLedger(url, api_key=api_key, retry_for=retry_for))
+        _expect_none("a store has no keys", {"api_key": api_key})
         _check_places(url, read_models=read_models, archive=archive)
         _check_choice("unknown_agents", unknown_agents, ("register", "reject"))
         _check_choice("on_changed", on_changed, ("keep", "rebuild"))
@@ -320,6 +335,12 @@ def _check_places(url: str, **places: str | Path | None) -> None:
         # Its type alone: whatever it is, it may hold a password.
         raise InvalidArgument(f"store: expected a URL as text, found {type(url).__name__}")
     check_paths(**{name: place for name, place in places.items() if place is not None})
+
+
+def _expect_none(reason: str, given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidArgument(f"{name}: expected none, as {reason}; found one")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, str]) -> None:

@@ -1,0 +1,199 @@
+"""Requests to a server: repeated until there is an answer, each command with one key."""
+
+import asyncio
+import ipaddress
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Final, TypeVar, Unpack
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
+
+from runledger.command_handling.command_options import CommandOptions
+from runledger.errors import InvalidArgument, LedgerError, StoreUnavailable, describe
+from runledger.ids import random_hex
+from runledger.remote.problems import error_of
+from runledger.run import Actor
+from runledger.run.receipts import check_key
+from runledger.storable import storable
+
+_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
+_AGAIN: Final = frozenset({408, 429, 502, 503, 504})
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 2.0
+_T = TypeVar("_T")
+
+
+def expect_no_actor(actor: Actor | None) -> None:
+    """Raise InvalidArgument for a call that names an actor."""
+    if actor is not None:
+        raise InvalidArgument(
+            "actor: expected none, as the server knows by the key who acts; found one: open a "
+            "ledger with the other's key"
+        )
+
+
+class Connection:
+    """A client of one server, for one event loop.
+
+    Parameters:
+        url: the server's address, such as http://localhost:8283.
+        api_key: the key that the server knows; None for a server without keys.
+        retry_for: seconds for which a request without an answer is repeated.
+    """
+
+    def __init__(self, url: str, api_key: str | None, retry_for: float) -> None:
+        self.url = url.rstrip("/")
+        self.retry_for = retry_for
+        headers = {"Accept": "application/json"}
+        if api_key is not None:
+            headers["Authorization"] = f"Bearer {api_key}"
+        try:
+            address = httpx.URL(self.url)
+        except httpx.InvalidURL as e:
+            raise InvalidArgument(f"store {url!r:.200}: {e}") from e
+        self._client = httpx.AsyncClient(
+            base_url=self.url,
+            headers=headers,
+            timeout=_TIMEOUT,
+            limits=httpx.Limits(max_connections=64, keepalive_expiry=30),
+            # A proxy of the environment is for other machines.
+            trust_env=not _is_here(address.host),
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    async def ask(self, path: str, answer: TypeAdapter[_T], **query: Any) -> _T:
+        """Return the answer to a question.
+
+        Parameters:
+            path: the route beneath /api/v1.
+            answer: the type of the answer.
+            query: parameters; those that are None are left out.
+        """
+        return await self._answer("GET", path, answer, query=query)
+
+    async def search(self, path: str, answer: TypeAdapter[_T], body: Mapping[str, Any]) -> _T:
+        """Return the answer to a question that is too long for an address."""
+        return await self._answer("POST", path, answer, body=body)
+
+    async def command(
+        self,
+        method: str,
+        path: str,
+        answer: TypeAdapter[_T],
+        body: Mapping[str, Any] | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> _T:
+        """Send a command until it is answered; it happens once.
+
+        Parameters:
+            method: POST, PUT, PATCH or DELETE.
+            path: the route beneath /api/v1.
+            answer: the type of the answer.
+            body: the arguments.
+            options: as in CommandOptions; a fresh key without one.
+        """
+        expect_no_actor(options.get("actor"))
+        key, version = options.get("idempotency_key"), options.get("expected_version")
+        headers = {"Idempotency-Key": random_hex() if key is None else check_key(key)}
+        if version is not None:
+            headers["If-Match"] = f'"{_version(version)}"'
+        return await self._answer(method, path, answer, body=body, headers=headers)
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        answer: TypeAdapter[_T],
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> _T:
+        request = self._client.build_request(
+            method,
+            f"/api/v1/{path}",
+            params=_parameters(query or {}),
+            content=None if body is None else _json(body),
+            headers={**(headers or {}), **({} if body is None else _JSON_BODY)},
+        )
+        response = await self._until_answered(request)
+        if not response.is_success:
+            raise error_of(response)
+        try:
+            return answer.validate_json(response.content)
+        except ValidationError as e:
+            raise LedgerError(
+                f"server {self.url!r}: expected the answer of {method} {path}, found another: "
+                f"{describe(e)}"
+            ) from e
+
+    async def _until_answered(self, request: httpx.Request) -> httpx.Response:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.retry_for
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                response = await self._client.send(request)
+            except httpx.TransportError as e:
+                reason = f"{type(e).__name__} {e}".strip()
+            else:
+                if response.status_code not in _AGAIN:
+                    return response
+                reason = str(error_of(response))
+                pause = max(pause, _retry_after(response))
+            if loop.time() + pause > deadline:
+                # A command was recorded whole or not at all; with its key it happens once.
+                raise StoreUnavailable(
+                    f"server {self.url!r}: expected an answer within {self.retry_for:g} s, found "
+                    f"{reason}"
+                )
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+_JSON_BODY: Final = {"Content-Type": "application/json"}
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    try:
+        return to_json(storable(dict(body)), inf_nan_mode="constants")
+    except (PydanticSerializationError, ValueError, RecursionError) as e:
+        raise InvalidArgument(f"expected what JSON can hold, found {e!s:.200}") from e
+
+
+def _parameters(query: Mapping[str, Any]) -> dict[str, list[str]]:
+    lists = {
+        name: list(value) if isinstance(value, list | tuple) else [value]
+        for name, value in query.items()
+        if value is not None
+    }
+    return {name: [_text(one) for one in values] for name, values in lists.items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)
+
+
+def _version(expected: int) -> int:
+    if isinstance(expected, bool) or not isinstance(expected, int) or not 1 <= expected < 10**18:
+        raise InvalidArgument(f"expected_version: expected 1 or more, found {expected!r:.80}")
+    return expected
+
+
+def _retry_after(response: httpx.Response) -> float:
+    text = response.headers.get("Retry-After", "")
+    return min(float(text), _LONGEST_PAUSE) if text.isdecimal() else 0.0

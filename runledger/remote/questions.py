@@ -1,0 +1,329 @@
+"""The questions of a remote ledger: single runs, lists and totals."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, Unpack
+
+from pydantic import BaseModel, TypeAdapter
+
+from projections.generations.as_of import AsOfMoment
+from projections.queries.callbacks import CallbackStatus
+from projections.queries.run_filter import RunConditions, RunFilters
+from projections.queries.step_filter import StepFilters
+from runledger.events import CallbackAttempted
+from runledger.ids import check_id
+from runledger.messages import Message
+from runledger.records import Callback, RunMetrics, RunRecord, RunUsage, StepView
+from runledger.remote.connection import expect_no_actor
+from runledger.remote.part import RUN, RemotePart, agent_path, moment, run_path
+from runledger.remote.rows import dated
+from runledger.run import Actor
+from runledger.run.delivery import Delivery
+from runledger.run.parties import Agent
+
+if TYPE_CHECKING:
+    from runledger.api_messages import ApiMessage
+
+Order = Literal["asc", "desc"]
+_T = TypeVar("_T")
+
+
+class _Callback(BaseModel):
+    run_id: str
+    url: str | None
+    owed: Delivery | None
+    attempts: list[CallbackAttempted]
+
+
+class _Config(BaseModel):
+    request_config: dict[str, Any] | None
+
+
+class _RunIds(BaseModel):
+    run_ids: list[str]
+
+
+_USAGE: Final = TypeAdapter(RunUsage)
+_METRICS: Final = TypeAdapter(RunMetrics)
+_CONFIG: Final = TypeAdapter(_Config)
+_STEP: Final = TypeAdapter(StepView)
+_STEPS: Final = TypeAdapter(list[StepView])
+_RUNS: Final = TypeAdapter(list[RunRecord])
+_STORED: Final = TypeAdapter(list[Message])
+_AGENT: Final = TypeAdapter(Agent)
+_CALLBACK: Final = TypeAdapter(_Callback)
+_RUN_IDS: Final = TypeAdapter(_RunIds)
+_ROW: Final = TypeAdapter(dict[str, Any])
+_ROWS: Final = TypeAdapter(list[dict[str, Any]])
+
+
+class RemoteQuestions(RemotePart):
+    """The methods of runledger.ledger.run_queries, list_queries and callbacks; see there."""
+
+    async def get_run_by_id(
+        self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
+    ) -> RunRecord:
+        """Return the run."""
+        expect_no_actor(actor)
+        return await self._connection.ask(run_path(run_id), RUN, as_of=moment(as_of))
+
+    async def get_run_with_status(self, run_id: str, *, actor: Actor | None = None) -> RunRecord:
+        """Return the run, after the server has asked the engine that executes it."""
+        expect_no_actor(actor)
+        return await self._connection.ask(run_path(run_id), RUN, ask_engine=True)
+
+    async def get_run_usage(
+        self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
+    ) -> RunUsage:
+        """Return the token totals over all steps of the run."""
+        expect_no_actor(actor)
+        return await self._connection.ask(run_path(run_id, "/usage"), _USAGE, as_of=moment(as_of))
+
+    async def get_run_metrics(
+        self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
+    ) -> RunMetrics:
+        """Return the duration, the number of steps and the tools of the run."""
+        expect_no_actor(actor)
+        path = run_path(run_id, "/metrics")
+        return await self._connection.ask(path, _METRICS, as_of=moment(as_of))
+
+    async def get_run_request_config(
+        self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
+    ) -> dict[str, Any] | None:
+        """Return the request's configuration as it was given at creation."""
+        expect_no_actor(actor)
+        path = run_path(run_id, "/request_config")
+        return (await self._connection.ask(path, _CONFIG, as_of=moment(as_of))).request_config
+
+    async def get_run_steps(
+        self,
+        run_id: str,
+        *,
+        order: Order = "asc",
+        limit: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        as_of: AsOfMoment | None = None,
+        actor: Actor | None = None,
+    ) -> list[StepView]:
+        """Return the steps in the order they were recorded, a page of them if asked."""
+        expect_no_actor(actor)
+        return await self._connection.ask(
+            run_path(run_id, "/steps"),
+            _STEPS,
+            order=order,
+            limit=limit,
+            after=after,
+            before=before,
+            as_of=moment(as_of),
+        )
+
+    async def get_stored_messages(
+        self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
+    ) -> list[Message]:
+        """Return all messages of the run as they are stored, in order."""
+        expect_no_actor(actor)
+        return await self._connection.ask(
+            run_path(run_id, "/messages"), _STORED, form="stored", as_of=moment(as_of)
+        )
+
+    async def get_run_messages(
+        self,
+        run_id: str,
+        *,
+        order: Order = "asc",
+        limit: int | None = 100,
+        after: str | None = None,
+        before: str | None = None,
+        step_id: str | None = None,
+        include_return_message_types: Collection[str] | None = None,
+        as_of: AsOfMoment | None = None,
+        actor: Actor | None = None,
+    ) -> "list[ApiMessage]":
+        """Return a page of what the API shows of the run's messages; images with their bytes."""
+        from runledger.api_messages import ApiMessage
+
+        expect_no_actor(actor)
+        types = include_return_message_types
+        answer: TypeAdapter[list[ApiMessage]] = TypeAdapter(list[ApiMessage])
+        return await self._connection.ask(
+            run_path(run_id, "/messages"),
+            answer,
+            order=order,
+            limit=limit,
+            after=after,
+            before=before,
+            step_id=step_id,
+            include_return_message_types=None if types is None else list(types),
+            as_of=moment(as_of),
+        )
+
+    async def get_agent(
+        self, agent_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
+    ) -> Agent:
+        """Return a registered agent."""
+        expect_no_actor(actor)
+        return await self._connection.ask(agent_path(agent_id), _AGENT, as_of=moment(as_of))
+
+    async def get_step(
+        self, step_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
+    ) -> StepView:
+        """Return a step of any run by its id."""
+        expect_no_actor(actor)
+        path = f"steps/{check_id('step', step_id)}"
+        return await self._connection.ask(path, _STEP, as_of=moment(as_of))
+
+    async def list_runs(
+        self,
+        *,
+        as_of: AsOfMoment | None = None,
+        actor: Actor | None = None,
+        **filters: Unpack[RunFilters],
+    ) -> list[RunRecord]:
+        """Return a page of runs, the newest first unless asked otherwise."""
+        return await self._search("runs/search", _RUNS, filters, as_of, actor)
+
+    async def run_durations(
+        self,
+        *,
+        as_of: AsOfMoment | None = None,
+        actor: Actor | None = None,
+        **filters: Unpack[RunConditions],
+    ) -> dict[str, Any]:
+        """Return count, p50, p90, p95 and p99 (ns) of exactly the runs that the filters leave."""
+        return await self._search("runs/durations", _ROW, filters, as_of, actor)
+
+    async def list_steps(
+        self,
+        *,
+        as_of: AsOfMoment | None = None,
+        actor: Actor | None = None,
+        **filters: Unpack[StepFilters],
+    ) -> list[StepView]:
+        """Return a page of steps of any runs, those recorded last first unless asked otherwise."""
+        return await self._search("steps/search", _STEPS, filters, as_of, actor)
+
+    async def usage_totals(
+        self,
+        *,
+        by: Sequence[str] = ("model",),
+        project_id: str | None = None,
+        agent_id: str | None = None,
+        model: str | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        as_of: AsOfMoment | None = None,
+        actor: Actor | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return token totals grouped by any of project, agent, model and day (UTC)."""
+        expect_no_actor(actor)
+        rows = await self._connection.ask(
+            "usage",
+            _ROWS,
+            by=by,
+            project_id=project_id,
+            agent_id=agent_id,
+            model=model,
+            since=since,
+            until=until,
+            as_of=moment(as_of),
+        )
+        return dated(rows)
+
+    async def duration_percentiles(
+        self,
+        *,
+        by: Sequence[str] = (),
+        project_id: str | None = None,
+        agent_id: str | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        as_of: AsOfMoment | None = None,
+        actor: Actor | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return exact duration percentiles (ns) grouped by any of project, agent and day (UTC)."""
+        expect_no_actor(actor)
+        rows = await self._connection.ask(
+            "percentiles",
+            _ROWS,
+            by=by,
+            project_id=project_id,
+            agent_id=agent_id,
+            since=since,
+            until=until,
+            as_of=moment(as_of),
+        )
+        return dated(rows)
+
+    async def list_agents(
+        self,
+        *,
+        agent_id: str | None = None,
+        as_of: AsOfMoment | None = None,
+        actor: Actor | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return the agents, with their last run and last stop reason."""
+        expect_no_actor(actor)
+        rows = await self._connection.ask("agents", _ROWS, agent_id=agent_id, as_of=moment(as_of))
+        return dated(rows)
+
+    async def get_callback(
+        self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
+    ) -> Callback:
+        """Return what is owed for a run and the attempts, from its stream."""
+        expect_no_actor(actor)
+        path = run_path(run_id, "/callback")
+        found = await self._connection.ask(path, _CALLBACK, as_of=moment(as_of))
+        return Callback(found.run_id, found.url, found.owed, found.attempts)
+
+    async def list_callbacks(
+        self,
+        *,
+        statuses: Iterable[CallbackStatus] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = 100,
+        as_of: AsOfMoment | None = None,
+        actor: Actor | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return rows of the read model `callbacks`, those asked for last first."""
+        expect_no_actor(actor)
+        rows = await self._connection.ask(
+            "callbacks",
+            _ROWS,
+            statuses=list(statuses),
+            since=since,
+            until=until,
+            limit=limit,
+            as_of=moment(as_of),
+        )
+        return dated(rows)
+
+    async def redeliver_callbacks(
+        self,
+        *,
+        statuses: Iterable[CallbackStatus] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        actor: Actor | None = None,
+    ) -> list[str]:
+        """Ask for all callbacks of a range to be sent again; return the ids of their runs."""
+        expect_no_actor(actor)
+        body = {"statuses": list(statuses), "since": since, "until": until}
+        asked = {name: value for name, value in body.items() if value is not None}
+        found = await self._connection.command("POST", "callbacks/redeliver", _RUN_IDS, asked)
+        return found.run_ids
+
+    async def _search(
+        self,
+        path: str,
+        answer: TypeAdapter[_T],
+        filters: Mapping[str, Any],
+        as_of: AsOfMoment | None,
+        actor: Actor | None,
+    ) -> _T:
+        expect_no_actor(actor)
+        body: dict[str, Any] = {"filters": dict(filters)}
+        if as_of is not None:
+            body["as_of"] = moment(as_of)
+        return await self._connection.search(path, answer, body)
