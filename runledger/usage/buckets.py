@@ -51,6 +51,9 @@ class Split(NamedTuple):
     output_rule: Rule | None
 
 
+_SPLIT: Final = (*BUCKETS, *Split._fields[1:])
+
+
 class _Question(NamedTuple):
     """Is `part` inside of `of`? Open only if there is a part and a whole."""
 
@@ -69,6 +72,13 @@ class _Question(NamedTuple):
         if self.of is None or self.part == 0:
             return (True,)
         return (True, False) if self.part <= self.of else (False,)
+
+    @property
+    def preferred(self) -> bool:
+        if not self.open:
+            return True
+        likely = self.known if self.stated is None else self.stated
+        return True if likely is None else likely
 
     def whole(self, inside: bool) -> int:
         return (self.of or 0) + (0 if inside else self.part)
@@ -133,6 +143,8 @@ def _decide(
     given: _Question, made: _Question, total: int | None
 ) -> tuple[tuple[bool, bool], tuple[Rule | None, Rule | None]]:
     """Answer both questions together, since the total is the sum of both wholes."""
+    if not given.open and not made.open:
+        return (True, True), (None, None)
     readings = list(product(given.answers, made.answers))
     if total is not None and given.of is not None:
         told = [r for r in readings if given.whole(r[0]) + made.whole(r[1]) == total]
@@ -140,14 +152,16 @@ def _decide(
         readings = told or readings
 
     def weight(reading: tuple[bool, bool]) -> tuple[int, int, int]:
-        pairs = tuple(zip((given, made), reading, strict=True))
+        inside, within = reading
         return (
-            sum(question.stated is answer for question, answer in pairs),
-            sum(question.known is answer for question, answer in pairs),
-            sum(reading),
+            (given.stated is inside) + (made.stated is within),
+            (given.known is inside) + (made.known is within),
+            inside + within,
         )
 
-    chosen = max(readings, key=weight)
+    chosen = (given.preferred, made.preferred)
+    if chosen not in readings:
+        chosen = max(readings, key=weight)
     return chosen, (
         given.rule(chosen[0], {reading[0] for reading in readings}),
         made.rule(chosen[1], {reading[1] for reading in readings}),
@@ -174,8 +188,8 @@ def derived(facts: Mapping[str, Any]) -> dict[str, Any]:
         input_includes_cache=facts.get("input_includes_cache"),
         output_includes_reasoning=facts.get("output_includes_reasoning"),
     )
-    follows = {**parts.buckets._asdict(), **parts._asdict()}
-    del follows["buckets"]
+    split_up, *others = parts
+    follows = dict(zip(_SPLIT, (*split_up, *others), strict=True))
     if total is None and not (prompt is None and completion is None):
         added = sum(tokens or 0 for tokens in parts.buckets)
         follows |= {"total_tokens": added, "total_derived": True}

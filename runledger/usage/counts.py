@@ -18,8 +18,12 @@ def bare(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _bare(*names: str) -> tuple[str, ...]:
-    return tuple(map(bare, names))
+Names = Mapping[str, int]
+"""The names of one count, bare, each with its place: an earlier one comes before a later one."""
+
+
+def _bare(*names: str) -> Names:
+    return {bare(name): place for place, name in enumerate(names)}
 
 
 PROMPT: Final = _bare(
@@ -96,7 +100,10 @@ def count(name: str, value: object) -> int | None:
     return number
 
 
-def find(details: Mapping[str, Any] | None, names: tuple[str, ...]) -> int | None:
+_NO_COUNTS: Final = (Mapping, list, tuple)
+
+
+def find(details: Mapping[str, Any] | None, names: Names) -> int | None:
     """Return the first positive count among the names, else 0 if any was reported, else None.
 
     A count of 0 falls through to the next name: some gateways fill both the OpenAI and the
@@ -104,13 +111,14 @@ def find(details: Mapping[str, Any] | None, names: tuple[str, ...]) -> int | Non
     """
     if not details:
         return None
-    by_name = {bare(str(key)): (key, value) for key, value in details.items()}
+    # Details have few keys, and there are many names: it is the keys that are looked at one by one.
+    ranked = [(names[bare(str(key))], str(key)) for key in details if bare(str(key)) in names]
     found: int | None = None
-    for name in names:
-        key, value = by_name.get(name, ("", None))
-        if value is None or isinstance(value, Mapping | list | tuple):
+    for _, key in sorted(ranked):
+        value = details[key]
+        if value is None or (type(value) is not int and isinstance(value, _NO_COUNTS)):
             continue
-        found = count(str(key), value)
+        found = count(key, value)
         if found:
             return found
     return found
@@ -122,13 +130,21 @@ def cache_writes(details: Mapping[str, Any] | None) -> tuple[int | None, int | N
     A sum over the lifetimes that exceeds the whole is taken for the whole: a smaller one would hide
     tokens that are paid for.
     """
+    if not details:
+        return None, None
     told = find(details, CACHE_WRITE)
-    lifetimes = list(_lifetimes(details or {}))
-    five = [n for n in (find(part, WRITTEN_FOR_5M) for part in lifetimes) if n is not None]
-    hour = [n for n in (find(part, WRITTEN_FOR_1H) for part in lifetimes) if n is not None]
-    parts = max(five, default=0) + max(hour, default=0)
-    written = max(told or 0, parts) if five or hour else told
-    return written, max(hour) if hour else None
+    five: int | None = None
+    hour: int | None = None
+    for part in _lifetimes(details):
+        five = _larger(five, find(part, WRITTEN_FOR_5M))
+        hour = _larger(hour, find(part, WRITTEN_FOR_1H))
+    if five is None and hour is None:
+        return told, None
+    return max(told or 0, (five or 0) + (hour or 0)), hour
+
+
+def _larger(one: int | None, other: int | None) -> int | None:
+    return other if one is None else max(one, other or 0)
 
 
 def _lifetimes(details: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -19,17 +19,17 @@ _DETAILS: Final = {
     for details in ("tokens_details", "token_details")
 }
 """The objects that hold the parts of the prompt and of the completion."""
-_OF_PROMPT: Final = frozenset(
-    counts.CACHE_READ
-    + counts.CACHE_WRITE
-    + counts.WRITTEN_FOR_5M
-    + counts.WRITTEN_FOR_1H
-    + counts.WRITES_BY_LIFETIME
-    + counts.WRITES_IN_LIST
-    + counts.TOOL_PROMPT
-    + (bare("prompt_cache_miss_tokens"),)
+_OF_PROMPT: Final = frozenset().union(
+    counts.CACHE_READ,
+    counts.CACHE_WRITE,
+    counts.WRITTEN_FOR_5M,
+    counts.WRITTEN_FOR_1H,
+    counts.WRITES_BY_LIFETIME,
+    counts.WRITES_IN_LIST,
+    counts.TOOL_PROMPT,
+    (bare("prompt_cache_miss_tokens"),),
 )
-_OF_COMPLETION: Final = frozenset(counts.REASONING)
+_OF_COMPLETION: Final = counts.REASONING
 _WHOLES: Final = {
     "prompt_tokens": counts.PROMPT,
     "completion_tokens": counts.COMPLETION,
@@ -100,12 +100,12 @@ def _sorted_out(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _chosen(
-    fact: str, names: tuple[str, ...], told: dict[str, tuple[str, int]], rest: dict[str, Any]
+    fact: str, names: counts.Names, told: dict[str, tuple[str, int]], rest: dict[str, Any]
 ) -> dict[str, int]:
     """Return the count under the first name that has a positive one; others go to the rest."""
     if not told:
         return {}
-    order = sorted(told, key=lambda name: (not told[name][1], names.index(name)))
+    order = sorted(told, key=lambda name: (not told[name][1], names[name]))
     for name in order[1:]:
         key, tokens = told[name]
         rest[key] = tokens
