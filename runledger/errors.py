@@ -167,6 +167,10 @@ class ReadModelsDamaged(ReadModelsError):
     """The read-models file cannot be used; `runledger replay --switch` replaces it."""
 
 
+class NotReadModels(ReadModelsError):
+    """The file is no read models' file, and the ledger did not make it; it was left as it is."""
+
+
 class ReadModelsMissing(ReadModelsError):
     """The ledger was opened without read models, and the question needs them."""
 

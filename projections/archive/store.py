@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from threading import Lock
 from typing import Any, Final, NoReturn
 
@@ -10,7 +11,7 @@ from projections.archive.reader import ArchiveReader, Files
 from projections.files.duckdb_connection import connect
 from runledger.errors import OnlyRead, StoreUnavailable
 from runledger.sql_file import fill
-from runledger.store import Store, open_store
+from runledger.store import Store, absolute, open_store
 from runledger.store.codec import decode
 from runledger.store.event_list import END_OF_LOG
 from runledger.store.protocol import READS, Append, StoredEvent, StoredRow, Verdict
@@ -24,8 +25,15 @@ def open_log(url: str, *, create: bool = True) -> Store:
     Raises what runledger.store.open_store raises, ArchiveError and ArchiveDamaged.
     """
     if url.startswith(SCHEME):
-        return ArchiveStore(url)
+        return ArchiveStore(absolute_url(url))
     return open_store(url, create=create)
+
+
+def absolute_url(url: str) -> str:
+    """Return the URL of a log with the path of its file or folder absolute; others as they are."""
+    if url.startswith(SCHEME) and (folder := url.removeprefix(SCHEME)):
+        return f"{SCHEME}{Path(folder).absolute()}"
+    return absolute(url)
 
 
 class ArchiveStore:

@@ -1,5 +1,6 @@
 """A generation: one complete set of read models in one DuckDB file, with its checkpoint."""
 
+import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,13 +14,14 @@ import duckdb
 
 from projections.files.duckdb_connection import Parsed, connect
 from projections.files.linked_path import behind_link
+from projections.files.ownership import is_vouched_for, not_read_models
 from projections.files.writer_lock import WriterLock, expect_free
 from projections.fold import batch, stored_models
 from projections.read_models.catalog import changed, described_otherwise, discover
 from projections.read_models.order import in_order
 from projections.read_models.read_model import ReadModel
 from runledger.distribution import package_version
-from runledger.errors import ReadModelsDamaged, ReadModelsError, ReadModelsLocked
+from runledger.errors import NotReadModels, ReadModelsDamaged, ReadModelsError, ReadModelsLocked
 from runledger.sql_file import fill, literal, quoted, statements
 
 LAYOUT: Final = stored_models.DECLARED
@@ -93,27 +95,68 @@ class Generation:
         self._cursors: WeakSet[Any] = WeakSet()
         self._counting = threading.Lock()
         self._hold = self._take(read_only)
+        in_memory = str(self.path) == MEMORY
         try:
+            if not (in_memory or read_only or self.path.exists()):
+                self._put_new_in_place(models, number, built_from)
+            elif not read_only and Path(f"{self.path}.wal").exists():
+                # To open a database to write takes its log of writes into it, whosever it is.
+                self._expect_generation(self._connect(True, memory_limit, bulk))
             self._db = Parsed(self._connect(read_only, memory_limit, bulk))
         except BaseException:
             self._let_go()
             raise
         try:
             self._db.execute(SQL["settings"])
-            ((there,),) = self._db.execute(SQL["has_generation"]).fetchall()
-            if there or read_only:
+            if in_memory:
+                self._create(models, number, built_from)
+            elif not self._is_there():
+                raise not_read_models(self.path, "a DuckDB database of another program")
+            else:
                 self.models = self._check()
                 self._expect_checkpoint_of_rows()
                 self._expect_writable(read_only)
-            else:
-                self.models = in_order(discover() if models is None else models)
-                self._create(number, built_from)
         except duckdb.Error as e:
             self.close()
-            raise unusable(self.path, e) from e
+            raise self._unusable(e) from e
         except BaseException:
             self.close()
             raise
+
+    def _is_there(self) -> bool:
+        ((there,),) = self._db.execute(SQL["has_generation"]).fetchall()
+        return bool(there)
+
+    def _expect_generation(self, db: Any) -> None:
+        with closing(db):
+            ((there,),) = db.execute(SQL["has_generation"]).fetchall()
+        if not there:
+            raise not_read_models(self.path, "a DuckDB database of another program")
+
+    def _put_new_in_place(
+        self, models: Sequence[ReadModel] | None, number: int, built_from: str
+    ) -> None:
+        """Make an empty generation under another name, and give it its own.
+
+        So no file at the path is ever half made: one that holds no generation is another program's.
+        """
+        part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        try:
+            self._db = Parsed(connect(part))
+            try:
+                self._create(models, number, built_from)
+            finally:
+                self._db.close()
+            with suppress(FileExistsError):
+                # A link, not a rename: it fails if another process put its own there meanwhile.
+                os.link(part, self.path)
+        except duckdb.Error as e:
+            raise self._unusable(e) from e
+        except OSError as e:
+            raise ReadModelsError(f"read models {str(self.path)!r}: {e.strerror or e}") from e
+        finally:
+            for left in (part, Path(f"{part}.wal")):
+                left.unlink(missing_ok=True)
 
     def _take(self, read_only: bool) -> WriterLock | None:
         if str(self.path) == MEMORY:
@@ -148,7 +191,7 @@ class Generation:
                     f"{'process ' + holder[1] if holder else 'one'} holding the file; "
                     f"ask that process, or read a published copy"
                 ) from e
-            raise unusable(self.path, e) from e
+            raise self._unusable(e) from e
         except duckdb.ConnectionException as e:
             # Of one file DuckDB opens nothing to write beside what reads it.
             raise ReadModelsLocked(
@@ -156,9 +199,16 @@ class Generation:
                 f"the file, found a reader of it"
             ) from e
         except duckdb.Error as e:
-            raise unusable(self.path, e) from e
+            raise self._unusable(e) from e
 
-    def _create(self, number: int, built_from: str) -> None:
+    def _unusable(self, error: duckdb.Error) -> ReadModelsError:
+        told = unusable(self.path, error)
+        if isinstance(told, ReadModelsDamaged) and not is_vouched_for(self.path):
+            return not_read_models(self.path, "a file that is no DuckDB database, or a damaged one")
+        return told
+
+    def _create(self, models: Sequence[ReadModel] | None, number: int, built_from: str) -> None:
+        self.models = in_order(discover() if models is None else models)
         with self.transaction() as db:
             db.execute(SQL["create"])
             db.execute(
@@ -337,6 +387,21 @@ class Generation:
         self._let_go()
 
 
+def expect_own(path: Path) -> None:
+    """Raise NotReadModels for a file that the ledger did not make; nothing for what is not there.
+
+    Its own is also one that another process holds, that is damaged or of a newer version.
+    """
+    if not path.exists():
+        return
+    try:
+        Generation(path, read_only=True).close()
+    except NotReadModels:
+        raise
+    except ReadModelsError:
+        return
+
+
 @contextmanager
 def expect_readable(path: Path) -> Iterator[None]:
     """Raise what a damaged file makes of the block as an error of ours; see `unusable`."""
@@ -363,7 +428,7 @@ def disk_full(path: Path, error: duckdb.Error) -> ReadModelsError | None:
 def unusable(path: Path, error: duckdb.Error) -> ReadModelsError:
     """Return what DuckDB says of a file, as an error of ours: ReadModelsDamaged where it is."""
     if _SQLITE in str(error):
-        return ReadModelsError(
+        return NotReadModels(
             f"read models {str(path)!r}: expected a DuckDB file, found a SQLite database; is it "
             f"the store? name another file for the read models"
         )

@@ -16,9 +16,10 @@ CREATE TABLE generation (
 INSERT INTO generation
 VALUES ($layout, $number, 0, now(), $built_from, $built_by, $events_digest);
 
--- has_generation: whether the file holds one
-SELECT count(*) FROM duckdb_tables()
-WHERE table_name = 'generation' AND database_name = current_database() AND NOT temporary;
+-- has_generation: whether the file holds one; a table of that name may be another program's
+SELECT count(*) = 4 FROM duckdb_columns()
+WHERE table_name = 'generation' AND database_name = current_database()
+    AND column_name IN ('layout', 'number', 'position', 'built_from');
 
 -- is_published: whether the file is a copy that is for readers only
 SELECT count(*) FROM duckdb_tables()

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from projections.files.durable_file import flush, write_text
 from projections.files.linked_path import behind_link
+from projections.files.ownership import FOLDER, free_name
 from projections.files.writer_lock import WriterLock
-from projections.fold.generation import Generation
+from projections.fold.generation import Generation, expect_own
 from projections.generations.manifest import DROP, NONE, GenerationManifest, State, expect_step
 from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked, describe
 
@@ -23,8 +24,8 @@ class Generations:
     """Names, manifests and the atomic switch; see docs/replay.md."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = behind_link(path)
-        self.folder = self.path.with_name(f"{self.path.name}.generations")
+        self.path = behind_link(path).absolute()
+        self.folder = self.path.with_name(f"{self.path.name}{FOLDER}")
 
     def file(self, number: int) -> Path:
         """Where a generation lies that is not live."""
@@ -177,14 +178,16 @@ class Generations:
     def replace_damaged(self, number: int) -> GenerationManifest:
         """Make a generation the live one in place of a file that cannot be used.
 
-        That file is kept as `….damaged`. ReadModelsLocked where this process holds it.
+        That file is kept as `….damaged`, or under the first such name that is free. NotReadModels
+        if the ledger did not make it, ReadModelsLocked if this process holds it.
         """
+        expect_own(self.path)
         hold = WriterLock(self.path)
         try:
             for name in ("", ".wal"):
                 damaged = Path(f"{self.path}{name}")
                 if damaged.exists():
-                    os.replace(damaged, f"{self.path}.damaged{name}")
+                    os.rename(damaged, free_name(Path(f"{self.path}.damaged{name}")))
         finally:
             hold.release()
         return self.install(number)

@@ -50,7 +50,7 @@ class Operations:
             started = time.monotonic()
             self._expect_other(number)
             if out is not None:
-                expect_target(out, PARQUET, self._store.url, self._live.path)
+                expect_target(out, PARQUET, self._store.url, self._live.path, overwrite=True)
             expect_explainable(self._store, explain_runs, min(explain, limit))
             live, file = self._live, self._live.generations.file(number)
             with side_by_side(self._store, live, file) as (snapshot, other):

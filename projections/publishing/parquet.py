@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,6 +16,8 @@ from runledger.sql_file import statements
 
 SQL: Final = statements(Path(__file__).with_name("parquet.sql"))
 NOTE: Final = "export.json"
+_OF_WORK: Final = frozenset({"part", "before", "copy.duckdb", "copy.duckdb.wal", "spill"})
+"""What an export makes in the folder in which it is put together."""
 
 
 class Exported(NamedTuple):
@@ -26,22 +28,25 @@ class Exported(NamedTuple):
     rows: dict[str, int]
 
 
-def export(copy_to: Callable[[Path], int], folder: str | Path) -> Exported:
-    """Write every table of the read models under `folder`, in place of an earlier export.
+def export(
+    copy_to: Callable[[Path], int], folder: str | Path, *, overwrite: bool = False
+) -> Exported:
+    """Write every table of the read models under `folder`: new, empty, or an earlier export.
 
     `copy_to` writes them into a file and returns their position.
     A table whose rows have a day or a time is partitioned as `table/day=2026-01-31/…`, the others
     are `table.parquet`. All is of one position, which `export.json` tells. Raises InvalidArgument
-    where the folder holds anything that is not an export, ReadModelsError where it cannot be
-    written.
+    if the folder holds an export and is not to `overwrite` it, or holds anything else,
+    ReadModelsError if it cannot be written.
     """
     target = Path(folder).absolute()
-    _expect_ours(target)
+    _expect_ours(target, overwrite)
     work = target.with_name(f".{target.name}.export")
+    _expect_work(work)
     with only_writer(work), expect_written(target, ReadModelsError):
         part, before = work / "part", work / "before"
         if before.exists() and not target.exists():
-            # Killed between the two renames below.
+            # A process was killed between the two renames below.
             os.rename(before, target)
         shutil.rmtree(before, ignore_errors=True)
         shutil.rmtree(part, ignore_errors=True)
@@ -63,15 +68,55 @@ def export(copy_to: Callable[[Path], int], folder: str | Path) -> Exported:
     return Exported(target, position, rows)
 
 
-def _expect_ours(target: Path) -> None:
+def _expect_ours(target: Path, overwrite: bool) -> None:
+    place = f"export: {str(target)!r}: expected a new or empty folder"
     if target.exists() and not target.is_dir():
+        raise InvalidArgument(f"{place}, found a file")
+    if not target.exists() or not any(target.iterdir()):
+        return
+    if not overwrite and (target / NOTE).exists():
         raise InvalidArgument(
-            f"export: {str(target)!r}: expected an empty folder or an earlier export, found a file"
+            f"{place}, found an export; name another one, or add `--overwrite` to replace it"
         )
-    if target.exists() and not (target / NOTE).exists() and any(target.iterdir()):
+    if strange := next(_strange(target), None):
+        raise InvalidArgument(f"{place} or an earlier export, found {str(strange)!r} there")
+
+
+def _strange(folder: Path) -> Iterator[Path]:
+    """Yield what an export did not write into its folder; all of it where none was written."""
+    tables = _exported_tables(folder / NOTE)
+    for path in folder.iterdir():
+        if path.name == NOTE and tables:
+            continue
+        name = path.name.removesuffix(".parquet")
+        if name not in tables or path.is_symlink():
+            yield path
+        elif path.is_dir():
+            yield from (found for found in path.rglob("*") if not _is_of_partition(found))
+
+
+def _exported_tables(note: Path) -> frozenset[str]:
+    """Return the names of the tables of which an export's note tells the rows."""
+    try:
+        found = json.loads(note.read_bytes())
+        return frozenset(found["rows"]) if "position" in found else frozenset()
+    except (OSError, ValueError, TypeError, KeyError):
+        return frozenset()
+
+
+def _is_of_partition(path: Path) -> bool:
+    if path.is_symlink():
+        return False
+    day = path.name.startswith("day=") and path.is_dir()
+    return day or (path.suffix == ".parquet" and path.parent.name.startswith("day="))
+
+
+def _expect_work(work: Path) -> None:
+    """Refuse a folder of the name under which an export is put together, unless one left it."""
+    if work.exists() and (not work.is_dir() or {p.name for p in work.iterdir()} - _OF_WORK):
         raise InvalidArgument(
-            f"export: {str(target)!r}: expected an empty folder or an earlier export, found "
-            f"other files"
+            f"export: {str(work)!r}: expected no such file or folder, in which the export is put "
+            f"together, found one; move it away, or choose another folder for the export"
         )
 
 

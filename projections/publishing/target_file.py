@@ -11,7 +11,7 @@ from runledger.errors import ArchiveError, InvalidArgument
 
 _SQLITE: Final = "sqlite:///"
 _OF_A_STORE: Final = ("", "-wal", "-shm", "-journal")
-_OF_READ_MODELS: Final = ("", ".wal", ".damaged", ".damaged.wal")
+_OF_READ_MODELS: Final = ("", ".wal")
 _PARQUET: Final = b"PAR1"
 
 
@@ -30,8 +30,10 @@ def _is_parquet(path: Path) -> bool:
 PARQUET: Final = Kind("a Parquet file", _is_parquet)
 
 
-def expect_target(target: Path, kind: Kind, store: str, read_models: Path) -> None:
-    """Raise InvalidArgument for a target that is no new file, and none of the kind to replace.
+def expect_target(
+    target: Path, kind: Kind, store: str, read_models: Path, *, overwrite: bool
+) -> None:
+    """Raise InvalidArgument for a target that is no new file, and none of the kind to overwrite.
 
     Nor may it be a file of the store at this URL, of these read models, or of an archive, whatever
     is in it and even where it is not there yet.
@@ -45,6 +47,9 @@ def expect_target(target: Path, kind: Kind, store: str, read_models: Path) -> No
         raise InvalidArgument(f"{place} the store")
     if _is_one_of(path, _files(str(read_models), _OF_READ_MODELS)):
         raise InvalidArgument(f"{place} the read models")
+    kept = read_models.absolute()
+    if path.parent == kept.parent.resolve() and path.name.startswith(f"{kept.name}.damaged"):
+        raise InvalidArgument(f"{place} read models that were damaged")
     folder = Generations(read_models).folder.resolve()
     if path == folder or folder in path.parents:
         raise InvalidArgument(f"{place} a place among the generations of the read models")
@@ -60,6 +65,11 @@ def expect_target(target: Path, kind: Kind, store: str, read_models: Path) -> No
         raise InvalidArgument(f"{str(target)!r}: {e.strerror or e}") from e
     if not recognized:
         raise InvalidArgument(f"{place} a file of another kind")
+    if not overwrite:
+        raise InvalidArgument(
+            f"{str(target)!r}: expected a new file, found one; name another, or add `--overwrite` "
+            f"to replace it"
+        )
 
 
 def _files(path: str, endings: tuple[str, ...], url: str = _SQLITE) -> list[Path]:

@@ -12,7 +12,7 @@ from projections.compare.comparison import Comparison, Thresholds
 from projections.compare.explain import expect_explainable
 from projections.fold.batch import events_digest
 from projections.fold.engine import BATCH_EVENTS, Begun, Progress
-from projections.fold.generation import Generation
+from projections.fold.generation import Generation, expect_own
 from projections.generations.generations import Generations
 from projections.generations.manifest import BEGIN, GenerationManifest
 from projections.operator.operator import Operator
@@ -160,8 +160,9 @@ def replay(
     # A slip of the pen is to be heard of now, not after the log has been projected.
     plan.thresholds.check(discover())
     expect_explainable(store, plan.explain_runs, min(plan.explain, plan.limit))
+    expect_own(Path(path))
     if plan.out is not None:
-        expect_target(plan.out, PARQUET, store.url, Path(path))
+        expect_target(plan.out, PARQUET, store.url, Path(path), overwrite=True)
     if only_changed:
         with operator() as at:
             changes = build_changed(at, store, path, source, begun, progress)

@@ -30,6 +30,7 @@ def demo(
 
     from runledger import RunLedger
     from runledger.demo import work
+    from runledger.errors import InvalidArgument
 
     own = Settings(
         f"sqlite:///{directory / 'runs.db'}",
@@ -42,7 +43,10 @@ def demo(
             await work(ledger)
             return await _shown(ledger)
 
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise InvalidArgument(f"{directory}: expected a folder for the demo: {e.strerror}") from e
     shown = asyncio.run(happen())
     if as_json:
         printing.print_json(shown)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import AsOf, Json, example
+from runledger.cli.options import AsOf, Json, Overwrite, example
 from runledger.cli.settings import ask, ask_operator, given
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def jsonl(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="A file; gzip if it ends in .gz."),
     ] = None,
+    overwrite: Overwrite = False,
     after: Annotated[
         int, typer.Option(min=0, metavar="POSITION", help="Only events beyond it.")
     ] = 0,
@@ -51,7 +52,9 @@ def jsonl(
         if output is None:
             return await asyncio.to_thread(_write, ledger, sys.stdout.buffer, after, damage)
         read_models = Path(given(ctx).read_models)
-        return await asyncio.to_thread(_write_file, ledger, output, after, read_models, damage)
+        return await asyncio.to_thread(
+            _write_file, ledger, output, overwrite, after, read_models, damage
+        )
 
     lines = ask(ctx, write, read_models=False)
     if damage.events:
@@ -73,15 +76,19 @@ def jsonl(
 @app.command(epilog=example("runledger export parquet exported/"))
 def parquet(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Empty, or an earlier export.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty.")],
+    overwrite: Overwrite = False,
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
     """Write every table of the read models as Parquet, a folder per table, in it one per day (UTC).
 
-    All tables are of one position, which DIR/export.json tells. An earlier export is replaced.
+    All tables are of one position, which DIR/export.json tells. With --overwrite, an earlier export
+    is replaced.
     """
-    done = ask_operator(ctx, lambda operator: operator.export_parquet(folder, as_of=as_of))
+    done = ask_operator(
+        ctx, lambda operator: operator.export_parquet(folder, as_of=as_of, overwrite=overwrite)
+    )
     if as_json:
         printing.print_json(done._asdict())
         return
@@ -91,7 +98,12 @@ def parquet(
 
 
 def _write_file(
-    ledger: "RunLedger", output: Path, after: int, read_models: Path, damage: "Damage"
+    ledger: "RunLedger",
+    output: Path,
+    overwrite: bool,
+    after: int,
+    read_models: Path,
+    damage: "Damage",
 ) -> int:
     import gzip
 
@@ -100,7 +112,7 @@ def _write_file(
     from runledger.errors import InvalidArgument
     from runledger.importers.event_lines.exporter import EXPORT
 
-    expect_target(output, EXPORT, ledger.store.url, read_models)
+    expect_target(output, EXPORT, ledger.store.url, read_models, overwrite=overwrite)
     try:
         with unfinished(output) as part, part.open("wb") as file:
             if output.suffix == ".gz":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import ExplainRun, Json, example
+from runledger.cli.options import ExplainRun, Json, Overwrite, example
 from runledger.cli.quantities import show_moment
 from runledger.cli.settings import ask_operator
 
@@ -73,6 +73,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Parquet: every value that differs.")
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Compare a generation with the live one, both at one position."""
@@ -81,7 +82,12 @@ def compare(
     found = ask_operator(
         ctx,
         lambda operator: operator.compare_generation(
-            number, limit=limit, explain=explain, explain_runs=explain_run or (), out=out
+            number,
+            limit=limit,
+            explain=explain,
+            explain_runs=explain_run or (),
+            out=out,
+            overwrite=overwrite,
         ),
     )
     if as_json:

@@ -11,6 +11,10 @@ Json = Annotated[
     bool, typer.Option("--json", envvar="RUNLEDGER_JSON", help="Print JSON, for programs.")
 ]
 
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what an earlier command wrote there.")
+]
+
 AsOf = Annotated[
     Any,
     typer.Option(

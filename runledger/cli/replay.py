@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runledger.cli import parsers, printing
-from runledger.cli.options import ExplainRun, Json, example, expect_span
+from runledger.cli.options import ExplainRun, Json, Overwrite, example, expect_span
 from runledger.cli.parsers import before, moment
 from runledger.cli.settings import ask_operator, fields
 
@@ -50,6 +50,7 @@ def replay(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Parquet: every value that differs.")
     ] = None,
+    overwrite: Overwrite = False,
     keep: Annotated[int, typer.Option(min=0, help="Old generations kept after a switch.")] = 2,
     changed: Annotated[
         bool, typer.Option("--changed", help="Only read models whose SQL is new or changed.")
@@ -139,6 +140,7 @@ def replay(
                 explain=explain,
                 explain_runs=explain_run or (),
                 out=out,
+                overwrite=overwrite,
                 keep=keep,
                 fresh=fresh,
                 only_changed=changed,

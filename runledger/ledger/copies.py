@@ -1,7 +1,7 @@
 """What is kept or taken away: published copies, Parquet, the archive of the log; what is parked."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from projections.archive.archive import SEGMENT_EVENTS, Archive
@@ -11,7 +11,7 @@ from projections.fold.parking import Parked, Retried
 from projections.generations.as_of import AsOfMoment
 from projections.publishing.parquet import Exported, export
 from projections.publishing.publish import Published, PublishedReadModels, publish
-from runledger.ledger.arguments import check_counts, check_lists, check_paths
+from runledger.ledger.arguments import check_counts, check_flags, check_lists, check_paths
 from runledger.ledger.operator_work import OperatorWork
 
 
@@ -32,26 +32,33 @@ class Copies(OperatorWork):
             return await asyncio.to_thread(publish, operator.copy, folder)
 
     async def export_parquet(
-        self, folder: str | Path, *, as_of: AsOfMoment | None = None
+        self, folder: str | Path, *, as_of: AsOfMoment | None = None, overwrite: bool = False
     ) -> Exported:
         """Write every table of the read models under `folder` as Parquet, partitioned by day.
 
-        An earlier export there is replaced; InvalidArgument where the folder holds anything else.
-        With `as_of`, a position of the log or a time, the rows are those of then.
-
         Parameters:
-            folder: the folder to write to; an earlier export there is replaced.
+            folder: the folder to write to, new or empty; an earlier export there is replaced only
+                with `overwrite`.
             as_of: a position of the log or a time with a zone, to answer as of; the present by
                 default.
+            overwrite: replace an earlier export.
+
+        Raises:
+            InvalidArgument: for a folder that holds anything else.
         """
         check_paths(folder=folder)
+        check_flags(overwrite=overwrite)
+
+        async def exported(copy_to: Callable[[Path], int]) -> Exported:
+            return await asyncio.to_thread(export, copy_to, folder, overwrite=overwrite)
+
         if as_of is not None:
             past = self.opened.answers_from_the_past()
-            return await asyncio.to_thread(export, lambda file: past.copy(file, as_of), folder)
+            return await exported(lambda file: past.copy(file, as_of))
         if isinstance(self.opened.live, PublishedReadModels):
-            return await asyncio.to_thread(export, self.opened.live.copy, folder)
+            return await exported(self.opened.live.copy)
         async with self._at_operator() as operator:
-            return await asyncio.to_thread(export, operator.copy, folder)
+            return await exported(operator.copy)
 
     async def archive(
         self,

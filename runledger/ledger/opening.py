@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from projections.archive.store import open_log
+from projections.archive.store import absolute_url, open_log
 from projections.generations.as_of import AsOf
 from projections.generations.live import LiveReadModels
 from projections.operator.local import Operations
@@ -42,6 +42,13 @@ class Opening:
     runs_elsewhere: RunsElsewhere = no_run
     image_addresses: AddressPolicy = IMAGE_ADDRESSES
     callbacks: CallbackSettings = field(default_factory=lambda: CallbackSettings(dispatch=False))
+
+    def __post_init__(self) -> None:
+        # Absolute from here on: a program may change its folder while the ledger is open.
+        object.__setattr__(self, "url", absolute_url(self.url))
+        for name in ("read_models", "archive"):
+            if (place := getattr(self, name)) is not None:
+                object.__setattr__(self, name, Path(place).absolute())
 
     def open(self) -> tuple[OpenLedger, ExitStack]:
         """Open everything, or nothing if a part fails.

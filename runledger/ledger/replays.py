@@ -9,6 +9,7 @@ from projections.compare.comparison import Comparison, thresholds
 from projections.compare.verify import Verification
 from projections.fold.engine import Begun, Progress
 from projections.generations.manifest import GenerationManifest
+from projections.publishing.target_file import PARQUET, expect_target
 from projections.replay.partial import BlastRadius
 from projections.replay.replay import Plan, Replayed, replay
 from projections.replay.selection import Selection
@@ -40,6 +41,7 @@ class Replays(OperatorWork):
         explain: int = 1,
         explain_runs: Sequence[str] = (),
         out: str | Path | None = None,
+        overwrite: bool = False,
         keep: int = 2,
         fresh: bool = False,
         source: LogSource | None = None,
@@ -53,10 +55,10 @@ class Replays(OperatorWork):
 
         One that was killed goes on where it was, unless `fresh`. Of every table `limit` differing
         rows are returned and `explain` of them explained, or so many of each of `explain_runs`;
-        `out` is a Parquet file with every value that differs. `max_changed` is a share of each
-        table's rows (`0.1%`), `fail_if_changed` names tables or columns (`runs.status`): where one
-        is exceeded, nothing is switched. `keep` old generations stay after a switch. `source` is an
-        archive to read instead.
+        `out` is a new Parquet file with every value that differs, or with `overwrite` one to
+        replace. `max_changed` is a share of each table's rows (`0.1%`), `fail_if_changed` names
+        tables or columns (`runs.status`): if one is exceeded, nothing is switched. `keep` old
+        generations stay after a switch. `source` is an archive to read instead.
 
         With `only_changed` the read models whose SQL on disk is new or another one are projected,
         and the others copied. With a `selection` only the runs that it touches are projected
@@ -85,7 +87,7 @@ class Replays(OperatorWork):
         check_flags(switch=switch, fresh=fresh, only_changed=only_changed)
         check_counts(least=0, keep=keep)
         check_texts(max_changed=max_changed)
-        _check_shown(limit, explain, out)
+        self._check_shown(limit, explain, out, overwrite)
         if source is not None and not isinstance(source, LogSource):
             raise InvalidArgument(f"source: expected an archived log, found {source!r:.80}")
         if selection is not None and not isinstance(selection, Selection):
@@ -140,6 +142,7 @@ class Replays(OperatorWork):
         explain: int = 1,
         explain_runs: Sequence[str] = (),
         out: str | Path | None = None,
+        overwrite: bool = False,
     ) -> Comparison:
         """Compare a generation with the live one, both at one position.
 
@@ -153,7 +156,7 @@ class Replays(OperatorWork):
             out: a Parquet file that gets every value that differs; none by default.
         """
         check_counts(least=0, number=number)
-        _check_shown(limit, explain, out)
+        self._check_shown(limit, explain, out, overwrite)
         async with self._at_operator() as operator:
             return await asyncio.to_thread(
                 operator.compare,
@@ -197,8 +200,12 @@ class Replays(OperatorWork):
         async with self._at_operator() as operator:
             return await asyncio.to_thread(operator.verify, sample)
 
-
-def _check_shown(limit: int, explain: int, out: str | Path | None) -> None:
-    check_counts(least=0, limit=limit, explain=explain)
-    if out is not None:
-        check_paths(out=out)
+    def _check_shown(
+        self, limit: int, explain: int, out: str | Path | None, overwrite: bool
+    ) -> None:
+        check_counts(least=0, limit=limit, explain=explain)
+        check_flags(overwrite=overwrite)
+        if out is not None:
+            check_paths(out=out)
+            store = self.opened.store.url
+            expect_target(Path(out), PARQUET, store, self._path, overwrite=overwrite)

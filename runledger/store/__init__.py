@@ -1,13 +1,15 @@
 """The log: SQLite embedded, PostgreSQL for loads; the only room that speaks the library's words."""
 
+from pathlib import Path
 from typing import Final
 
 from runledger.errors import InvalidArgument, OnlyRead
 from runledger.store.protocol import Store
 
-__all__ = ["Store", "check_url", "open_store"]
+__all__ = ["Store", "absolute", "check_url", "open_store"]
 
-_BEGINNINGS: Final = ("sqlite:///", "postgresql://", "postgres://", "archive:")
+_SQLITE: Final = "sqlite:///"
+_BEGINNINGS: Final = (_SQLITE, "postgresql://", "postgres://", "archive:")
 
 
 def open_store(url: str, *, create: bool = True) -> Store:
@@ -23,10 +25,18 @@ def open_store(url: str, *, create: bool = True) -> Store:
     if url.startswith("sqlite:"):
         from runledger.store.sqlite.store import SQLiteStore
 
-        return SQLiteStore(url, create=create)
+        return SQLiteStore(absolute(url), create=create)
     from runledger.store.postgres.store import PostgresStore
 
     return PostgresStore(url, create=create)
+
+
+def absolute(url: str) -> str:
+    """Return the URL of a SQLite store with an absolute path; other URLs as they are."""
+    path = url.removeprefix(_SQLITE)
+    if path in (url, "") or ":memory:" in path:
+        return url
+    return f"{_SQLITE}{Path(path).absolute()}"
 
 
 def check_url(url: str) -> None:

@@ -53,14 +53,21 @@ def test_every_row_is_exported_to_its_day(url: str, tmp_path: Path) -> None:
     asked(url, tmp_path / "runs.duckdb", story)
 
 
-def test_an_export_takes_the_place_of_the_last_one(url: str, tmp_path: Path) -> None:
+def test_an_export_takes_the_place_of_the_last_one_if_it_is_told_to(
+    url: str, tmp_path: Path
+) -> None:
     async def story(ledger: RunLedger) -> None:
         first = await ledger.operator.export_parquet(tmp_path / "e")
-        (tmp_path / "e" / "left.parquet").write_text("of the last export")
+        left = tmp_path / "e" / "runs" / "day=1999-12-31" / "data_0.parquet"
+        left.parent.mkdir()
+        left.write_text("of the last export")
         await ledger.create_run(agent_id="agent-new")
-        second = await ledger.operator.export_parquet(tmp_path / "e")
+        with pytest.raises(InvalidArgument, match="add `--overwrite` to replace it"):
+            await ledger.operator.export_parquet(tmp_path / "e")
+        assert left.exists()
+        second = await ledger.operator.export_parquet(tmp_path / "e", overwrite=True)
         assert second.rows["runs"] == first.rows["runs"] + 1
-        assert not (tmp_path / "e" / "left.parquet").exists()
+        assert not left.exists()
         assert not list(tmp_path.glob(".e*"))
 
     asked(url, tmp_path / "runs.duckdb", story)
@@ -68,11 +75,22 @@ def test_an_export_takes_the_place_of_the_last_one(url: str, tmp_path: Path) -> 
 
 def test_other_peoples_files_are_not_replaced(url: str, tmp_path: Path) -> None:
     async def story(ledger: RunLedger) -> None:
-        (tmp_path / "e").mkdir()
-        (tmp_path / "e" / "thesis.txt").write_text("two years of work")
-        with pytest.raises(InvalidArgument, match="expected an empty folder or an earlier export"):
+        await ledger.operator.export_parquet(tmp_path / "beside")
+        for name in ("e/thesis.txt", "e/export.json", "beside/thesis.txt", "beside/runs/day=1/x"):
+            thesis = tmp_path / name
+            thesis.parent.mkdir(exist_ok=True, parents=True)
+            thesis.write_text("[]")
+            with pytest.raises(InvalidArgument, match="expected a new or empty folder or an earl"):
+                await ledger.operator.export_parquet(
+                    thesis.parents[name.count("/") - 1], overwrite=True
+                )
+            assert thesis.read_text() == "[]"
+            thesis.unlink()
+        (tmp_path / ".e.export").mkdir()
+        (tmp_path / ".e.export" / "thesis.txt").write_text("two years of work")
+        with pytest.raises(InvalidArgument, match="expected no such file or folder"):
             await ledger.operator.export_parquet(tmp_path / "e")
-        assert (tmp_path / "e" / "thesis.txt").exists()
+        assert (tmp_path / ".e.export" / "thesis.txt").exists()
 
     asked(url, tmp_path / "runs.duckdb", story)
 

@@ -120,7 +120,7 @@ def test_rows_of_then_are_taken_away(runledger: Command, runs: Path) -> None:
     assert done["rows"]["run_durations"] == 0
     rows = duckdb.execute(f"SELECT status FROM '{runs}/e/runs/**/*.parquet'").fetchall()
     assert rows == [("running",)] * 3
-    now = runledger("export", "parquet", str(runs / "e"), "--json").json
+    now = runledger("export", "parquet", str(runs / "e"), "--overwrite", "--json").json
     assert now["rows"]["run_durations"] == 2
 
 

@@ -11,7 +11,7 @@ from command_line import Command
 
 @pytest.mark.parametrize(
     "words",
-    [("publish", "published"), ("export", "parquet", "exported")],
+    [("publish", "published"), ("export", "parquet", "exported", "--overwrite")],
     ids=["publish", "parquet"],
 )
 def test_two_at_once_both_succeed(runledger: Command, runs: Path, words: tuple[str, ...]) -> None:

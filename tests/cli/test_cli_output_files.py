@@ -57,23 +57,29 @@ def test_what_is_something_else_is_never_overwritten(
 
 
 @pytest.mark.parametrize("words", [REPLAY, COMPARE], ids=["replay", "compare"])
-def test_a_report_replaces_a_parquet_file(
+def test_a_report_replaces_a_parquet_file_if_it_is_told_to(
     runledger: Command, replayed: Path, words: tuple[str, ...]
 ) -> None:
     out = replayed / "diff.parquet"
     duckdb.sql(f"COPY (SELECT 1 AS one) TO '{out}'")
-    assert runledger(*words, str(out)).code == 0
+    kept = out.read_bytes()
+    assert "--overwrite" in runledger(*words, str(out)).err
+    assert out.read_bytes() == kept
+    assert runledger(*words, str(out), "--overwrite").code == 0
     assert "one" not in duckdb.sql(f"FROM '{out}'").columns
     assert list(replayed.glob(".diff*")) == []
 
 
 @pytest.mark.parametrize("name", ["events.jsonl", "events.jsonl.gz"])
-def test_an_export_replaces_an_export(runledger: Command, runs: Path, name: str) -> None:
+def test_an_export_replaces_an_export_if_it_is_told_to(
+    runledger: Command, runs: Path, name: str
+) -> None:
     out = runs / name
-    out.touch()
     assert runledger(*EXPORT, str(out)).code == 0
     first = out.read_bytes()
-    assert runledger(*EXPORT, str(out)).code == 0
+    assert "--overwrite" in runledger(*EXPORT, str(out)).err
+    out.write_bytes(b"")
+    assert runledger(*EXPORT, str(out), "--overwrite").code == 0
     assert out.read_bytes() == first
     for foreign in (b'{"some": "JSON"}\n', gzip.compress(b"words\n"), b"\x1f\x8b damaged"):
         out.write_bytes(foreign)

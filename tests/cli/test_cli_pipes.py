@@ -81,5 +81,5 @@ def test_parquet_in_the_place_of_a_file_is_refused(runledger: Command, runs: Pat
     (runs / "mine").write_text("mine")
     refused = runledger("export", "parquet", str(runs / "mine"))
     assert refused.code == 1
-    assert "expected an empty folder or an earlier export, found a file" in refused.err
+    assert "expected a new or empty folder, found a file" in refused.err
     assert (runs / "mine").read_text() == "mine"

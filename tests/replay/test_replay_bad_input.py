@@ -20,7 +20,7 @@ from projections.generations.live import LiveReadModels
 from projections.operator.local import Operations
 from projections.operator.requests import request
 from projections.replay.replay import Plan, build, replay
-from runledger import Operator
+from runledger import Operator, RunLedger
 from runledger.errors import (
     InvalidArgument,
     NotFound,
@@ -183,9 +183,16 @@ def cut_off(file: Path) -> None:
 @pytest.mark.parametrize("damage", [lose_the_checkpoint, set_back, set_forward, overwrite, cut_off])
 def test_a_live_file_that_cannot_be_used_is_replaced_when_it_is_said(
     operating: AbstractAsyncContextManager[Operator],
+    url: str,
     read_models: Path,
     damage: Callable[[Path], None],
 ) -> None:
+    async def hold() -> None:
+        # The manifest that this writes tells that the file is the ledger's, whatever is in it.
+        async with RunLedger.open(url, read_models):
+            pass
+
+    asyncio.run(hold())
     damage(read_models)
     damaged = read_models.read_bytes()
 

@@ -82,6 +82,9 @@ SELECT media_type, data FROM ledger_blobs WHERE sha256 = ?;
 -- has_tables: whether the store's tables are there
 SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'ledger_meta');
 
+-- has_others: whether the file holds anything of another program
+SELECT EXISTS (SELECT 1 FROM sqlite_schema);
+
 -- schema_version: the version of the store's layout
 SELECT value FROM ledger_meta WHERE key = 'schema_version';
 

@@ -68,6 +68,11 @@ class SQLiteStore:
             if there:
                 (found,) = db.execute(SQL["schema_version"]).fetchone()
                 check_version(self.url, found)
+            elif db.execute(SQL["has_others"]).fetchone()[0]:
+                raise StoreUnavailable(
+                    f"store {self.url!r}: expected a new file or a ledger's, found a SQLite "
+                    f"database of another program; it was left as it is: choose another path"
+                )
         return bool(there)
 
     def expect_writable(self) -> None:
