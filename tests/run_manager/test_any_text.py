@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from runledger import Actor, RunLedger
 from runledger.ids import new_id
+from runledger.ledger.part import LedgerPart
 
 HALF = "half \ud83d"
 KEPT = "half \\ud83d"
@@ -43,7 +44,7 @@ def test_a_step_with_any_texts_keeps_its_tokens(shared_ledger: RunLedger, text: 
         found = await shared_ledger.get_run_by_id(run.run_id)
         assert (found.status, found.total_tokens) == ("completed", 12)
         assert len(await shared_ledger.get_stored_messages(run.run_id)) == 3
-        assert not (await shared_ledger._load(run.run_id, None)).open_calls
+        assert not (await shared_ledger.part(LedgerPart).opened.load(run.run_id, None)).open_calls
 
     asyncio.run(record())
 

@@ -3,6 +3,7 @@
 import pytest
 
 from runledger import RunLedger
+from runledger.ledger.part import LedgerPart
 
 
 def calls(*named: tuple[str, str]) -> dict[str, object]:
@@ -27,7 +28,7 @@ async def recorded(ledger: RunLedger, *messages: dict[str, object]) -> dict[str,
     """Return id → name and status of the calls of a run with these messages."""
     run = await ledger.create_run("agent-a")
     await ledger.record_messages(run.run_id, messages)
-    still_open = (await ledger._load(run.run_id, None)).open_calls
+    still_open = (await ledger.part(LedgerPart).opened.load(run.run_id, None)).open_calls
     _, rows = await ledger.sql(
         f"SELECT tool_call_id, name, status FROM tool_calls WHERE run_id = '{run.run_id}'"
     )
