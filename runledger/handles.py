@@ -3,136 +3,42 @@
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Coroutine, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypedDict, TypeVar, Unpack
+from typing import Any, Final, Self, TypeVar, Unpack
 
 from runledger.command_handling.message_input import as_message
-from runledger.errors import AlreadyEnded, InvalidArgument, LedgerError
-from runledger.ids import new_id
+from runledger.errors import (
+    AlreadyEnded,
+    Conflict,
+    ContentConflict,
+    InvalidArgument,
+    LedgerError,
+    StoreRefused,
+)
+from runledger.handle_commands import RunCommands, RunFacts, StepArguments
+from runledger.ids import is_id, new_id
 from runledger.messages import Message
 from runledger.records import RunRecord
+from runledger.refusals import NOT_RECORDED, OnError, Refusals, marked, recordable
 from runledger.run import STATUS_OF, Actor
-from runledger.run.step_facts import StepFacts, expect_known, step_facts
-from runledger.usage import corrected, usage_facts, with_details
+from runledger.step_handle import STOPPED, StepHandle, expect_first, said, to_its_end
 
 _LOG: Final = logging.getLogger("runledger.handles")
-_TEXT_LIMIT: Final = 10_000
+_CANCELLED: Final = "the task was cancelled"
+_REFUSED: Final = (InvalidArgument, ContentConflict, StoreRefused)
+"""What is refused for its content: with less content it can be recorded."""
 _T = TypeVar("_T")
-
-
-class RunFacts(TypedDict, total=False):
-    """The facts of a run that begins, as `create_run` takes them, but for its ids and its end."""
-
-    project_id: str | None
-    conversation_id: str | None
-    hold_conversation: bool
-    base_template_id: str | None
-    background: bool | None
-    metadata: Mapping[str, Any] | None
-    request_config: Mapping[str, Any] | None
-    callback_url: str | None
-    exist_ok: bool
-    at: datetime | None
-    correlation_id: str | None
-
-
-class StepArguments(StepFacts, total=False):
-    """The facts of a step with what `record_step` takes beside them, but for ids and messages."""
-
-    provider: str | None
-    approval_deadline: datetime | None
-    at: datetime | None
-
-
-class RunCommands(Protocol):
-    """The commands that handles give; see runledger.ledger.run_commands and run_endings."""
-
-    async def create_run(
-        self,
-        agent_id: str,
-        *,
-        run_id: str | None = None,
-        status: str | None = None,
-        actor: Actor | None = None,
-        **facts: Unpack[RunFacts],
-    ) -> RunRecord:
-        """Create a run; return it."""
-
-    async def update_run(
-        self,
-        run_id: str,
-        *,
-        stop_reason: str | None = None,
-        total_duration_ns: int | None = None,
-        actor: Actor | None = None,
-    ) -> RunRecord:
-        """Complete the run; return it."""
-
-    async def fail_run(
-        self,
-        run_id: str,
-        *,
-        error_type: str,
-        error_message: str,
-        run_ns: int | None = None,
-        actor: Actor | None = None,
-    ) -> RunRecord:
-        """Fail the run; return it."""
-
-    async def cancel_run(
-        self, run_id: str, *, reason: str | None = None, actor: Actor | None = None
-    ) -> object:
-        """Cancel the run."""
-
-    async def record_step(
-        self,
-        run_id: str,
-        *,
-        step_id: str | None = None,
-        provider: str | None = None,
-        messages: Iterable[Message | Mapping[str, Any]] = (),
-        approval_deadline: datetime | None = None,
-        actor: Actor | None = None,
-        at: datetime | None = None,
-        **facts: Unpack[StepFacts],
-    ) -> str:
-        """Record a step that ended; return its id."""
-
-    async def record_messages(
-        self,
-        run_id: str,
-        messages: Iterable[Message | Mapping[str, Any]],
-        *,
-        approval_deadline: datetime | None = None,
-        actor: Actor | None = None,
-        at: datetime | None = None,
-    ) -> list[str]:
-        """Record messages; return their ids."""
-
-    async def patch_metadata(
-        self,
-        run_id: str,
-        patch: Mapping[str, Any] | None = None,
-        *,
-        remove: Collection[str] = (),
-        actor: Actor | None = None,
-        at: datetime | None = None,
-    ) -> RunRecord:
-        """Set keys of the metadata, or take some away; return the run."""
-
-    async def record_heartbeat(
-        self, run_id: str, *, actor: Actor | None = None, at: datetime | None = None
-    ) -> None:
-        """Record that the worker is alive."""
 
 
 class RunHandle:
     """A run in progress: its block's end completes it, an exception fails it, a cancel cancels.
 
-    The exception of the block is what its caller sees, whatever becomes of recording it: a note
-    on it says where that was refused.
+    The work's own outcome is what is recorded, and what its caller sees. What the ledger refuses in
+    the block is recorded reduced, with what was refused and why under `not_recorded`; its error is
+    raised once the run has ended, logged if `on_error` is "log", and a note on the exception of the
+    block if there is one. A generator that is closed early cancels the run, as a cancelled task.
     """
 
     def __init__(
@@ -142,7 +48,10 @@ class RunHandle:
         agent_id: str,
         run_id: str | None,
         facts: RunFacts,
+        on_error: OnError = "raise",
     ) -> None:
+        self.refusals = Refusals(on_error)
+        self._unrecorded: dict[str, str] = {}
         self._ledger = ledger
         self._actor = actor
         self._facts = facts
@@ -153,7 +62,7 @@ class RunHandle:
         self.run_id = run_id or new_id("run")
 
     async def __aenter__(self) -> Self:
-        _expect_first(self._entered, f"run {self.run_id!r}")
+        expect_first(self._entered, f"run {self.run_id!r}")
         self._entered = True
         creating = asyncio.ensure_future(
             self._ledger.create_run(
@@ -168,8 +77,13 @@ class RunHandle:
             await asyncio.shield(creating)
         except asyncio.CancelledError:
             # The block will not be entered, hence never left; but the run may be in the log.
-            await _to_its_end(self._withdraw(creating))
+            await to_its_end(self._withdraw(creating))
             raise
+        except LedgerError as e:
+            # A conflict says that the work must not be done: its conversation is another run's.
+            if isinstance(e, Conflict) or not self.refusals.logs:
+                raise
+            self.refusals.keep(f"the creation of run {self.run_id!r}", e)
         # The monotonic clock: a step of the wall clock must not make a run last a year.
         self._began_ns = time.monotonic_ns()
         return self
@@ -187,18 +101,20 @@ class RunHandle:
     def stop(self, stop_reason: str) -> None:
         """Say why the run will end when its block is left: end_turn unless said otherwise.
 
-        Its status follows from the reason. Raises InvalidArgument for an unknown one.
+        Its status follows from the reason. An unknown one is refused and changes nothing.
 
         Parameters:
             stop_reason: one of the 13 stop reasons.
         """
-        if not isinstance(stop_reason, str) or stop_reason not in STATUS_OF:
-            raise InvalidArgument(
-                f"stop: expected one of {', '.join(STATUS_OF)}, found {stop_reason!r:.80}"
-            )
-        self._stop_reason = stop_reason
+        if isinstance(stop_reason, str) and stop_reason in STATUS_OF:
+            self._stop_reason = stop_reason
+            return
+        error = InvalidArgument(
+            f"stop: expected one of {', '.join(STATUS_OF)}, found {stop_reason!r:.80}"
+        )
+        self._unrecorded["stop_reason"] = self.refusals.keep(f"run {self.run_id!r}", error)
 
-    def step(self, *, step_id: str | None = None, **facts: Unpack[StepArguments]) -> "StepHandle":
+    def step(self, *, step_id: str | None = None, **facts: Unpack[StepArguments]) -> StepHandle:
         """Return a step of this run as a context manager.
 
         Parameters:
@@ -213,16 +129,24 @@ class RunHandle:
         approval_deadline: datetime | None = None,
         at: datetime | None = None,
     ) -> list[str]:
-        """Record messages outside of a step; return their ids.
+        """Record messages outside of a step; return the ids of those that are recorded.
 
         Parameters:
             messages: the messages; a mapping needs a `role` and gets an id.
             approval_deadline: when open tool calls that need an approval are denied; never without.
             at: when it happened; now by default.
         """
-        return await self._ledger.record_messages(
-            self.run_id, messages, approval_deadline=approval_deadline, actor=self._actor, at=at
-        )
+
+        async def record(given: Sequence[Message | Mapping[str, Any]]) -> list[str]:
+            return await self._ledger.record_messages(
+                self.run_id, given, approval_deadline=approval_deadline, actor=self._actor, at=at
+            )
+
+        try:
+            return await record(messages)
+        except _REFUSED as e:
+            self._refuse("messages", e)
+        return [id for one in messages for id in await self._unless_refused(record([one]), [])]
 
     async def patch_metadata(
         self,
@@ -238,13 +162,37 @@ class RunHandle:
             remove: the keys to take away.
             at: when it happened; now by default.
         """
-        return await self._ledger.patch_metadata(
-            self.run_id, patch, remove=remove, actor=self._actor, at=at
-        )
+
+        async def record(given: Mapping[str, Any], taken: Collection[str]) -> RunRecord:
+            return await self._ledger.patch_metadata(
+                self.run_id, given, remove=taken, actor=self._actor, at=at
+            )
+
+        try:
+            return await record(patch or {}, remove)
+        except _REFUSED as e:
+            self._refuse("metadata", e)
+        for key, value in patch.items() if isinstance(patch, Mapping) else ():
+            await self._unless_refused(record({key: value}, ()), None)
+        return await record({}, ())
 
     async def heartbeat(self) -> None:
         """Say that the worker is alive."""
-        await self._ledger.record_heartbeat(self.run_id, actor=self._actor)
+        try:
+            await self._ledger.record_heartbeat(self.run_id, actor=self._actor)
+        except LedgerError as e:
+            if not self.refusals.logs:
+                raise
+            self.refusals.keep(f"a heartbeat of run {self.run_id!r}", e)
+
+    def _refuse(self, what: str, error: LedgerError) -> None:
+        self._unrecorded[what] = self.refusals.keep(f"{what} of run {self.run_id!r}", error)
+
+    async def _unless_refused(self, recording: Coroutine[Any, Any, _T], otherwise: _T) -> _T:
+        try:
+            return await recording
+        except _REFUSED:
+            return otherwise
 
     async def record_step(
         self,
@@ -253,16 +201,65 @@ class RunHandle:
         messages: Iterable[Message | Mapping[str, Any]] = (),
         **facts: Unpack[StepArguments],
     ) -> str:
-        """Record a step of this run that ended; return its id.
+        """Record a step of this run that ended, reduced if it is refused; return its id.
 
         Parameters:
             step_id: the id of the step; a fresh one by default.
             messages: the messages of the step, in order.
             facts: as in the ledger's record_step.
         """
-        return await self._ledger.record_step(
+        given = messages if isinstance(messages, str | bytes | Mapping) else tuple(messages)
+        step_id = step_id or new_id("step")
+        await self.record_what_can_be(step_id, dict(facts), given, {})
+        return step_id
+
+    async def record_what_can_be(
+        self, step_id: str, facts: Mapping[str, Any], messages: Any, refused: dict[str, str]
+    ) -> None:
+        """Record a step: as it was told, without what is refused, or at least its facts.
+
+        Parameters:
+            step_id: the id of the step.
+            facts: as in the ledger's record_step.
+            messages: the messages of the step.
+            refused: what was refused of it already, and why.
+        """
+        what = f"step {step_id!r}"
+        try:
+            await self._record(step_id, marked(facts, refused), messages)
+            return
+        except _REFUSED as e:
+            if isinstance(e, ContentConflict) and e.kind == "step":
+                raise
+            error = e
+        if not isinstance(step_id, str) or not is_id("step", step_id):
+            refused["step_id"] = f"{step_id!r:.80}"
+            step_id = new_id("step")
+        kept, beside = recordable(facts)
+        refused |= beside
+        reason = self.refusals.keep(what, error)
+        try:
+            if beside:
+                await self._record(step_id, marked(kept, refused), messages)
+                return
+        except _REFUSED as e:
+            reason = str(e)
+        refused["messages"] = reason
+        await self._record(step_id, marked(kept, refused), ())
+        for message in messages if isinstance(messages, tuple | list) else ():
+            one = self._record_message(step_id, message)
+            await self._unless_refused(one, None)
+
+    async def _record(self, step_id: str, facts: Mapping[str, Any], messages: Any) -> None:
+        await self._ledger.record_step(
             self.run_id, step_id=step_id, messages=messages, actor=self._actor, **facts
         )
+
+    async def _record_message(self, step_id: str, given: Message | Mapping[str, Any]) -> None:
+        message = as_message(given)
+        if message.step_id is None:
+            message = message.model_copy(update={"step_id": step_id})
+        await self._ledger.record_messages(self.run_id, [message], actor=self._actor)
 
     async def __aexit__(
         self,
@@ -272,174 +269,41 @@ class RunHandle:
     ) -> None:
         run_ns = time.monotonic_ns() - self._began_ns
         if exc is None:
-            # Shielded here and below: a cancellation must not leave the run open.
-            await _to_its_end(
-                self._ledger.update_run(
-                    self.run_id,
-                    stop_reason=self._stop_reason,
-                    total_duration_ns=run_ns,
-                    actor=self._actor,
-                )
+            told = {"metadata": {NOT_RECORDED: self._unrecorded}} if self._unrecorded else {}
+            ending = self._ledger.update_run(
+                self.run_id,
+                stop_reason=self._stop_reason,
+                total_duration_ns=run_ns,
+                actor=self._actor,
+                **told,
             )
+            try:
+                # Shielded here and below: a cancellation must not leave the run open.
+                await to_its_end(ending)
+            except LedgerError as e:
+                self.refusals.keep(f"the end of run {self.run_id!r}", e)
+            self.refusals.settle()
             return
+        self.refusals.note(exc)
         try:
-            if isinstance(exc, asyncio.CancelledError | KeyboardInterrupt):
-                await _to_its_end(self._cancel())
+            if isinstance(exc, STOPPED):
+                closed = isinstance(exc, GeneratorExit)
+                reason = "the generator was closed before its end" if closed else _CANCELLED
+                await to_its_end(self._cancel(reason))
             else:
                 failing = self._ledger.fail_run(
                     self.run_id,
                     error_type=type(exc).__name__,
-                    error_message=_said(exc),
+                    error_message=said(exc),
                     run_ns=run_ns,
                     actor=self._actor,
                 )
-                await _to_its_end(failing)
+                await to_its_end(failing)
         except AlreadyEnded:
             # Somebody ended the run meanwhile, and the first end wins.
             return
         except LedgerError as e:
             exc.add_note(f"The end of run {self.run_id!r} could not be recorded: {e}")
 
-    async def _cancel(self) -> None:
-        await self._ledger.cancel_run(
-            self.run_id, reason="the task was cancelled", actor=self._actor
-        )
-
-
-class StepHandle:
-    """A step in progress: collects messages and usage, and records all of it in one append.
-
-    The exception of the block is what its caller sees, as with a run. Where what was said of the
-    step is refused then, that it failed is recorded all the same.
-    """
-
-    def __init__(self, run: RunHandle, step_id: str | None, facts: StepArguments) -> None:
-        self._run = run
-        self.step_id = step_id or new_id("step")
-        self._facts: dict[str, Any] = {}
-        self._messages: list[Message] = []
-        self._began_ns = 0
-        self._entered = False
-        self._set(facts)
-
-    async def __aenter__(self) -> Self:
-        _expect_first(self._entered, f"step {self.step_id!r}")
-        self._entered = True
-        self._began_ns = time.monotonic_ns()
-        self._facts.setdefault("step_start_ns", time.time_ns())
-        return self
-
-    def messages(self, *messages: Message | Mapping[str, Any]) -> list[str]:
-        """Add messages to the step; a mapping needs a `role`, gets an id. Returns the ids.
-
-        Parameters:
-            messages: the messages, in order; a mapping needs a `role`.
-        """
-        made = [as_message(message) for message in messages]
-        self._messages += made
-        return [message.id for message in made]
-
-    def usage(
-        self,
-        reported: object = None,
-        /,
-        *,
-        input_includes_cache: bool | None = None,
-        output_includes_reasoning: bool | None = None,
-        **counts: object,
-    ) -> None:
-        """Say what the provider reported, as it came; may be said again while an answer streams in.
-
-        What is not given stays as it was, at first None; a total is dropped if later counts come
-        without one.
-
-        Parameters:
-            reported: the provider's own usage, an object or a mapping, as in
-                runledger.usage.usage_facts; None if it is given by name.
-            input_includes_cache, output_includes_reasoning: whether the numbers do, if known.
-            counts: prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details,
-                completion_tokens_details, or any other names of a provider's usage.
-            input_includes_cache: whether the input count includes the tokens read from and written
-                to a cache; decided by arithmetic and provider without.
-            output_includes_reasoning: whether the output count includes the tokens of reasoning;
-                decided likewise without.
-
-        Raises:
-            InvalidArgument: for counts that cannot be.
-        """
-        told = usage_facts(reported) | usage_facts(counts)
-        known = {
-            "input_includes_cache": input_includes_cache,
-            "output_includes_reasoning": output_includes_reasoning,
-        }
-        told |= {name: value for name, value in known.items() if value is not None}
-        self._set(with_details(self._facts, told))
-
-    def fact(self, **facts: Unpack[StepArguments]) -> None:
-        """Set any other fact of the step, such as `request_id` or `stop_reason`.
-
-        Parameters:
-            facts: the facts by name; one that was set before is replaced.
-
-        Raises:
-            InvalidArgument: for a fact that no step has, and for counts that cannot be.
-        """
-        self._set(facts)
-
-    def _set(self, facts: Mapping[str, Any]) -> None:
-        if beside := sorted(facts.keys() & {"step_id", "messages", "actor"}):
-            raise InvalidArgument(f"fact: not for {', '.join(beside)}; the step has its own")
-        expect_known("step", facts.keys() - {"provider", "approval_deadline", "at"})
-        both = corrected(self._facts, facts)
-        step_facts(both)
-        self._facts = both
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._facts.setdefault("step_ns", time.monotonic_ns() - self._began_ns)
-        if exc is None:
-            await _to_its_end(self._record(self._facts))
-            return
-        cancelled = isinstance(exc, asyncio.CancelledError | KeyboardInterrupt)
-        ended = {
-            "status": "cancelled" if cancelled else "failed",
-            "error_type": type(exc).__name__,
-            "error_data": {"message": _said(exc)},
-        }
-        try:
-            await _to_its_end(self._record_failed(ended))
-        except LedgerError as e:
-            exc.add_note(f"Step {self.step_id!r} could not be recorded: {e}")
-
-    async def _record_failed(self, ended: Mapping[str, Any]) -> None:
-        try:
-            await self._record({**self._facts, **ended})
-        except InvalidArgument:
-            await self._record({**ended, "step_ns": self._facts["step_ns"]})
-            raise
-
-    async def _record(self, facts: Mapping[str, Any]) -> None:
-        await self._run.record_step(step_id=self.step_id, messages=self._messages, **facts)
-
-
-def _expect_first(entered: bool, what: str) -> None:
-    if entered:
-        raise InvalidArgument(f"{what}: its block was entered before; each begins with a handle")
-
-
-async def _to_its_end(recording: Coroutine[Any, Any, _T]) -> _T:
-    """Wait for what is being recorded; a task that is cancelled meanwhile does not stop it."""
-    return await asyncio.shield(asyncio.ensure_future(recording))
-
-
-def _said(exc: BaseException) -> str:
-    """Return the text of an exception as it can be stored, whatever its author made of it."""
-    try:
-        text = str(exc)
-    except Exception as e:
-        text = f"a text that could not be made: {type(e).__name__}"
-    return text[:_TEXT_LIMIT].encode(errors="backslashreplace").decode()
+    async def _cancel(self, reason: str = _CANCELLED) -> None:
+        await self._ledger.cancel_run(self.run_id, reason=reason, actor=self._actor)

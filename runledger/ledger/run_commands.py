@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from runledger.command_handling.command_options import TimedOptions
-from runledger.handles import RunFacts, RunHandle
+from runledger.handle_commands import RunFacts
+from runledger.handles import RunHandle
 from runledger.ids import check_id
 from runledger.ledger.creation import creation
 from runledger.ledger.run_endings import RunEndings
 from runledger.messages import Message
 from runledger.records import RunRecord, run_record
+from runledger.refusals import OnError
 from runledger.run import Actor, commands
 from runledger.run.parties import Agent
 from runledger.run.receipts import check_key
@@ -30,21 +32,24 @@ class LedgerCommands(RunEndings):
         agent_id: str,
         run_id: str | None = None,
         actor: Actor | None = None,
+        on_error: OnError = "raise",
         **facts: Unpack[RunFacts],
     ) -> RunHandle:
         """Return a context manager that creates a run, and ends it as its block ends.
 
-        `facts` are those of create_run. Leaving the block completes the run, an exception fails
-        it, a cancelled task cancels it.
+        Leaving the block completes the run, an exception fails it, a cancelled task or a generator
+        that is closed early cancels it.
 
         Parameters:
-            agent_id: the agent that works on the run.
-            run_id: the id to give it; a fresh one by default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
-            facts: what is known of the run; see the fields of RunFacts.
+            agent_id: the agent whose run it is.
+            run_id: the id of the run; a fresh one by default.
+            actor: acts in place of the ledger's own actor.
+            on_error: what becomes of an error of the bookkeeping in the block: "raise" raises it
+                once the outcome of the work is recorded, "log" logs it. What could not be recorded
+                as it was told is recorded reduced in both cases.
+            facts: those of create_run.
         """
-        return RunHandle(self, actor, agent_id, run_id, facts)
+        return RunHandle(self, actor, agent_id, run_id, facts, on_error)
 
     async def create_run(
         self,
