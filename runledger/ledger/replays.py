@@ -73,6 +73,7 @@ class Replays(OperatorWork):
             explain: how many differing rows of each table are explained; 1 by default.
             explain_runs: ids of runs whose differing rows are shown and explained instead.
             out: a Parquet file that gets every value that differs; none by default.
+            overwrite: True replaces a Parquet file that is there; False refuses it.
             keep: how many old generations stay after a switch; 2 by default.
             fresh: True does not go on with a replay that was killed.
             source: an archived log to read instead of the store.
@@ -154,6 +155,7 @@ class Replays(OperatorWork):
             explain: how many differing rows of each table are explained; 1 by default.
             explain_runs: ids of runs whose differing rows are shown and explained instead.
             out: a Parquet file that gets every value that differs; none by default.
+            overwrite: True replaces a Parquet file that is there; False refuses it.
         """
         check_counts(least=0, number=number)
         self._check_shown(limit, explain, out, overwrite)
