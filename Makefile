@@ -68,6 +68,11 @@ docs: $(STAMP) ## build the documentation as a site in site/; a broken link fail
 bench: $(STAMP) ## measure beside the peers, in one run (SIZE=medium for 1 M events, SIZE=full for 10 M)
 	$(BIN)/python -m scripts.bench $(if $(SIZE),--size $(SIZE)) $(if $(JSON),--json $(JSON))
 
+.PHONY: test-notebook
+test-notebook: $(STAMP) ## the ledger in the kernel of a notebook, which it installs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group notebook
+	$(BIN)/python -m pytest tests/notebook
+
 .PHONY: growth
 growth: $(STAMP) ## measure what grows with the log, and draw it (SIZE=full: up to 10 M events)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group plot

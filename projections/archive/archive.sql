@@ -43,9 +43,6 @@ SET threads = 1;
 -- by_size: row groups are bounded in bytes only where their order may change; one thread keeps it
 SET preserve_insertion_order = FALSE;
 
--- quiet: no bar of DuckDB's own is drawn
-SET enable_progress_bar = FALSE;
-
 -- part: what files hold of some events
 (FROM {files} WHERE position > {after} AND position <= {upto})
 

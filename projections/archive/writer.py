@@ -20,7 +20,7 @@ from projections.archive.archive import (
     open_to_write,
 )
 from projections.archive.reader import parquet
-from projections.files.duckdb_connection import connect
+from projections.files.duckdb_connection import connect, draw_no_bar
 from projections.files.durable_file import expect_written, only_writer, put_in_place
 from projections.fold import loader
 from projections.fold.event_tables import STRANGE, event_tables
@@ -127,7 +127,8 @@ class _Scratch:
         self._folder.mkdir()
         self._db.execute(SQL["spill"], {"folder": str(self._folder / "spill")})
         self._db.execute(SQL["memory"], {"limit": MEMORY_LIMIT})
-        for name in ("one_thread", "by_size", "quiet"):
+        draw_no_bar(self._db)
+        for name in ("one_thread", "by_size"):
             self._db.execute(SQL[name])
         loader.prepare(self._db)
         return self

@@ -6,6 +6,9 @@ from typing import Any, Final
 
 import duckdb
 
+from runledger.sql_file import statements
+
+SQL: Final = statements(Path(__file__).with_suffix(".sql"))
 _CONFIG: Final = {
     # A question, or a file of another kind, must not make a process call home for code.
     "autoinstall_known_extensions": False,
@@ -16,6 +19,16 @@ _CONFIG: Final = {
 def connect(path: str | Path = ":memory:", *, read_only: bool = False, **config: Any) -> Any:
     """Open a database, in memory without a path; `config` is DuckDB's own."""
     return duckdb.connect(str(path), read_only=read_only, config={**_CONFIG, **config})
+
+
+def draw_no_bar(db: Any) -> None:
+    """Keep DuckDB from drawing a bar of its own for long statements on a connection.
+
+    In a notebook without ipywidgets it draws none, and refuses even to be told so.
+    """
+    ((draws,),) = db.execute(SQL["draws_bar"]).fetchall()
+    if draws:
+        db.execute(SQL["draw_no_bar"])
 
 
 class Parsed:

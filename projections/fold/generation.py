@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 import duckdb
 
-from projections.files.duckdb_connection import Parsed, connect
+from projections.files.duckdb_connection import Parsed, connect, draw_no_bar
 from projections.files.linked_path import behind_link
 from projections.files.ownership import is_vouched_for, not_read_models
 from projections.files.writer_lock import WriterLock, expect_free
@@ -108,6 +108,7 @@ class Generation:
             raise
         try:
             self._db.execute(SQL["settings"])
+            draw_no_bar(self._db)
             if in_memory:
                 self._create(models, number, built_from)
             elif not self._is_there():
@@ -363,6 +364,7 @@ class Generation:
             cursor = self._db.cursor()
             self._cursors.add(cursor)
         cursor.execute(SQL["settings"])
+        draw_no_bar(cursor)
         return cursor
 
     def interrupt(self) -> None:

@@ -1,5 +1,5 @@
--- settings: times are UTC, no bar is drawn
-SET TimeZone = 'UTC'; SET enable_progress_bar = FALSE;
+-- settings: times are UTC
+SET TimeZone = 'UTC';
 
 -- create: what a generation knows of itself; see runledger's docs on replay
 CREATE TABLE generation (

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import duckdb
 
-from projections.files.duckdb_connection import connect
+from projections.files.duckdb_connection import connect, draw_no_bar
 from projections.files.durable_file import expect_written, only_writer, put_in_place
 from projections.files.writer_lock import expect_free
 from projections.fold.engine import Progress
@@ -112,6 +112,7 @@ class _Copy:
         cursor = self._db.cursor()
         cursor.execute(SQL["use"])
         cursor.execute(GENERATION["settings"])
+        draw_no_bar(cursor)
         return cursor
 
     def close(self) -> None:

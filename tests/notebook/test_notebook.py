@@ -1,0 +1,40 @@
+"""The ledger in the kernel of a notebook, with nothing installed that draws there.
+
+`make test-notebook` installs the kernel and runs this; `make test` leaves it out without one.
+"""
+
+from typing import Any
+
+import pytest
+
+jupyter_client = pytest.importorskip("jupyter_client.manager")
+pytest.importorskip("ipykernel")
+
+CELL = """
+from runledger import RunLedger
+async with RunLedger.open("sqlite:///runs.db", "runs.duckdb") as ledger:
+    async with ledger.run(agent_id="agent-a") as run:
+        async with run.step(model="m") as step:
+            step.usage(prompt_tokens=5)
+    (found,) = await ledger.list_runs()
+    print(found.status, found.total_tokens)
+    print((await ledger.operator.replay(switch=True)).live.state)
+"""
+
+
+@pytest.mark.notebook
+def test_a_cell_records_a_run_and_lists_it(tmp_path: Any) -> None:
+    manager, client = jupyter_client.start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
+    said: list[str] = []
+
+    def hear(message: dict[str, Any]) -> None:
+        content = message["content"]
+        said.extend(content[key] for key in ("text", "ename", "evalue") if key in content)
+
+    try:
+        reply = client.execute_interactive(CELL, timeout=300, output_hook=hear)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert reply["content"]["status"] == "ok", said
+    assert "".join(said).split() == ["completed", "5", "live"]
