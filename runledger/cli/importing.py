@@ -78,6 +78,23 @@ def jsonl(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
     _import(ctx, files, read, as_json)
 
 
+@app.command(epilog=example("runledger import codex ~/.codex/sessions"))
+def codex(
+    ctx: typer.Context, paths: Paths, by_folder: ByFolder = False, as_json: Json = False
+) -> None:
+    """Import sessions of Codex: a prompt and what followed is a run. Again adds what is new."""
+
+    async def read(ledger: "RunLedger", advance: "Advance") -> "ImportReport":
+        from runledger.importers.codex.importer import CodexImport
+
+        importing = CodexImport(
+            ledger.store, ledger.handler, acting(given(ctx)), by_folder=by_folder
+        )
+        return await importing.run(paths, advance)
+
+    _import(ctx, paths, read, as_json)
+
+
 @app.command(epilog=example("runledger import pi ~/.pi/agent/sessions"))
 def pi(
     ctx: typer.Context, paths: Paths, by_folder: ByFolder = False, as_json: Json = False

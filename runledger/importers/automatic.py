@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, Protocol
 from runledger.command_handling.handler import CommandHandler
 from runledger.errors import ImportFailed
 from runledger.importers.claude_code.importer import ClaudeCodeImport
+from runledger.importers.codex.importer import CodexImport
 from runledger.importers.event_lines.importer import EventImport
 from runledger.importers.inspect_ai.importer import InspectImport
 from runledger.importers.json_lines import files_in
@@ -26,6 +27,7 @@ class _Import(Protocol):
 
 _IMPORTS: Final[dict[Format, Callable[[Store, CommandHandler, Actor], _Import]]] = {
     "claude-code": ClaudeCodeImport,
+    "codex": CodexImport,
     "pi": PiImport,
     "langfuse": LangfuseImport,
     "inspect": InspectImport,

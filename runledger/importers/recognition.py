@@ -12,7 +12,7 @@ from runledger.errors import ImportFailed
 from runledger.importers.json_stream import JsonStream
 from runledger.importers.source_file import DAMAGE, opened
 
-Format = Literal["claude-code", "pi", "langfuse", "inspect", "tau2", "jsonl"]
+Format = Literal["claude-code", "codex", "pi", "langfuse", "inspect", "tau2", "jsonl"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 SUFFIXES: Final = (".json", ".json.gz", ".jsonl", ".jsonl.gz", ".eval")
 
@@ -66,6 +66,8 @@ def _by_line(line: dict[str, Any]) -> Format | None:
         return "jsonl"
     if kind == "session" and "id" in line:
         return "pi"
+    if kind == "session_meta" and "payload" in line:
+        return "codex"
     if isinstance(kind, str) and ("sessionId" in line or kind in _CLAUDE_CODE):
         return "claude-code"
     return None
@@ -77,6 +79,8 @@ def _by_keys(keys: set[str]) -> Format | None:
         return "jsonl"
     if {"sessionId", "type"} <= keys:
         return "claude-code"
+    if {"timestamp", "type", "payload"} <= keys:
+        return "codex"
     if keys & {"trace", "observations"} or {"projectId", "timestamp", "environment"} <= keys:
         return "langfuse"
     if "eval" in keys:

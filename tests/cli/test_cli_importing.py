@@ -155,4 +155,4 @@ def test_auto_says_what_it_recognised(runledger: Command, tmp_path: Path) -> Non
     named = runledger("import", "auto", str(folder / "notes.json"), "--json")
     assert named.code == 1
     assert named.json["formats"] == {}
-    assert "expected a file of claude-code, pi" in named.json["refusals"][0]["reason"]
+    assert "expected a file of claude-code, codex, pi" in named.json["refusals"][0]["reason"]

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from claude_code_session import SESSION, Lines, answer, result, text, tool
+from claude_code_session import SESSION, Lines, answer, result, text, tool, write
 
 from runledger import RunLedger
 from runledger.importers.claude_code.importer import ClaudeCodeImport
@@ -88,6 +89,27 @@ def test_a_sub_agent_that_works_past_its_turn_stays_in_its_run(tmp_path: Path) -
         report = await watch.look()
         assert report.events == 0
         assert report.refusals == []
+
+    followed(tmp_path, story)
+
+
+def test_a_file_that_is_written_is_not_over_however_old_its_lines_are(tmp_path: Path) -> None:
+    async def story(ledger: RunLedger, folder: Path) -> None:
+        watch, lines = watching(ledger, folder), Lines()
+        lines.prompt("begin")
+        lines.answer("msg_1", tool("toolu_1"))
+        path = write(folder / f"{SESSION}.jsonl", lines.lines)
+        await watch.look()
+        assert await counts(ledger) == [("running", 0)]
+        lines.result("toolu_1")
+        write(path, lines.lines)
+        await watch.look()
+        assert await counts(ledger) == [("running", 1)]
+        hours_ago = (datetime.now(UTC) - timedelta(hours=2)).timestamp()
+        lines.answer("msg_2", text("Done."))
+        os.utime(write(path, lines.lines), (hours_ago, hours_ago))
+        await watch.look()
+        assert await counts(ledger) == [("completed", 2)]
 
     followed(tmp_path, story)
 

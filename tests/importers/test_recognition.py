@@ -30,6 +30,8 @@ LONG = "x" * 200_000
         ([{"trace": {"input": LONG}}], "langfuse"),
         ({"id": "t", "projectId": "p", "timestamp": "", "environment": "e"}, "langfuse"),
         ({"type": "session", "id": "s", "cwd": "/"}, "pi"),
+        ({"timestamp": "t", "type": "session_meta", "payload": {"id": "s"}}, "codex"),
+        ({"timestamp": "t", "type": "session_meta", "payload": LONG}, "codex"),
         ({"type": "user", "sessionId": "s", "message": {}}, "claude-code"),
         ({"type": "user", "sessionId": "s", "message": LONG}, "claude-code"),
         ({"type": "summary", "summary": "s", "leafUuid": "u"}, "claude-code"),
@@ -47,7 +49,7 @@ LONG = "x" * 200_000
 def test_a_format_is_recognised(
     tmp_path: Path, content: Any, expected: str | None, packed: bool, indent: int | None
 ) -> None:
-    if indent and expected in ("jsonl", "claude-code", "pi"):
+    if indent and expected in ("jsonl", "claude-code", "codex", "pi"):
         pytest.skip("these are lines")
     said = json.dumps(content, indent=indent).encode() + b"\n"
     path = tmp_path / "file"

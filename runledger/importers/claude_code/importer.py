@@ -70,14 +70,23 @@ class ClaudeCodeImport:
         return self.report
 
     async def session(
-        self, session: Session, offset: int = 0, advance: Advance = lambda _: None
+        self,
+        session: Session,
+        offset: int = 0,
+        advance: Advance = lambda _: None,
+        *,
+        written_at: datetime | None = None,
     ) -> list[TurnPlace]:
-        """Import a session from a place on at which a turn begins; return where its turns are."""
+        """Import a session from a place on at which a turn begins; return where its turns are.
+
+        `written_at` is when its files were last written, if that tells how long it has been silent.
+        """
         self._store.expect_writable()
         turns: list[TurnPlace] = []
         async with RunRecorder(self._store, self._handler, self._actor, self.report) as recorder:
             try:
                 for turn in TurnReader(session, self.report, advance).turns(offset):
+                    turn.written_at = written_at
                     over = is_over(turn, datetime.now(UTC))
                     turns.append(TurnPlace(turn.offset, turn.started_at, turn.last_at, over))
                     if is_run(turn):

@@ -49,7 +49,11 @@ def is_run(turn: Turn) -> bool:
 
 def is_over(turn: Turn, now: datetime) -> bool:
     """Whether nothing more will follow in the turn."""
-    return turn.next_at is not None or turn.run_ns is not None or now - turn.last_at > QUIET
+    return turn.next_at is not None or turn.run_ns is not None or _silence(turn, now) > QUIET
+
+
+def _silence(turn: Turn, now: datetime) -> timedelta:
+    return now - max(turn.last_at, turn.written_at or turn.last_at)
 
 
 def commands(
@@ -79,7 +83,7 @@ def commands(
         if isinstance(entry, Returned):
             yield entry.line.at, c.RecordMessages([_results(turn, entry, organization)])
         elif entry.message_id not in counted and (
-            over or entry.answered or now - turn.last_at > ANSWERED
+            over or entry.answered or _silence(turn, now) > ANSWERED
         ):
             yield entry.last_at, _step(turn, entry, organization)
     if turn.compactions:

@@ -89,6 +89,8 @@ class Turn:
     error: str = ""
     run_ns: int | None = None
     retrying: bool = False
+    written_at: datetime | None = None
+    """When a file was last written that is followed; its lines may be older than that."""
     next_at: datetime | None = None
     """When the next turn began; None if this is the last one of its file."""
 

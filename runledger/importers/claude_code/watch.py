@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from runledger.importers.claude_code.importer import ClaudeCodeImport, TurnPlace
 from runledger.importers.claude_code.run import ANSWERED, QUIET
@@ -56,14 +57,16 @@ class ClaudeCodeWatch:
         return report
 
     async def _session(self, session: Session) -> None:
-        sizes = {path: _size(path) for path in (session.path, *session.agents)}
+        files = {path: _file(path) for path in (session.path, *session.agents)}
+        sizes = {path: file.size for path, file in files.items()}
+        written_at = max(file.written_at for file in files.values())
         seen = self._seen.get(session.path)
         if seen is not None and seen.sizes == sizes and (seen.due is None or _now() < seen.due):
             return
         offset = _offset(session, seen, sizes) if seen is not None else 0
-        places = await self._importing.session(session, offset)
+        places = await self._importing.session(session, offset, written_at=written_at)
         before = [place for place in seen.places if place.offset < offset] if seen else []
-        self._seen[session.path] = _Seen(sizes, before + places, _due(places))
+        self._seen[session.path] = _Seen(sizes, before + places, _due(places, written_at))
 
 
 def _offset(session: Session, seen: _Seen, sizes: dict[Path, int]) -> int:
@@ -79,10 +82,10 @@ def _offset(session: Session, seen: _Seen, sizes: dict[Path, int]) -> int:
     return offset
 
 
-def _due(places: Sequence[TurnPlace]) -> datetime | None:
+def _due(places: Sequence[TurnPlace], written_at: datetime) -> datetime | None:
     if not places or places[-1].over:
         return None
-    last_at = places[-1].last_at
+    last_at = max(places[-1].last_at, written_at)
     return next((due for wait in (ANSWERED, QUIET) if (due := last_at + wait) > _now()), None)
 
 
@@ -90,9 +93,15 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _size(path: Path) -> int:
+class _File(NamedTuple):
+    size: int
+    written_at: datetime
+
+
+def _file(path: Path) -> _File:
     try:
-        return path.stat().st_size
+        found = path.stat()
     except OSError:
         # Taken away since it was found: the import tells it.
-        return -1
+        return _File(-1, datetime.min.replace(tzinfo=UTC))
+    return _File(found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
