@@ -3,7 +3,7 @@
 from typing import Final
 
 from runledger.server import health
-from runledger.server.api import batches, commands, description, following, lists, single_runs
+from runledger.server.api import batches, commands, description, following, lists, single_runs, sql
 from runledger.server.route import Route
 from runledger.server.v1 import cancels, messages, runs, steps, streams, unanswered
 
@@ -13,6 +13,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *commands.ROUTES,
     *single_runs.ROUTES,
     *following.ROUTES,
+    *sql.ROUTES,
     *description.ROUTES,
     *lists.ROUTES,
     *runs.ROUTES,

@@ -69,7 +69,10 @@ async def serve(
             log = AccessLog(quiet=not options.access_log)
             application = Application(services, rules, log=log)
             extend(application)
-            await Serving(application).run_on(sockets, lambda: ready(sockets))
+            try:
+                await Serving(application).run_on(sockets, lambda: ready(sockets))
+            finally:
+                services.close()
     finally:
         for one in sockets:
             one.close()

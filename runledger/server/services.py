@@ -12,6 +12,7 @@ from runledger.server.authentication import Authentication
 from runledger.server.limits import Limits
 from runledger.server.route import Route
 from runledger.server.slots import RequestSlots, StreamSlots
+from runledger.server.sql_desk import SqlDesk
 
 MOST_BEHIND: Final = 100_000
 """Events that the read models of a server that is ready may be behind the log."""
@@ -32,12 +33,18 @@ class Services:
     authentication: Authentication = field(init=False)
     streams: StreamSlots = field(init=False)
     requests: RequestSlots = field(init=False)
+    sql: SqlDesk = field(init=False)
     routes: Iterable[Route] = ()
 
     def __post_init__(self) -> None:
         self.authentication = Authentication(self.ledger.store, self.actor)
         self.streams = StreamSlots(self.limits)
         self.requests = RequestSlots(self.limits)
+        self.sql = SqlDesk(self.ledger)
+
+    def close(self) -> None:
+        """Delete what was made for requests."""
+        self.sql.close()
 
     async def head(self) -> int:
         """Return the last position of the log."""

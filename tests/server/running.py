@@ -61,7 +61,10 @@ class RunningServer:
             self.application = Application(self.services, rules, log=AccessLog(quiet=True))
             self._prepare(self.application)
             self.serving = Serving(self.application)
-            await self.serving.run_on(sockets, self._started.set)
+            try:
+                await self.serving.run_on(sockets, self._started.set)
+            finally:
+                self.services.close()
 
     def __enter__(self) -> Self:
         self._thread.start()
