@@ -49,7 +49,7 @@ MODULES: Final = {
 }
 """Command → its module in runledger.cli, in the order of `--help`."""
 
-_GLOBAL: Final = ("--store", "--read-models", "--archive", "--organization")
+_GLOBAL: Final = ("--store", "--read-models", "--archive", "--organization", "--api-key")
 _OUTPUT_LOST: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 CLOSED_PIPE: Final = 128 + signal.SIGPIPE
 """Exit code where whoever read the output wanted no more: as a shell says of other programs."""
@@ -140,8 +140,8 @@ def settings(
         str | None,
         typer.Option(
             metavar="URL",
-            help="The log: sqlite:///FILE, postgresql://…, archive:DIR; without, ./runs.db if it "
-            "is there, else one in the user's data folder.",
+            help="The log: sqlite:///FILE, postgresql://…, archive:DIR, or a server's http://…; "
+            "without, ./runs.db if it is there, else one in the user's data folder.",
         ),
     ] = None,
     read_models: Annotated[
@@ -156,6 +156,9 @@ def settings(
     ] = None,
     organization: Annotated[
         str | None, typer.Option(metavar="ID", help="Act for this organization.")
+    ] = None,
+    api_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The key that the server asks for.")
     ] = None,
     _version: Annotated[
         bool,
@@ -175,7 +178,7 @@ def settings(
     3 a threshold of a replay is exceeded.
     """
     found = chosen(store, read_models)
-    ctx.obj = Settings(found.store, found.read_models, organization, archive, found.folder)
+    ctx.obj = Settings(found.store, found.read_models, organization, archive, found.folder, api_key)
 
 
 def main() -> None:

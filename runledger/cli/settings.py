@@ -13,9 +13,12 @@ import typer
 
 if TYPE_CHECKING:
     from runledger import Actor, Operator, RunLedger
+    from runledger.errors import LedgerError
 
 _LOWEST: Final = 19
 """The priority of the operator's commands: they take what others leave of the processors."""
+_PATIENCE_SECONDS: Final = 5.0
+"""How long a server that does not answer is asked again."""
 _T = TypeVar("_T")
 
 
@@ -28,6 +31,12 @@ class Settings:
     organization: str | None
     archive: str | None = None
     folder: Path | None = None
+    api_key: str | None = None
+
+    @property
+    def server(self) -> bool:
+        """Whether the ledger is a server's."""
+        return self.store.startswith(("http://", "https://"))
 
 
 def given(ctx: typer.Context) -> Settings:
@@ -36,11 +45,22 @@ def given(ctx: typer.Context) -> Settings:
     from runledger.store import check_url
 
     settings: Settings = ctx.obj
+    if settings.server:
+        _expect_of_a_server(settings)
+        return settings
     with as_usage_error("--store"):
         check_url(settings.store)
     with as_usage_error("--organization"):
         acting(settings)
     return settings
+
+
+def _expect_of_a_server(settings: Settings) -> None:
+    for name, value in (("organization", settings.organization), ("archive", settings.archive)):
+        if value is not None:
+            raise typer.BadParameter(
+                "expected none, as the server has its own", param_hint=repr(f"--{name}")
+            )
 
 
 def tell_default(settings: Settings, *, create: bool = False) -> None:
@@ -77,6 +97,8 @@ def ask(
     """
     import asyncio
 
+    if given(ctx).server:
+        return asyncio.run(_ask_server(given(ctx), question))
     if as_of is not None:
         return ask_operator(ctx, lambda operator: question(operator.ledger))
 
@@ -90,6 +112,29 @@ def ask(
 
     with _ended_by_interrupt() if read_models else nullcontext():
         return asyncio.run(answer())
+
+
+async def _ask_server(settings: Settings, question: "Callable[[RunLedger], Awaitable[_T]]") -> _T:
+    from runledger import RunLedger
+
+    # A person waits: an answer that does not come soon is an answer, too.
+    opened = RunLedger.open(settings.store, api_key=settings.api_key, retry_for=_PATIENCE_SECONDS)
+    async with opened as ledger:
+        try:
+            return await question(ledger)
+        except AttributeError as e:
+            if e.obj is not ledger:
+                raise
+            raise _not_at_a_server(settings) from e
+
+
+def _not_at_a_server(settings: Settings) -> "LedgerError":
+    from runledger.errors import LedgerError
+
+    return LedgerError(
+        f"--store {settings.store}: expected a store, as this command works on the log or its read "
+        f"models; found the address of a server"
+    )
 
 
 @contextmanager
@@ -124,6 +169,8 @@ def ask_operator(ctx: typer.Context, work: "Callable[[Operator], Awaitable[_T]]"
     from runledger import Operator
 
     settings = given(ctx)
+    if settings.server:
+        raise _not_at_a_server(settings)
     tell_default(settings)
 
     async def answer() -> _T:
@@ -145,6 +192,8 @@ def open_ledger(settings: Settings, *, read_models: bool, create: bool) -> "RunL
     """Return the ledger that the global options describe, to be opened by `async with`."""
     from runledger import RunLedger
 
+    if settings.server:
+        raise _not_at_a_server(settings)
     return RunLedger.open(
         settings.store,
         settings.read_models if read_models else None,
