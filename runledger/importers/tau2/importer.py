@@ -6,10 +6,16 @@ from typing import Any
 
 from runledger.command_handling.handler import CommandHandler
 from runledger.errors import ImportFailed, InvalidArgument
+from runledger.importers.json_stream import JsonStream
 from runledger.importers.recorder import FoundRun, RunRecorder
 from runledger.importers.report import Advance, ImportReport
 from runledger.importers.source_file import opened
-from runledger.importers.tau2.result_file import Experiment, simulations
+from runledger.importers.tau2.result_file import (
+    Experiment,
+    about_folder,
+    folder_of,
+    simulations,
+)
 from runledger.importers.tau2.simulation import identity, timed_commands
 from runledger.run import Actor
 from runledger.store import Store
@@ -39,6 +45,10 @@ class Tau2Import:
         return self.report
 
     async def _file(self, path: Path, recorder: RunRecorder, advance: Advance) -> None:
+        folder = folder_of(path)
+        if folder is not None:
+            await self._folder(path, folder, recorder, advance)
+            return
         with opened(path) as source:
             done = 0
             for number, (about, given) in enumerate(simulations(path, source)):
@@ -50,6 +60,25 @@ class Tau2Import:
                     self.report.refuse(place, f"expected an object, found {given!r:.80}")
                 advance(source.file.tell() - done)
                 done = source.file.tell()
+
+    async def _folder(
+        self, path: Path, folder: Path, recorder: RunRecorder, advance: Advance
+    ) -> None:
+        """Import the simulations of a folder, or the one that is named."""
+        about = about_folder(folder / "results.json")
+        one = path.parent.name == "simulations"
+        for file in [path] if one else sorted((folder / "simulations").glob("*.json*")):
+            try:
+                with opened(file) as source:
+                    given = JsonStream(source.stream).value()
+            except ImportFailed as e:
+                self.report.refuse(str(file), e)
+                continue
+            if isinstance(given, dict):
+                await recorder.submit(str(file), self._found(about, given))
+            else:
+                self.report.refuse(str(file), f"expected an object, found {given!r:.80}")
+            advance(file.stat().st_size)
 
     def _found(self, about: Experiment, given: dict[str, Any]) -> FoundRun:
         known = identity(given, about, self._actor.organization)

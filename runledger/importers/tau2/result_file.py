@@ -1,7 +1,7 @@
 """A tau2-bench result file: what its simulations have in common, and the simulations one by one."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -9,7 +9,7 @@ from runledger.errors import ImportFailed, InvalidArgument
 from runledger.ids import check_id
 from runledger.importers.foreign import Foreign
 from runledger.importers.json_stream import JsonStream
-from runledger.importers.source_file import SourceFile
+from runledger.importers.source_file import SourceFile, opened
 
 _DEFAULT_IMPLEMENTATION: Final = "llm_agent"
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._:@-]+")
@@ -58,6 +58,48 @@ def experiment(info: Any, path: Path) -> Experiment:
     )
 
 
+def told_beside(top: Mapping[str, Any], path: Path) -> Experiment:
+    """Return what a file says of its simulations beside them, without `info`.
+
+    Raises ImportFailed if it does not name a domain.
+    """
+    whole = Foreign(top)
+    domain = whole.text("domain")
+    if domain is None:
+        raise ImportFailed(
+            "expected an object with `info` and `simulations`, or with `domain`, `agent` and "
+            "`model` in the place of `info`"
+        )
+    names = (whole.text("model"), whole.text("agent"), whole.text("user_model"))
+    return Experiment(path.name.removesuffix(".gz"), domain, *names, None, whole.text("git_commit"))
+
+
+def about_folder(path: Path) -> Experiment:
+    """Return what the `results.json` of a folder says of the simulations beside it."""
+    top: dict[str, Any] = {}
+    with opened(path) as source:
+        json = JsonStream(source.stream)
+        for key in json.members():
+            value = json.value()
+            if key == "info" or isinstance(value, str):
+                top[key] = value
+    return told_beside(top, path) if top.get("info") is None else experiment(top["info"], path)
+
+
+def folder_of(path: Path) -> Path | None:
+    """Return the folder of a result that has a file for each simulation, from it or either file."""
+    if path.is_dir():
+        folder = path
+    elif path.name == "results.json":
+        folder = path.parent
+    elif path.parent.name == "simulations":
+        folder = path.parent.parent
+    else:
+        return None
+    there = (folder / "results.json").is_file() and (folder / "simulations").is_dir()
+    return folder if there else None
+
+
 def simulations(path: Path, source: SourceFile) -> Iterator[tuple[Experiment, Any]]:
     """Yield the simulations of a file, one in memory at a time if `info` stands before them.
 
@@ -67,10 +109,12 @@ def simulations(path: Path, source: SourceFile) -> Iterator[tuple[Experiment, An
     json = JsonStream(source.stream)
     about: Experiment | None = None
     waiting: list[Any] = []
+    top: dict[str, Any] = {}
     found = False
     for key in json.members():
         if key == "info":
-            about = experiment(json.value(), path)
+            info = json.value()
+            about = None if info is None else experiment(info, path)
         elif key == "simulations":
             found = True
             for simulation in json.elements():
@@ -78,9 +122,11 @@ def simulations(path: Path, source: SourceFile) -> Iterator[tuple[Experiment, An
                     waiting.append(simulation)
                 else:
                     yield about, simulation
-        else:
-            json.value()
-    if about is None or not found:
+        elif isinstance(value := json.value(), str):
+            top[key] = value
+    if not found:
         raise ImportFailed("expected an object with `info` and `simulations`")
+    if about is None:
+        about = told_beside(top, path)
     for simulation in waiting:
         yield about, simulation

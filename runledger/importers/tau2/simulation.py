@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
+from runledger.errors import InvalidArgument
 from runledger.ids import DEFAULT_ORGANIZATION, derived_id, is_id
 from runledger.importers.foreign import Foreign
 from runledger.importers.recorder import DIGEST, Timed
 from runledger.importers.tau2.message import flattened, ledger_message
 from runledger.importers.tau2.result_file import Experiment
 from runledger.run import commands as c
+from runledger.usage import usage_facts
 
 STOP_REASONS: Final = {
     "user_stop": "end_turn",
@@ -29,8 +31,10 @@ STOP_REASONS: Final = {
 """Termination reason → stop reason; every other reason that ends in `_error` is an error too."""
 
 _PROVIDER: Final = "litellm"
+_COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 _DETAILS: Final = ("prompt_tokens_details", "completion_tokens_details")
 _NOT_METADATA: Final = {"id", "start_time", "end_time", "duration", "timestamp", "messages"}
+_BESIDE_MESSAGES: Final = ("ticks", "agent_usage", "user_usage", "usage")
 
 
 class Identity(NamedTuple):
@@ -117,6 +121,10 @@ def _metadata(source: Foreign, about: Experiment, digest: str) -> dict[str, Any]
         for key, value in source.fields.items()
         if key not in _NOT_METADATA and isinstance(value, str | int | float)
     }
+    for key in _BESIDE_MESSAGES:
+        # No message tells it: it is kept as it is, and of the ticks their number.
+        if found := source.fields.get(key):
+            plain[key] = len(found) if key == "ticks" and isinstance(found, list) else found
     reward = source.object("reward_info")
     if reward is not None:
         plain["reward"] = reward.fields.get("reward")
@@ -124,6 +132,16 @@ def _metadata(source: Foreign, about: Experiment, digest: str) -> dict[str, Any]
     told = about._asdict()
     told["source_file"] = told.pop("file")
     return {"source": "tau2", **told, **plain, DIGEST: digest}
+
+
+def _counts(usage: Foreign) -> dict[str, Any]:
+    """Return the counts, under whichever provider's names they are told."""
+    known = {key: usage.count(key) for key in _COUNTS if key in usage.fields}
+    details = {key: found.fields for key in _DETAILS if (found := usage.object(key))}
+    try:
+        return {**usage_facts({**usage.fields, **known}), **details}
+    except InvalidArgument as e:
+        raise InvalidArgument(f"{usage.place}: {e}") from e
 
 
 def _message(
@@ -139,10 +157,7 @@ def _message(
     facts = {
         "provider_name": _PROVIDER,
         "model": model,
-        "prompt_tokens": usage.count("prompt_tokens"),
-        "completion_tokens": usage.count("completion_tokens"),
-        "total_tokens": usage.count("total_tokens"),
-        **{key: details.fields for key in _DETAILS if (details := usage.object(key))},
+        **_counts(usage),
         "input_includes_cache": True,
         "output_includes_reasoning": True,
         "step_ns": source.seconds_as_ns("generation_time_seconds"),
