@@ -126,8 +126,9 @@ class LiveReadModels:
                     if not self.changed:
                         raise
                     raise ReadModelsError(
-                        f"read models {str(self.path)!r}: the SQL of {', '.join(self.changed)} is "
-                        f"not the one that made their rows; run `runledger replay --switch`"
+                        f"read models {str(self.path)!r}: expected those of this version, found "
+                        f"{', '.join(self.changed)} built by an older version or by other SQL; run "
+                        f"`runledger replay --switch`"
                     ) from e
                 except Exception:
                     if not self._gate.shut:

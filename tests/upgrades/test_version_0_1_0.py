@@ -11,6 +11,7 @@ from projections.generations.live import LiveReadModels
 from projections.operator.local import Operations
 from projections.replay.changed_models import build_changed
 from projections.replay.replay import build
+from runledger.errors import ReadModelsError
 from runledger.store import Store, open_store
 
 MADE = Path(__file__).parent / "version_0_1_0"
@@ -48,6 +49,17 @@ def test_it_answers_and_asks_for_a_replay(
         model.name for model in live.generation.models
     )
     assert "sql" in [problem.kind for problem in Operations(store, live).verify(5).problems]
+    live.close()
+
+
+def test_a_question_that_it_cannot_answer_says_what_to_do(
+    store: Store, live: LiveReadModels
+) -> None:
+    with pytest.raises(ReadModelsError, match="built by an older version.*replay --switch"):
+        live.ask(lambda q: q.rows("SELECT version FROM runs LIMIT 1"))
+    operations = Operations(store, live)
+    operations.switch(build(store, live.path).number)
+    assert len(live.ask(lambda q: q.rows("SELECT version FROM runs LIMIT 1"))) == 1
     live.close()
 
 
