@@ -1,6 +1,6 @@
 """Every error that the ledger raises on purpose: where, what was expected, what was found."""
 
-from typing import Any, Final
+from typing import Any, Final, Self
 
 
 class LedgerError(Exception):
@@ -143,6 +143,28 @@ class UnsafeSetting(StoreError):
     """A setting would lose events; the ledger refuses to start with it."""
 
 
+class LogDiverged(StoreError):
+    """The log holds other events than those that were read from it before.
+
+    A backup of the store was restored, or a standby took over that lacked the last events. `common`
+    is the last position that is known to be the same in both, None where another process found out.
+    """
+
+    def __init__(self, said: str, common: int | None = None) -> None:
+        self.common = common
+        super().__init__(said)
+
+    @classmethod
+    def found(cls, where: str, common: int, remedy: str) -> Self:
+        """Return the error of `where`, and what to do about it."""
+        return cls(
+            f"{where}: expected the log that was read before, found one that has the same events "
+            f"up to position {common:,} and others, or none, after it, as after a restored backup "
+            f"or a failover: {remedy}",
+            common,
+        )
+
+
 class UndecodableEvent(LedgerError):
     """A stored event is not in the catalogue, too new, or damaged; it is never guessed at."""
 
@@ -169,6 +191,10 @@ class ReadModelsDamaged(ReadModelsError):
 
 class NotReadModels(ReadModelsError):
     """The file is no read models' file, and the ledger did not make it; it was left as it is."""
+
+
+class ReadModelsDiverged(ReadModelsDamaged, LogDiverged):
+    """The read models were made from events that the log does not have any more."""
 
 
 class ReadModelsMissing(ReadModelsError):

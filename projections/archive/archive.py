@@ -162,7 +162,7 @@ class Archive:
     def extend(self, segment: Segment) -> None:
         """Take in a segment whose files are in place."""
         grown = ArchiveManifest(format=FORMAT, segments=(*self.manifest.segments, segment))
-        write_text(self.folder / MANIFEST, grown.model_dump_json(indent=1) + "\n")
+        write_text(self.folder / MANIFEST, grown.model_dump_json(indent=1) + "\n", alone=True)
         self.manifest = grown
 
 
@@ -189,5 +189,5 @@ def open_to_write(folder: str | Path) -> Archive:
     # The manifest is there before the first segment is: without one, segments are somebody's.
     if not (path / MANIFEST).exists() and not any(map(_is_segment, path.iterdir())):
         empty = ArchiveManifest(format=FORMAT, segments=())
-        write_text(path / MANIFEST, empty.model_dump_json(indent=1) + "\n")
+        write_text(path / MANIFEST, empty.model_dump_json(indent=1) + "\n", alone=True)
     return Archive(path)

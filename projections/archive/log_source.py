@@ -56,19 +56,22 @@ def project(
 ) -> None:
     """Project the log into a generation up to a position, which may grow meanwhile."""
     if source is not None and generation.position < source.head:
-        _read(generation, source.reader(), lambda: min(source.head, head()), batch_events, progress)
-    _read(generation, store.log_reader(), head, batch_events, progress)
+        archived = source.head
+        reader = source.reader()
+        _read(generation, reader, store, lambda: min(archived, head()), batch_events, progress)
+    _read(generation, store.log_reader(), store, head, batch_events, progress)
 
 
 def _read(
     generation: Generation,
     reader: LogReader,
+    store: Store,
     head: Callable[[], int],
     batch_events: int,
     progress: Progress | None,
 ) -> None:
     try:
-        engine = Engine(generation, reader, batch_events=batch_events)
+        engine = Engine(generation, reader, log=store, batch_events=batch_events)
         # Live takes in events meanwhile; what came during one round is the next.
         while engine.position < (upto := head()):
             before = engine.position

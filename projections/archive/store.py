@@ -45,6 +45,7 @@ class ArchiveStore:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.epoch = 0
         self._archive = Archive(url.removeprefix(SCHEME))
         self._files = Files(self._archive)
         self._db: Any = connect()

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import file_digest, sha256
+from hashlib import file_digest
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -28,6 +28,7 @@ from runledger.errors import ArchiveError
 from runledger.events import CATALOGUE
 from runledger.sql_file import fill, literal, render
 from runledger.store import Store, arrow
+from runledger.store.log_mark import digest_of, mark_at
 from runledger.store.protocol import READS, StoredRow
 
 SEGMENT_BYTES: Final = 512 * 2**20
@@ -94,21 +95,23 @@ def archive(
         return Archived(segments, target.events - before[2], target.head)
 
 
-def _digest(row: StoredRow) -> str:
-    named = f"{row.position}\0{row.stream}\0{row.version}\0{row.topic}\0".encode()
-    return sha256(named + row.facts).hexdigest()
-
-
 def expect_same_log(store: Store, target: Archive) -> None:
-    """Raise ArchiveError for the archive of another log."""
-    if not target.head:
+    """Raise ArchiveError for the archive of another log, or of a log that has gone back."""
+    segments = target.manifest.segments
+    if not segments or _ends(store, segments[-1]):
         return
-    found = store.read_log(target.head - 1, 1)
-    if not found or _digest(found[0]) != target.manifest.segments[-1].last_event:
-        raise ArchiveError(
-            f"archive {str(target.folder)!r}: expected its last event at position {target.head} of "
-            f"the log, found {'another one' if found else 'none'}; it is the archive of another log"
-        )
+    common = next((part.last for part in reversed(segments) if _ends(store, part)), 0)
+    raise ArchiveError(
+        f"archive {str(target.folder)!r}: expected its last event at position {target.head} of "
+        f"the log, found {'another one' if store.head() >= target.head else 'none'}: it is the "
+        f"archive of another log, or a backup was restored; they have the events up to position "
+        f"{common:,} in common. Keep it, it may hold what was lost, and archive into another folder"
+    )
+
+
+def _ends(store: Store, segment: Segment) -> bool:
+    found = mark_at(store, segment.last)
+    return found is not None and found.digest == segment.last_event
 
 
 class _Scratch:
@@ -157,7 +160,7 @@ class _Scratch:
             last=last.position,
             events=events,
             shape=loader.columns_digest(),
-            last_event=_digest(last),
+            last_event=digest_of(last),
             columns=self._write(
                 fill(SQL["write_columns"], topics=_topics(self._parts)), f"events-{span}"
             ),

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from projections.compare.batch_of_events import smallest_run
 from projections.compare.diff import Cell, Key, RowChange, TableDiff
 from projections.fold.engine import Engine
 from projections.fold.generation import Generation
@@ -31,7 +32,9 @@ class Explanation(BaseModel):
     """The event, and both states after it; `note` says so where no event explains the row.
 
     `event` are the facts of the event in today's shape; it is the `nth` of the `events` of its
-    stream. `cells` are the columns that differ after it. A total is followed through one run.
+    stream. `cells` are the columns that differ after it. Where the sides disagree only if several
+    events are folded in one batch, `batch_from` is which event of the stream is the first of the
+    smallest such run of events, and `nth` the last. A total is followed through one run.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -43,6 +46,7 @@ class Explanation(BaseModel):
     version: int | None = None
     topic: str | None = None
     nth: int | None = None
+    batch_from: int | None = None
     events: int | None = None
     event: dict[str, Any] | None = None
     cells: list[Cell] = []
@@ -100,7 +104,7 @@ class Explainer:
         found = self._first_disagreement(events, table, key)
         if found is None:
             return None
-        nth, cells = found
+        first, nth, cells = found
         event = events.events[nth]
         return Explanation(
             model=table.model,
@@ -111,6 +115,7 @@ class Explainer:
             version=event.version,
             topic=event.topic,
             nth=nth + 1,
+            batch_from=None if first == nth else first + 1,
             events=len(events.events),
             event=json.loads(event.facts),
             cells=cells,
@@ -151,17 +156,28 @@ class Explainer:
 
     def _first_disagreement(
         self, events: EventList, table: TableDiff, key: Key
-    ) -> tuple[int, list[Cell]] | None:
-        """Return the index of the event, and the cells that differ after it."""
-        if not events.events or not self._states(events, [events.events[-1]], table, key):
-            return None
-        found = self._states(events, events.events, table, key)
-        return found or None
+    ) -> tuple[int, int, list[Cell]] | None:
+        """Return the indexes of the first and last of the events that make the difference, which
+        is one event mostly, and the cells that differ after them."""
+        given = events.events
+        one_by_one = self._states(events, given, table, key)
+        if one_by_one is not None:
+            nth, cells = one_by_one
+            return nth, nth, cells
+
+        # SQL may go another way for what one batch has of a run: events that it creates and ends.
+        def in_a_batch(first: int, end: int) -> list[Cell]:
+            found = self._states(events, [*given[:first], given[end - 1]], table, key)
+            return found[1] if found else []
+
+        found = smallest_run(len(given), lambda first, end: bool(in_a_batch(first, end)))
+        return None if found is None else (*found, in_a_batch(found[0], found[1] + 1))
 
     def _states(
         self, events: EventList, stops: Sequence[LogEvent], table: TableDiff, key: Key
     ) -> tuple[int, list[Cell]] | None:
-        """Project up to each stop in turn; return the first at which the two sides disagree."""
+        """Project up to each stop in turn, a batch each; return the first at which the two sides
+        disagree."""
         with ExitStack() as stack:
             old = stack.enter_context(_side(self._old, events, table))
             new = stack.enter_context(_side(self._new, events, table))
@@ -236,8 +252,9 @@ def _note(candidates: Sequence[str]) -> str:
         return "no run that contributes to the row was found"
     if len(candidates) == 1:
         return (
-            f"the events of {candidates[0]} give the same row by the old SQL and by the new one: "
-            f"the live row is not what its events say, or what an older version took them to say"
+            f"the events of {candidates[0]} give the same row by the old SQL and by the new one, "
+            f"one by one and in one batch: the live row is not what its events say, or what an "
+            f"older version took them to say"
         )
     return f"no single one of {len(candidates)} runs that contribute to the row explains it"
 

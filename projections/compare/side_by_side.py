@@ -36,7 +36,7 @@ def side_by_side(
 def _follow(store: Store, other: Generation, position: int) -> None:
     reader = store.log_reader()
     try:
-        Engine(other, reader).catch_up(position)
+        Engine(other, reader, log=store).catch_up(position)
     finally:
         reader.close()
     if other.position != position:

@@ -2,8 +2,9 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import duckdb
@@ -34,27 +35,79 @@ def put_in_place(written: Path, path: Path) -> None:
 
 
 @contextmanager
-def unfinished(target: Path) -> Iterator[Path]:
+def unfinished(target: Path, *, alone: bool = False) -> Iterator[Path]:
     """Give a name beside the target to write to, which becomes the target at the end of the block.
 
     The name has the process in it, so that two writers never share it. If the block fails, the
-    target stays as it was and nothing is left beside it.
+    target stays as it was and nothing is left beside it; what a killed writer left is taken away by
+    the next one. `alone` says that the folder is held by `only_writer`.
     """
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield part
-        put_in_place(part, target)
-    finally:
-        # DuckDB writes a log beside the file that it has open.
-        for left in (part, part.with_name(f"{part.name}.wal")):
-            with suppress(OSError):
-                left.unlink(missing_ok=True)
+    sweep(target.parent, f".{target.name}.*.part*", alone=alone)
+    with nullcontext() if alone else writing_in(target.parent):
+        try:
+            yield part
+            put_in_place(part, target)
+        finally:
+            # DuckDB writes a log beside the file that it has open.
+            for left in (part, part.with_name(f"{part.name}.wal")):
+                with suppress(OSError):
+                    left.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small file."""
-    with unfinished(path) as part:
+def write_text(path: Path, text: str, *, alone: bool = False) -> None:
+    """Write a small file; `alone` says that the folder is held by `only_writer`."""
+    with unfinished(path, alone=alone) as part:
         part.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def writing_in(folder: Path) -> Iterator[None]:
+    """Let nothing in the folder be swept for the block; other writers are not kept out."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # A folder that cannot be read is not swept either.
+        yield
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+def sweep(folder: Path, *patterns: str, alone: bool = False) -> None:
+    """Delete the unfinished files and folders that killed processes left, by their names.
+
+    Nothing is deleted while another process writes there, unless `alone` says that none does.
+    """
+    if not any(True for pattern in patterns for _ in folder.glob(pattern)):
+        return
+    with suppress(OSError), only_sweeper(folder, alone=alone) as mine:
+        for pattern in patterns if mine else ():
+            for left in folder.glob(pattern):
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_sweeper(folder: Path, *, alone: bool = False) -> Iterator[bool]:
+    """Hold the folder against writers for the block and give True; False where one is at work."""
+    if alone:
+        yield True
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -8,13 +8,16 @@ import duckdb
 from projections.fold import parking
 from projections.fold.batch import DERIVED, Batch
 from projections.fold.feed import Feed, Span
-from projections.fold.generation import Generation, disk_full
+from projections.fold.file_errors import disk_full
+from projections.fold.generation import Generation
 from projections.fold.loader import Loaded, unchanged
+from projections.fold.log_identity import LogIdentity
 from projections.read_models.order import deletion_order
 from projections.read_models.read_model import ReadModel
 from runledger.errors import ProjectionFailed
 from runledger.events import CATALOGUE, RunDeleted
 from runledger.sql_file import Statement
+from runledger.store import Store
 from runledger.store.event_list import END_OF_LOG
 from runledger.store.protocol import LogReader
 
@@ -52,14 +55,23 @@ class _Refused(Exception):
 class Engine:
     """Projects a log into one generation; for one thread at a time.
 
-    An event that cannot be applied parks its stream from there on; all others are projected.
+    An event that cannot be applied parks its stream from there on; all others are projected. With a
+    `log`, which `reader` reads, each batch is kept only if the log still has the event at the
+    checkpoint.
     """
 
     def __init__(
-        self, generation: Generation, reader: LogReader, *, batch_events: int = BATCH_EVENTS
+        self,
+        generation: Generation,
+        reader: LogReader,
+        *,
+        log: Store | None = None,
+        batch_events: int = BATCH_EVENTS,
     ) -> None:
         self._generation = generation
         self._feed = Feed(generation.cursor, reader)
+        self._log = log
+        self.identity = LogIdentity(generation.path, generation.cursor)
         self._batch_events = batch_events
         with generation.transaction() as db:
             self._seen = Batch(db)
@@ -72,7 +84,8 @@ class Engine:
 
         Raises ProjectionFailed, with nothing of the batch kept, when a read model's SQL fails for
         another reason than what is in an event, or for more than one event in a hundred;
-        ReadModelsError where the disk is full. A batch that does not fit into memory is halved.
+        ReadModelsError where the disk is full; ReadModelsDiverged where the log is another one. A
+        batch that does not fit into memory is halved.
         """
         isolation = _Isolation(self._batch_events, self._batch_events)
         try:
@@ -154,7 +167,14 @@ class Engine:
                 if retry:
                     parking.put_back(db)
                 else:
+                    self.identity.add(db, taken.source, found.last)
                     self._generation.advance(found.last)
+                    # Once the batch was read: a log that has gone back before it was read has gone
+                    # back by now.
+                    if self._log is not None:
+                        self.identity.expect(self._log)
+            if not retry:
+                self.identity.keep()
             self._left = topics
         except duckdb.Error as e:
             if (full := disk_full(self._generation.path, e)) is not None:

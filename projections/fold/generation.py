@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -17,6 +18,8 @@ from projections.files.linked_path import behind_link
 from projections.files.ownership import is_vouched_for, not_read_models
 from projections.files.writer_lock import WriterLock, expect_free
 from projections.fold import batch, stored_models
+from projections.fold.file_errors import unusable
+from projections.fold.whole_file import expect_whole
 from projections.read_models.catalog import changed, described_otherwise, discover
 from projections.read_models.order import in_order
 from projections.read_models.read_model import ReadModel
@@ -26,7 +29,7 @@ from runledger.sql_file import fill, literal, quoted, statements
 
 LAYOUT: Final = stored_models.DECLARED
 """The layout of the generation's own tables: 2 holds declarations. Read models are told apart by
-their digests."""
+ their digests."""
 
 SQL: Final = statements(Path(__file__).with_name("generation.sql"))
 MEMORY: Final = ":memory:"
@@ -38,19 +41,6 @@ CHECKPOINT_THRESHOLD: Final = "128MiB"
 """Of the write-ahead log. A checkpoint writes row groups that are not full once more: with DuckDB's
 own 16 MiB they took more of a long replay than the fold. To open a file that was left with as much
 takes a second."""
-
-_DAMAGE: Final = re.compile("not a valid DuckDB|[Cc]orrupt database|Could not read enough bytes")
-_READ_ONLY: Final = "Read-only file system"
-_FULL: Final = re.compile("No space left on device|Out of disk")
-
-UNREADABLE: Final = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException)
-"""What DuckDB raises for a file that it cannot go on with."""
-
-_SQLITE: Final = "sqlite_scanner"
-"""What DuckDB would read a SQLite file by, and says that it lacks."""
-
-_HEADERS: Final = 3 * 4_096
-"""Bytes before the first block of a DuckDB file."""
 
 THREADS: Final = 1
 """Of DuckDB, where a log is projected. A batch is dozens of short statements, each of which would
@@ -117,6 +107,7 @@ class Generation:
                 self.models = self._check()
                 self._expect_checkpoint_of_rows()
                 self._expect_writable(read_only)
+                self._expect_marked(read_only)
         except duckdb.Error as e:
             self.close()
             raise self._unusable(e) from e
@@ -183,7 +174,11 @@ class Generation:
         elif not read_only:
             config["threads"] = THREADS
         try:
-            return connect(self.path, read_only=read_only, **config)
+            db = connect(self.path, read_only=read_only, **config)
+            if not read_only:
+                # What a killed process had moved out of memory; this one alone has the file.
+                shutil.rmtree(f"{self.path}.tmp", ignore_errors=True)
+            return db
         except duckdb.IOException as e:
             holder = re.search(r"PID (\d+)", str(e))
             if "lock" in str(e).lower():
@@ -212,6 +207,7 @@ class Generation:
         self.models = in_order(discover() if models is None else models)
         with self.transaction() as db:
             db.execute(SQL["create"])
+            db.execute(SQL["create_marks"])
             db.execute(
                 SQL["begin"],
                 {
@@ -255,6 +251,24 @@ class Generation:
                 f"found some of {found}: it was set back; `runledger replay --switch` puts others "
                 f"in their place"
             )
+
+    def _expect_marked(self, read_only: bool) -> None:
+        """Refuse a checkpoint that no batch ended at; mark that of an older version."""
+        ((marked,),) = self._db.execute(SQL["has_marks"]).fetchall()
+        if marked and (unmarked := self._db.execute(SQL["unmarked"]).fetchall()):
+            if self.about.layout >= stored_models.DECLARED:
+                raise ReadModelsDamaged(
+                    f"read models {str(self.path)!r}: expected a checkpoint that a batch ended at, "
+                    f"found {unmarked[0][0]}: it was set by hand; `runledger replay --switch` puts "
+                    f"others in their place"
+                )
+        elif marked:
+            return
+        if not read_only:
+            with self.transaction() as db:
+                if not marked:
+                    db.execute(SQL["create_marks"])
+                db.execute(SQL["mark_checkpoint"])
 
     @property
     def changed(self) -> list[str]:
@@ -304,14 +318,8 @@ class Generation:
             return dict(db.execute(" UNION ALL ".join(counts)).fetchall())
 
     def expect_whole(self) -> None:
-        """Raise ReadModelsDamaged where the file is shorter than it says itself."""
-        ((blocks,),) = self._db.execute(SQL["blocks"]).fetchall()
-        found = self.path.stat().st_size
-        if found < (expected := int(blocks) + _HEADERS):
-            raise ReadModelsDamaged(
-                f"read models {str(self.path)!r}: expected {expected:,} bytes, found {found:,}; "
-                f"`runledger replay --switch` puts others in their place"
-            )
+        """Raise ReadModelsDamaged where the file ends before the last block that is in use."""
+        expect_whole(self.path, self._db)
 
     def advance(self, position: int) -> None:
         """Move the checkpoint; call it inside the transaction of the rows."""
@@ -402,46 +410,3 @@ def expect_own(path: Path) -> None:
         raise
     except ReadModelsError:
         return
-
-
-@contextmanager
-def expect_readable(path: Path) -> Iterator[None]:
-    """Raise what a damaged file makes of the block as an error of ours; see `unusable`."""
-    try:
-        yield
-    except duckdb.Error as e:
-        told = unusable(path, e)
-        if isinstance(e, UNREADABLE) or isinstance(told, ReadModelsDamaged):
-            raise told from e
-        raise
-
-
-def disk_full(path: Path, error: duckdb.Error) -> ReadModelsError | None:
-    """Return the error of a full disk, if this is one: no SQL and no event is to blame for it."""
-    found = str(error).partition("\n")[0]
-    if not _FULL.search(found):
-        return None
-    return ReadModelsError(
-        f"read models {str(path)!r}: expected room on the disk for what is projected, found it "
-        f"full; nothing of the batch was kept: make room, and ask again ({found})"
-    )
-
-
-def unusable(path: Path, error: duckdb.Error) -> ReadModelsError:
-    """Return what DuckDB says of a file, as an error of ours: ReadModelsDamaged where it is."""
-    if _SQLITE in str(error):
-        return NotReadModels(
-            f"read models {str(path)!r}: expected a DuckDB file, found a SQLite database; is it "
-            f"the store? name another file for the read models"
-        )
-    if (full := disk_full(path, error)) is not None:
-        return full
-    said = f"read models {str(path)!r}: {str(error).partition(chr(10))[0]}"
-    if _READ_ONLY in said:
-        return ReadModelsError(
-            f"{said}; expected a file that can be written to: name another place for the read "
-            f"models, or the folder of a published copy, which is only read"
-        )
-    if _DAMAGE.search(said):
-        return ReadModelsDamaged(f"{said}; `runledger replay --switch` puts others in their place")
-    return ReadModelsError(said)

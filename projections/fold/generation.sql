@@ -12,6 +12,17 @@ CREATE TABLE generation (
     events_digest VARCHAR NOT NULL
 );
 
+-- create_marks: events of the log that the rows were made from, by which it is known again; without
+-- a digest, a checkpoint of a version that kept the position alone
+CREATE TABLE generation_marks (
+    position BIGINT NOT NULL,
+    event_id VARCHAR,
+    digest VARCHAR
+);
+
+-- mark_checkpoint: of such a version; its event is taken to be the one that the log has
+INSERT INTO generation_marks SELECT position, NULL, NULL FROM generation WHERE position > 0;
+
 -- begin: an empty generation
 INSERT INTO generation
 VALUES ($layout, $number, 0, now(), $built_from, $built_by, $events_digest);
@@ -34,6 +45,14 @@ SELECT layout, number, position, built_at, built_from, built_by, events_digest F
 -- position: the checkpoint
 SELECT position FROM generation;
 
+-- has_marks: whether the file has marks; one of an older version that is only read has none
+SELECT count(*) FROM duckdb_tables()
+WHERE table_name = 'generation_marks' AND database_name = current_database() AND NOT temporary;
+
+-- unmarked: the checkpoint, if it was not put there together with its event
+SELECT position FROM generation
+WHERE position > 0 AND position NOT IN (SELECT position FROM generation_marks);
+
 -- advance: the checkpoint moves in the transaction of the rows it vouches for
 UPDATE generation SET position = $position;
 
@@ -46,10 +65,6 @@ UPDATE generation SET number = $number, built_from = $built_from, built_by = $bu
 
 -- count: how many rows a table holds; joined to one statement for all of them
 SELECT {name} AS table_name, count(*) AS rows FROM {table};
-
--- blocks: the bytes of all blocks that the file says it has
-SELECT total_blocks * block_size FROM pragma_database_size()
-WHERE database_name = current_database();
 
 -- checkpoint: write the file whole, so that no log of writes lies beside it
 CHECKPOINT;

@@ -48,6 +48,9 @@ class ArchivedEvents(Protocol):
     def columns(self) -> str:
         """Return the SQL of the events."""
 
+    def facts(self) -> str:
+        """Return the SQL of the events as the log has them."""
+
     def unread(self, db: Any) -> None:
         """Make the temporary table `unread`."""
 

@@ -15,21 +15,25 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeVar
+from weakref import WeakSet
 
 from projections.archive.archive import Archive
 from projections.archive.reader import ArchiveReader
 from projections.archive.writer import expect_same_log
-from projections.files.durable_file import unfinished
+from projections.files.durable_file import sweep, unfinished
 from projections.fold.batch import events_digest
 from projections.fold.engine import Engine
-from projections.fold.generation import Generation
+from projections.fold.generation import LAYOUT, Generation
+from projections.fold.log_identity import LogIdentity
 from projections.generations.generations import Generations
+from projections.generations.interruptible_gate import Gate
 from projections.queries.queries import Queries
 from projections.read_models.catalog import discover
 from projections.read_models.read_model import ReadModel
-from runledger.errors import InvalidArgument, ReadModelsError
+from runledger.errors import InvalidArgument, ReadModelsDiverged, ReadModelsError
 from runledger.store import Store
 from runledger.store.event_list import END_OF_LOG, EventList, LogEvent
+from runledger.store.protocol import LogReader
 from runledger.utc import as_utc
 
 KEPT: Final = 6
@@ -107,25 +111,68 @@ class AsOf:
         self._generations = Generations(path)
         self._folder = self._generations.folder / "as_of"
         self._building = threading.Lock()
+        self._gate = Gate()
+        self._asked: WeakSet[Generation] = WeakSet()
+        self._closed = False
 
     def ask(self, question: Callable[[Queries], _T], moment: AsOfMoment) -> _T:
         """Answer as of a moment, by the SQL of today."""
         position = position_of(self._store, moment)
-        with self._building:
-            generation = Generation(self._file(position), read_only=True)
-        with closing(generation):
-            return question(Queries(generation.cursor()))
+        with self._gate.open():
+            with self._building:
+                generation = self._opened(position)
+            with closing(generation):
+                self._asked.add(generation)
+                try:
+                    return question(Queries(generation.cursor()))
+                except Exception:
+                    self._expect_open()
+                    raise
 
     def copy(self, file: Path, moment: AsOfMoment) -> int:
         """Write the read models as of a moment into a file; return their position."""
         position = position_of(self._store, moment)
-        with self._building:
-            shutil.copyfile(self._file(position), file)
+        with self._gate.open(), self._building, closing(self._opened(position)) as generation:
+            shutil.copyfile(generation.path, file)
         return position
+
+    def close(self) -> None:
+        """Interrupt what is being answered, and answer no more: ReadModelsError."""
+        self._closed = True
+        with self._gate.exclusive(self._interrupt):
+            self._asked.clear()
+
+    def _interrupt(self) -> None:
+        for generation in list(self._asked):
+            generation.interrupt()
+
+    def _expect_open(self, *_: int) -> None:
+        if self._closed:
+            raise ReadModelsError(
+                f"read models {str(self._generations.path)!r}: closed while a question as of a "
+                f"moment was being answered"
+            )
+
+    def _opened(self, position: int) -> Generation:
+        """Open the generation of a position; one that is of a lost log is made again."""
+        self._expect_open()
+        generation = Generation(self._file(position), read_only=True)
+        try:
+            LogIdentity(generation.path, generation.cursor).expect(self._store)
+        except ReadModelsDiverged:
+            generation.close()
+            for file in self._folder.glob(f"{position:012d}-*"):
+                file.unlink(missing_ok=True)
+            return Generation(self._file(position), read_only=True)
+        except BaseException:
+            generation.close()
+            raise
+        return generation
 
     def _file(self, position: int) -> Path:
         models = discover()
         try:
+            sweep(self._folder, ".*.part*")
             file = self._made(position, models)
             if deletions := self._deletions(position):
                 file = self._without(file, deletions)
@@ -148,7 +195,7 @@ class AsOf:
                 with closing(Generation(part, models, bulk=bulk)) as generation:
                     self._project_archived(generation, position)
                     with closing(self._store.log_reader()) as reader:
-                        Engine(generation, reader).catch_up(position)
+                        self._engine(generation, reader).catch_up(position, self._expect_open)
         return file
 
     def _project_archived(self, generation: Generation, position: int) -> None:
@@ -161,7 +208,10 @@ class AsOf:
         if upto - begin > NEAR_EVENTS:
             expect_same_log(self._store, archive)
             with closing(ArchiveReader(archive)) as reader:
-                Engine(generation, reader).catch_up(upto)
+                self._engine(generation, reader).catch_up(upto, self._expect_open)
+
+    def _engine(self, generation: Generation, reader: LogReader) -> Engine:
+        return Engine(generation, reader, log=self._store)
 
     def _without(self, file: Path, deletions: EventList) -> Path:
         """Return the file of the same generation without the runs that were deleted later."""
@@ -196,8 +246,9 @@ class AsOf:
             # Held while it is copied, so that nobody writes to it meanwhile.
             with (
                 suppress(ReadModelsError, OSError),
-                closing(Generation(older, read_only=True)),
+                closing(Generation(older, read_only=True)) as held,
             ):
+                LogIdentity(held.path, held.cursor).expect(self._store)
                 if not Path(f"{older}.wal").exists():
                     shutil.copyfile(older, file)
                     return
@@ -224,6 +275,6 @@ class AsOf:
 
 
 def _digest(models: tuple[ReadModel, ...]) -> str:
-    """Return what tells generations apart that are at one position: the SQL, and the events."""
-    joined = "".join(model.name + model.digest for model in models) + events_digest()
+    """Return what tells generations apart that are at one position: layout, SQL, and the events."""
+    joined = f"{LAYOUT}" + "".join(model.name + model.digest for model in models) + events_digest()
     return sha256(joined.encode()).hexdigest()[:16]

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from projections.files.durable_file import flush, write_text
+from projections.files.durable_file import flush, sweep, write_text
 from projections.files.linked_path import behind_link
 from projections.files.ownership import FOLDER, free_name
 from projections.files.writer_lock import WriterLock
@@ -114,6 +114,10 @@ class Generations:
         The number inside the live file decides. A second name of the live file in the folder is
         of a switch that was killed before it took place, or after: in both cases it goes.
         """
+        if self.folder.is_dir():
+            sweep(self.folder, ".*.part*", "*.parts")
+            # Only the process that holds the live file verifies it.
+            sweep(self.folder, "verify.duckdb*", alone=True)
         number = live.about.number
         twin = self.file(number)
         if twin.exists():

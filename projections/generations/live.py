@@ -12,7 +12,9 @@ import duckdb
 
 from projections.archive.store import ArchiveStore
 from projections.fold.engine import Engine, Progress
-from projections.fold.generation import Generation, expect_readable
+from projections.fold.file_errors import expect_readable
+from projections.fold.generation import Generation
+from projections.fold.log_identity import LogIdentity
 from projections.fold.parking import Parked, Retried, parked
 from projections.generations.generations import Generations
 from projections.generations.interruptible_gate import Gate
@@ -49,7 +51,7 @@ class LiveReadModels:
         except BaseException:
             self._generation.close()
             raise
-        self._engine = Engine(self._generation, self._reader)
+        self._engine = self._following(self._generation)
         if names := self.changed:
             _LOG.warning(
                 "read models %s: the SQL of %s is not the one that made their rows, which they go "
@@ -62,21 +64,19 @@ class LiveReadModels:
         self._threads = threading.local()
         self._closed = False
 
+    def _following(self, generation: Generation) -> Engine:
+        return Engine(generation, self._reader, log=self._store)
+
     def _expect_this_log(self) -> None:
         position, head = self._generation.position, self._store.head()
-        if position <= head:
-            return
-        if isinstance(self._store, ArchiveStore):
+        if position <= head or not isinstance(self._store, ArchiveStore):
+            LogIdentity(self._generation.path, self._generation.cursor).expect(self._store)
+        else:
             raise ReadModelsDamaged(
                 f"read models {str(self.path)!r}: expected none beyond the archive, which ends at "
                 f"{head}, found a checkpoint at {position}: bring the archive up to date with "
                 f"`runledger archive`, or name the store, or other read models"
             )
-        raise ReadModelsDamaged(
-            f"read models {str(self.path)!r}: expected a checkpoint within the log, which ends "
-            f"at {head}, found {position}: they are of another log, or it was set forward; "
-            f"name their store, or run `runledger replay --switch` to put others in their place"
-        )
 
     @property
     def path(self) -> Path:
@@ -99,8 +99,14 @@ class LiveReadModels:
         return self._generation.changed
 
     def catch_up(self, progress: Progress | None = None) -> int:
-        """Project at least what is recorded at the time of the call; return the position."""
+        """Project at least what is recorded at the time of the call; return the position.
+
+        Raises ReadModelsDiverged where the log is not the one that they were made from any more.
+        """
         head = self._store.head()
+        if head <= self._engine.position:
+            # With more to project, the engine looks.
+            self._engine.identity.expect(self._store)
         with self._projecting.unless_done(lambda: self._engine.position >= head) as mine:
             if mine:
                 self._expect_open()
@@ -184,13 +190,9 @@ class LiveReadModels:
         candidate = Generation(self.generations.file(number))
         reader = self._store.log_reader()
         try:
-            engine = Engine(candidate, reader)
-            if engine.position > (head := self._store.head()):
-                raise ReadModelsError(
-                    f"generation {number}: expected one of this log, found position "
-                    f"{engine.position}, but the log ends at {head}"
-                )
-            engine.catch_up(head)
+            engine = Engine(candidate, reader, log=self._store)
+            engine.identity.expect(self._store)
+            engine.catch_up(self._store.head())
             candidate.checkpoint()
             self._generation.checkpoint()
             with self._projecting.exclusive():
@@ -202,7 +204,7 @@ class LiveReadModels:
                     with self._gate.exclusive(self._generation.interrupt):
                         self._exchange(before, number)
                 finally:
-                    self._engine = Engine(self._generation, self._reader)
+                    self._engine = self._following(self._generation)
         finally:
             reader.close()
             candidate.close()

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import duckdb
 
+from projections.fold.file_errors import unusable
 from projections.fold.generation import SQL as GENERATION
-from projections.fold.generation import Generation, unusable
+from projections.fold.generation import Generation
 from runledger.sql_file import render, statements
 
 SQL: Final = statements(Path(__file__).with_name("snapshot.sql"))

@@ -12,7 +12,7 @@ from projections.compare.diff import Diff
 from projections.compare.explain import Explainer, expect_explainable
 from projections.compare.side_by_side import side_by_side
 from projections.compare.verify import Verification, Verifier
-from projections.fold.generation import expect_readable
+from projections.fold.file_errors import expect_readable
 from projections.fold.parking import PARKED_STREAMS, Parked, Retried
 from projections.generations.live import LiveReadModels
 from projections.generations.manifest import SWITCH, GenerationManifest

@@ -10,17 +10,27 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from projections.files.durable_file import write_text
+from projections.files.durable_file import only_sweeper, write_text, writing_in
 from projections.generations.generations import Generations
-from runledger.errors import LedgerError, ProjectionFailed, ReadModelsError, ReadModelsLocked
+from runledger.errors import (
+    LedgerError,
+    ProjectionFailed,
+    ReadModelsDiverged,
+    ReadModelsError,
+    ReadModelsLocked,
+)
 
 POLL_SECONDS: Final = 0.1
 PATIENCE_SECONDS: Final = 15.0
 """How long a request waits to be claimed."""
+
+_TOLD: Final = {kind.__name__: kind for kind in (ProjectionFailed, ReadModelsDiverged)}
+"""Errors that are raised in the process that asked as they were in the one that answered."""
 
 Serve = Callable[[str, Mapping[str, Any]], str]
 """Does what a request says, by its verb and arguments, and returns the answer as JSON."""
@@ -36,6 +46,7 @@ class RequestServer:
     def __init__(self, path: Path, serve: Serve) -> None:
         self._folder = _folder(path)
         self._serve = serve
+        _sweep(self._folder)
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=self._work, name="runledger-operator-requests", daemon=True
@@ -85,7 +96,8 @@ def request(path: Path, verb: str, patience: float = PATIENCE_SECONDS, **argumen
     """Have the process that holds the read models at `path` do something; return its answer.
 
     Raises ReadModelsLocked where nobody claims the request in time, ReadModelsError with the words
-    of the other process where it fails there (ProjectionFailed where that is it), or dies.
+    of the other process where it fails there (ProjectionFailed or ReadModelsDiverged where that is
+    it), or dies.
     """
     folder = _folder(path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,26 +105,39 @@ def request(path: Path, verb: str, patience: float = PATIENCE_SECONDS, **argumen
     claimed, answered = mine.with_suffix(".claimed"), mine.with_suffix(".answer")
     deadline = time.monotonic() + patience
     asked = {"verb": verb, "arguments": arguments, "expires": time.time() + patience}
-    write_text(mine, json.dumps(asked))
-    try:
-        while not answered.exists():
-            time.sleep(POLL_SECONDS / 4)
-            if mine.exists():
-                if time.monotonic() > deadline:
-                    _withdraw(mine)
-            elif not answered.exists() and not _alive(claimed) and not answered.exists():
-                raise ReadModelsError(
-                    f"read models {str(path)!r}: the process that held them ended while it was "
-                    f"asked to {verb}"
-                )
-        answer = json.loads(answered.read_text())
-    finally:
-        mine.unlink(missing_ok=True)
-        answered.unlink(missing_ok=True)
+    _sweep(folder)
+    # While one waits, nothing is swept.
+    with writing_in(folder):
+        write_text(mine, json.dumps(asked))
+        try:
+            while not answered.exists():
+                time.sleep(POLL_SECONDS / 4)
+                if mine.exists():
+                    if time.monotonic() > deadline:
+                        _withdraw(mine)
+                elif not answered.exists() and not _alive(claimed) and not answered.exists():
+                    raise ReadModelsError(
+                        f"read models {str(path)!r}: the process that held them ended while it was "
+                        f"asked to {verb}"
+                    )
+            answer = json.loads(answered.read_text())
+        finally:
+            mine.unlink(missing_ok=True)
+            answered.unlink(missing_ok=True)
     if "error" in answer:
-        failed = answer.get("kind") == ProjectionFailed.__name__
-        raise (ProjectionFailed if failed else ReadModelsError)(answer["error"])
+        raise _TOLD.get(answer.get("kind"), ReadModelsError)(answer["error"])
     return str(answer["answer"])
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what killed processes left, unless another one waits for an answer."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    with suppress(OSError), only_sweeper(folder) as mine:
+        for left in folder.iterdir() if mine else ():
+            # One that is being served has an owner, although the process that asked is dead.
+            if left.suffix != ".claimed" or not _alive(left):
+                left.unlink(missing_ok=True)
 
 
 def _withdraw(mine: Path) -> None:

@@ -57,7 +57,7 @@ def export(
             position = copy_to(copy)
             rows = _write(copy, part, work)
             note = json.dumps({"position": position, "rows": rows}, indent=1)
-            write_text(part / NOTE, note + "\n")
+            write_text(part / NOTE, note + "\n", alone=True)
         except BaseException:
             shutil.rmtree(work)
             raise

@@ -18,7 +18,7 @@ FROM (
         bool_or(column_name = 'born') OVER (PARTITION BY table_name) AS of_run
     FROM duckdb_columns()
     WHERE database_name = 'source' AND table_name NOT IN (
-        'generation', 'generation_models', 'published')
+        'generation', 'generation_models', 'generation_marks', 'published')
 )
 GROUP BY table_name ORDER BY table_name;
 

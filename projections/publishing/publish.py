@@ -9,18 +9,25 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import duckdb
 
+from projections.archive.store import ArchiveStore
 from projections.files.duckdb_connection import connect, draw_no_bar
 from projections.files.durable_file import expect_written, only_writer, put_in_place
 from projections.files.writer_lock import expect_free
 from projections.fold.engine import Progress
 from projections.fold.generation import LAYOUT, MEMORY_LIMIT
 from projections.fold.generation import SQL as GENERATION
+from projections.fold.log_identity import LogIdentity
 from projections.queries.queries import Queries
 from runledger.errors import InvalidArgument, ReadModelsError, ReadModelsMissing
 from runledger.sql_file import statements
+from runledger.store import Store
 
 SQL: Final = statements(Path(__file__).with_name("publish.sql"))
 FILE: Final = "read_models.duckdb"
+_PUBLISH: Final = (
+    "`runledger replay --switch` makes others from the log as it is, and `runledger publish` puts "
+    "a copy of them there"
+)
 _T = TypeVar("_T")
 
 
@@ -102,6 +109,7 @@ class _Copy:
                 )
             ((position,),) = db.execute(GENERATION["position"]).fetchall()
             self.position = int(position)
+            self.identity = LogIdentity(path, self.cursor, _PUBLISH)
         except duckdb.Error as e:
             raise ReadModelsError(
                 f"published read models {str(path)!r}: {str(e).partition(chr(10))[0]}"
@@ -125,8 +133,9 @@ class PublishedReadModels:
 
     follows: Final = False
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, log: Store | None = None) -> None:
         self.path = Path(folder) / FILE
+        self._log = log
         self._opening = threading.Lock()
         self._threads = threading.local()
         try:
@@ -160,12 +169,22 @@ class PublishedReadModels:
             return copied.position
 
     def ask(self, question: Callable[[Queries], _T]) -> _T:
-        """Answer from the newest copy."""
+        """Answer from the newest copy.
+
+        Raises ReadModelsDiverged where it is of another log than the store's.
+        """
         copy = self._newest()
+        self._expect_of_log(copy)
         known: tuple[_Copy, Queries] | None = getattr(self._threads, "known", None)
         if known is None or known[0] is not copy:
             known = self._threads.known = copy, Queries(copy.cursor())
         return question(known[1])
+
+    def _expect_of_log(self, copy: _Copy) -> None:
+        # An archive ends earlier than the log that it is of.
+        ends_earlier = isinstance(self._log, ArchiveStore) and copy.position > self._log.head()
+        if self._log is not None and not ends_earlier:
+            copy.identity.expect(self._log)
 
     def _newest(self) -> _Copy:
         with self._opening, suppress(FileNotFoundError):

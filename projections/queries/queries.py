@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import duckdb
 
-from projections.fold.generation import UNREADABLE
+from projections.fold.file_errors import UNREADABLE
 from projections.fold.parking import Parked, parked
 from projections.queries.callbacks import SQL as CALLBACKS
 from projections.queries.run_filter import SQL as RUNS

@@ -1,11 +1,13 @@
 """A copy of the live generation, to be made into another one."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from projections.files.durable_file import sweep, writing_in
 from projections.fold.generation import Generation
 from projections.generations.generations import Generations
 from projections.operator.operator import Operator
@@ -26,19 +28,23 @@ def copy_of_live(operator: Operator, generations: Generations) -> Iterator[Copy]
     Without a manifest, which is the block's to write, it is nothing yet: what a kill leaves, the
     next replay takes away.
     """
-    generations.folder.mkdir(parents=True, exist_ok=True)
-    number = generations.next_number()
-    file = generations.file(number)
-    scratch = generations.folder / f"{number:06d}.parts"
-    scratch.mkdir()
-    try:
-        operator.copy(file)
-        with closing(Generation(file)) as generation:
-            generation.upgrade()
-            yield Copy(generation, number, scratch)
-    except BaseException:
-        file.unlink(missing_ok=True)
-        Path(f"{file}.wal").unlink(missing_ok=True)
-        raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    folder = generations.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder, "*.parts")
+    with writing_in(folder):
+        number = generations.next_number()
+        file = generations.file(number)
+        # Of this process alone: another one may be about to use the same number.
+        scratch = folder / f"{number:06d}.{os.getpid()}.parts"
+        scratch.mkdir()
+        try:
+            operator.copy(file)
+            with closing(Generation(file)) as generation:
+                generation.upgrade()
+                yield Copy(generation, number, scratch)
+        except BaseException:
+            file.unlink(missing_ok=True)
+            Path(f"{file}.wal").unlink(missing_ok=True)
+            raise
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)

@@ -13,6 +13,7 @@ from projections.compare.explain import expect_explainable
 from projections.fold.batch import events_digest
 from projections.fold.engine import BATCH_EVENTS, Begun, Progress
 from projections.fold.generation import Generation, expect_own
+from projections.fold.log_identity import LogIdentity
 from projections.generations.generations import Generations
 from projections.generations.manifest import BEGIN, GenerationManifest
 from projections.operator.operator import Operator
@@ -22,7 +23,7 @@ from projections.read_models.read_model import ReadModel
 from projections.replay.changed_models import build_changed
 from projections.replay.partial import BlastRadius, build_part
 from projections.replay.selection import Selection
-from runledger.errors import ProjectionFailed, ReadModelsDamaged, ReadModelsLocked
+from runledger.errors import LogDiverged, ProjectionFailed, ReadModelsDamaged, ReadModelsLocked
 from runledger.store import Store
 
 
@@ -48,7 +49,7 @@ def build(
     generations = Generations(path)
     chosen = tuple(discover() if models is None else models)
     bulk = comes_as_columns(store, source)
-    generation = _open(generations, chosen, source, fresh, bulk)
+    generation = _open(generations, store, chosen, source, fresh, bulk)
     started = time.monotonic()
     try:
         number, position = generation.about.number, generation.position
@@ -66,6 +67,7 @@ def build(
 
 def _open(
     generations: Generations,
+    store: Store,
     models: Sequence[ReadModel],
     source: LogSource | None,
     fresh: bool,
@@ -85,7 +87,7 @@ def _open(
         same = entry.models == wanted and entry.events_digest == events_digest()
         if same and not entry.partial and not fresh:
             try:
-                return Generation(generations.file(number), bulk=bulk)
+                return _of_log(Generation(generations.file(number), bulk=bulk), store)
             except ReadModelsDamaged:
                 # Nobody has used it yet, and another one takes no longer.
                 generations.drop(number)
@@ -95,6 +97,16 @@ def _open(
     built_from = source.name if source else "store"
     file = generations.file(number)
     return Generation(file, models, number=number, built_from=built_from, bulk=bulk)
+
+
+def _of_log(generation: Generation, store: Store) -> Generation:
+    """Return a generation that is of a store's log; closes it and raises otherwise."""
+    try:
+        LogIdentity(generation.path, generation.cursor).expect(store)
+    except BaseException:
+        generation.close()
+        raise
+    return generation
 
 
 class Replayed(BaseModel):
@@ -201,7 +213,7 @@ def conclude(
             explain_runs=plan.explain_runs,
             out=plan.out,
         )
-    except ProjectionFailed as e:
+    except (ProjectionFailed, LogDiverged) as e:
         # Live cannot take in what is recorded: what was built is the way out, and must not wait.
         compared = str(e)
     done = _finish(built, plan, compared, lambda: operator.switch(built.number))

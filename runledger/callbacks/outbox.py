@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from runledger.errors import UndecodableEvent
+from runledger.errors import LogDiverged, UndecodableEvent
 from runledger.events import (
     CallbackAttempted,
     CallbackRequested,
@@ -24,6 +24,7 @@ from runledger.events import (
 from runledger.run.delivery import Delivery, webhook_id
 from runledger.store import Store
 from runledger.store.codec import decode
+from runledger.store.log_mark import LogMark, mark_at
 from runledger.store.protocol import StoredRow
 
 _LOG: Final = logging.getLogger("runledger.callbacks")
@@ -84,10 +85,11 @@ class Sign(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What was read, and how far the log was looked at."""
+    """What was read, how far the log was looked at, and the mark of the event there."""
 
     signs: list[Sign]
     position: int
+    mark: LogMark | None
 
 
 class Outbox:
@@ -96,20 +98,39 @@ class Outbox:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._saved = self.position = store.checkpoint(NAME)
+        self._mark = mark_at(store, self.position)
         self._unread: int | None = None
         # In the order of positions: what asks for a delivery again goes to the end.
         self.pending: dict[str, Pending] = {}
 
     def read(self) -> Page:
-        """Read on from where the outbox is; blocks, and changes nothing."""
+        """Read on from where the outbox is; blocks, and changes nothing.
+
+        Raises LogDiverged where the log is not the one that was read so far any more.
+        """
         # The head first: whatever is recorded after it will be read by the next page.
         head = self._store.head()
         if head <= self.position:
-            return Page([], self.position)
+            self._expect_same_log()
+            return Page([], self.position, self._mark)
         upto = min(head, self.position + _STRETCH)
         rows = self._store.read_log(self.position, _PAGE, _TOPICS, upto=upto)
         signs = [sign for sign in map(self._sign, rows) if sign is not None]
-        return Page(signs, rows[-1].position if len(rows) == _PAGE else upto)
+        reached = rows[-1].position if len(rows) == _PAGE else upto
+        # The last position may be a gap: then the event before it is known still.
+        mark = mark_at(self._store, reached) or self._mark
+        # Last: a log that went back before the page was read has gone back by now.
+        self._expect_same_log()
+        return Page(signs, reached, mark)
+
+    def _expect_same_log(self) -> None:
+        if self._mark is not None and not self._mark.is_at(self._store):
+            raise LogDiverged.found(
+                f"callbacks, at position {self._mark.position:,}",
+                min(self._saved, self._store.checkpoint(NAME)),
+                "the dispatcher begins again from the position that the store has saved; receivers "
+                "may hear of events that the log has lost, and again of what was sent since",
+            )
 
     def _sign(self, row: StoredRow) -> Sign | None:
         try:
@@ -146,7 +167,7 @@ class Outbox:
             pending = self._fold(sign)
             if pending is not None:
                 changed[sign.run_id] = pending
-        self.position = page.position
+        self.position, self._mark = page.position, page.mark
         return [pending for pending in changed.values() if not pending.settled]
 
     def _fold(self, sign: Sign) -> Pending | None:
@@ -205,8 +226,9 @@ class Outbox:
         return safe if self._unread is None else min(safe, self._unread - 1)
 
     def save(self, checkpoint: int) -> None:
-        """Keep the checkpoint; blocks."""
+        """Keep the checkpoint; blocks. Raises LogDiverged: it is no position of another log."""
         if checkpoint != self._saved:
+            self._expect_same_log()
             self._store.save_checkpoint(NAME, checkpoint)
             self._saved = checkpoint
 

@@ -85,6 +85,11 @@ def _print_explanation(found: "Explanation") -> None:
     if found.note is not None:
         typer.echo(f"  {found.note}")
         return
+    if found.batch_from is not None:
+        typer.echo(
+            f"  only if events {found.batch_from} to {found.nth} of its stream are in one batch; "
+            f"one by one they give the same row by the old SQL and by the new one"
+        )
     typer.echo(
         f"  first at event {found.nth} of {found.events} of {found.stream}: "
         f"{found.topic} at position {found.position:,}"

@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -44,6 +45,7 @@ from runledger.store.appender import Appender
 from runledger.store.codec import encode
 from runledger.store.protocol import Append, Conflicted, StreamWrite, Verdict
 
+_LOG: Final = logging.getLogger("runledger.command_handling")
 MAX_ATTEMPTS: Final = 25
 """Tries per command before other writers are held responsible."""
 
@@ -108,6 +110,7 @@ class CommandHandler:
         self._appender = Appender(store)
         self._clock = clock
         self._runs = RunCache()
+        self._epoch = store.epoch
         self._participants = Participants(store, unknown_agents)
         # Tasks that work on one run take turns here; across processes the store decides.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -176,11 +179,13 @@ class CommandHandler:
 
     async def _execute(self, batch: CommandBatch, fresh: bool) -> Outcome:
         run_id = batch.run_id
+        epoch = self._forget_lost()
         run = None if fresh else self._runs.get(run_id) or await self._refresh(run_id)
         for attempt in range(MAX_ATTEMPTS):
-            outcome = await self._attempt(batch, run, last_word=attempt > 0)
+            outcome = await self._attempt(batch, run, epoch, last_word=attempt > 0)
             if isinstance(outcome, Outcome):
                 return outcome
+            epoch = self._forget_lost()
             run = await self._refresh(run_id)
         raise ConcurrentAppend(*outcome)
 
@@ -228,18 +233,41 @@ class CommandHandler:
                 return agent
         raise ConcurrentAppend(*verdict)
 
+    def _forget_lost(self) -> int:
+        """Read everything again after the log was found to have gone back; return the epoch."""
+        if self._epoch != self._store.epoch:
+            self._epoch = self._store.epoch
+            self._runs.clear()
+            self._participants.forget()
+        return self._epoch
+
     async def _refresh(self, run_id: str) -> Run | None:
-        """Fold what was appended to the stream since the run was last seen."""
-        run = self._runs.get(run_id)
-        after = run.version if run else 0
+        """Fold what was appended to the stream since the run was last seen.
+
+        The last event that was seen is read with it: a run of which it is gone was lost with a log
+        that has gone back, and is read from the beginning.
+        """
+        run, last = self._runs.get(run_id), self._runs.last_event(run_id)
+        after = run.version - 1 if run else 0
         stored = await asyncio.to_thread(self._store.read_stream, run_id, after, None, False)
+        if run is not None and not (stored and stored[0].event.event_id == last):
+            _LOG.warning(
+                "run %s: expected the event that was read at version %d, found %s: the log has "
+                "gone back; the run is read again",
+                run_id,
+                after + 1,
+                "another one" if stored else "none",
+            )
+            self._runs.discard(run_id)
+            self._participants.forget()
+            stored = await asyncio.to_thread(self._store.read_stream, run_id, 0, None, False)
         run = _fold(self._runs.get(run_id), run_id, [(row.version, row.event) for row in stored])
-        if run is not None and stored:
-            self._runs.put(run)
+        if run is not None and stored and run.version == stored[-1].version:
+            self._runs.put(run, stored[-1].event.event_id)
         return run
 
     async def _attempt(
-        self, batch: CommandBatch, run: Run | None, *, last_word: bool
+        self, batch: CommandBatch, run: Run | None, epoch: int, *, last_word: bool
     ) -> Outcome | Conflicted:
         seen = run.version if run else 0
         if run is not None and _receipted(batch, run):
@@ -263,7 +291,7 @@ class CommandHandler:
             raise VersionConflict(batch.run_id, expected, seen)
         own = StreamWrite(batch.run_id, seen, tuple(encode(event) for event in events))
         try:
-            verdict = await self._appender.submit((own, *beside))
+            verdict = await self._appender.submit((own, *beside), epoch)
         except BaseException:
             # Recorded or not, nobody knows: the next command reads the stream.
             self._runs.discard(batch.run_id)
@@ -275,7 +303,7 @@ class CommandHandler:
         if not folded:
             after = _fold(after, batch.run_id, list(enumerate(events, seen + 1)))
         assert after is not None
-        self._runs.put(after)
+        self._runs.put(after, events[-1].event_id)
         return Outcome(after, tuple(events), verdict.last)
 
     async def _decide(self, batch: CommandBatch, run: Run | None) -> _Decision:

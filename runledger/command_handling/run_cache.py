@@ -10,10 +10,13 @@ MAX_ENTRIES: Final = 500_000
 
 
 class RunCache:
-    """The runs used last. An entry may be stale: the store refuses what was decided on it."""
+    """The runs used last, each with the id of its last event.
+
+    An entry may be stale: the store refuses what was decided on it.
+    """
 
     def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
-        self._runs: OrderedDict[str, tuple[Run, int]] = OrderedDict()
+        self._runs: OrderedDict[str, tuple[Run, int, str]] = OrderedDict()
         self._entries = 0
         self._max_entries = max_entries
 
@@ -25,15 +28,20 @@ class RunCache:
         self._runs.move_to_end(run_id)
         return found[0]
 
-    def put(self, run: Run) -> None:
+    def last_event(self, run_id: str) -> str:
+        """Return the id of the last event that the run was folded from, "" for an unknown run."""
+        found = self._runs.get(run_id)
+        return found[2] if found else ""
+
+    def put(self, run: Run, last_event: str) -> None:
         """Keep the run, and let go of those not used for longest."""
         size = 10 + len(run.steps) + len(run.messages)
         known = self._runs.get(run.run_id)
-        self._runs[run.run_id] = (run, size)
+        self._runs[run.run_id] = (run, size, last_event)
         self._runs.move_to_end(run.run_id)
         self._entries += size - (known[1] if known else 0)
         while self._entries > self._max_entries and len(self._runs) > 1:
-            _, (_, released) = self._runs.popitem(last=False)
+            _, (_, released, _) = self._runs.popitem(last=False)
             self._entries -= released
 
     def discard(self, run_id: str) -> None:
@@ -41,3 +49,8 @@ class RunCache:
         found = self._runs.pop(run_id, None)
         if found is not None:
             self._entries -= found[1]
+
+    def clear(self) -> None:
+        """Forget every run."""
+        self._runs.clear()
+        self._entries = 0

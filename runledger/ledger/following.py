@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
-from runledger.errors import InvalidArgument, NotFound
+from runledger.errors import InvalidArgument, LogDiverged, NotFound
 from runledger.events import CATALOGUE, RunDeleted
 from runledger.ledger.arguments import check_counts, check_flags, texts
 from runledger.ledger.part import LedgerPart
-from runledger.run import Actor
+from runledger.run import Actor, Run
+from runledger.store import Store
 from runledger.store.codec import decode
+from runledger.store.log_mark import LogMark, mark_at
 from runledger.store.protocol import StoredEvent
 
 _PAGE: Final = 500
@@ -41,6 +43,7 @@ class Followers(LedgerPart):
 
         Raises:
             NotFound: if the run is not there, or is deleted meanwhile.
+            LogDiverged: if the run has fewer events than `after`: some were lost.
             StoreUnavailable: if the store cannot be read.
         """
         check_counts(least=0, after=after)
@@ -63,6 +66,10 @@ class Followers(LedgerPart):
                     after = stored.version
                 if page:
                     continue
+                if run.version < after:
+                    # Loaded once more: some of them may have been recorded after it was loaded.
+                    run = await self.opened.load(run_id, actor)
+                    _expect_not_shorter(run, after)
                 if run.ended:
                     return
                 if not await _woken(woken, idle_seconds):
@@ -89,6 +96,7 @@ class Followers(LedgerPart):
         Raises:
             InvalidArgument: for a topic that the catalogue does not have.
             UndecodableEvent: at an event of the organization that cannot be decoded.
+            LogDiverged: if the log ends before `after`, or has lost events that were read.
             StoreUnavailable: if the store cannot be read.
         """
         wanted = texts("topics", topics)
@@ -101,6 +109,7 @@ class Followers(LedgerPart):
         organization, store = self.opened.organization(actor), self.opened.store
         async with self.opened.tail.of(store).watch() as woken:
             position = await asyncio.to_thread(store.head) if after is None else after
+            mark = await asyncio.to_thread(mark_at, store, position)
             while True:
                 woken.clear()
                 head = await asyncio.to_thread(store.head)
@@ -113,6 +122,13 @@ class Followers(LedgerPart):
                     head,
                     organization,
                 )
+                # Once the page is read: a log that went back before has gone back by now.
+                if not await asyncio.to_thread(_is_same, store, mark, position, head):
+                    raise LogDiverged(
+                        f"follow_log: expected the log that was read up to position {position:,}, "
+                        f"found one that ends at {head:,} or has other events there, as after a "
+                        f"restored backup or a failover; begin again where the two agree"
+                    )
                 for row in page:
                     event = decode(row.stream, row.version, row.topic, row.facts, row.contents)
                     # The store reads the same facts; two of one name could be read otherwise there.
@@ -122,8 +138,24 @@ class Followers(LedgerPart):
                 if len(page) < _PAGE:
                     # The events of others are not looked at again.
                     position = max(position, head)
+                if page or mark is None or position > mark.position:
+                    mark = await asyncio.to_thread(mark_at, store, position) or mark
                 if not page and not await _woken(woken, idle_seconds):
                     yield None
+
+
+def _expect_not_shorter(run: Run, after: int) -> None:
+    if run.version < after:
+        raise LogDiverged(
+            f"follow_run: run {run.run_id}: expected a run with {after} events, which were read "
+            f"before, found {run.version}: the log has gone back, as after a restored backup or a "
+            f"failover; follow the run from its beginning"
+        )
+
+
+def _is_same(store: Store, mark: LogMark | None, position: int, head: int) -> bool:
+    """Say whether a store still has what was read; positions may be gaps, which have no mark."""
+    return head >= position if mark is None else mark.is_at(store)
 
 
 def _check_idle(idle_seconds: float | None) -> None:

@@ -64,12 +64,13 @@ class Opening:
             operations: Operations | None = None
             past: AsOf | None = None
             if path is not None and path.is_dir():
-                live = PublishedReadModels(path)
+                live = PublishedReadModels(path, store)
                 stack.callback(live.close)
             elif path is not None:
                 if self.hold_live:
                     live, operations = self._hold(store, path, stack)
                 past = AsOf(store, path, self.archive)
+                stack.callback(past.close)
             handler = CommandHandler(store, clock=self.clock, unknown_agents=self.unknown_agents)
             stack.callback(handler.close)
             opened = OpenLedger(

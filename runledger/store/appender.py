@@ -12,6 +12,7 @@ from threading import Lock, Thread
 from typing import Final, NamedTuple
 
 from runledger.errors import LedgerError, StoreError, StoreRefused, StoreUnavailable
+from runledger.store.acknowledged import to_decide_again
 from runledger.store.protocol import Append, Store, Verdict
 
 MAX_EVENTS: Final = 4_096
@@ -22,6 +23,7 @@ Outcome = Verdict | LedgerError
 
 class _Request(NamedTuple):
     append: Append
+    epoch: int
     answer: asyncio.Future[Verdict]
 
 
@@ -38,16 +40,18 @@ class Appender:
         self._thread = Thread(target=self._work, name="runledger-appender", daemon=True)
         self._thread.start()
 
-    async def submit(self, append: Append) -> Verdict:
+    async def submit(self, append: Append, epoch: int | None = None) -> Verdict:
         """Record an append durably; StoreUnavailable where that is not known to have happened.
 
-        A cancelled caller does not take its append back: it may be recorded all the same.
+        `epoch` is that of the store when the append was decided: an append of an earlier one is a
+        conflict. A cancelled caller does not take its append back: it may be recorded all the same.
         """
+        decided = self._store.epoch if epoch is None else epoch
         answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         with self._closing:
             if self._closed:
                 raise StoreUnavailable("the ledger is closed")
-            self._submitted.put(_Request(append, answer))
+            self._submitted.put(_Request(append, decided, answer))
         return await answer
 
     def close(self) -> None:
@@ -97,7 +101,14 @@ class Appender:
 
     def _work(self) -> None:
         while batch := self._take():
-            _answer(batch, self._record([request.append for request in batch]))
+            epoch = self._store.epoch
+            current = [request for request in batch if request.epoch == epoch]
+            if current:
+                _answer(current, self._record([request.append for request in current]))
+            if len(current) < len(batch):
+                # Versions may agree by chance where the events are other ones.
+                old = [request for request in batch if request.epoch != epoch]
+                _answer(old, [to_decide_again(request.append) for request in old])
 
     def _record(self, appends: Sequence[Append]) -> Sequence[Outcome]:
         try:

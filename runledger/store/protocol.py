@@ -111,6 +111,10 @@ class Store(Protocol):
 
     url: str
 
+    @property
+    def epoch(self) -> int:
+        """How often the log was found to have gone back; what was read before may be gone."""
+
     def expect_writable(self) -> None:
         """Raise OnlyRead where nothing can be appended."""
 
@@ -119,6 +123,7 @@ class Store(Protocol):
 
         No stream may occur in two of them. Raises StoreUnavailable when nothing is known to be
         recorded; an append that was recorded by an attempt that got no answer counts as recorded.
+        Where the log turns out to have lost events, what was not recorded is a conflict.
         Raises StoreRefused, with nothing recorded, for what the database cannot take.
         """
 

@@ -27,6 +27,7 @@ class Tail:
         self._store = store
         self._every_seconds = every_seconds
         self._position = 0
+        self._compare_at = 0.0
         self._watches: dict[str | None, set[asyncio.Event]] = {}
         self._looking: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
@@ -83,10 +84,21 @@ class Tail:
             else:
                 await asyncio.sleep(0 if full else self._every_seconds)
 
+    async def _expect_not_shorter(self) -> None:
+        """Wake everything now and then if the log ends before the position: it has gone back."""
+        if self.loop.time() < self._compare_at:
+            return
+        self._compare_at = self.loop.time() + _AGAIN_SECONDS
+        head = await asyncio.to_thread(self._store.head)
+        if head < self._position:
+            self._position = head
+            self.wake_all()
+
     async def _wake(self) -> bool:
         """Wake what waits for the events that are new; return whether there may be more."""
         rows = await asyncio.to_thread(self._store.read_log, self._position, _PAGE)
         if not rows:
+            await self._expect_not_shorter()
             return False
         self._position = rows[-1].position
         for stream in {None, *(row.stream for row in rows)} & self._watches.keys():

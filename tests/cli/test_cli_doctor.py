@@ -1,5 +1,6 @@
 """`runledger doctor` finds what must be mended, and changes nothing."""
 
+import asyncio
 import os
 import sqlite3
 from contextlib import closing
@@ -7,6 +8,8 @@ from pathlib import Path
 
 from command_line import RUN, Command, Outcome
 
+from runledger import RunLedger
+from runledger.health import examine
 from runledger.store import open_store
 from runledger.store.protocol import EncodedEvent, StreamWrite
 
@@ -112,3 +115,21 @@ def test_a_file_that_was_cut_is_wrong_and_said_to_be_damaged(
     asked = [runledger(*words.split()) for words in ("usage", "runs list", "agents")]
     assert {outcome.code for outcome in asked} <= {0, 1}
     assert any("`runledger replay --switch` puts others in their place" in o.err for o in asked)
+
+
+def test_read_models_that_duckdb_has_cut_shorter_are_whole(tmp_path: Path) -> None:
+    url, file = f"sqlite:///{tmp_path}/s.db", tmp_path / "r.duckdb"
+
+    async def session(runs: int) -> None:
+        async with RunLedger.open(url, file) as ledger:
+            for _ in range(runs):
+                run = await ledger.create_run("agent-1")
+                await ledger.complete_run(run.run_id)
+            await ledger.list_runs(limit=1)
+
+    for runs in (5, 5, 1, 0, 1, 1, 0, 1):
+        asyncio.run(session(runs))
+        assert [check for check in examine(url, file) if check.state == "wrong"] == []
+    with file.open("r+b") as stream:
+        stream.truncate(file.stat().st_size - 300_000)
+    assert [check for check in examine(url, file) if check.state == "wrong"] != []

@@ -17,7 +17,8 @@ def contents(generation: Generation) -> Tables:
     db = generation.cursor()
     names = db.execute(
         "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
-        " AND table_name NOT IN ('generation', 'generation_models') ORDER BY table_name"
+        " AND table_name NOT IN ('generation', 'generation_models', 'generation_marks')"
+        " ORDER BY table_name"
     ).fetchall()
     return plain({name: _rows(db, name) for (name,) in names})
 

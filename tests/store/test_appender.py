@@ -19,6 +19,8 @@ from tests.store.samples import append, beat, write
 class Watched:
     """A real store whose appends can be held back, and are counted."""
 
+    epoch = 0
+
     def __init__(self, store: Store) -> None:
         self._store = store
         self.commits: list[list[Append]] = []

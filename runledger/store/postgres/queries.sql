@@ -22,6 +22,18 @@ SELECT min(notification_id), max(notification_id) FROM recorded;
 SELECT notification_id, topic, state, contents FROM {schema}.ledger_events
 WHERE originator_id = %s AND originator_version = %s;
 
+-- place: what a position holds
+SELECT originator_id, originator_version, state FROM {schema}.ledger_events
+WHERE notification_id = %s;
+
+-- version: how many events a stream has
+SELECT coalesce(max(originator_version), 0) FROM {schema}.ledger_events WHERE originator_id = %s;
+
+-- timeline: the history of the server, another one after a standby took over or a backup was
+-- restored; NULL on a standby
+SELECT CASE WHEN NOT pg_is_in_recovery()
+    THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END;
+
 -- stream: a stream's events in order, with contents
 SELECT notification_id, originator_id, originator_version, topic, state, contents
 FROM {schema}.ledger_events

@@ -23,6 +23,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import tuple_row
 
 from runledger.errors import StoreUnavailable
+from runledger.store.acknowledged import Acknowledged, Place, to_decide_again
 from runledger.store.known_versions import KnownVersions
 from runledger.store.postgres.arrays import ByteaArray, Int4Array, Int8Array, TextArray, register
 from runledger.store.postgres.statements import queries, tables
@@ -48,8 +49,11 @@ class LedgerRecorder(PostgresApplicationRecorder):
         self._pooled = pooled
         self._writer: _Connection | None = None
         self._known = KnownVersions()
+        self.acknowledged = Acknowledged("postgresql")
+        self._timeline: str | None = None
         self._writing = Lock()
         self._closed = False
+        self._unchecked = True
 
     def create_table(self) -> None:
         """Make the schema, tables, triggers and functions that are missing."""
@@ -84,6 +88,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             if self._writer is None or self._writer.closed:
                 self._writer = self.connect()
                 self._known = KnownVersions()
+                self._unchecked = True
             yield self._writer
 
     @property
@@ -95,18 +100,29 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """Record the appends in one round trip, each with its own verdict.
 
         Raises the driver's errors. Where the connection broke, the outcome is unknown; the next
-        call opens another.
+        call opens another. Where that one finds that the log has gone back, all are conflicts but
+        those that were recorded all the same.
         """
         with self._connection() as db:
+            # Behind a pooler, another server may answer without a new connection here.
+            if self._unchecked or self._pooled:
+                lost = self._has_lost(db)
+                self._unchecked = False
+                if lost:
+                    return [
+                        self._recorded(db, append) or self._again(db, append) for append in appends
+                    ]
             # In a session that is shared the settings that its lock needs are those of a function.
             leads_to = None if self._pooled else self._known.after(appends)
             if leads_to:
                 with suppress(UniqueViolation):
                     verdicts = self._insert(db, appends)
                     self._known.learn(leads_to)
+                    self.acknowledged.note(appends, verdicts)
                     return verdicts
             verdicts = self._check_and_insert(db, appends)
             self._known.learn_from(appends, verdicts)
+            self.acknowledged.note(appends, verdicts)
             return verdicts
 
     def _insert(self, db: _Connection, appends: Sequence[Append]) -> list[Verdict]:
@@ -141,20 +157,41 @@ class LedgerRecorder(PostgresApplicationRecorder):
         arrays = [pack(column) for pack, column in zip(ARGUMENTS, columns, strict=True)]
         return db.execute(self._sql["append"], arrays, binary=True).fetchall()
 
+    def _has_lost(self, db: _Connection) -> bool:
+        """Look whether another server answers, or one that lacks what was recorded last."""
+
+        def find(position: int) -> Place | None:
+            row = db.execute(self._sql["place"], (position,), binary=True).fetchone()
+            return None if row is None else Place(*row)
+
+        ((timeline,),) = db.execute(self._sql["timeline"]).fetchall()
+        elsewhere = self._timeline is not None and timeline != self._timeline
+        self._timeline = timeline
+        if lost := self.acknowledged.lost(find, elsewhere=elsewhere):
+            self._known = KnownVersions()
+        return lost
+
     def recorded(self, append: Append) -> Recorded | None:
         """Return where the append lies if exactly its events stand at their places.
 
         Every event has an id of its own, so equal bytes at the expected place are our event.
         """
-        positions: list[int] = []
         with self._connection() as db:
-            for write in append:
-                for version, event in enumerate(write.events, write.expected + 1):
-                    place = (write.stream, version)
-                    row = db.execute(self._sql["stored_event"], place, binary=True).fetchone()
-                    if row is None or row[1:] != event:
-                        return None
-                    positions.append(row[0])
+            return self._recorded(db, append)
+
+    def _again(self, db: _Connection, append: Append) -> Conflicted:
+        ((found,),) = db.execute(self._sql["version"], (append[0].stream,), binary=True).fetchall()
+        return to_decide_again(append, found)
+
+    def _recorded(self, db: _Connection, append: Append) -> Recorded | None:
+        positions: list[int] = []
+        for write in append:
+            for version, event in enumerate(write.events, write.expected + 1):
+                place = (write.stream, version)
+                row = db.execute(self._sql["stored_event"], place, binary=True).fetchone()
+                if row is None or row[1:] != event:
+                    return None
+                positions.append(row[0])
         return Recorded(min(positions), max(positions))
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:

@@ -103,6 +103,11 @@ class PostgresStore:
                 raise StoreBusy(self.url, LOCK_SECONDS) from e
             raise StoreUnavailable(f"store {self.url!r}: {str(e).strip()}") from e
 
+    @property
+    def epoch(self) -> int:
+        """How often the log was found to have gone back."""
+        return self._recorder.acknowledged.epoch
+
     def expect_writable(self) -> None:
         """Raise OnlyRead if the server takes no writes: a standby, or one that was told so."""
         ((read_only,),) = self._fetch("read_only", ())

@@ -12,6 +12,9 @@ SELECT coalesce(
 )
 FROM json_each(?) AS stream ORDER BY stream.key;
 
+-- place: what a position holds
+SELECT originator_id, originator_version, state FROM ledger_events WHERE notification_id = ?;
+
 -- stream: a stream's events in order, with contents
 SELECT notification_id, originator_id, originator_version, topic, state, contents
 FROM ledger_events

@@ -1,6 +1,7 @@
 """The library's application recorder on the ledger's own table and its own append."""
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,9 +25,11 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore, SQL
 
 from runledger.errors import StoreUnavailable
 from runledger.sql_file import statements
+from runledger.store.acknowledged import Acknowledged, Place, to_decide_again
 from runledger.store.known_versions import KnownVersions
 from runledger.store.protocol import LOCK_SECONDS, Append, Conflicted, Recorded, Verdict
 from runledger.store.sqlite.driver_errors import busy
+from runledger.store.sqlite.file_identity import FileIdentity, file_identity
 from runledger.store.subscription import PollingSubscription
 
 SQL = statements(Path(__file__).with_name("queries.sql"))
@@ -71,6 +74,10 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         super().__init__(datastore, events_table_name="ledger_events")
         self._writer: sqlite3.Connection | None = None
         self._known = KnownVersions()
+        self.acknowledged = Acknowledged(datastore.pool.db_name)
+        # Before the working directory changes.
+        self._path = os.path.abspath(datastore.pool.db_name)
+        self._opened: FileIdentity | None = None
         self._writing = Lock()
         self._closed = False
 
@@ -79,8 +86,15 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         with self._writing:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
+            if self._writer is not None and file_identity(self._path) != self._opened:
+                # Another file lies there now, a restored backup: what is appended to the old one
+                # would be in no directory.
+                self._writer.close()
+                self._writer = None
             if self._writer is None:
-                self._writer = connect(self.datastore.pool.db_name)
+                self._writer = connect(self._path)
+                self._opened = file_identity(self._path)
+                self._known = KnownVersions()
             try:
                 yield self._writer
             except BaseException:
@@ -103,19 +117,45 @@ class LedgerRecorder(SQLiteApplicationRecorder):
             db.executescript(SCHEMA)
 
     def append(self, appends: Sequence[Append]) -> list[Verdict]:
-        """Record the appends in one transaction, each with its own verdict."""
-        leads_to = self._known.after(appends)
-        if leads_to:
-            # Refused: another process has gone on with a stream.
-            with suppress(sqlite3.IntegrityError), self._transaction() as db:
+        """Record the appends in one transaction, each with its own verdict.
+
+        All of them are conflicts where the file has lost what this process was told is recorded.
+        """
+        # Refused: another process has gone on with a stream.
+        with suppress(sqlite3.IntegrityError):
+            return self._append(appends, self._known.after(appends))
+        return self._append(appends, None)
+
+    def _append(self, appends: Sequence[Append], leads_to: dict[str, int] | None) -> list[Verdict]:
+        """Do it without a look at the streams, if it is known which versions it leads to."""
+        with self._transaction() as db:
+            if self._has_lost(db):
+                streams = json.dumps([append[0].stream for append in appends])
+                found = db.execute(SQL["stream_versions"], (streams,)).fetchall()
+                return [
+                    to_decide_again(append, version)
+                    for append, (version,) in zip(appends, found, strict=True)
+                ]
+            if leads_to:
                 rows = [row for append in appends for row in _rows(append)]
                 verdicts = _verdicts(appends, [None] * len(appends), _insert(db, rows))
-                self._known.learn(leads_to)
-                return verdicts
-        with self._transaction() as db:
-            verdicts = _check_and_insert(db, appends)
+            else:
+                verdicts = _check_and_insert(db, appends)
             self._known.learn_from(appends, verdicts)
-            return verdicts
+        # Only what was committed: the disk may be full.
+        self.acknowledged.note(appends, verdicts)
+        return verdicts
+
+    def _has_lost(self, db: sqlite3.Connection) -> bool:
+        """Look whether the last event that was recorded is there, under the lock for writing."""
+
+        def find(position: int) -> Place | None:
+            row = db.execute(SQL["place"], (position,)).fetchone()
+            return None if row is None else Place(row[0], row[1], bytes(row[2]))
+
+        if lost := self.acknowledged.lost(find):
+            self._known = KnownVersions()
+        return lost
 
     def put_blob(self, sha256: str, media_type: str, data: bytes) -> None:
         """Keep bytes under their SHA-256."""

@@ -75,6 +75,11 @@ class SQLiteStore:
                 )
         return bool(there)
 
+    @property
+    def epoch(self) -> int:
+        """How often the log was found to have gone back."""
+        return self._recorder.acknowledged.epoch
+
     def expect_writable(self) -> None:
         """Raise OnlyRead where the file or its folder cannot be written to."""
         if self._only_read:

@@ -1,0 +1,64 @@
+"""DuckDB's words for a file that it cannot use, as errors of ours."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from runledger.errors import NotReadModels, ReadModelsDamaged, ReadModelsError
+
+_DAMAGE: Final = re.compile("not a valid DuckDB|[Cc]orrupt database|Could not read enough bytes")
+_READ_ONLY: Final = "Read-only file system"
+_FULL: Final = re.compile("No space left on device|Out of disk")
+
+UNREADABLE: Final = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException)
+"""What DuckDB raises for a file that it cannot go on with."""
+
+_SQLITE: Final = "sqlite_scanner"
+"""What DuckDB would read a SQLite file by, and says that it lacks."""
+
+
+@contextmanager
+def expect_readable(path: Path) -> Iterator[None]:
+    """Raise what a damaged file makes of the block as an error of ours; see `unusable`."""
+    try:
+        yield
+    except duckdb.Error as e:
+        told = unusable(path, e)
+        if isinstance(e, UNREADABLE) or isinstance(told, ReadModelsDamaged):
+            raise told from e
+        raise
+
+
+def disk_full(path: Path, error: duckdb.Error) -> ReadModelsError | None:
+    """Return the error of a full disk, if this is one: no SQL and no event is to blame for it."""
+    found = str(error).partition("\n")[0]
+    if not _FULL.search(found):
+        return None
+    return ReadModelsError(
+        f"read models {str(path)!r}: expected room on the disk for what is projected, found it "
+        f"full; nothing of the batch was kept: make room, and ask again ({found})"
+    )
+
+
+def unusable(path: Path, error: duckdb.Error) -> ReadModelsError:
+    """Return what DuckDB says of a file, as an error of ours: ReadModelsDamaged where it is."""
+    if _SQLITE in str(error):
+        return NotReadModels(
+            f"read models {str(path)!r}: expected a DuckDB file, found a SQLite database; is it "
+            f"the store? name another file for the read models"
+        )
+    if (full := disk_full(path, error)) is not None:
+        return full
+    said = f"read models {str(path)!r}: {str(error).partition(chr(10))[0]}"
+    if _READ_ONLY in said:
+        return ReadModelsError(
+            f"{said}; expected a file that can be written to: name another place for the read "
+            f"models, or the folder of a published copy, which is only read"
+        )
+    if _DAMAGE.search(said):
+        return ReadModelsDamaged(f"{said}; `runledger replay --switch` puts others in their place")
+    return ReadModelsError(said)
