@@ -2,10 +2,9 @@
 
 from typing import Any, Final, NamedTuple
 
-from projections.read_models.catalog import ROOT
-from runledger.sql_file import statements
+from projections.read_models.catalog import queries
 
-SQL: Final = statements(ROOT / "steps" / "queries.sql")
+SQL: Final = queries("steps")
 
 
 class TokenRules(NamedTuple):
