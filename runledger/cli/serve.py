@@ -1,5 +1,6 @@
 """`runledger serve`: the ledger as one address."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -42,6 +43,13 @@ def serve(
     callbacks: Annotated[
         bool, typer.Option("--callbacks", help="Deliver callbacks too, as `dispatch` does.")
     ] = False,
+    operations_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where long operations write; beside the read models if none is named.",
+        ),
+    ] = None,
     access_log: Annotated[
         bool, typer.Option("--access-log/--no-access-log", help="Log requests on stderr.")
     ] = True,
@@ -78,6 +86,9 @@ def serve(
         tuple(allowed_host or ()),
         tuple(allowed_origin or ()),
         access_log=access_log,
+        operations_folder=None
+        if writer
+        else operations_dir or Path(f"{settings.read_models}.operations"),
     )
 
     def ready(sockets: "Sequence[socket.socket]") -> None:

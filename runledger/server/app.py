@@ -87,6 +87,8 @@ class Application:
             entry.status = entry.status or 499
         finally:
             self._log.write(entry)
+            seconds = time.perf_counter() - entry.begun
+            self.services.metrics.observe(entry.method, entry.route, entry.status, seconds)
 
     async def _respond(
         self,

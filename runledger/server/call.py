@@ -20,7 +20,8 @@ class Call(Generic[Q, B]):
     """What a handler answers from.
 
     `names` are what the braces of the path stand for, decoded and not checked; `headers` have names
-    in lower case, the last value of each.
+    in lower case, the last value of each; `path` is as it was sent, without the query;
+    `client` is the address of the other side, None at a Unix socket.
     """
 
     services: Services
@@ -30,6 +31,8 @@ class Call(Generic[Q, B]):
     body: B
     headers: Mapping[str, str]
     request_id: str
+    path: str
+    client: str | None = None
 
     @property
     def ledger(self) -> RunLedger:

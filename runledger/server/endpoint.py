@@ -35,7 +35,15 @@ async def answer(
     query = read_query(route.query, scope["query_string"])
     data = await read_body(route, headers, receive, limits)
     call = Call(
-        services, caller, found.names, query, _body(route, data, limits.depth), headers, request_id
+        services,
+        caller,
+        found.names,
+        query,
+        _body(route, data, limits.depth),
+        headers,
+        request_id,
+        scope["raw_path"].decode("ascii"),
+        scope["client"][0] if scope.get("client") else None,
     )
     try:
         # A body that comes slowly takes no place from others; health is told on a busy server too.
@@ -47,6 +55,9 @@ async def answer(
     if isinstance(made, Response):
         return made
     reply = made if isinstance(made, Reply) else Reply(made)
+    etag = reply.headers.get("ETag")
+    if route.method == "GET" and etag is not None and headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=dict(reply.headers))
     return Response(
         _adapter(route).dump_json(reply.value),
         reply.status or route.status,

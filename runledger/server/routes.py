@@ -2,13 +2,24 @@
 
 from typing import Final
 
-from runledger.server import health
-from runledger.server.api import batches, commands, description, following, lists, single_runs, sql
+from runledger.server import health, numbers
+from runledger.server.api import (
+    batches,
+    commands,
+    description,
+    following,
+    lists,
+    operations,
+    pages,
+    single_runs,
+    sql,
+)
 from runledger.server.route import Route
 from runledger.server.v1 import cancels, messages, runs, steps, streams, unanswered
 
 ROUTES: Final[tuple[Route, ...]] = (
     *health.ROUTES,
+    *numbers.ROUTES,
     *batches.ROUTES,
     *commands.ROUTES,
     *single_runs.ROUTES,
@@ -16,6 +27,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *sql.ROUTES,
     *description.ROUTES,
     *lists.ROUTES,
+    *pages.ROUTES,
+    *operations.ROUTES,
     *runs.ROUTES,
     *messages.ROUTES,
     *steps.ROUTES,

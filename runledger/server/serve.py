@@ -1,9 +1,11 @@
 """Opens the ledger of this process and serves it."""
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from runledger.errors import InvalidArgument
 from runledger.ledger import RunLedger
@@ -12,6 +14,7 @@ from runledger.server.access_log import AccessLog
 from runledger.server.app import Application
 from runledger.server.browser_rules import BrowserRules
 from runledger.server.limits import Limits
+from runledger.server.projector import keep_projecting
 from runledger.server.services import Services
 from runledger.server.serving import PORT, Serving, bind
 
@@ -22,6 +25,7 @@ class Options:
 
     `host` None means both loopback addresses. `allowed_hosts` and `allowed_origins` are as in
     BrowserRules. `access_log` says whether requests are logged on stderr.
+    `operations_folder` is where long operations write; None for a server that does none.
     """
 
     host: str | None = None
@@ -30,6 +34,7 @@ class Options:
     allowed_origins: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     access_log: bool = True
+    operations_folder: Path | None = None
 
 
 async def serve(
@@ -60,7 +65,12 @@ async def serve(
     rules = BrowserRules(ports, options.allowed_hosts, options.allowed_origins)
     try:
         async with ledger:
-            services = Services(ledger, actor or Actor(), options.limits)
+            services = Services(
+                ledger,
+                actor or Actor(),
+                options.limits,
+                operations_folder=options.operations_folder,
+            )
             if not _local(sockets) and not await services.authentication.keys():
                 raise InvalidArgument(
                     f"address {options.host}: expected keys, since other machines reach it, found "
@@ -69,10 +79,12 @@ async def serve(
             log = AccessLog(quiet=not options.access_log)
             application = Application(services, rules, log=log)
             extend(application)
+            projecting = asyncio.create_task(keep_projecting(ledger))
             try:
                 await Serving(application).run_on(sockets, lambda: ready(sockets))
             finally:
-                services.close()
+                projecting.cancel()
+                await services.close()
     finally:
         for one in sockets:
             one.close()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from runledger.errors import LedgerError, ReadModelsMissing
@@ -10,6 +11,8 @@ from runledger.ledger import RunLedger
 from runledger.run import Actor
 from runledger.server.authentication import Authentication
 from runledger.server.limits import Limits
+from runledger.server.metrics import Metrics
+from runledger.server.operation_desk import OperationDesk
 from runledger.server.route import Route
 from runledger.server.slots import RequestSlots, StreamSlots
 from runledger.server.sql_desk import SqlDesk
@@ -23,7 +26,8 @@ class Services:
     """One for each process, made when its ledger is open.
 
     `actor` acts on a server without keys. `stopping` is set once at the signal to stop: streams end
-    then. `routes` are all routes of the application, which describes them.
+    then. `operations_folder` is where long operations write, None for a server that does none.
+    `routes` are all routes of the application, which describes them.
     """
 
     ledger: RunLedger
@@ -34,16 +38,21 @@ class Services:
     streams: StreamSlots = field(init=False)
     requests: RequestSlots = field(init=False)
     sql: SqlDesk = field(init=False)
+    operations_folder: Path | None = None
+    operations: OperationDesk = field(init=False)
     routes: Iterable[Route] = ()
+    metrics: Metrics = field(default_factory=Metrics)
 
     def __post_init__(self) -> None:
         self.authentication = Authentication(self.ledger.store, self.actor)
         self.streams = StreamSlots(self.limits)
         self.requests = RequestSlots(self.limits)
         self.sql = SqlDesk(self.ledger)
+        self.operations = OperationDesk(self.ledger, self.operations_folder)
 
-    def close(self) -> None:
-        """Delete what was made for requests."""
+    async def close(self) -> None:
+        """End what goes on, and delete what was made for requests."""
+        await self.operations.close()
         self.sql.close()
 
     async def head(self) -> int:

@@ -64,7 +64,7 @@ class RunningServer:
             try:
                 await self.serving.run_on(sockets, self._started.set)
             finally:
-                self.services.close()
+                await self.services.close()
 
     def __enter__(self) -> Self:
         self._thread.start()

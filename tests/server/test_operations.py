@@ -1,0 +1,127 @@
+"""Long operations: one at a time, followed, cancelled, kept; their files are fetched by name."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import RunningServer
+
+from runledger.server.keys import Keyring
+
+Start = Callable[..., RunningServer]
+
+
+@pytest.fixture
+def operating(start: Start, tmp_path: Path) -> RunningServer:
+    server = start(services=lambda _: {"operations_folder": tmp_path / "operations"})
+    for _ in range(3):
+        server.do(server.ledger.create_run("agent-a"))
+    server.do(server.ledger.list_runs())
+    return server
+
+
+def _begin(server: RunningServer, kind: str, **arguments: Any) -> Any:
+    with server.client() as client:
+        return client.post("/api/v1/operations", json={"kind": kind, "arguments": arguments})
+
+
+def _ended(server: RunningServer, address: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 60
+    with server.client() as client:
+        while time.monotonic() < deadline:
+            found: dict[str, Any] = client.get(address).json()
+            if found["state"] != "running":
+                return found
+            time.sleep(0.05)
+    raise AssertionError("the operation did not end")
+
+
+def test_a_replay_is_begun_and_followed_and_switched_to(operating: RunningServer) -> None:
+    begun = _begin(operating, "replay", fresh=True, out=True)
+    assert begun.status_code == 202, begun.text
+    address = begun.headers["location"]
+    with operating.client() as client:
+        followed = client.get(f"{address}/follow").text
+        assert followed.endswith("event: end\ndata: {}\n\n")
+        last = json.loads(followed.split("data: ")[-2].partition("\n")[0])
+        done = _ended(operating, address)
+        assert last["state"] == done["state"] == "done", done
+        number = done["result"]["built"]["number"]
+        assert done["events"] >= 3
+        switched = _ended(operating, _begin(operating, "switch", number=number).headers["location"])
+        assert switched["state"] == "done"
+        listed = client.get("/api/v1/operations").json()
+        assert [one["kind"] for one in listed] == ["switch", "replay"]
+
+
+def test_verify_compare_and_export(operating: RunningServer) -> None:
+    verified = _ended(operating, _begin(operating, "verify").headers["location"])
+    assert verified["result"]["problems"] == []
+    exported = _ended(operating, _begin(operating, "export").headers["location"])
+    assert exported["state"] == "done", exported
+    name = next(name for name in exported["files"] if "runs" in name)
+    with operating.client() as client:
+        address = f"/api/v1/operations/{exported['id']}/files"
+        file = client.get(f"{address}/{name.replace('/', '%2f')}")
+        assert file.content.startswith(b"PAR1")
+        for wrong in ("..%2f..%2fruns.db", "%2e%2e", "nothing", "..%2foperation.json"):
+            assert client.get(f"{address}/{wrong}").status_code == 404
+    failed = _ended(operating, _begin(operating, "compare", number=99).headers["location"])
+    assert failed["state"] == "failed"
+    assert failed["problem"]["type"] == "urn:runledger:error:not-found"
+
+
+def test_one_at_a_time(operating: RunningServer) -> None:
+    from runledger.server.operation import Operation
+
+    desk = operating.services.operations
+    running = Operation(id="operation-1", kind="replay")
+    desk._running = desk._operations["operation-1"] = running
+    refused = _begin(operating, "verify")
+    assert refused.status_code == 409
+    assert refused.headers["location"] == "/api/v1/operations/operation-1"
+    with operating.client() as client:
+        assert client.delete("/api/v1/operations/operation-1").status_code == 202
+    desk._running = None
+    with operating.client() as client:
+        assert client.delete("/api/v1/operations/operation-1").status_code == 409
+
+
+def test_what_ran_when_the_server_ended_was_interrupted(start: Start, tmp_path: Path) -> None:
+    from runledger.server.operation import Operation
+
+    folder = tmp_path / "operations"
+    folder.mkdir()
+    running = Operation(id="operation-1", kind="replay")
+    running.keep(folder)
+    server = start(services=lambda _: {"operations_folder": folder})
+    with server.client() as client:
+        assert client.get("/api/v1/operations/operation-1").json()["state"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("replay", {"out": "/tmp/x"}),
+        ("publish", {"folder": "/tmp/x"}),
+        ("archive", {"folder": "/tmp/x"}),
+        ("switch", {}),
+        ("nothing", {}),
+    ],
+)
+def test_no_path_comes_from_a_caller(
+    operating: RunningServer, kind: str, arguments: dict[str, Any]
+) -> None:
+    assert _begin(operating, kind, **arguments).status_code == 422
+
+
+def test_operations_are_for_operators(operating: RunningServer) -> None:
+    keyring = Keyring(operating.ledger.store)
+    for organization, status in (("org-a", 403), ("*", 200)):
+        made = keyring.create(name="a", organization=organization)
+        operating.services.authentication._read_at = float("-inf")
+        with operating.client(headers={"Authorization": f"Bearer {made.text}"}) as client:
+            assert client.get("/api/v1/operations").status_code == status
