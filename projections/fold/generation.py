@@ -29,7 +29,7 @@ from runledger.sql_file import fill, literal, quoted, statements
 
 LAYOUT: Final = stored_models.DECLARED
 """The layout of the generation's own tables: 2 holds declarations. Read models are told apart by
- their digests."""
+their digests."""
 
 SQL: Final = statements(Path(__file__).with_name("generation.sql"))
 MEMORY: Final = ":memory:"

@@ -5,14 +5,12 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from runledger.command_handling.command_options import TimedOptions
-from runledger.handle_commands import RunFacts
-from runledger.handles import RunHandle
+from runledger.handles import OnError, RunFacts, RunHandle
 from runledger.ids import check_id
 from runledger.ledger.creation import creation
 from runledger.ledger.run_endings import RunEndings
 from runledger.messages import Message
 from runledger.records import RunRecord, run_record
-from runledger.refusals import OnError
 from runledger.run import Actor, commands
 from runledger.run.parties import Agent
 from runledger.run.receipts import check_key

@@ -9,8 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from runledger.command_handling.command_options import CommandOptions, TimedOptions
 from runledger.errors import InvalidArgument
 from runledger.events import Feedback
-from runledger.handle_commands import RunFacts
-from runledger.handles import RunHandle
+from runledger.handles import RunFacts, RunHandle
 from runledger.ids import check_id
 from runledger.messages import Message
 from runledger.records import Cancellation, RunRecord, StepView

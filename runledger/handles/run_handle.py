@@ -1,4 +1,4 @@
-"""The handles of an agent loop: a run and a step as context managers that record how they end."""
+"""The handle of a run: a context manager that records how the run ends."""
 
 import asyncio
 import logging
@@ -17,13 +17,13 @@ from runledger.errors import (
     LedgerError,
     StoreRefused,
 )
-from runledger.handle_commands import RunCommands, RunFacts, StepArguments
+from runledger.handles.commands import RunCommands, RunFacts, StepArguments
+from runledger.handles.refusals import NOT_RECORDED, OnError, Refusals, marked, recordable
+from runledger.handles.step_handle import STOPPED, StepHandle, expect_first, said, to_its_end
 from runledger.ids import is_id, new_id
 from runledger.messages import Message
 from runledger.records import RunRecord
-from runledger.refusals import NOT_RECORDED, OnError, Refusals, marked, recordable
 from runledger.run import STATUS_OF, Actor
-from runledger.step_handle import STOPPED, StepHandle, expect_first, said, to_its_end
 
 _LOG: Final = logging.getLogger("runledger.handles")
 _CANCELLED: Final = "the task was cancelled"

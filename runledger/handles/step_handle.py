@@ -9,10 +9,10 @@ from typing import Any, Final, Protocol, Self, TypeVar, Unpack
 
 from runledger.command_handling.message_input import as_message
 from runledger.errors import InvalidArgument, LedgerError
-from runledger.handle_commands import StepArguments
+from runledger.handles.commands import StepArguments
+from runledger.handles.refusals import Refusals
 from runledger.ids import new_id
 from runledger.messages import Message
-from runledger.refusals import Refusals
 from runledger.run.step_facts import expect_known, step_facts
 from runledger.usage import corrected, usage_facts, with_details
 
