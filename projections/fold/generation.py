@@ -1,8 +1,6 @@
 """A generation: one complete set of read models in one DuckDB file, with its checkpoint."""
 
 import os
-import re
-import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -15,16 +13,16 @@ import duckdb
 
 from projections.files.duckdb_connection import Parsed, connect, draw_no_bar
 from projections.files.linked_path import behind_link
-from projections.files.ownership import is_vouched_for, not_read_models
+from projections.files.ownership import not_read_models
 from projections.files.writer_lock import WriterLock, expect_free
 from projections.fold import batch, stored_models
-from projections.fold.file_errors import unusable
+from projections.fold.database import open_database, unusable_own
 from projections.fold.whole_file import expect_whole
 from projections.read_models.catalog import changed, described_otherwise, discover
 from projections.read_models.order import in_order
 from projections.read_models.read_model import ReadModel
 from runledger.distribution import package_version
-from runledger.errors import NotReadModels, ReadModelsDamaged, ReadModelsError, ReadModelsLocked
+from runledger.errors import NotReadModels, ReadModelsDamaged, ReadModelsError
 from runledger.sql_file import fill, literal, quoted, statements
 
 LAYOUT: Final = stored_models.DECLARED
@@ -36,17 +34,6 @@ MEMORY: Final = ":memory:"
 """The path of a generation without a file."""
 MEMORY_LIMIT: Final = "640MiB"
 """For DuckDB's own pages, so that a process that projects stays under 1 GiB; larger work spills."""
-
-CHECKPOINT_THRESHOLD: Final = "128MiB"
-"""Of the write-ahead log. A checkpoint writes row groups that are not full once more: with DuckDB's
-own 16 MiB they took more of a long replay than the fold. To open a file that was left with as much
-takes a second."""
-
-THREADS: Final = 1
-"""Of DuckDB, where a log is projected. A batch is dozens of short statements, each of which would
-wait for a second thread to wake up: on a busy machine that doubles the time until an event is
-visible. A long replay has three threads of its own. Published copies are read with all, and so are
-archives."""
 
 
 class About(NamedTuple):
@@ -91,8 +78,12 @@ class Generation:
                 self._put_new_in_place(models, number, built_from)
             elif not read_only and Path(f"{self.path}.wal").exists():
                 # To open a database to write takes its log of writes into it, whosever it is.
-                self._expect_generation(self._connect(True, memory_limit, bulk))
-            self._db = Parsed(self._connect(read_only, memory_limit, bulk))
+                self._expect_generation(
+                    open_database(self.path, read_only=True, memory_limit=memory_limit, bulk=bulk)
+                )
+            self._db = Parsed(
+                open_database(self.path, read_only=read_only, memory_limit=memory_limit, bulk=bulk)
+            )
         except BaseException:
             self._let_go()
             raise
@@ -110,7 +101,7 @@ class Generation:
                 self._expect_marked(read_only)
         except duckdb.Error as e:
             self.close()
-            raise self._unusable(e) from e
+            raise unusable_own(self.path, e) from e
         except BaseException:
             self.close()
             raise
@@ -143,7 +134,7 @@ class Generation:
                 # A link, not a rename: it fails if another process put its own there meanwhile.
                 os.link(part, self.path)
         except duckdb.Error as e:
-            raise self._unusable(e) from e
+            raise unusable_own(self.path, e) from e
         except OSError as e:
             raise ReadModelsError(f"read models {str(self.path)!r}: {e.strerror or e}") from e
         finally:
@@ -161,47 +152,6 @@ class Generation:
     def _let_go(self) -> None:
         if self._hold is not None:
             self._hold.release()
-
-    def _connect(self, read_only: bool, memory_limit: str, bulk: bool) -> Any:
-        config: dict[str, Any] = {
-            "memory_limit": memory_limit,
-            "checkpoint_threshold": CHECKPOINT_THRESHOLD,
-        }
-        if bulk:
-            # A large insert has as many threads only where they need not wait for their turn. Each
-            # keeps the order of what it writes, so that row groups stay clustered.
-            config["preserve_insertion_order"] = False
-        elif not read_only:
-            config["threads"] = THREADS
-        try:
-            db = connect(self.path, read_only=read_only, **config)
-            if not read_only:
-                # What a killed process had moved out of memory; this one alone has the file.
-                shutil.rmtree(f"{self.path}.tmp", ignore_errors=True)
-            return db
-        except duckdb.IOException as e:
-            holder = re.search(r"PID (\d+)", str(e))
-            if "lock" in str(e).lower():
-                raise ReadModelsLocked(
-                    f"read models {str(self.path)!r}: expected no other process, found "
-                    f"{'process ' + holder[1] if holder else 'one'} holding the file; "
-                    f"ask that process, or read a published copy"
-                ) from e
-            raise self._unusable(e) from e
-        except duckdb.ConnectionException as e:
-            # Of one file DuckDB opens nothing to write beside what reads it.
-            raise ReadModelsLocked(
-                f"read models {str(self.path)!r}: expected nothing else in this process to hold "
-                f"the file, found a reader of it"
-            ) from e
-        except duckdb.Error as e:
-            raise self._unusable(e) from e
-
-    def _unusable(self, error: duckdb.Error) -> ReadModelsError:
-        told = unusable(self.path, error)
-        if isinstance(told, ReadModelsDamaged) and not is_vouched_for(self.path):
-            return not_read_models(self.path, "a file that is no DuckDB database, or a damaged one")
-        return told
 
     def _create(self, models: Sequence[ReadModel] | None, number: int, built_from: str) -> None:
         self.models = in_order(discover() if models is None else models)

@@ -12,7 +12,8 @@ from runledger.callbacks.payload import Ended, full_payload, thin_payload
 from runledger.callbacks.receivers import Pause
 from runledger.callbacks.retries import Chance, retry_after, wait_after
 from runledger.callbacks.settings import CallbackSettings
-from runledger.command_handling.handler import Clock, CommandBatch, CommandHandler
+from runledger.command_handling.batch import CommandBatch
+from runledger.command_handling.handler import Clock, CommandHandler
 from runledger.errors import (
     AddressRefused,
     ConcurrentAppend,

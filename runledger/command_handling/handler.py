@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
+from runledger.command_handling.batch import CommandBatch, Outcome
 from runledger.command_handling.participants import Participants, UnknownAgents
 from runledger.command_handling.run_cache import RunCache
 from runledger.errors import (
@@ -37,7 +38,6 @@ from runledger.run.commands import (
 )
 from runledger.run.envelope import in_utc
 from runledger.run.parties import Agent
-from runledger.run.receipts import Receipt
 from runledger.run.rules import stamped
 from runledger.storable import storable
 from runledger.store import Store
@@ -55,40 +55,6 @@ Clock = Callable[[], datetime]
 def now() -> datetime:
     """Return the time, aware of its zone."""
     return datetime.now(UTC)
-
-
-class CommandBatch(NamedTuple):
-    """Commands on one run, executed in one append, all or none.
-
-    `times` gives each command a time of its own (imports); without it all happened `at`. Nothing is
-    recorded if the run has another version than the expected one, or has the receipt already.
-    """
-
-    actor: Actor
-    run_id: str
-    commands: Sequence[Command]
-    at: datetime | None = None
-    times: Sequence[datetime] = ()
-    correlation_id: str | None = None
-    expected_version: int | None = None
-    receipt: Receipt | None = None
-
-    @property
-    def correlation(self) -> str | None:
-        """What the events remember of the request."""
-        return self.correlation_id if self.receipt is None else self.receipt.correlation_id
-
-
-class Outcome(NamedTuple):
-    """The run after the commands, the events they gave, and the last position of the append.
-
-    `repeated` says that the request was recorded before, by its receipt.
-    """
-
-    run: Run
-    events: tuple[Event, ...]
-    position: int | None
-    repeated: bool = False
 
 
 class _Decision(NamedTuple):

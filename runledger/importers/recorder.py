@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from runledger.command_handling.handler import CommandBatch, CommandHandler
+from runledger.command_handling.batch import CommandBatch
+from runledger.command_handling.handler import CommandHandler
 from runledger.errors import Conflict, ContentConflict, InvalidArgument, NotFound, StoreRefused
 from runledger.events import (
     Event,

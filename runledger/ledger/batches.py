@@ -7,7 +7,7 @@ from hashlib import sha256
 from itertools import groupby
 from typing import Any, Final, Literal, NamedTuple
 
-from runledger.command_handling.handler import Outcome
+from runledger.command_handling.batch import Outcome
 from runledger.errors import InvalidArgument, LedgerError, StoreUnavailable
 from runledger.events import Event, MessagesRecorded
 from runledger.ids import check_id

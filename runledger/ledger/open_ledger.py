@@ -14,7 +14,8 @@ from projections.operator.local import Operations
 from projections.publishing.publish import PublishedReadModels
 from projections.queries.queries import Queries
 from runledger.callbacks import CallbackSettings
-from runledger.command_handling.handler import Clock, CommandBatch, CommandHandler, Outcome
+from runledger.command_handling.batch import CommandBatch, Outcome
+from runledger.command_handling.handler import Clock, CommandHandler
 from runledger.command_handling.message_input import as_messages, check_blobs, keep_images
 from runledger.errors import (
     InvalidArgument,

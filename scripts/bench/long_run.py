@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any, Final
 
 from runledger import RunLedger
-from runledger.command_handling.handler import CommandBatch
+from runledger.command_handling.batch import CommandBatch
 from runledger.ids import new_id
 from runledger.run import Actor
 from runledger.run.commands import CreateRun, RecordStep

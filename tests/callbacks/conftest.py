@@ -21,7 +21,8 @@ from runledger.callbacks import CallbackSettings
 from runledger.callbacks.attempt import Sender
 from runledger.callbacks.courier import Courier
 from runledger.callbacks.outbox import Outbox
-from runledger.command_handling.handler import CommandBatch, CommandHandler
+from runledger.command_handling.batch import CommandBatch
+from runledger.command_handling.handler import CommandHandler
 from runledger.events import CallbackAttempted
 from runledger.ids import new_id
 from runledger.outbound import GuardedClient

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from runledger.command_handling.handler import CommandBatch, CommandHandler
+from runledger.command_handling.batch import CommandBatch
+from runledger.command_handling.handler import CommandHandler
 from runledger.run import commands
 from tests.callbacks.conftest import Post, receiving, status
 

@@ -19,7 +19,7 @@ from projections.generations.as_of import AsOf, position_of
 from projections.queries.queries import Queries
 from runledger import Actor, Operator, RunLedger
 from runledger.callbacks import CallbackSettings
-from runledger.command_handling.handler import CommandBatch
+from runledger.command_handling.batch import CommandBatch
 from runledger.errors import ArchiveDamaged, ArchiveError, InvalidArgument, NotFound
 from runledger.run import commands
 from runledger.store import Store, open_store
