@@ -6,8 +6,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from projections.archive.store import open_log
+from projections.archive.store import ArchiveStore, open_log
+from projections.fold.file_errors import expect_readable
 from projections.fold.generation import Generation
+from projections.fold.log_identity import LogIdentity
 from projections.fold.parking import counts
 from projections.publishing.publish import FILE
 from projections.queries.callbacks import left_out
@@ -61,6 +63,9 @@ def _store(store: Store) -> Iterator[Check]:
         "yes" if durable else "no: a power cut can lose events that were acknowledged",
     )
     yield Check("position", "ok", f"{store.head():,}")
+    if (damage := store.damage()) is not None:
+        found = f"{damage}; restore a backup: `runledger restore`"
+        yield Check("store's own check", "wrong", found)
 
 
 def _read_models(named: Path, store: Store) -> Iterator[Check]:
@@ -70,8 +75,11 @@ def _read_models(named: Path, store: Store) -> Iterator[Check]:
         yield Check("read models", "note", f"{path} is not there; the first question builds it")
         return
     try:
-        with closing(Generation(path, read_only=True)) as generation:
+        with closing(Generation(path, read_only=True)) as generation, expect_readable(path):
             generation.expect_whole()
+            ends_earlier = isinstance(store, ArchiveStore) and generation.position > head
+            if not ends_earlier:
+                LogIdentity(path, generation.cursor).expect(store)
             position, stale = generation.position, generation.changed
             streams, events = counts(generation.cursor())
             owed = left_out(generation.cursor())

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+from projections.fold.file_errors import expect_readable
 from projections.fold.generation import SQL as GENERATION
 from projections.fold.loader import ArchivedEvents, Source
 from runledger.errors import ReadModelsDiverged
@@ -40,7 +41,7 @@ class LogIdentity:
         self._added: list[LogMark] = []
 
     def _marks(self) -> list[LogMark]:
-        with closing(self._cursor()) as db:
+        with expect_readable(self._path), closing(self._cursor()) as db:
             ((there,),) = db.execute(GENERATION["has_marks"]).fetchall()
             if not there:
                 return []

@@ -46,6 +46,8 @@ MODULES: Final = {
     "parked": "parked",
     "publish": "publish",
     "archive": "archive",
+    "backup": "backup",
+    "restore": "restore",
 }
 """Command → its module in runledger.cli, in the order of `--help`."""
 

@@ -183,5 +183,11 @@ class Store(Protocol):
     def facts(self) -> dict[str, str]:
         """Return what `doctor` shows: versions, durability settings, file or server."""
 
+    def damage(self) -> str | None:
+        """Return the first fault that the database's own check finds, None for none.
+
+        It reads the whole database; None also if the database has no check of its own.
+        """
+
     def close(self) -> None:
         """Close every connection; readers must be closed before."""

@@ -62,7 +62,7 @@ def test_read_models_of_another_store_are_wrong(runledger: Command, runs: Path) 
     assert runledger("import", "jsonl", "/dev/null", env=env).code == 0
     found = runledger("doctor", "--json", env=env)
     assert found.code == 1
-    assert "another store" in _checks(found)["read models' position"][1]
+    assert "the same events up to position 0" in _checks(found)["read models"][1]
 
 
 def test_a_setting_that_loses_events_is_wrong(runledger: Command, postgres: str) -> None:
@@ -133,3 +133,28 @@ def test_read_models_that_duckdb_has_cut_shorter_are_whole(tmp_path: Path) -> No
     with file.open("r+b") as stream:
         stream.truncate(file.stat().st_size - 300_000)
     assert [check for check in examine(url, file) if check.state == "wrong"] != []
+
+
+def test_a_restore_is_told_by_the_command_and_by_doctor(runledger: Command, runs: Path) -> None:
+    runledger("backup", "backup")
+    runledger("runs", "cancel", "run-00000000-0000-4000-8000-000000000003")
+    runledger("project")
+    assert runledger("restore", "backup").code == 1
+    told = runledger("restore", "backup", "--replace")
+    assert told.code == 0
+    assert "lost: positions" in told.out
+    assert (runs / "runs.db.before-restore").exists()
+    found = runledger("doctor", "--json")
+    assert found.code == 1
+    assert "the same events up to position" in _checks(found)["read models"][1]
+    assert runledger("replay", "--switch").code == 0
+    assert runledger("doctor").code == 0
+
+
+def test_a_damaged_store_is_wrong(runledger: Command, runs: Path) -> None:
+    with sqlite3.connect(runs / "runs.db") as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_schema SET rootpage = 2 WHERE name LIKE 'sqlite_autoindex%'")
+    found = runledger("doctor", "--json")
+    assert found.code == 1

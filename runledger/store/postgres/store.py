@@ -283,6 +283,9 @@ class PostgresStore:
             "durable": "yes" if durable else "no",
         }
 
+    def damage(self) -> None:
+        """Return None: the server checks its pages as it reads them, if it has checksums."""
+
     def close(self) -> None:
         """Close every connection."""
         self._recorder.close()

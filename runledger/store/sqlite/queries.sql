@@ -97,6 +97,12 @@ PRAGMA journal_mode;
 -- synchronous: 2 flushes at every commit
 PRAGMA synchronous;
 
+-- integrity_check: whether the database is sound, one row "ok", or what is wrong with it
+PRAGMA integrity_check;
+
+-- leave_wal: keep all in one file
+PRAGMA journal_mode = DELETE;
+
 -- checkpoint: how far a follower of the log has come
 SELECT value FROM ledger_meta WHERE key = 'checkpoint:' || ?;
 

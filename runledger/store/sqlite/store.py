@@ -17,6 +17,7 @@ from runledger.store.lease import SECONDS, Leases
 from runledger.store.protocol import LOCK_SECONDS, READS, Append, StoredEvent, StoredRow, Verdict
 from runledger.store.schema_version import check_version
 from runledger.store.sqlite.driver_errors import translated
+from runledger.store.sqlite.file_identity import file_identity
 from runledger.store.sqlite.log_reader import SQLiteLogReader
 from runledger.store.sqlite.read_only import Reading, only_read, open_to_read
 from runledger.store.sqlite.recorder import LAST, SQL, LedgerRecorder
@@ -53,9 +54,14 @@ class SQLiteStore:
             if not there:
                 self.expect_writable()
                 self._recorder.create_table()
-            self._reader: Reading | None = open_to_read(url, self.path)
+            self._absolute = os.path.abspath(self.path)
+            self._open_reader()
         self._reading = Lock()
         self._leases = Leases(self)
+
+    def _open_reader(self) -> None:
+        self._reader: Reading | None = open_to_read(self.url, self._absolute)
+        self._opened = file_identity(self._absolute)
 
     def _look(self) -> bool:
         """Whether the file holds a ledger of a layout known here; changes nothing in the file."""
@@ -95,6 +101,10 @@ class SQLiteStore:
         with translated(self.url), self._reading:
             if self._reader is None:
                 raise StoreUnavailable("the store is closed")
+            if file_identity(self._absolute) != self._opened:
+                # Another file lies there now: a restored backup.
+                self._reader.db.close()
+                self._open_reader()
             rows = self._reader.db.execute(SQL[name], parameters).fetchall()
             self._reader.expect_as_opened()
             return rows
@@ -210,6 +220,11 @@ class SQLiteStore:
             "synchronous": {0: "off", 1: "normal", 2: "full", 3: "extra"}[synchronous],
             "durable": "yes" if journal in ("wal", "read only") and synchronous >= 2 else "no",
         }
+
+    def damage(self) -> str | None:
+        """Return the first fault of pages, indexes or rows that SQLite finds."""
+        ((found, *_), *_) = self._fetch("integrity_check", ())
+        return None if found == "ok" else str(found)
 
     def close(self) -> None:
         """Close every connection."""
