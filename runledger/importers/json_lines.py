@@ -81,5 +81,5 @@ def files_in(paths: Iterable[Path], suffixes: tuple[str, ...] = SUFFIXES) -> lis
         elif path.exists():
             files[path] = None
         else:
-            raise ImportFailed(f"{path}: expected a file or a folder, found none")
+            raise ImportFailed("expected a file or a folder, found none")
     return list(files)

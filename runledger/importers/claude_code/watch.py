@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from runledger.errors import ImportFailed
 from runledger.importers.claude_code.importer import ClaudeCodeImport, TurnPlace
 from runledger.importers.claude_code.run import ANSWERED, QUIET
 from runledger.importers.claude_code.session import Session, began, sessions
@@ -50,7 +51,13 @@ class ClaudeCodeWatch:
                 continue
 
     async def look(self) -> ImportReport:
-        """Import what is new since the last look; return the report of this one."""
+        """Import what is new since the last look; return the report of this one.
+
+        Raises ImportFailed if a path is not there.
+        """
+        for path in self._paths:
+            if not path.exists():
+                raise ImportFailed(f"{path}: expected a folder with sessions, found none")
         report = self._importing.report = ImportReport("runs")
         for session in await asyncio.to_thread(sessions, self._paths):
             await self._session(session)
