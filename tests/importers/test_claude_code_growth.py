@@ -22,16 +22,18 @@ AGENT = f"{SESSION}/subagents/agent-a1"
 
 def story() -> dict[str, list[dict[str, Any]]]:
     """A session with a sub-agent, told by its file and in part by the session's, and its fork."""
-    lines, own = Lines(), Lines(first=700, isSidechain=True, agentId="a1")
+    lines, own = Lines(), Lines(first=40, isSidechain=True, agentId="a1")
     inside = answer("msg_sub", tool("toolu_sub", "Grep"))
     lines.prompt("ask an agent")
     lines.answer("msg_1", text("I ask."))
     lines.answer("msg_1", tool("toolu_task", "Task", subagent_type="Explore"))
-    lines.progress("toolu_task", "assistant", inside)
+    told = lines.progress("toolu_task", "assistant", inside)
     own.prompt("look")
     own.add("assistant", message=inside)
     own.result("toolu_sub")
     own.add("assistant", message=answer("msg_sub2", text("Found.")))
+    for line in own.lines:
+        line["timestamp"] = told["timestamp"]
     lines.result("toolu_task", toolUseResult={"agentId": "a1"})
     lines.answer("msg_2", text("Done."), usage={"output_tokens": 50})
     fork = [{**line, "sessionId": OTHER} for line in lines.lines]

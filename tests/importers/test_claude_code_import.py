@@ -303,26 +303,3 @@ def test_a_turn_that_goes_on_is_running(open_ledger: Open, tmp_path: Path) -> No
         assert (run.status, run.num_steps) == ("running", 1)
 
     in_ledger(open_ledger, check)
-
-
-@pytest.mark.parametrize(("again", "runs"), [("list the files", 2), ("something else", 1)])
-def test_a_line_that_occurs_twice_in_a_turn_counts_once_or_is_refused(
-    open_ledger: Open, tmp_path: Path, again: str, runs: int
-) -> None:
-    lines = Lines()
-    first = lines.prompt("hello")
-    lines.answer("msg_1", text("hello"))["uuid"] = first["uuid"]
-    if runs == 2:
-        lines.lines[1]["uuid"] = uuid(77)
-    lines.prompt(again)
-    lines.answer("msg_2", text("yes"))
-    path = write(tmp_path / f"{SESSION}.jsonl", lines.lines)
-
-    async def check(ledger: RunLedger) -> None:
-        report = await bring(ledger, path)
-        assert (report.recorded, report.refused) == (runs, 2 - runs)
-        assert all("recorded before with other content" in r.reason for r in report.refusals), (
-            report
-        )
-
-    in_ledger(open_ledger, check)

@@ -14,13 +14,12 @@ from runledger.importers.claude_code.turn import (
     LIFETIMES,
     MAIN,
     USAGE,
-    Line,
     ModelCall,
     Returned,
     Turn,
 )
 from runledger.importers.recorder import Timed
-from runledger.messages import Message, Role
+from runledger.messages import Message
 from runledger.run import commands as c
 
 AGENT_ID: Final = "agent-claude-code"
@@ -78,10 +77,18 @@ def commands(
     )
     yield turn.started_at, c.StartRun()
     if turn.prompt is not None:
-        yield turn.started_at, c.RecordMessages([_message("user", turn.prompt, organization)])
+        prompt = _made(
+            ("prompt", turn.uuid),
+            organization,
+            turn.started_at,
+            role="user",
+            content=blocks.parts(turn.prompt.blocks) or None,
+        )
+        yield turn.started_at, c.RecordMessages([prompt])
     for entry in turn.entries:
         if isinstance(entry, Returned):
-            yield entry.line.at, c.RecordMessages([_results(turn, entry, organization)])
+            if turn.tools[entry.tool_id] not in counted:
+                yield entry.at, c.RecordMessages([_returned(turn, entry, organization)])
         elif entry.message_id not in counted and (
             over or entry.answered or _silence(turn, now) > ANSWERED
         ):
@@ -97,8 +104,7 @@ def not_understood(turn: Turn) -> Counter[str]:
     found = Counter(
         f"content of type {block.get('type')}"
         for call in turn.calls.values()
-        for line in call.lines
-        for block in line.blocks
+        for _, block in call.said.values()
         if block.get("type") not in blocks.KNOWN
     )
     if turn.without_call:
@@ -128,7 +134,20 @@ def _step(turn: Turn, call: ModelCall, organization: str) -> c.RecordStep:
         "step_start_ns": _ns(call.first_at),
         "tags": list(_tags(turn, call)),
     }
-    said = [_message("assistant", line, organization, call, step_id) for line in call.lines]
+    said = [
+        _made(
+            (call.message_id, key),
+            organization,
+            at,
+            role="assistant",
+            content=blocks.parts([block]) or None,
+            model=call.model,
+            tool_calls=blocks.tool_calls([block]) or None,
+            step_id=step_id,
+        )
+        for key, (at, block) in call.said.items()
+        if block.get("type") in blocks.KNOWN
+    ]
     return c.RecordStep(step_id, facts, said)
 
 
@@ -147,43 +166,24 @@ def _ns(at: datetime) -> int:
     return round(at.timestamp() * 1_000_000) * 1_000
 
 
-def _message(
-    role: Role,
-    line: Line,
-    organization: str,
-    call: ModelCall | None = None,
-    step_id: str | None = None,
-) -> Message:
+def _returned(turn: Turn, entry: Returned, organization: str) -> Message:
     return _made(
-        line,
+        ("result", entry.tool_id),
         organization,
-        role=role,
-        content=blocks.parts(line.blocks) or None,
-        model=call.model if call else None,
-        tool_calls=blocks.tool_calls(line.blocks) or None,
-        step_id=step_id,
-    )
-
-
-def _results(turn: Turn, entry: Returned, organization: str) -> Message:
-    returns = [blocks.tool_return(block) for block in entry.line.blocks]
-    caller = turn.tools.get(returns[0].tool_call_id or "")
-    return _made(
-        entry.line,
-        organization,
+        entry.at,
         role="tool",
-        tool_call_id=returns[0].tool_call_id,
-        tool_returns=returns,
-        step_id=_step_id(caller, organization) if caller else None,
+        tool_call_id=entry.tool_id,
+        tool_returns=[blocks.tool_return(entry.block)],
+        step_id=_step_id(turn.tools[entry.tool_id], organization),
     )
 
 
-def _made(line: Line, organization: str, **fields: Any) -> Message:
-    message_id = derived_id("message", SOURCE, organization, line.uuid)
+def _made(key: tuple[str, str], organization: str, at: datetime, **fields: Any) -> Message:
+    message_id = derived_id("message", SOURCE, organization, *key)
     try:
-        return Message.model_validate({"id": message_id, "created_at": line.at, **fields})
+        return Message.model_validate({"id": message_id, "created_at": at, **fields})
     except ValidationError as e:
-        raise InvalidArgument(f"line {line.uuid}: {describe(e)}") from e
+        raise InvalidArgument(f"{' '.join(key)}: {describe(e)}") from e
 
 
 def _end(turn: Turn) -> c.CompleteRun | c.FailRun | c.CancelRun:

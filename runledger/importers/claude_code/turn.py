@@ -1,8 +1,10 @@
 """A turn: a prompt and what followed it up to the next one, gathered from lines of a session."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final, Literal, NamedTuple
 
 from runledger.importers.foreign import Foreign
@@ -41,7 +43,8 @@ class ModelCall:
     first_at: datetime
     last_at: datetime
     retried: bool
-    lines: list[Line] = field(default_factory=list)
+    said: dict[str, tuple[datetime, Block]] = field(default_factory=dict)
+    """Key of a content block → when it was told, and the block."""
     usage: dict[str, int] = field(default_factory=dict)
     stop_reason: str | None = None
     answered: bool = False
@@ -50,9 +53,11 @@ class ModelCall:
 
 @dataclass(slots=True)
 class Returned:
-    """Results of tools."""
+    """The result of a tool."""
 
-    line: Line
+    at: datetime
+    tool_id: str
+    block: Block
 
 
 LastWord = Literal["prompt", "call", "result", "interrupted", "error"]
@@ -113,14 +118,14 @@ class Turn:
             self.calls[message_id] = self.latest[thread] = call
             self.entries.append(call)
             self.retrying = False
-        # A sub-agent's call may be told twice, by its own file and in the session's: a call of a
-        # tool is then there already.
-        fresh = [block for block in line.blocks if not self._repeats(block)]
-        for block in fresh:
-            if block.get("type") == "tool_use":
-                self._called(block, call)
-        if fresh and all(known.uuid != line.uuid for known in call.lines):
-            call.lines.append(line._replace(blocks=fresh))
+        for block in line.blocks:
+            # A sub-agent's call may be told twice, by its own file and in the session's, in lines
+            # with other ids.
+            key = block_key(block)
+            if key not in call.said:
+                call.said[key] = line.at, block
+                if block.get("type") == "tool_use":
+                    self._called(block, call)
         call.last_at = max(call.last_at, line.at)
         call.stop_reason = message.text("stop_reason") or call.stop_reason
         self._count(call, message.object("usage"))
@@ -129,7 +134,6 @@ class Turn:
     def add_results(self, thread: str, line: Line) -> None:
         """Add results of tools; one that was told before is passed over."""
         results = [block for block in line.blocks if block.get("type") == "tool_result"]
-        fresh = []
         for block in results:
             tool_id = str(block.get("tool_use_id"))
             if tool_id not in self.tools:
@@ -137,12 +141,10 @@ class Turn:
             elif tool_id not in self.returned:
                 self.returned.add(tool_id)
                 self.calls[self.tools[tool_id]].answered = True
-                fresh.append(block)
+                self.entries.append(Returned(line.at, tool_id, block))
         for agent, task in self.tasks.items():
             if task in self.returned and agent in self.latest:
                 self.latest[agent].answered = True
-        if fresh:
-            self.entries.append(Returned(line._replace(blocks=fresh)))
         self._heard(thread, line.at, "result")
 
     def open_tools(self) -> bool:
@@ -151,9 +153,6 @@ class Turn:
             self.calls[message_id].thread == MAIN and tool not in self.returned
             for tool, message_id in self.tools.items()
         )
-
-    def _repeats(self, block: Block) -> bool:
-        return block.get("type") == "tool_use" and block.get("id") in self.tools
 
     def _called(self, block: Block, call: ModelCall) -> None:
         tool_id, given = block.get("id"), block.get("input")
@@ -179,3 +178,11 @@ class Turn:
         self.last_at = max(self.last_at, at)
         if thread == MAIN:
             self.last_word = word
+
+
+def block_key(block: Block) -> str:
+    """Return what tells a content block from the others of its answer."""
+    if block.get("type") == "tool_use" and isinstance(block.get("id"), str):
+        return str(block["id"])
+    told = json.dumps(block, sort_keys=True, ensure_ascii=False)
+    return sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
