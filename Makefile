@@ -78,6 +78,10 @@ growth: $(STAMP) ## measure what grows with the log, and draw it (SIZE=full: up 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group plot
 	$(BIN)/python -m scripts.bench.growth $(if $(SIZE),--size $(SIZE)) --output growth
 
+.PHONY: torture
+torture: $(STAMP) ## kill, stop and cut off processes on both databases, and check (MINUTES=5, MUTATION=no-append-lock)
+	$(BIN)/python -m scripts.torture --minutes $(or $(MINUTES),5) $(if $(MUTATION),--mutation $(MUTATION))
+
 .PHONY: clean
 clean: ## remove the virtual environment, caches and demo files
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo growth site

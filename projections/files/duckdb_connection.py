@@ -1,14 +1,19 @@
 """How every DuckDB database is opened: by what is installed, never by what could be fetched."""
 
+import resource
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
+from runledger.errors import ReadModelsError
 from runledger.sql_file import statements
 
 SQL: Final = statements(Path(__file__).with_suffix(".sql"))
+ADDRESS_SPACE: Final = 1_200 * 10**6
+"""Bytes that a process with DuckDB needs: libraries, stacks of threads, and 640 MiB of pages."""
+
 _CONFIG: Final = {
     # A question, or a file of another kind, must not make a process call home for code.
     "autoinstall_known_extensions": False,
@@ -17,7 +22,11 @@ _CONFIG: Final = {
 
 
 def connect(path: str | Path = ":memory:", *, read_only: bool = False, **config: Any) -> Any:
-    """Open a database, in memory without a path; `config` is DuckDB's own."""
+    """Open a database, in memory without a path; `config` is DuckDB's own.
+
+    Raises ReadModelsError if the process may have less address space than DuckDB needs.
+    """
+    _expect_address_space(path)
     return duckdb.connect(str(path), read_only=read_only, config={**_CONFIG, **config})
 
 
@@ -29,6 +38,16 @@ def draw_no_bar(db: Any) -> None:
     ((draws,),) = db.execute(SQL["draws_bar"]).fetchall()
     if draws:
         db.execute(SQL["draw_no_bar"])
+
+
+def _expect_address_space(path: str | Path) -> None:
+    # Below it, what DuckDB cannot allocate ends now in an error and now in a crash of the process.
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if allowed != resource.RLIM_INFINITY and allowed < ADDRESS_SPACE:
+        raise ReadModelsError(
+            f"read models {str(path)!r}: expected an address space of {ADDRESS_SPACE // 10**6} MB "
+            f"or more for DuckDB, found a limit of {allowed // 10**6} MB: raise it (ulimit -v)"
+        )
 
 
 class Parsed:

@@ -8,7 +8,7 @@ import duckdb
 from projections.fold import parking
 from projections.fold.batch import DERIVED, Batch
 from projections.fold.feed import Feed, Span
-from projections.fold.file_errors import disk_full
+from projections.fold.file_errors import damaged, disk_full
 from projections.fold.generation import Generation
 from projections.fold.loader import Loaded, unchanged
 from projections.fold.log_identity import LogIdentity
@@ -177,8 +177,9 @@ class Engine:
                 self.identity.keep()
             self._left = topics
         except duckdb.Error as e:
-            if (full := disk_full(self._generation.path, e)) is not None:
-                raise full from e
+            path = self._generation.path
+            if (of_the_file := disk_full(path, e) or damaged(path, e)) is not None:
+                raise of_the_file from e
             if count and isinstance(e, _REFUSED):
                 raise _Refused(where, count, e) from e
             failed = ProjectionFailed(f"{where}: after position {span.after}: {_first_line(e)}")
@@ -206,8 +207,9 @@ class Engine:
                 with self._generation.transaction() as db, unchanged(taken.source):
                     park(db, reason)
         except duckdb.Error as e:
-            if (full := disk_full(self._generation.path, e)) is not None:
-                raise full from e
+            path = self._generation.path
+            if (of_the_file := disk_full(path, e) or damaged(path, e)) is not None:
+                raise of_the_file from e
             raise ProjectionFailed(f"parking: after position {after}: {_first_line(e)}") from e
 
 

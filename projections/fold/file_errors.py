@@ -10,7 +10,10 @@ import duckdb
 
 from runledger.errors import NotReadModels, ReadModelsDamaged, ReadModelsError
 
-_DAMAGE: Final = re.compile("not a valid DuckDB|[Cc]orrupt database|Could not read enough bytes")
+_DAMAGE: Final = re.compile(
+    "not a valid DuckDB|[Cc]orrupt database|Could not read enough bytes|"
+    "Invalid HyperLogLog register"
+)
 _READ_ONLY: Final = "Read-only file system"
 _FULL: Final = re.compile("No space left on device|Out of disk")
 
@@ -44,6 +47,16 @@ def disk_full(path: Path, error: duckdb.Error) -> ReadModelsError | None:
     )
 
 
+def damaged(path: Path, error: duckdb.Error) -> ReadModelsDamaged | None:
+    """Return the error of a damaged file, if this is one: no SQL and no event is to blame."""
+    said = str(error).partition("\n")[0]
+    if not _DAMAGE.search(said):
+        return None
+    return ReadModelsDamaged(
+        f"read models {str(path)!r}: {said}; `runledger replay --switch` puts others in their place"
+    )
+
+
 def unusable(path: Path, error: duckdb.Error) -> ReadModelsError:
     """Return what DuckDB says of a file, as an error of ours: ReadModelsDamaged where it is."""
     if _SQLITE in str(error):
@@ -59,6 +72,4 @@ def unusable(path: Path, error: duckdb.Error) -> ReadModelsError:
             f"{said}; expected a file that can be written to: name another place for the read "
             f"models, or the folder of a published copy, which is only read"
         )
-    if _DAMAGE.search(said):
-        return ReadModelsDamaged(f"{said}; `runledger replay --switch` puts others in their place")
-    return ReadModelsError(said)
+    return damaged(path, error) or ReadModelsError(said)

@@ -144,7 +144,7 @@ class LiveReadModels:
         """Return this thread's questions to the generation that answers."""
         known: tuple[Generation, Queries] | None = getattr(self._threads, "known", None)
         if known is None or known[0] is not self._generation:
-            known = self._generation, Queries(self._generation.cursor())
+            known = self._generation, Queries(self._generation.cursor(), lambda: self._gate.shut)
             self._threads.known = known
         return known[1]
 

@@ -41,10 +41,14 @@ _ORDERS: Final = {
 
 
 class Queries:
-    """Answers from one connection; for one thread at a time."""
+    """Answers from one connection; for one thread at a time.
 
-    def __init__(self, db: Any) -> None:
+    `unwanted` is asked between the rows of a long answer whether it must make way.
+    """
+
+    def __init__(self, db: Any, unwanted: Callable[[], bool] = lambda: False) -> None:
         self._db = db
+        self._unwanted = unwanted
 
     def rows(
         self, statement: str, parameters: dict[str, Any] | None = None
@@ -238,20 +242,22 @@ class Queries:
             result = self._db.execute(statement)
         except duckdb.Error as e:
             raise InvalidArgument(f"sql: {e}") from e
-        return take([column[0] for column in result.description], _rows(result))
+        return take([column[0] for column in result.description], self._rows(result))
 
-
-def _rows(result: Any) -> RowIterator:
-    while True:
-        try:
-            some = result.fetchmany(FETCH_ROWS)
-        except duckdb.Error as e:
-            if isinstance(e, UNREADABLE):
-                raise
-            raise InvalidArgument(f"sql: {e}") from e
-        if not some:
-            return
-        yield from some
+    def _rows(self, result: Any) -> RowIterator:
+        while True:
+            if self._unwanted():
+                # DuckDB interrupts what it executes; to hand out what it has made is not that.
+                raise duckdb.InterruptException("interrupted between two rows")
+            try:
+                some = result.fetchmany(FETCH_ROWS)
+            except duckdb.Error as e:
+                if isinstance(e, UNREADABLE):
+                    raise
+                raise InvalidArgument(f"sql: {e}") from e
+            if not some:
+                return
+            yield from some
 
 
 def _known(what: str, by: Sequence[str], names: tuple[str, ...]) -> None:

@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from runledger.cli.default_ledger import chosen
 from runledger.cli.settings import Settings
+from runledger.cli.storable import expect_storable
 from runledger.errors import LedgerError
 
 MODULES: Final = {
@@ -66,7 +67,8 @@ class _Commands(UserDict[str, Any]):
             # Made as a part, so that an app of one command is that command and not a group.
             whole = typer.Typer(rich_markup_mode=None)
             whole.add_typer(module.app)
-            self.data[name] = typer.main.get_group(whole).commands[name]
+            self.data[name] = command = typer.main.get_group(whole).commands[name]
+            expect_storable(command)
         return self.data[name]
 
 
@@ -93,6 +95,16 @@ class LedgerGroup(TyperGroup):
                 return super().invoke(ctx)
             except LedgerError as e:
                 typer.echo(f"runledger: {' '.join(str(e).split())}", err=True)
+                raise typer.Exit(1) from e
+            except (MemoryError, RuntimeError) as e:
+                if isinstance(e, RuntimeError) and "can't start new thread" not in str(e):
+                    raise
+                found = str(e) or "no memory left"
+                typer.echo(
+                    f"runledger: expected memory and threads for the command, found {found}: raise "
+                    f"the limits of this process (ulimit -v, ulimit -u) or free memory",
+                    err=True,
+                )
                 raise typer.Exit(1) from e
 
 

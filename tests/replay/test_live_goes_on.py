@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from replaying import open_live
 from projections.generations.interruptible_gate import Gate
 from projections.generations.live import LiveReadModels
 from projections.operator.local import Operations
+from projections.queries.queries import FETCH_ROWS, RowIterator
 from projections.replay.replay import build
 from runledger import RunLedger
 from runledger.errors import ReadModelsError
@@ -225,3 +228,28 @@ def test_a_gate_lets_nobody_in_while_one_is_alone() -> None:
     second.join()
     first.join()
     assert log == ["first", "alone", "still alone", "second"]
+
+
+def test_a_switch_does_not_wait_for_the_rows_of_a_long_answer(
+    store: Store, live: LiveReadModels, operations: Operations
+) -> None:
+    built = build(store, live.path)
+    taken: list[int] = []
+    begun = threading.Event()
+
+    def take(_columns: list[str], rows: RowIterator) -> int:
+        taken.append(0)
+        for _ in rows:
+            taken[-1] += 1
+            begun.set()
+            while len(taken) == 1 and not live._gate.shut:
+                time.sleep(0.001)
+        return taken[-1]
+
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(live.ask, lambda q: q.sql_rows("FROM range(1_000_000)", take))
+        begun.wait()
+        operations.switch(built.number)
+        assert answer.result() == 1_000_000
+    assert len(taken) == 2
+    assert taken[0] <= FETCH_ROWS

@@ -1,0 +1,217 @@
+"""A campaign on one database: rounds of faults, then quiet, then the check of everything."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+
+from scripts.torture import checker
+from scripts.torture.cast import ROOT, Cast, Player
+from scripts.torture.claims import read_claims
+from scripts.torture.databases import PostgreSQL, SQLite
+from scripts.torture.mutations import mutate_store
+from scripts.torture.receiver import CallbackReceiver
+
+WRITERS = 3
+SENDERS = 2
+ROUND_SECONDS = 10.0
+FAULT_SECONDS = 0.5
+STOPPED_SECONDS = 2.5
+"""Longer than a lease of the senders runs."""
+DELIVERY_SECONDS = 120.0
+RUNS = "SELECT run_id, status, num_steps AS steps FROM runs"
+
+
+@dataclass
+class Report:
+    """What a campaign did and found."""
+
+    database: str
+    rounds: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    acknowledged: int = 0
+    events: int = 0
+    repeats: int = 0
+    found: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was found."""
+        return not any(self.found.values())
+
+    def __str__(self) -> str:
+        did = ", ".join(f"{name} {count}" for name, count in sorted(self.faults.items()))
+        lines = [
+            f"{self.database}: {self.rounds} rounds, {self.faults.total()} faults ({did})",
+            f"  {self.acknowledged} commands acknowledged, {self.events} events, "
+            f"{self.repeats} callbacks repeated",
+        ]
+        for name, found in self.found.items():
+            lines.append(f"  {name}: {len(found)}")
+            if found:
+                lines.append(checker.shown(found))
+        return "\n".join(lines)
+
+
+class Campaign:
+    """Processes on a database, faults, and the check."""
+
+    def __init__(self, database: SQLite | PostgreSQL, folder: Path, mutation: str) -> None:
+        self._database = database
+        self._folder = folder
+        self._mutation = mutation
+        self._delivery_seconds = DELIVERY_SECONDS if mutation == "none" else 5.0
+        # A mutation shows without faults: they only keep the writers from writing.
+        self._fault_seconds = FAULT_SECONDS if mutation == "none" else 10 * FAULT_SECONDS
+        self._receiver = CallbackReceiver()
+        self._seen: list[int] = []
+        self._ended: list[str] = []
+        self.report = Report(database.name)
+
+    def run(self, seconds: float) -> Report:
+        """Do rounds for so long; stop everything, and check.
+
+        Parameters:
+            seconds: how long faults are made; the check at the end comes on top.
+        """
+        self._make_store()
+        with self._followed():
+            players = self._players()
+            cast = Cast(players)
+            try:
+                ends = time.monotonic() + seconds
+                while time.monotonic() < ends:
+                    self._round(cast, ends)
+                    self.report.rounds += 1
+            finally:
+                cast.go_on()
+                for player in players:
+                    if player.role != "sender":
+                        player.end()
+            # The senders go on until every callback has come, or it is clear that one never will.
+            self._wait_for_callbacks()
+            for player in players:
+                player.end()
+        self._check()
+        self._receiver.close()
+        return self.report
+
+    def _make_store(self) -> None:
+        subprocess.run(
+            [*_command(self._database.url), "import", "jsonl", "/dev/null"], cwd=ROOT, check=True
+        )
+        if isinstance(self._database, PostgreSQL):
+            mutate_store(self._mutation, self._database.address)
+
+    def _players(self) -> list[Player]:
+        url, folder = self._database.url, self._folder
+        writers = [
+            Player(
+                "writer",
+                folder / f"writer-{n}.out",
+                [url, str(folder / f"writer-{n}.claims"), self._receiver.url, self._mutation],
+            )
+            for n in range(WRITERS)
+        ]
+        senders = [Player("sender", folder / f"sender-{n}.out", [url]) for n in range(SENDERS)]
+        models = [url, str(folder / "runs.duckdb")]
+        return [*writers, *senders, Player("projector", folder / "projector.out", models)]
+
+    def _round(self, cast: Cast, ends: float) -> None:
+        """Make faults of every kind for some seconds."""
+        until = min(ends, time.monotonic() + ROUND_SECONDS)
+        kinds = ("kill", "kill", "stop", *self._database.faults)
+        stopped_at = 0.0
+        while time.monotonic() < until:
+            time.sleep(self._fault_seconds * random.uniform(0.2, 1.8))
+            if stopped_at and time.monotonic() > stopped_at + STOPPED_SECONDS:
+                cast.go_on()
+                stopped_at = 0.0
+            kind = random.choice(kinds)
+            if kind == "kill":
+                self.report.faults.update(cast.kill_one())
+            elif kind == "stop":
+                stopped_at = stopped_at or time.monotonic()
+                self.report.faults.update(cast.stop_one())
+            else:
+                self._database.fault(kind)
+                self.report.faults[kind] += 1
+            self._ended += [f"a {role}" for role in cast.restarted()]
+        cast.go_on()
+
+    @contextmanager
+    def _followed(self) -> Iterator[None]:
+        """Follow the log for the block as a reader does that never goes back."""
+        done = Event()
+
+        def follow() -> None:
+            while True:
+                last_look = done.is_set()
+                try:
+                    rows = self._database.rows(self._seen[-1] if self._seen else 0)
+                except Exception as e:
+                    # A server that ends sessions ends this one too.
+                    print(f"follower: {e}", file=sys.stderr)
+                    rows = []
+                    last_look = False
+                self._seen += [row.position for row in rows]
+                if last_look and not rows:
+                    return
+                time.sleep(0.002)
+
+        thread = Thread(target=follow)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _wait_for_callbacks(self) -> None:
+        fold = checker.folded(self._database.rows(0))
+        deadline = time.monotonic() + self._delivery_seconds
+        while time.monotonic() < deadline:
+            if not checker.callback_faults(self._receiver.answered, fold):
+                return
+            time.sleep(0.2)
+
+    def _check(self) -> None:
+        claims = read_claims(sorted(self._folder.glob("*.claims")))
+        log = self._database.rows(0)
+        fold = checker.folded(log)
+        answered = self._receiver.answered
+        asked = subprocess.run(
+            [
+                *_command(self._database.url),
+                *("--read-models", str(self._folder / "runs.duckdb"), "sql", RUNS, "--json"),
+            ],
+            cwd=ROOT,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        runs = json.loads(asked.stdout) if asked.returncode == 0 else []
+        report = self.report
+        report.acknowledged, report.events = len(claims.acknowledged), len(log)
+        report.repeats = answered.total() - len(answered)
+        report.found |= {
+            "lost": checker.losses(claims, fold),
+            "doubled": checker.doubles(claims, fold),
+            "passed or out of order": checker.log_faults(log, self._seen),
+            "read models that differ": checker.read_model_faults(runs, fold),
+            "ended by themselves": self._ended,
+            "callbacks": checker.callback_faults(answered, fold),
+        }
+        if asked.returncode:
+            report.found["the read models' answer"] = [asked.stderr]
+
+
+def _command(url: str) -> list[str]:
+    return [sys.executable, "-m", "runledger.cli.main", "--store", url]
