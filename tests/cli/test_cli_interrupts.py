@@ -108,3 +108,37 @@ def test_a_replay_that_is_interrupted_goes_on_where_it_was(
     done = runledger("replay", "--json").json
     assert done["built"]["position"] == 80_000
     assert {file.name for file in built.glob("*.duckdb")} == before
+
+
+def test_a_watch_ends_when_it_is_told_and_goes_on_after_a_kill(
+    runledger: Command, tmp_path: Path
+) -> None:
+    def written(name: str) -> None:
+        line = {
+            "type": "user",
+            "uuid": name,
+            "sessionId": name,
+            "timestamp": "2026-01-05T09:00:00Z",
+            "message": {"role": "user", "content": "hello"},
+        }
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(line) + "\n")
+
+    words = ("watch", "claude-code", "--path", str(tmp_path), "--interval", "0.1")
+    for name, ending, expected in (
+        ("a", signal.SIGKILL, -signal.SIGKILL),
+        ("b", signal.SIGINT, 0),
+        ("c", signal.SIGTERM, 0),
+    ):
+        process = _started(tmp_path, *words)
+        try:
+            written(name)
+            assert process.stdout is not None
+            assert process.stdout.readline() == "1 runs recorded, 0 extended (3 events)\n"
+            process.send_signal(ending)
+            assert process.wait(60) == expected
+        finally:
+            process.kill()
+            process.wait()
+    again = runledger("import", "claude-code", str(tmp_path), "--json").json
+    # By the times of their lines, the turns are over.
+    assert (again["recorded"], again["extended"]) == (0, 3)

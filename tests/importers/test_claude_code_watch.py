@@ -60,7 +60,9 @@ def test_usage_is_true_while_a_session_goes_on(tmp_path: Path) -> None:
         append(path, lines.answer("msg_2", text("Done.")), lines.prompt("more"))
         await watch.look()
         assert await counts(ledger) == [("completed", 2), ("running", 0)]
-        append(path, lines.answer("msg_3", text("Yes.")))
+        append(path, lines.answer("msg_3", text("Yes."), stop_reason="end_turn"))
+        await watch.look()
+        assert await counts(ledger) == [("completed", 2), ("running", 1)]
         append(path, lines.add("system", subtype="turn_duration", durationMs=5))
         await watch.look()
         assert await counts(ledger) == [("completed", 2), ("completed", 1)]

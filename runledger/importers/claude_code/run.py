@@ -90,7 +90,11 @@ def commands(
             if turn.tools[entry.tool_id] not in counted:
                 yield entry.at, c.RecordMessages([_returned(turn, entry, organization)])
         elif entry.message_id not in counted and (
-            over or entry.answered or _silence(turn, now) > ANSWERED
+            over
+            or entry.answered
+            # Told with the counts of the whole answer.
+            or entry.stop_reason is not None
+            or _silence(turn, now) > ANSWERED
         ):
             yield entry.last_at, _step(turn, entry, organization)
     if turn.compactions:
