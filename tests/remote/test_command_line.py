@@ -71,7 +71,7 @@ def test_what_needs_the_store_says_so(server: RunningServer) -> None:
         ("verify",),
         ("project",),
         ("generations", "list"),
-        ("export", "jsonl", "x.jsonl"),
+        ("export", "jsonl"),
     ):
         code, _, err = command("--store", server.url, *words)
         assert code == 1, (words, err)
