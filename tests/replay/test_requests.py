@@ -3,10 +3,14 @@
 import asyncio
 import os
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from replaying import cache_reads, contents
 
 from projections.fold.generation import Generation
 from projections.generations.generations import Generations
+from projections.operator.holder_socket import connect, listen, socket_path
 from projections.operator.requests import RequestServer, request
 from projections.replay.replay import build
 from runledger import Operator, RunLedger
@@ -147,6 +152,7 @@ def test_a_holder_that_dies_over_a_request_is_noticed(tmp_path: Path) -> None:
     program = f"""
 import time
 from pathlib import Path
+from projections.operator.holder_socket import connect, listen, socket_path
 from projections.operator.requests import RequestServer
 def serve(verb, arguments):
     print("asked", flush=True)
@@ -180,20 +186,69 @@ time.sleep(60)
     assert "ended while it was asked to switch" in str(failed[0])
 
 
-def test_a_request_that_came_too_late_is_not_served(tmp_path: Path) -> None:
+def test_what_is_no_request_is_told_and_survived(tmp_path: Path) -> None:
     path = tmp_path / "runs.duckdb"
     with pytest.raises(ReadModelsLocked):
         request(path, "switch", patience=0, number=2)
     served: list[str] = []
-    folder = Generations(path).folder / "requests"
-    assert list(folder.iterdir()) == []
-    (folder / "old.json").write_text('{"verb": "switch", "arguments": {}, "expires": 1}')
-    (folder / "nonsense.json").write_text("{")
     server = RequestServer(path, lambda verb, _: served.append(verb) or "done")
+    for nonsense in (b"{\n", b"[]\n", b'{"verb": "switch"}\n', b""):
+        with connect(path) as connection:
+            connection.sendall(nonsense)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1 << 16):
+                pass
     assert request(path, "verify") == "done"
     server.close()
     assert served == ["verify"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_socket_is_the_user_s_alone_and_replaces_a_dead_one(tmp_path: Path) -> None:
+    path = tmp_path / "runs.duckdb"
+    place = socket_path(path)
+    listen(path).close()  # As a process leaves it that was killed.
+    with pytest.raises(ReadModelsLocked, match="does not serve requests"):
+        request(path, "verify", patience=0)
+    server = RequestServer(path, lambda verb, _: verb)
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    assert request(path, "verify") == "verify"
+    server.close()
+    assert not place.exists()
+
+
+def test_a_long_path_is_no_hindrance(tmp_path: Path) -> None:
+    folder = tmp_path / ("a" * 100) / ("b" * 100)
+    folder.mkdir(parents=True)
+    server = RequestServer(folder / "runs.duckdb", lambda verb, _: verb)
+    assert request(folder / "runs.duckdb", "verify") == "verify"
+    server.close()
     assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_takes_no_socket_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = RequestServer(tmp_path / "missing" / "runs.duckdb", lambda verb, _: verb)
+    assert "other processes cannot ask this one" in caplog.text
+    server.close()
+
+
+def test_many_are_answered_at_once_and_those_being_served_are_finished(tmp_path: Path) -> None:
+    path = tmp_path / "runs.duckdb"
+    begun = threading.Barrier(9)
+
+    def serve(verb: str, arguments) -> str:
+        begun.wait(30)
+        time.sleep(0.1)
+        return str(arguments["number"])
+
+    server = RequestServer(path, serve)
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(request, path, "verify", number=number) for number in range(8)]
+        begun.wait(30)
+        server.close()
+        assert [one.result() for one in asked] == [str(number) for number in range(8)]
 
 
 def test_a_bug_in_the_other_process_is_told_and_survived(tmp_path: Path) -> None:
