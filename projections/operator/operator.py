@@ -12,6 +12,7 @@ from projections.compare.verify import Verification
 from projections.fold.parking import Parked, Retried
 from projections.generations.live import LiveReadModels
 from projections.generations.manifest import GenerationManifest
+from projections.operator.held import QUESTION, answer_question
 from projections.operator.local import Operations
 from projections.operator.requests import PATIENCE_SECONDS, RequestServer, request
 from runledger.errors import ReadModelsError, ReadModelsLocked
@@ -103,13 +104,15 @@ class RemoteOperator:
         return Verification.model_validate_json(request(self._path, "verify", sample=sample))
 
 
-def serve(path: Path, operations: Operations) -> RequestServer:
+def serve(live: LiveReadModels, operations: Operations) -> RequestServer:
     """Serve the requests of other processes until the server is closed."""
 
     def answer(verb: str, arguments: Mapping[str, Any]) -> str:
         given = dict(arguments)
         if verb == HERE:
             return ""
+        if verb == QUESTION:
+            return answer_question(live, **given)
         if verb == "compare":
             out = given.pop("out")
             return operations.compare(**given, out=Path(out) if out else None).model_dump_json()
@@ -125,7 +128,7 @@ def serve(path: Path, operations: Operations) -> RequestServer:
             return operations.verify(**given).model_dump_json()
         raise ReadModelsError(f"request: expected a verb of the desk, found {verb!r}")
 
-    return RequestServer(path, answer)
+    return RequestServer(live.path, answer)
 
 
 @contextmanager
@@ -134,7 +137,7 @@ def open_operator(store: Store, path: str | Path) -> Iterator[Operator]:
 
     ReadModelsLocked where that does not serve requests, nor lets go of them in time.
     """
-    live = _hold_or_find(store, Path(path))
+    live = hold_or_find(store, Path(path))
     if live is None:
         yield RemoteOperator(Path(path))
         return
@@ -144,12 +147,12 @@ def open_operator(store: Store, path: str | Path) -> Iterator[Operator]:
         live.close()
 
 
-def _hold_or_find(store: Store, path: Path) -> LiveReadModels | None:
+def hold_or_find(store: Store, path: Path, patience: float | None = None) -> LiveReadModels | None:
     """Open the live read models; None once another process has said that it serves requests.
 
     Another command holds them as shortly as this one, and serves nobody: it is waited for.
     """
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + (PATIENCE_SECONDS if patience is None else patience)
     while True:
         try:
             return LiveReadModels(store, path)

@@ -189,16 +189,25 @@ def ask_operator(ctx: typer.Context, work: "Callable[[Operator], Awaitable[_T]]"
 
 
 def open_ledger(settings: Settings, *, read_models: bool, create: bool) -> "RunLedger":
-    """Return the ledger that the global options describe, to be opened by `async with`."""
+    """Return the ledger that the global options describe, to be opened by `async with`.
+
+    Read models that another process holds are asked of that process.
+    """
     from runledger import RunLedger
+    from runledger.callbacks import CallbackSettings
+    from runledger.ledger.opening import Opening
 
     if settings.server:
         raise _not_at_a_server(settings)
-    return RunLedger.open(
-        settings.store,
-        settings.read_models if read_models else None,
-        actor=acting(settings),
-        create=create,
+    return RunLedger(
+        Opening(
+            url=settings.store,
+            read_models=settings.read_models if read_models else None,
+            actor=acting(settings),
+            create=create,
+            ask_holder=True,
+            callbacks=CallbackSettings.from_environment(dispatch=False),
+        )
     )
 
 

@@ -11,8 +11,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
 from projections.generations.as_of import AsOfMoment
-from projections.generations.live import LiveReadModels
-from projections.publishing.publish import PublishedReadModels
 from projections.queries.queries import Take
 from runledger.callbacks import CallbackSettings
 from runledger.command_handling.handler import Clock, CommandHandler, now
@@ -29,7 +27,7 @@ from runledger.ledger.external_runs import ExternalRuns
 from runledger.ledger.feedback import FeedbackCommands
 from runledger.ledger.following import Followers
 from runledger.ledger.list_queries import ListQueries
-from runledger.ledger.open_ledger import OpenLedger
+from runledger.ledger.open_ledger import OpenLedger, ReadModels
 from runledger.ledger.opening import OnChanged, Opening
 from runledger.ledger.operator import Operator
 from runledger.ledger.part import LedgerPart
@@ -230,7 +228,7 @@ class RunLedger:
         return self._expect_open().handler
 
     @property
-    def read_models(self) -> LiveReadModels | PublishedReadModels:
+    def read_models(self) -> ReadModels:
         """The live read models or a published copy; raises ReadModelsMissing if opened without."""
         return self._expect_open().read_models
 

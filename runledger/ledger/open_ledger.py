@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 from projections.generations.as_of import AsOf, AsOfMoment, position_of
 from projections.generations.live import LiveReadModels
+from projections.operator.held import HeldReadModels
 from projections.operator.local import Operations
 from projections.publishing.publish import PublishedReadModels
 from projections.queries.queries import Queries
@@ -39,6 +40,8 @@ from runledger.store import Store
 from runledger.store.protocol import StoredEvent
 
 _T = TypeVar("_T")
+ReadModels = LiveReadModels | PublishedReadModels | HeldReadModels
+"""Read models that this process holds, a published copy, or those that another process holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,8 @@ class OpenLedger:
         handler: executes commands against it.
         actor: acts if a call names no other.
         clock: tells the time of a command.
-        live: the live read models or a published copy; None if the ledger was opened without.
+        live: the live read models, a published copy, or those of another process; None if the
+            ledger was opened without.
         past: answers from the past; None without live read models.
         path: the file of the live read models, or the folder of a published copy; None without.
         operations: the operator's work on live read models that this process holds, else None.
@@ -65,7 +69,7 @@ class OpenLedger:
     handler: CommandHandler
     actor: Actor
     clock: Clock
-    live: LiveReadModels | PublishedReadModels | None = None
+    live: ReadModels | None = None
     past: AsOf | None = None
     path: Path | None = None
     operations: Operations | None = None
@@ -99,7 +103,7 @@ class OpenLedger:
             )
 
     @property
-    def read_models(self) -> LiveReadModels | PublishedReadModels:
+    def read_models(self) -> ReadModels:
         """The live read models or a published copy; raises ReadModelsMissing if opened without."""
         if self.live is None:
             raise ReadModelsMissing(

@@ -3,31 +3,39 @@
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from projections.archive.store import absolute_url, open_log
 from projections.generations.as_of import AsOf
 from projections.generations.live import LiveReadModels
+from projections.operator.held import HeldReadModels
 from projections.operator.local import Operations
-from projections.operator.operator import serve
+from projections.operator.operator import hold_or_find, serve
 from projections.publishing.publish import PublishedReadModels
 from projections.replay.changed_models import build_changed
 from runledger.callbacks import CallbackSettings
 from runledger.command_handling.handler import Clock, CommandHandler, now
 from runledger.command_handling.participants import UnknownAgents
+from runledger.errors import ReadModelsLocked
 from runledger.images import IMAGE_ADDRESSES
 from runledger.ledger.external_engine import ExternalEngine, RunsElsewhere, no_run
-from runledger.ledger.open_ledger import OpenLedger
+from runledger.ledger.open_ledger import OpenLedger, ReadModels
 from runledger.outbound import AddressPolicy
 from runledger.run import Actor
 from runledger.store import Store
 
 OnChanged = Literal["keep", "rebuild"]
+_PATIENCE_SECONDS: Final = 5.0
+"""How long a holder that does not answer, such as another command, is waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """The settings that a ledger is opened with; see RunLedger.open for what each one means."""
+    """The settings that a ledger is opened with; see RunLedger.open for what each one means.
+
+    With `ask_holder`, read models that another process holds are asked of that process, as the
+    command line does.
+    """
 
     url: str
     read_models: str | Path | None = None
@@ -37,6 +45,7 @@ class Opening:
     clock: Clock = now
     create: bool = True
     hold_live: bool = True
+    ask_holder: bool = False
     on_changed: OnChanged = "keep"
     engine: ExternalEngine | None = None
     runs_elsewhere: RunsElsewhere = no_run
@@ -60,7 +69,7 @@ class Opening:
             store = open_log(self.url, create=self.create)
             stack.callback(store.close)
             path = None if self.read_models is None else Path(self.read_models)
-            live: LiveReadModels | PublishedReadModels | None = None
+            live: ReadModels | None = None
             operations: Operations | None = None
             past: AsOf | None = None
             if path is not None and path.is_dir():
@@ -91,13 +100,23 @@ class Opening:
 
     def _hold(
         self, store: Store, path: Path, stack: ExitStack
-    ) -> tuple[LiveReadModels, Operations]:
-        live = LiveReadModels(store, path)
+    ) -> tuple[ReadModels, Operations | None]:
+        live = self._held(store, path) if self.ask_holder else LiveReadModels(store, path)
+        if live is None:
+            return HeldReadModels(path), None
         stack.callback(live.close)
         operations = Operations(store, live)
         if live.changed and self.on_changed == "rebuild":
             rebuilt = build_changed(operations, store, live.path)
             if rebuilt is not None:
                 operations.switch(rebuilt.number)
-        stack.callback(serve(live.path, operations).close)
+        stack.callback(serve(live, operations).close)
         return live, operations
+
+    def _held(self, store: Store, path: Path) -> LiveReadModels | None:
+        """Open the live read models, or return None if their holder answers."""
+        try:
+            return hold_or_find(store, path, _PATIENCE_SECONDS)
+        except ReadModelsLocked:
+            # Once more, as this error names the process that holds them.
+            return LiveReadModels(store, path)
