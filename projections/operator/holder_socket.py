@@ -1,6 +1,8 @@
 """The Unix socket beside a read-models file: its holder listens there, for its own user alone."""
 
+import glob
 import os
+import shutil
 import socket
 import stat
 import tempfile
@@ -21,15 +23,18 @@ def socket_path(path: Path) -> Path:
 def listen(path: Path) -> socket.socket:
     """Listen beside the read models at `path`, which the caller holds.
 
-    What an earlier holder left there, killed, is replaced. Raises OSError where the folder takes no
-    socket.
+    What earlier holders left there, killed, is replaced and taken away. Raises OSError where the
+    folder takes no socket.
     """
     place = socket_path(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         # Bound where nobody else may look, and moved when it has its mode: the umask, which bind
         # goes by, is that of the whole process.
-        with tempfile.TemporaryDirectory(prefix=".socket-", dir=place.parent) as private:
+        private_folder = f".{place.name}-"
+        for left in place.parent.glob(f"{glob.escape(private_folder)}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=private_folder, dir=place.parent) as private:
             bound = Path(private) / "s"
             with _address(bound) as address:
                 listener.bind(address)

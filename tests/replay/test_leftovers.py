@@ -2,11 +2,8 @@
 that does the same, and nothing else is."""
 
 import asyncio
-import json
-import os
 from pathlib import Path
 
-from projections.operator.requests import RequestServer
 from projections.replay.selection import selection
 from runledger import RunLedger
 
@@ -25,10 +22,8 @@ def leave(folder: Path) -> None:
         generations / "verify.duckdb.wal",
         generations / "as_of" / f".000000000005-abc.duckdb.{DEAD}.part",
         generations / "as_of" / f".000000000005-abc.duckdb.{DEAD}.part.wal",
-        generations / "requests" / "one.json",
-        generations / "requests" / "two.claimed",
-        generations / "requests" / "three.answer",
-        generations / "requests" / f".four.answer.{DEAD}.part",
+        folder / ".r.duckdb.socket-killed" / "s",
+        folder / "r.duckdb.socket",
         archive / f".manifest.json.{DEAD}.part",
         archive / ".unfinished" / "part-1.parquet",
         archive / "events-000000000900-000000000901.parquet",
@@ -45,7 +40,7 @@ def there(folder: Path) -> set[str]:
     return {
         str(path.relative_to(folder))
         for path in folder.rglob("*")
-        if path.is_file() or path.suffix in (".parts", ".tmp", ".unfinished")
+        if path.is_file() or path.suffix in (".parts", ".tmp", ".unfinished", ".socket-killed")
     }
 
 
@@ -59,7 +54,7 @@ async def work(folder: Path) -> None:
         await ledger.operator.archive(folder / "archive")
         await ledger.operator.publish(folder / "published")
         await ledger.operator.verify()
-        await ledger.operator.replay(switch=True, out=folder / "changes.parquet")
+        await ledger.operator.replay(switch=True, out=folder / "changes.parquet", overwrite=True)
         await ledger.operator.replay(selection=selection(runs=[run.run_id]), switch=True)
         await ledger.operator.replay(only_changed=True)
         async with RunLedger.open(url, file, live=False) as other:
@@ -79,13 +74,3 @@ def test_what_kills_leave_is_taken_away_by_the_next_operation(tmp_path: Path) ->
     # Ids and numbers differ, what was left does not stay.
     assert {name for name in killed if str(DEAD) in name} == set()
     assert killed == clean
-
-
-def test_a_request_that_is_being_served_is_not_taken_away(tmp_path: Path) -> None:
-    folder = tmp_path / "r.duckdb.generations" / "requests"
-    folder.mkdir(parents=True)
-    for number in range(6):
-        (folder / f"{number}.json").write_text(json.dumps({"expires": 0}))
-    (folder / "7.answer").write_text("{}")
-    RequestServer(tmp_path / "r.duckdb", lambda _verb, _arguments: "").close()
-    assert os.listdir(folder) == []
