@@ -123,6 +123,22 @@ def langfuse(ctx: typer.Context, paths: Paths, as_json: Json = False) -> None:
     _import(ctx, paths, read, as_json)
 
 
+@app.command(epilog=example("runledger import otel spans.json.gz"))
+def otel(ctx: typer.Context, paths: Paths, as_json: Json = False) -> None:
+    """Import spans of OpenTelemetry: an outermost agent is a run. Again adds what is new.
+
+    OTLP in JSON or protobuf, traces of Jaeger or Tempo, spans as SDKs print them.
+    """
+
+    async def read(ledger: "RunLedger", advance: "Advance") -> "ImportReport":
+        from runledger.importers.otlp.importer import OtelImport
+
+        importing = OtelImport(ledger.store, ledger.handler, acting(given(ctx)))
+        return await importing.run(paths, advance)
+
+    _import(ctx, paths, read, as_json)
+
+
 @app.command(epilog=example("runledger import inspect logs/"))
 def inspect(ctx: typer.Context, paths: Paths, as_json: Json = False) -> None:
     """Import logs of Inspect (.json, .eval): a sample is a run. Again changes nothing."""
@@ -227,6 +243,7 @@ def _as_json(report: "ImportReport") -> dict[str, object]:
         "events": report.events,
         "refusals": [refusal._asdict() for refusal in report.refusals],
         "not_understood": dict(sorted(report.not_understood.items())),
+        "left_out": dict(sorted(report.left_out.items())),
     }
 
 
@@ -238,6 +255,8 @@ def _show(report: "ImportReport") -> None:
         typer.echo(f"refused: {hidden:,} more", err=True)
     for kind, count in sorted(report.not_understood.items()):
         typer.echo(f"not understood: {count:,} times: {kind}", err=True)
+    for reason, count in sorted(report.left_out.items()):
+        typer.echo(f"numbers left out: {count:,} times: {reason}", err=True)
     events = "" if report.unit == "events" else f" ({report.events:,} events)"
     typer.echo(
         f"{report.recorded:,} {report.unit} recorded{events}, "

@@ -12,6 +12,7 @@ from runledger.importers.event_lines.importer import EventImport
 from runledger.importers.inspect_ai.importer import InspectImport
 from runledger.importers.json_lines import files_in
 from runledger.importers.langfuse.importer import LangfuseImport
+from runledger.importers.otlp.importer import OtelImport
 from runledger.importers.pi.importer import PiImport
 from runledger.importers.recognition import FORMATS, SUFFIXES, Format, recognised
 from runledger.importers.report import Advance, ImportReport
@@ -32,6 +33,7 @@ _IMPORTS: Final[dict[Format, Callable[[Store, CommandHandler, Actor], _Import]]]
     "langfuse": LangfuseImport,
     "inspect": InspectImport,
     "tau2": Tau2Import,
+    "otel": OtelImport,
     "jsonl": lambda store, handler, _actor: EventImport(store, handler),
 }
 

@@ -12,12 +12,19 @@ from runledger.errors import ImportFailed
 from runledger.importers.json_stream import JsonStream
 from runledger.importers.source_file import DAMAGE, opened
 
-Format = Literal["claude-code", "codex", "pi", "langfuse", "inspect", "tau2", "jsonl"]
+Format = Literal["claude-code", "codex", "pi", "langfuse", "inspect", "tau2", "otel", "jsonl"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 SUFFIXES: Final = (".json", ".json.gz", ".jsonl", ".jsonl.gz", ".eval")
 
 _HEAD: Final = 1 << 16
 _ZIP: Final = b"PK\x03\x04"
+_SPANS: Final = (
+    {"trace_id", "span_id"},
+    {"context", "parent_id", "start_time"},
+    {"span_count", "spans"},
+    {"session_id", "span_count"},
+)
+"""Keys of spans as SDKs print them, and of the object that CloudWatch has around them."""
 _CLAUDE_CODE: Final = frozenset({"file-history-snapshot", "summary"})
 """Types of first lines of Claude Code that name no session."""
 
@@ -36,7 +43,13 @@ def recognised(path: Path) -> Format | None:
         whole = json.loads(line)
         if isinstance(whole, dict) and (found := _by_line(whole)) is not None:
             return found
-    return _by_keys(set(_keys(first)))
+    return _by_keys(set(_keys(first))) or ("otel" if _is_jaeger(first) else None)
+
+
+def _is_jaeger(document: bytes) -> bool:
+    return document.startswith(b"{") and all(
+        f'"{key}"'.encode() in document for key in ("data", "spans", "traceID", "operationName")
+    )
 
 
 def _head(path: Path) -> bytes:
@@ -85,6 +98,8 @@ def _by_keys(keys: set[str]) -> Format | None:
         return "langfuse"
     if "eval" in keys:
         return "inspect"
+    if keys & {"resourceSpans", "batches"} or any(span <= keys for span in _SPANS):
+        return "otel"
     if "info" in keys and keys <= {"info", "simulations", "tasks", "timestamp"}:
         return "tau2"
     return None

@@ -24,7 +24,8 @@ class ImportReport:
     """Counts of one import; `unit` is what is counted, `events` is what was appended for it.
 
     `extended` were there and got something new; `not_understood` counts, by kind, what the source
-    holds and the importer has no meaning for.
+    holds and the importer has no meaning for; `left_out` counts, by reason, the numbers that are
+    not added because they are counted elsewhere.
     """
 
     unit: str
@@ -35,6 +36,7 @@ class ImportReport:
     events: int = 0
     refusals: list[Refusal] = field(default_factory=list)
     not_understood: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def refuse(self, place: str, reason: object) -> None:
         """Count and keep a refusal."""

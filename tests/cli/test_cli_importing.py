@@ -47,6 +47,7 @@ def test_import_tells_what_went_in(runledger: Command, tmp_path: Path) -> None:
         "events": 0,
         "refusals": [],
         "not_understood": {},
+        "left_out": {},
     }
 
 

@@ -1,0 +1,1 @@
+"""Spans of OpenTelemetry as runs: what agents do, told in any of the conventions for it."""

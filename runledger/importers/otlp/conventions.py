@@ -1,0 +1,90 @@
+"""The table of conventions, read from conventions.toml: what attributes of spans mean."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+TABLE: Final = "conventions.toml"
+
+
+class Kind(StrEnum):
+    """What a span is to a run."""
+
+    LLM = "llm"
+    EMBEDDING = "embedding"
+    TOOL = "tool"
+    RUN = "run"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class KindRow:
+    """An attribute, and the kinds of the spans that have one of these values of it."""
+
+    attribute: str
+    values: Mapping[str, Kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusive:
+    """An emitter whose input counts leave the cached tokens out, up to a version."""
+
+    scope: str
+    until: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conventions:
+    """All tables; see conventions.toml for what each row is, and where that is written down."""
+
+    kinds: tuple[KindRow, ...]
+    llm_by_presence: tuple[tuple[str, ...], ...]
+    counts: Mapping[str, tuple[str, ...]]
+    exclusive: tuple[Exclusive, ...]
+    thinking_beside_output: frozenset[str]
+    facts: Mapping[str, tuple[str, ...]]
+    stop_reasons: Mapping[str, str]
+    cancelled: frozenset[str]
+    content: tuple[str, ...]
+
+
+@cache
+def conventions() -> Conventions:
+    """Return the tables that come with the package."""
+    text = files(__package__).joinpath(TABLE).read_text(encoding="utf-8")
+    return as_conventions(tomllib.loads(text))
+
+
+def as_conventions(given: Mapping[str, Any]) -> Conventions:
+    """Return tables as they are used; `given` is shaped as conventions.toml."""
+    return Conventions(
+        tuple(
+            KindRow(row["attribute"], {key: Kind(kind) for key, kind in row["values"].items()})
+            for row in given["kind"]
+        ),
+        tuple(tuple(names) for names in given["llm_by_presence"]["all"]),
+        {name: tuple(names) for name, names in given["counts"].items()},
+        tuple(Exclusive(row["scope"], version(row["until"])) for row in given["exclusive"]),
+        frozenset(given["thinking_beside_output"]["providers"]),
+        {name: tuple(names) for name, names in given["facts"].items()},
+        dict(given["stop_reasons"]),
+        frozenset(given["cancelled"]["errors"]),
+        tuple(given["content"]["prefixes"]),
+    )
+
+
+def version(text: str) -> tuple[int, ...]:
+    """Return the leading numbers of a version: `0.1.8b0` is (0, 1, 8)."""
+    numbers: list[int] = []
+    for part in text.split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+        if digits != part:
+            break
+    return tuple(numbers)

@@ -1,0 +1,162 @@
+"""What a span says of itself: its kind, its counts, its facts, read by the table of conventions."""
+
+import json
+from collections.abc import Iterator
+from math import isfinite
+from typing import Any, Final, NamedTuple
+
+from runledger.importers.otlp.conventions import Conventions, Kind, version
+from runledger.importers.otlp.span import Span
+
+COUNT_MAX: Final = 2**40
+"""Tokens that a step may have at most; see runledger.run.step_facts."""
+
+
+class Kinded(NamedTuple):
+    """A kind, and the rule by which a span has it."""
+
+    kind: Kind
+    rule: str
+
+
+class Counts(NamedTuple):
+    """The counts of a span as it tells them; None for what it does not tell."""
+
+    input: int | None = None
+    output: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+    total: int | None = None
+
+    @property
+    def told(self) -> bool:
+        """Whether there is anything to count."""
+        return self.input is not None or self.output is not None
+
+    @property
+    def cached(self) -> int:
+        """The tokens read from and written to a cache."""
+        return (self.cache_read or 0) + (self.cache_write or 0)
+
+
+class Reader:
+    """Reads spans by one table of conventions."""
+
+    def __init__(self, table: Conventions) -> None:
+        self.table = table
+
+    def kind(self, span: Span) -> Kinded:
+        """Return the kind of a span and the rule that decided."""
+        for row in self.table.kinds:
+            value = span.attributes.get(row.attribute)
+            found = row.values.get(value) if isinstance(value, str) else None
+            if found is not None:
+                return Kinded(found, f"{row.attribute} = {value}")
+        names = [
+            next((name for name in group if name in span.attributes), None)
+            for group in self.table.llm_by_presence
+        ]
+        if None not in names and self._count(span, "input") is not None:
+            return Kinded(Kind.LLM, f"has {', '.join(map(str, names))} and an input count")
+        return Kinded(Kind.OTHER, "no rule")
+
+    def counts(self, span: Span) -> Counts:
+        """Return the counts that a span tells."""
+        return Counts(*(self._count(span, name) for name in Counts._fields))
+
+    def refused(self, span: Span) -> Iterator[str]:
+        """Yield the names of attributes that should be counts and are none."""
+        for names in self.table.counts.values():
+            for name in names:
+                if name in span.attributes and _number(span.attributes[name]) is None:
+                    yield name
+
+    def fact(self, span: Span, fact: str) -> str | None:
+        """Return the first of a fact's attributes that a span has, as text."""
+        for name in self.table.facts[fact]:
+            text = as_text(span.attributes.get(name))
+            if text:
+                return text
+        return None
+
+    def stop_reason(self, span: Span) -> str | None:
+        """Return the ledger's stop reason for a span's finish reason."""
+        told = self.fact(span, "finish_reason")
+        if told is None:
+            return None
+        if told.startswith("["):
+            try:
+                listed = json.loads(told)
+            except (ValueError, RecursionError):
+                return None
+            told = str(listed[0]) if listed else ""
+        return self.table.stop_reasons.get(told.lower())
+
+    def error(self, span: Span) -> str | None:
+        """Return the type of a span's error; None if it has none."""
+        told = self.fact(span, "error_type")
+        for happening in span.happenings:
+            told = told or as_text(happening.attributes.get("exception.type"))
+        if told is None and span.failed:
+            return "_OTHER"
+        return told
+
+    def cancelled(self, span: Span) -> bool:
+        """Whether a span's error says that the work was cancelled."""
+        told = self.error(span) or ""
+        names = self.table.cancelled
+        return told in names or told.rsplit(".", 1)[-1] in names or span.status_message in names
+
+    def includes_cache(self, span: Span, counts: Counts) -> bool:
+        """Whether the input count includes the cached tokens, as the conventions say it does."""
+        if counts.cached > (counts.input or 0):
+            return False
+        whole = (counts.input or 0) + (counts.output or 0)
+        if counts.cached and counts.total == whole + counts.cached:
+            return False
+        found = version(span.scope_version)
+        return not any(
+            row.scope == span.scope_name and found and found <= row.until
+            for row in self.table.exclusive
+        )
+
+    def thinking(self, provider: str | None, counts: Counts) -> int | None:
+        """Return the thinking that a provider leaves out of its output; None if it does not."""
+        if counts.reasoning is not None or counts.total is None:
+            return None
+        rest = counts.total - (counts.input or 0) - (counts.output or 0)
+        return rest if rest > 0 and provider in self.table.thinking_beside_output else None
+
+    def unmapped(self, span: Span) -> Iterator[tuple[str, Any]]:
+        """Yield the attributes that hold no prompts, answers and counts, by name."""
+        for name in sorted(span.attributes):
+            if not name.startswith(self.table.content):
+                yield name, span.attributes[name]
+
+    def _count(self, span: Span, count: str) -> int | None:
+        for name in self.table.counts[count]:
+            if name in span.attributes:
+                number = _number(span.attributes[name])
+                if number is not None:
+                    return number
+        return None
+
+
+def as_text(value: Any) -> str | None:
+    """Return an attribute's value as text, structures as JSON; None stays None."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: Any) -> int | None:
+    """Return a count: exporters write them as integers, as 12.0 and as "12"."""
+    if isinstance(value, str):
+        try:
+            value = float(value) if not value.strip().isdecimal() else int(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return None
+    return int(value) if 0 <= value <= COUNT_MAX and value == int(value) else None
