@@ -128,6 +128,8 @@ class Generation:
             self._db = Parsed(connect(part))
             try:
                 self._create(models, number, built_from)
+                # Closing writes the log of writes into the file too, but tells of no failure.
+                self._db.execute(SQL["checkpoint"])
             finally:
                 self._db.close()
             with suppress(FileExistsError):
@@ -139,7 +141,8 @@ class Generation:
             raise ReadModelsError(f"read models {str(self.path)!r}: {e.strerror or e}") from e
         finally:
             for left in (part, Path(f"{part}.wal")):
-                left.unlink(missing_ok=True)
+                with suppress(OSError):
+                    left.unlink(missing_ok=True)
 
     def _take(self, read_only: bool) -> WriterLock | None:
         if str(self.path) == MEMORY:

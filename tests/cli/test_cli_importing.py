@@ -81,7 +81,9 @@ def test_events_go_out_and_come_in(runledger: Command, runs: Path) -> None:
         f"{count} events recorded, 0 were there already, 0 refused\n"
     )
     assert runledger("export", "jsonl", env=env).out.encode() == lines
-    later = runledger("export", "jsonl", "--after", str(count - 2), "-o", str(file), "--json")
+    later = runledger(
+        "export", "jsonl", "--after", str(count - 2), "-o", str(file), "--overwrite", "--json"
+    )
     assert later.json == {"lines": 2, "damaged": 0, "file": str(file)}
     assert later.err == ""
 
