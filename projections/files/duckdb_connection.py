@@ -1,4 +1,4 @@
-"""How every DuckDB database is opened: by what is installed, never by what could be fetched."""
+"""Opens every DuckDB database: with installed extensions only, never with downloaded ones."""
 
 import resource
 from functools import lru_cache, partial
@@ -15,7 +15,7 @@ ADDRESS_SPACE: Final = 1_200 * 10**6
 """Bytes that a process with DuckDB needs: libraries, stacks of threads, and 640 MiB of pages."""
 
 _CONFIG: Final = {
-    # A question, or a file of another kind, must not make a process call home for code.
+    # A query, or a file of another kind, must not make DuckDB download an extension.
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
@@ -31,9 +31,9 @@ def connect(path: str | Path = ":memory:", *, read_only: bool = False, **config:
 
 
 def draw_no_bar(db: Any) -> None:
-    """Keep DuckDB from drawing a bar of its own for long statements on a connection.
+    """Turn off DuckDB's progress bar for long statements on a connection.
 
-    In a notebook without ipywidgets it draws none, and refuses even to be told so.
+    In a notebook without ipywidgets DuckDB draws none, and refuses the setting.
     """
     ((draws,),) = db.execute(SQL["draws_bar"]).fetchall()
     if draws:
@@ -53,8 +53,8 @@ def _expect_address_space(path: str | Path) -> None:
 class Parsed:
     """A connection that parses a text once, however often it is executed.
 
-    A small batch is dozens of short statements, the same ones each time; to parse them anew takes
-    DuckDB a seventh of the time that the batch costs.
+    A small batch is dozens of short statements, the same ones each time; parsing them again would
+    take DuckDB a seventh of the batch's time.
     """
 
     def __init__(self, db: Any) -> None:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever is killed when."""
+"""Files that are written atomically: complete or absent, even if a process is killed."""
 
 import fcntl
 import os
@@ -14,7 +14,8 @@ from runledger.errors import InvalidArgument, LedgerError, ReadModelsLocked
 
 @contextmanager
 def expect_written(where: Path, error: type[LedgerError]) -> Iterator[None]:
-    """Raise what keeps the block from writing, a full disk for instance, as an error of ours."""
+    """Translate an error that prevents the block from writing, such as a full disk, into
+    `error`."""
     try:
         yield
     except (
@@ -28,7 +29,7 @@ def expect_written(where: Path, error: type[LedgerError]) -> Iterator[None]:
 
 
 def put_in_place(written: Path, path: Path) -> None:
-    """Flush a file that was written under another name, and give it its own, atomically."""
+    """Flush a file that was written under a temporary name, and rename it atomically."""
     flush(written)
     os.replace(written, path)
     flush(path.parent)
@@ -36,11 +37,11 @@ def put_in_place(written: Path, path: Path) -> None:
 
 @contextmanager
 def unfinished(target: Path, *, alone: bool = False) -> Iterator[Path]:
-    """Give a name beside the target to write to, which becomes the target at the end of the block.
+    """Yield a temporary path beside the target; it is renamed to the target after the block.
 
-    The name has the process in it, so that two writers never share it. If the block fails, the
-    target stays as it was and nothing is left beside it; what a killed writer left is taken away by
-    the next one. `alone` says that the folder is held by `only_writer`.
+    The path contains the process id, so that two writers never share it. If the block fails, the
+    target stays as it was and the temporary file is deleted; the next writer deletes a file that a
+    killed writer left. `alone` says that `only_writer` has locked the folder.
     """
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     sweep(target.parent, f".{target.name}.*.part*", alone=alone)
@@ -49,21 +50,21 @@ def unfinished(target: Path, *, alone: bool = False) -> Iterator[Path]:
             yield part
             put_in_place(part, target)
         finally:
-            # DuckDB writes a log beside the file that it has open.
+            # DuckDB keeps a write-ahead log beside the file that it has open.
             for left in (part, part.with_name(f"{part.name}.wal")):
                 with suppress(OSError):
                     left.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str, *, alone: bool = False) -> None:
-    """Write a small file; `alone` says that the folder is held by `only_writer`."""
+    """Write a small file; `alone` says that `only_writer` has locked the folder."""
     with unfinished(path, alone=alone) as part:
         part.write_text(text, encoding="utf-8")
 
 
 @contextmanager
 def writing_in(folder: Path) -> Iterator[None]:
-    """Let nothing in the folder be swept for the block; other writers are not kept out."""
+    """Prevent sweeping in the folder for the block; other writers are not excluded."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:  # A folder that cannot be read is not swept either.
@@ -94,7 +95,7 @@ def sweep(folder: Path, *patterns: str, alone: bool = False) -> None:
 
 @contextmanager
 def only_sweeper(folder: Path, *, alone: bool = False) -> Iterator[bool]:
-    """Hold the folder against writers for the block and give True; False where one is at work."""
+    """Lock the folder against writers for the block and yield True; False if one is active."""
     if alone:
         yield True
         return
@@ -112,10 +113,13 @@ def only_sweeper(folder: Path, *, alone: bool = False) -> Iterator[bool]:
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Make a folder, and be the only process that writes into it for the block.
+    """Make a folder, and lock it so that no other process writes into it during the block.
 
-    The lock is the kernel's: a killed writer's is gone with it. Raises ReadModelsLocked where
-    another holds it, InvalidArgument for what cannot be a folder.
+    The lock is the kernel's, so it ends with a killed process.
+
+    Raises:
+        ReadModelsLocked: if another process has the lock.
+        InvalidArgument: if the path cannot be a folder.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -133,7 +137,7 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 def flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

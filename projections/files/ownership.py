@@ -1,7 +1,7 @@
 """Which files the ledger made: only those are ever replaced, moved or deleted.
 
-Read models are known by their tables. A file in which no tables can be read is known by the
-manifest beside it, which says that the live generation lies there.
+Read models are recognized by their tables. A file whose tables cannot be read is recognized by the
+manifest beside it, which says that the live generation is at this path.
 """
 
 import json
@@ -17,7 +17,7 @@ _NUMBERED: Final = re.compile(r"\d{6,}\.json")
 
 
 def is_vouched_for(path: Path) -> bool:
-    """Whether the ledger made the file at a path, as what lies beside it says."""
+    """Whether the ledger made the file at a path, according to the manifest beside it."""
     if path.parent.name.endswith(FOLDER):
         return True
     folder = path.with_name(f"{path.name}{FOLDER}")
@@ -43,7 +43,7 @@ def not_read_models(path: Path, found: str) -> NotReadModels:
 
 
 def free_name(path: Path) -> Path:
-    """Return a path at which nothing lies: the given one, or the first free one with a number."""
+    """Return an unused path: the given one, or the first free one with a number."""
     number, free = 1, path
     while free.exists() or free.is_symlink():
         number += 1

@@ -1,4 +1,4 @@
-"""Who writes to a file in this process: DuckDB keeps other processes out, and nobody else."""
+"""The lock of a file's writer in this process; DuckDB's own lock excludes only other processes."""
 
 import threading
 from pathlib import Path
@@ -12,10 +12,11 @@ _HOLDING: Final = threading.Lock()
 
 
 class WriterLock:
-    """The only writer of a file within this process, until it is released or forgotten.
+    """A lock that one writer of a file has within this process, until it is released or
+    garbage-collected.
 
-    DuckDB gives a process that opens a file twice one database: two engines would project every
-    event into it twice, and a switch would leave one of them behind at the old file.
+    A process that opens a file twice gets the same DuckDB database: two engines would project every
+    event into it twice, and after a switch one of them would still use the old file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,14 +26,14 @@ class WriterLock:
             _HELD[self._name] = self
 
     def release(self) -> None:
-        """Let others hold the file."""
+        """Release the lock."""
         with _HOLDING:
             if _HELD.get(self._name) is self:
                 del _HELD[self._name]
 
 
 def expect_free(path: Path) -> None:
-    """Raise ReadModelsLocked where something in this process writes to the file."""
+    """Raise ReadModelsLocked if another part of this process writes to the file."""
     if str(path.resolve()) in _HELD:
         raise ReadModelsLocked(
             f"read models {str(path)!r}: expected nothing else in this process to hold the file, "

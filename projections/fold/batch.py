@@ -20,7 +20,7 @@ _MISFIT: Final = "a value does not fit the column that projections read it from"
 
 @cache
 def events_digest() -> str:
-    """Return the SHA-256 of what an event is here: topics, revisions, fields, and their columns."""
+    """Return the SHA-256 of the definition of events: topics, revisions, fields and columns."""
     known = [
         (topic, event.revision, sorted((n, str(f)) for n, f in event.model_fields.items()))
         for topic, event in sorted(CATALOGUE.items())
@@ -30,23 +30,24 @@ def events_digest() -> str:
 
 
 class Batch:
-    """What a fold sees of the event tables, through its own connection.
+    """The event tables as a fold reads them, through its own connection.
 
-    Mostly that is everything that was loaded. Where some of it is left out, or had to be brought
-    into today's shape, tables of the same names lie before those that were loaded until the next
-    batch. Not views: SQL that cannot take an event would meet it before the view leaves it out.
+    Usually these are all events that were loaded. If some are left out, or had to be upcast to the
+    current shape, tables of the same names shadow the loaded ones until the next batch. They are
+    tables and not views: SQL that fails on an event would evaluate it before the view filters it
+    out.
     """
 
     def __init__(self, db: Any) -> None:
         self._db = db
-        # An engine on the same connection may have left some.
+        # An earlier engine on the same connection may have left such tables.
         self._hidden = [name for (name,) in db.execute(SQL["hidden"]).fetchall()]
         self._reshaped: frozenset[str] = frozenset()
         db.execute(SQL["search"])
         db.execute(SQL["given"])
 
     def uncover(self) -> None:
-        """Take such tables away; outside of a transaction, whose end could bring them back."""
+        """Drop these tables; outside a transaction, whose rollback could restore them."""
         if self._hidden:
             self._db.execute(SQL["uncover_batch"])
         for name in self._hidden:
@@ -54,28 +55,29 @@ class Batch:
         self._hidden = []
 
     def look(self) -> None:
-        """See everything, as it is loaded at this moment and until the transaction ends."""
+        """Read all loaded events; the transaction keeps this view of them until it ends."""
         self._db.execute(SQL["look"])
 
     def begin_part(self) -> None:
-        """Leave nothing out so far: the table `left_out` is empty."""
+        """Start with nothing left out: create the table `left_out`, empty."""
         self._db.execute(SQL["loaded"])
         self._db.execute(SQL["left_out"])
 
     def upcast(self, loaded: Loaded, source: Source) -> Mapping[int, str]:
-        """Bring what is not left out into today's shape; return the reason, by position, where
-        that fails."""
+        """Upcast the events that are not left out; return the reason of each failure by
+        position."""
         poison, self._reshaped = self._reshape(source) if loaded.unread else ({}, frozenset())
         return poison
 
     def delete(self) -> None:
-        """Leave out what the batch has of runs that it deletes; they are in the table `deleted`."""
+        """Leave out the events of runs that the batch deletes; these runs are in the table
+        `deleted`."""
         pieces = SQL["deleted"], *self._rows(event_tables()[RunDeleted.topic]), SQL["by_run"]
         self._db.execute(" ".join(pieces))
         self._db.execute(SQL["leave_out_deleted"])
 
     def project(self, loaded: Loaded) -> None:
-        """See what is not left out."""
+        """Read only the events that are not left out."""
         tables = [table for topic, table in event_tables().items() if topic in loaded.topics]
         for table in tables:
             head = render(SQL["filled_apart"], table=table.name)
@@ -85,7 +87,8 @@ class Batch:
         unite(self._db, SQL["batch_apart"], "temp.main", parts)
 
     def _rows(self, table: EventTable) -> list[str]:
-        """Return the SQL of what a table has that is not left out, in today's shape."""
+        """Return the SQL that selects the table's events that are not left out, in current
+        shape."""
         pieces = [render(SQL["projected"], table=table.name)]
         if table.topic in self._reshaped:
             pieces.append(render(SQL["reshaped"], table=_reshaped(table)))

@@ -1,4 +1,4 @@
-"""The database of a generation: opened with the memory, the threads and the log that it needs."""
+"""Opens the database of a generation with its limits for memory, threads and write-ahead log."""
 
 import re
 import shutil
@@ -13,9 +13,9 @@ from projections.fold.file_errors import unusable
 from runledger.errors import ReadModelsDamaged, ReadModelsError, ReadModelsLocked
 
 CHECKPOINT_THRESHOLD: Final = "128MiB"
-"""Size of the write-ahead log at which DuckDB writes a checkpoint. A checkpoint writes row groups
-that are not full once more: with the default of 16 MiB that took more of a long replay than the
-fold. Opening a file with a log of this size takes a second."""
+"""Size of the write-ahead log at which DuckDB writes a checkpoint. A checkpoint rewrites row groups
+that are not full: with the default of 16 MiB, that took longer than the fold in a long replay.
+Opening a file with a log of this size takes a second."""
 
 THREADS: Final = 1
 """DuckDB's threads while a log is projected. A batch is dozens of short statements, and each would
@@ -29,9 +29,9 @@ def open_database(path: Path, *, read_only: bool, memory_limit: str, bulk: bool)
 
     Parameters:
         path: the file, or `:memory:`.
-        read_only: whether nothing is written to it.
-        memory_limit: of DuckDB's own pages, such as `640MiB`.
-        bulk: whether batches come as columns: DuckDB has all its threads.
+        read_only: whether to open it for reading only.
+        memory_limit: the limit for DuckDB's buffers, such as `640MiB`.
+        bulk: whether batches arrive as columns; DuckDB then uses all its threads.
 
     Returns:
         The connection.
@@ -45,15 +45,15 @@ def open_database(path: Path, *, read_only: bool, memory_limit: str, bulk: bool)
         "checkpoint_threshold": CHECKPOINT_THRESHOLD,
     }
     if bulk:
-        # A large insert has as many threads only where they need not wait for their turn. Each
-        # keeps the order of what it writes, so that row groups stay clustered.
+        # A large insert uses all threads only if they need not preserve the order between them.
+        # Each thread preserves the order of its own rows, so row groups stay clustered.
         config["preserve_insertion_order"] = False
     elif not read_only:
         config["threads"] = THREADS
     try:
         db = connect(path, read_only=read_only, **config)
         if not read_only:
-            # What a killed process had moved out of memory; this one alone has the file.
+            # A killed process leaves its spilled pages; no other process has the file open.
             shutil.rmtree(f"{path}.tmp", ignore_errors=True)
         return db
     except duckdb.IOException as e:
@@ -66,7 +66,7 @@ def open_database(path: Path, *, read_only: bool, memory_limit: str, bulk: bool)
             ) from e
         raise unusable_own(path, e) from e
     except duckdb.ConnectionException as e:
-        # Of one file DuckDB opens nothing to write beside what reads it.
+        # DuckDB does not open a file for writing while the same process reads it.
         raise ReadModelsLocked(
             f"read models {str(path)!r}: expected nothing else in this process to hold "
             f"the file, found a reader of it"
@@ -76,7 +76,7 @@ def open_database(path: Path, *, read_only: bool, memory_limit: str, bulk: bool)
 
 
 def unusable_own(path: Path, error: duckdb.Error) -> ReadModelsError:
-    """Return what DuckDB says of a file that may not be the ledger's, as an error of ours."""
+    """Translate DuckDB's error about a file that may not be the ledger's."""
     told = unusable(path, error)
     if isinstance(told, ReadModelsDamaged) and not is_vouched_for(path):
         return not_read_models(path, "a file that is no DuckDB database, or a damaged one")

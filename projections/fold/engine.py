@@ -24,22 +24,22 @@ from runledger.store.protocol import LogReader
 BATCH_EVENTS: Final = 1_000_000
 """Events per transaction: enough that a replay is bound by parsing, few enough for memory."""
 RETRY_EVENTS: Final = 1_000
-"""Of the first batch that takes up parked events, which lie far apart."""
+"""Events of the first batch when parked events are retried, which lie far apart."""
 ISOLATED_MAX: Final = 100
-"""Events that may fail one by one before it is asked whether they are the rule."""
+"""Events that may fail one by one before the share of failing events is checked."""
 SHARE_ISOLATED: Final = 0.01
 
 Begun = Callable[[int, int, int], None]
-"""Called once with (number of the generation, position it goes on from, position to reach)."""
+"""Called once with (number of the generation, position it continues from, position to reach)."""
 Progress = Callable[[int, int], None]
 """Called after every batch with (events of the batch, position)."""
 
-# What values do to SQL; all else (a full disk, a typing error) is no event's fault.
+# Errors that values cause in SQL; no event causes any other (a full disk, a typing error).
 _REFUSED: Final = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException)
 
 
 class _TooMuch(Exception):
-    """A batch does not fit into memory; `reason` is for where it cannot be any smaller."""
+    """A batch does not fit into memory; `reason` is reported if it cannot be made smaller."""
 
     def __init__(self, limit: int, reason: ProjectionFailed) -> None:
         self.limit = limit
@@ -82,10 +82,13 @@ class Engine:
     def catch_up(self, upto: int, progress: Progress | None = None) -> int:
         """Project the events up to a position; return the position reached.
 
-        Raises ProjectionFailed, with nothing of the batch kept, when a read model's SQL fails for
-        another reason than what is in an event, or for more than one event in a hundred;
-        ReadModelsError where the disk is full; ReadModelsDiverged where the log is another one. A
-        batch that does not fit into memory is halved.
+        A batch that does not fit into memory is halved.
+
+        Raises:
+            ProjectionFailed: if a read model's SQL fails for a reason other than the content of an
+                event, or for more than one event in a hundred; the batch is rolled back.
+            ReadModelsError: if the disk is full.
+            ReadModelsDiverged: if the rows were made from another log.
         """
         isolation = _Isolation(self._batch_events, self._batch_events)
         try:
@@ -110,9 +113,9 @@ class Engine:
         return self.position
 
     def retry(self, streams: Sequence[str] | None = None) -> parking.Retried:
-        """Apply what was left out of parked streams, of all if none are named.
+        """Apply the events of parked streams that were left out; of all streams if none are named.
 
-        What can be applied is in the read models as if it had never been parked.
+        An event that can be applied is then in the read models as if it had never been parked.
         """
         with self._generation.transaction() as db:
             parking.release(db, streams)
@@ -146,7 +149,8 @@ class Engine:
             return parking.next_retried(db, after)
 
     def _apply(self, span: Span, *, retry: bool = False) -> Loaded | None:
-        """Fold a batch, or what it has of parked events; return what it holds, None for nothing."""
+        """Fold a batch, or only its parked events; return the loaded batch, or None if it is
+        empty."""
         where, count = "batch", 0
         try:
             taken = self._feed.take(span)
@@ -169,8 +173,8 @@ class Engine:
                 else:
                     self.identity.add(db, taken.source, found.last)
                     self._generation.advance(found.last)
-                    # Once the batch was read: a log that has gone back before it was read has gone
-                    # back by now.
+                    # Checked after the batch was read: a log that was restored to an earlier state
+                    # before the read shows it now.
                     if self._log is not None:
                         self.identity.expect(self._log)
             if not retry:
@@ -214,7 +218,8 @@ class Engine:
 
 
 def _derived(models: Sequence[ReadModel]) -> Iterator[Statement]:
-    """Yield the statements that make what the read models speak of; each makes what it is named."""
+    """Yield the statements of the derived tables that the read models use; each creates the table
+    of its name."""
     words = frozenset[str]().union(*(model.words for model in models))
     return (statement for statement in DERIVED if statement.name in words)
 
@@ -233,14 +238,13 @@ class _Isolation:
         self.limit = min(self._most, self.limit * 2)
 
     def fit(self, found: _TooMuch) -> None:
-        """Make the next batch half of one that does not fit; ProjectionFailed where that is one
-        event."""
+        """Halve the next batch if one does not fit; ProjectionFailed if it is a single event."""
         if found.limit <= 1:
             raise found.reason from found.reason.__cause__
         self.limit = found.limit // 2
 
     def narrow(self, refused: _Refused) -> bool:
-        """Make the next batch smaller; whether one event alone was refused."""
+        """Make the next batch smaller; return whether it was a single event that failed."""
         self.limit = max(1, refused.count // 2)
         if refused.count > 1:
             return False

@@ -1,7 +1,7 @@
 """The event tables: one for each topic of the catalogue, a column for each fact.
 
-They are what projections read. Their columns follow from the event models, so that an event that is
-added to the catalogue can be projected without a word of SQL about its JSON.
+Projections read them. Their columns follow from the event models, so an event that is added to the
+catalogue can be projected without any SQL about its JSON.
 """
 
 import json
@@ -17,7 +17,8 @@ from runledger.events import CATALOGUE, Event
 from runledger.messages import Json
 
 Shape = str | list["Shape"] | dict[str, "Shape"]
-"""What DuckDB's json_transform wants to know: a type, a list of one shape, a shape per key."""
+"""The structure argument of DuckDB's json_transform: a type, a list of one shape, or a shape per
+key."""
 
 _SCALARS: Final[dict[Any, str]] = {
     str: "VARCHAR",
@@ -34,11 +35,11 @@ ENVELOPE: Final = (
     *("position", "stream", "version", "topic", "occurred_at", "recorded_at"),
     *("organization", "agent_id", "project_id", "born", "late", "doubtful", "facts"),
 )
-"""The columns of the relation `batch`, which has every event; NULL where a topic has no such."""
+"""The columns of the relation `batch`, which has every event; NULL if a topic lacks the fact."""
 
 
 class EventTable(NamedTuple):
-    """The events of one topic; `required` are the facts that no such event lacks."""
+    """The events of one topic; every event of it has the `required` facts."""
 
     name: str
     topic: str
@@ -49,7 +50,7 @@ class EventTable(NamedTuple):
 
     @property
     def envelope(self) -> list[str]:
-        """The columns that it has in common with others."""
+        """The columns that it shares with other event tables."""
         own = {"position", "stream", "version", "topic", "doubtful", "facts", *self.facts}
         return [name for name in ENVELOPE if name in own]
 

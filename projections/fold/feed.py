@@ -11,9 +11,9 @@ from runledger.sql_file import fill, quoted, render
 from runledger.store.protocol import LogReader
 
 BATCH_BYTES: Final = 64 * 2**20
-"""Of a batch as it is read, about: two of them are in memory beside DuckDB's own limit."""
+"""Approximate size of a batch as it is read: two of them are in memory, beyond DuckDB's limit."""
 FIRST_EVENTS: Final = 20_000
-"""Of the first batch, twice as many of each next one: beside a large first one nothing is done."""
+"""Size of the first batch; doubled for each later one, so that the first fold starts early."""
 
 
 @runtime_checkable
@@ -32,14 +32,14 @@ class Span(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What the event tables hold, and of what they were filled."""
+    """The content of the event tables, and the source that they were filled from."""
 
     source: loader.Source
     loaded: loader.Loaded
 
 
 class _Read(NamedTuple):
-    """Where events were read to, None where there are none, and the span after them."""
+    """The table that events were read into, None if there are none, and the span after them."""
 
     source: loader.Source | None
     beyond: Span | None
@@ -48,9 +48,8 @@ class _Read(NamedTuple):
 class Feed:
     """Fills the event tables through connections of its own.
 
-    Three batches are under way: one is read, one is parsed, one is folded. A reader's transaction
-    sees the tables as they were when it first looked, so they are filled anew while the batch in
-    them is folded.
+    Three batches are in progress: one is read, one is parsed, one is folded. A transaction sees the
+    tables as they were at its first read, so they are refilled while the batch in them is folded.
     """
 
     def __init__(self, connect: Callable[[], Any], reader: LogReader) -> None:
@@ -67,28 +66,28 @@ class Feed:
         loader.prepare(self._db)
 
     def take(self, span: Span) -> Taken | None:
-        """Load a batch, which may have less than the limit; None where there are no events."""
+        """Load a batch, which may have less than the limit; None if there are no events."""
         ahead, self._load_ahead = self._load_ahead, None
         if ahead is not None:
             prefetched, loading = ahead
             if prefetched == span:
                 return loading.result()
-            # Another was asked for, as a batch was refused: what was loaded must not come after.
+            # A batch failed, so another one is asked for: the prefetched one must not follow it.
             self._forget(loading)
         return self._load(span)
 
     def prefetch(self, span: Span) -> None:
         """Begin to load the batch that is expected to be taken next, and to read the one after.
 
-        Call it inside of a transaction that has looked at the batch before.
+        Call it inside a transaction that has read the previous batch.
         """
         self._load_ahead = span, self._loading.submit(self._load, span, ahead=True)
 
     def limit(self, span: Span) -> int:
         """Return the largest number of events that one read of a span may return.
 
-        Events of the log are put into a table first, so memory bounds them; a reader of files
-        leaves them in their files.
+        Events of the log are copied into a table first, so memory bounds their number; a reader of
+        files leaves them in their files.
         """
         in_files = isinstance(self._reader, FileReader)
         return span.limit if in_files else min(span.limit, self._affordable)
@@ -115,7 +114,7 @@ class Feed:
             return None
         if ahead and beyond is not None:
             self._read_ahead = beyond, self._reading.submit(self._read, beyond)
-        # What fails halfway has filled some tables, and emptied none.
+        # A load that failed halfway has filled some tables and emptied none.
         before, self._loaded = self._loaded, loader.NOTHING
         self._loaded = loader.load(self._db, source, before)
         return Taken(source, self._loaded)
@@ -124,8 +123,9 @@ class Feed:
         events = self._reader.read(span.after, span.upto, self.limit(span))
         if events is None or isinstance(events, loader.ArchivedEvents):
             return _Read(events, None)
-        # Into a table, as some readers give a stream, which can be read once. By DuckDB, as Python
-        # would keep its lock, and the fold waiting, while it waits for the server.
+        # Copied into a table, because some readers return a stream, which can be read only once.
+        # DuckDB copies it: Python would keep the GIL, and block the fold, while it waits for the
+        # server.
         db, table = self._reading_db, next(self._raw)
         if isinstance(events, loader.ArchivedFacts):
             with events.unchanged():

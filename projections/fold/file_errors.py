@@ -1,4 +1,4 @@
-"""DuckDB's words for a file that it cannot use, as errors of ours."""
+"""Translates DuckDB's errors about a file that it cannot use into the ledger's."""
 
 import re
 from collections.abc import Iterator
@@ -18,15 +18,15 @@ _READ_ONLY: Final = "Read-only file system"
 _FULL: Final = re.compile("No space left on device|Out of disk")
 
 UNREADABLE: Final = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException)
-"""What DuckDB raises for a file that it cannot go on with."""
+"""The errors that DuckDB raises for a file that it cannot read or write any more."""
 
 _SQLITE: Final = "sqlite_scanner"
-"""What DuckDB would read a SQLite file by, and says that it lacks."""
+"""The extension by which DuckDB reads SQLite files; its error names it as missing."""
 
 
 @contextmanager
 def expect_readable(path: Path) -> Iterator[None]:
-    """Raise what a damaged file makes of the block as an error of ours; see `unusable`."""
+    """Translate an error that a damaged file causes in the block; see `unusable`."""
     try:
         yield
     except duckdb.Error as e:
@@ -58,7 +58,7 @@ def damaged(path: Path, error: duckdb.Error) -> ReadModelsDamaged | None:
 
 
 def unusable(path: Path, error: duckdb.Error) -> ReadModelsError:
-    """Return what DuckDB says of a file, as an error of ours: ReadModelsDamaged where it is."""
+    """Translate DuckDB's error about a file; ReadModelsDamaged if the file is damaged."""
     if _SQLITE in str(error):
         return NotReadModels(
             f"read models {str(path)!r}: expected a DuckDB file, found a SQLite database; is it "

@@ -26,18 +26,18 @@ from runledger.errors import NotReadModels, ReadModelsDamaged, ReadModelsError
 from runledger.sql_file import fill, literal, quoted, statements
 
 LAYOUT: Final = stored_models.DECLARED
-"""The layout of the generation's own tables: 2 holds declarations. Read models are told apart by
-their digests."""
+"""The layout of the generation's own tables; layout 2 added declarations. Read models are versioned
+by their digests."""
 
 SQL: Final = statements(Path(__file__).with_name("generation.sql"))
 MEMORY: Final = ":memory:"
 """The path of a generation without a file."""
 MEMORY_LIMIT: Final = "640MiB"
-"""For DuckDB's own pages, so that a process that projects stays under 1 GiB; larger work spills."""
+"""Limit of DuckDB's buffers, so that a projecting process stays under 1 GiB; the rest spills."""
 
 
 class About(NamedTuple):
-    """What a generation knows of itself; `number` counts up, position is its checkpoint."""
+    """The stored description of a generation; `number` counts up, `position` is its checkpoint."""
 
     layout: int
     number: int
@@ -49,12 +49,14 @@ class About(NamedTuple):
 
 
 class Generation:
-    """An open generation. One process at a time can have it open, readers included, and there
-    one writer or many readers; ReadModelsLocked for others.
+    """An open generation.
 
-    `models` is the SQL of a generation that is made; the rows of one that exists go on being made
-    by the SQL that it holds, never by a mixture. `bulk` is for batches that come as columns:
-    DuckDB has all its threads.
+    One process at a time can have it open, and in it either one writer or many readers; any other
+    raises ReadModelsLocked.
+
+    `models` is the SQL of a new generation. An existing one continues with the SQL that it stores,
+    so that its rows are never a mixture. `bulk` is for batches that arrive as columns: DuckDB then
+    uses all its threads.
     """
 
     def __init__(
@@ -77,7 +79,8 @@ class Generation:
             if not (in_memory or read_only or self.path.exists()):
                 self._put_new_in_place(models, number, built_from)
             elif not read_only and Path(f"{self.path}.wal").exists():
-                # To open a database to write takes its log of writes into it, whosever it is.
+                # Opening a database for writing replays its write-ahead log, even if it is another
+                # program's.
                 self._expect_generation(
                     open_database(self.path, read_only=True, memory_limit=memory_limit, bulk=bulk)
                 )
@@ -119,9 +122,10 @@ class Generation:
     def _put_new_in_place(
         self, models: Sequence[ReadModel] | None, number: int, built_from: str
     ) -> None:
-        """Make an empty generation under another name, and give it its own.
+        """Make an empty generation under a temporary name, then give it its own.
 
-        So no file at the path is ever half made: one that holds no generation is another program's.
+        So the file at the path is always complete: if it holds no generation, it is another
+        program's.
         """
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         try:
@@ -196,7 +200,7 @@ class Generation:
         return stored_models.read(self._db, found[0][0])
 
     def _expect_checkpoint_of_rows(self) -> None:
-        """Refuse a checkpoint that was set back: the events from there on would count twice."""
+        """Refuse a checkpoint that was set back: the events after it would be counted twice."""
         position = self.position
         if (found := stored_models.beyond(self._db, self.models, position)) is not None:
             raise ReadModelsDamaged(
@@ -206,7 +210,7 @@ class Generation:
             )
 
     def _expect_marked(self, read_only: bool) -> None:
-        """Refuse a checkpoint that no batch ended at; mark that of an older version."""
+        """Refuse a checkpoint at which no batch ended; add the mark that an older version lacks."""
         ((marked,),) = self._db.execute(SQL["has_marks"]).fetchall()
         if marked and (unmarked := self._db.execute(SQL["unmarked"]).fetchall()):
             if self.about.layout >= stored_models.DECLARED:
@@ -225,11 +229,11 @@ class Generation:
 
     @property
     def changed(self) -> list[str]:
-        """The names of read models whose SQL on disk is not the one that made their rows."""
+        """The names of read models whose SQL on disk differs from the SQL that made their rows."""
         return changed(self.models, discover())
 
     def redescribe(self) -> None:
-        """Take over declarations on disk that only describe the rows in another way."""
+        """Adopt declarations on disk that change the description of rows, not the rows."""
         if taken := described_otherwise(self.models, discover()):
             with self.transaction() as db:
                 for model in taken:
@@ -237,22 +241,22 @@ class Generation:
             self.models = stored_models.read(self._db, LAYOUT)
 
     def upgrade(self) -> None:
-        """Bring a copy of an older generation to today's layout, before it is changed."""
+        """Migrate a copy of an older generation to the current layout, before it is changed."""
         if self.about.layout < LAYOUT:
             with self.transaction() as db:
                 stored_models.make_room(db)
 
     def forget(self, model: ReadModel) -> None:
-        """Forget the SQL of a read model whose rows are gone; call it inside a transaction."""
+        """Delete the SQL of a read model whose rows are deleted; call it inside a transaction."""
         stored_models.forget(self._db, model.name)
 
     def remember(self, model: ReadModel) -> None:
-        """Keep the SQL that makes a read model's rows; call it inside a transaction."""
+        """Store the SQL that makes a read model's rows; call it inside a transaction."""
         stored_models.remember(self._db, model)
 
     @property
     def about(self) -> About:
-        """Which generation this is; from any thread."""
+        """The stored description of this generation; callable from any thread."""
         with closing(self.cursor()) as db:
             (row,) = db.execute(SQL["about"]).fetchall()
         return About(*row)
@@ -264,18 +268,18 @@ class Generation:
         return int(position)
 
     def rows(self) -> dict[str, int]:
-        """Return how many rows every table has; from any thread."""
+        """Return how many rows every table has; callable from any thread."""
         tables = (table for model in self.models for table in model.keys)
         counts = (fill(SQL["count"], name=literal(t), table=quoted(t)) for t in tables)
         with closing(self.cursor()) as db:
             return dict(db.execute(" UNION ALL ".join(counts)).fetchall())
 
     def expect_whole(self) -> None:
-        """Raise ReadModelsDamaged where the file ends before the last block that is in use."""
+        """Raise ReadModelsDamaged if the file ends before the last block that is in use."""
         expect_whole(self.path, self._db)
 
     def advance(self, position: int) -> None:
-        """Move the checkpoint; call it inside the transaction of the rows."""
+        """Move the checkpoint; call it inside the transaction that writes the rows."""
         self._db.execute(SQL["advance"], {"position": position})
 
     def renumber(self, number: int) -> None:
@@ -283,7 +287,8 @@ class Generation:
         self._db.execute(SQL["renumber"], {"number": number})
 
     def describe(self, number: int, built_from: str) -> None:
-        """Say what was made of a copy, after its SQL; inside the transaction of the rows."""
+        """Store the description of a changed copy; call it inside the transaction that writes the
+        rows."""
         self.models = stored_models.read(self._db, LAYOUT)
         self._db.execute(
             SQL["describe"],
@@ -310,7 +315,8 @@ class Generation:
         try:
             self._db.execute("ROLLBACK")
         except duckdb.OutOfMemoryException as e:
-            # What is half undone is nothing to go on from: later statements see conflicts.
+            # After an incomplete rollback the connection is unusable: later statements see
+            # conflicts.
             raise ReadModelsError(
                 f"read models {str(self.path)!r}: out of memory, also for undoing a batch; the "
                 f"file is as it was before: open it again"
@@ -329,19 +335,20 @@ class Generation:
         return cursor
 
     def interrupt(self) -> None:
-        """End the questions that cursors are answering, with duckdb.InterruptException."""
+        """Interrupt the queries that cursors are running; they raise duckdb.InterruptException."""
         with self._counting:
             for cursor in self._cursors:
                 cursor.interrupt()
 
     def checkpoint(self) -> None:
-        """Write the file whole, so that closing it takes no time; from any thread."""
-        # Refused while another thread's transaction writes; closing does what is left then.
+        """Write the write-ahead log into the file, so that closing it is fast; callable from any
+        thread."""
+        # DuckDB refuses while another thread's transaction writes; closing writes the rest.
         with suppress(duckdb.TransactionException), closing(self.cursor()) as db:
             db.execute(SQL["checkpoint"])
 
     def close(self) -> None:
-        """Write the file whole and let go of it; every cursor is closed too."""
+        """Write the write-ahead log into the file and close it, with every cursor."""
         # One open cursor would keep the whole instance, and the lock on the file, alive.
         with self._counting:
             for cursor in self._cursors:
@@ -351,9 +358,10 @@ class Generation:
 
 
 def expect_own(path: Path) -> None:
-    """Raise NotReadModels for a file that the ledger did not make; nothing for what is not there.
+    """Raise NotReadModels for a file that the ledger did not make; a missing file is accepted.
 
-    Its own is also one that another process holds, that is damaged or of a newer version.
+    A file of the ledger is accepted even if another process has it open, or if it is damaged or of
+    a newer version.
     """
     if not path.exists():
         return

@@ -19,8 +19,8 @@ SQL: Final = statements(Path(__file__).with_name("batch.sql"))
 
 
 class Loaded(NamedTuple):
-    """What the event tables hold; Python must see `unread` of the events. They are views where
-    the batch lies in an archive."""
+    """The content of the event tables. Python must inspect `unread` of the events. The tables are
+    views if the batch lies in an archive."""
 
     events: int
     last: int
@@ -36,9 +36,9 @@ _FillTable = Callable[[Any, str, EventTable], None]
 """Fills an event table from a source."""
 _COLUMNS: Final = frozenset({"typed", "sound", "typed_one_by_one", "has", "have"})
 _UNFIT: Final = (duckdb.DataError, duckdb.InvalidInputException)
-"""What a fact that is not of its type does to SQL that takes it to be."""
+"""The errors that SQL raises for a fact that is not of its declared type."""
 FEW: Final = 1_000
-"""Events that Python looks at one by one."""
+"""Up to this many events, Python inspects them one by one."""
 
 
 @runtime_checkable
@@ -55,7 +55,7 @@ class ArchivedEvents(Protocol):
         """Make the temporary table `unread`."""
 
     def unchanged(self) -> AbstractContextManager[None]:
-        """Raise ArchiveDamaged where a file is altered while the block reads what is in it."""
+        """Raise ArchiveDamaged if a file is altered while the block reads it."""
 
 
 @runtime_checkable
@@ -66,7 +66,7 @@ class ArchivedFacts(Protocol):
         """Return the SQL of the events, with the columns of the log."""
 
     def unchanged(self) -> AbstractContextManager[None]:
-        """Raise ArchiveDamaged if a file is altered while the block reads what is in it."""
+        """Raise ArchiveDamaged if a file is altered while the block reads it."""
 
 
 class LoggedEvents(NamedTuple):
@@ -77,23 +77,23 @@ class LoggedEvents(NamedTuple):
 
 
 Source = LoggedEvents | ArchivedEvents
-"""Of what event tables are filled."""
+"""The sources that event tables are filled from."""
 
 
 @cache
 def columns_digest() -> str:
-    """Return the SHA-256 of how facts become columns: while it is the same, so are the columns."""
+    """Return the SHA-256 of the mapping of facts to columns: equal digests mean equal columns."""
     made = [sql for name, sql in SQL.items() if name in _COLUMNS]
     return sha256(repr((list(event_tables().values()), made)).encode()).hexdigest()
 
 
 def prepare(db: Any) -> None:
-    """Make the place of the event tables; for the connection that loads them."""
+    """Create the schema of the event tables; `db` is the connection that loads them."""
     db.execute(SQL["feed"])
 
 
 def unchanged(source: Source) -> AbstractContextManager[None]:
-    """Raise ArchiveDamaged where a file is altered while the block reads what is in it."""
+    """Raise ArchiveDamaged if a file is altered while the block reads it."""
     return source.unchanged() if isinstance(source, ArchivedEvents) else nullcontext()
 
 
@@ -119,9 +119,9 @@ def _make_room(db: Any, *, views: bool) -> None:
 
 
 def _load_few(db: Any, source: str, before: Loaded) -> Loaded:
-    # To plan the SQL that notices what is not in today's shape takes longer than Python needs to
-    # look at so few, and longer than all else that is done with them. What is in doubt is left to
-    # that SQL: where a batch ends makes no difference to what is projected.
+    # Planning the SQL that detects events of an older shape takes longer than Python needs to
+    # inspect so few events, and longer than the rest of the fold. Doubtful events are left to that
+    # SQL: the size of a batch makes no difference to what is projected.
     events = db.execute(fill(SQL["few"], source=source)).fetchall()
     if not all(_of_today(*event) for _, *event in events):
         return _load_many(db, source, before)
@@ -141,7 +141,7 @@ def _load_many(db: Any, source: str, before: Loaded) -> Loaded:
 
 def _look_at(db: Any, source: str) -> Loaded:
     events, last, topics = _measure(db, source)
-    # Those of other topics have no rows.
+    # The tables of other topics have no rows.
     for table in event_tables().values():
         columns = _names(("position", "stream", "version", "topic", *table.facts, "doubtful"))
         pieces = {"columns": columns, "source": source, "topic": literal(table.topic)}
@@ -225,8 +225,8 @@ def _sound(db: Any, source: str, table: EventTable) -> bool:
 
 
 def one_by_one(table: EventTable, source: str) -> tuple[str, dict[str, Any]]:
-    """Return the SQL of a table's rows, of events that may not be in today's shape, and what it is
-    given."""
+    """Return the SQL of a table's rows, for events that may have an older shape, and its
+    parameters."""
     optional = [fact for fact in table.facts if fact not in table.required]
     pieces = {
         "source": source,
@@ -247,7 +247,7 @@ def _empty(db: Any, table: EventTable) -> None:
 
 
 def unite(db: Any, head: str, where: str, parts: Iterable[tuple[str, Sequence[str]]]) -> None:
-    """Make the relation of all events from tables at a place, and columns that others have too."""
+    """Create the relation of all events from the tables of a schema and their shared columns."""
     pieces = [
         fill(SQL["part"], columns=_names(columns), table=f"{where}.{quoted(name)}")
         for name, columns in parts

@@ -1,4 +1,4 @@
-"""Which log the rows of a generation were made from: marks, by which it is known again."""
+"""The identity of the log that a generation was made from: marks by which it is recognized."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -22,15 +22,16 @@ REPLAY: Final = (
     "were made from"
 )
 MOST: Final = 512
-"""Marks; of more, those that lie close together far behind the checkpoint go."""
+"""Most marks that are kept; beyond it, those that lie close together far behind the checkpoint are
+deleted."""
 
 
 class LogIdentity:
     """The marks of an open file; `add` and `keep` are for the thread that projects into it.
 
-    They are in the transaction of the rows, so they say of which events the rows are. Positions
-    alone do not: a log that was restored grows past the checkpoint with other events. `cursor`
-    opens a connection to the file at `path`, `remedy` is what to do about another log.
+    They are written in the transaction of the rows, so they identify the events that the rows were
+    made from. Positions alone do not: a restored log grows past the checkpoint with other events.
+    `cursor` opens a connection to the file at `path`, `remedy` is what to do about another log.
     """
 
     def __init__(self, path: Path, cursor: Callable[[], Any], remedy: str = REPLAY) -> None:
@@ -52,7 +53,7 @@ class LogIdentity:
         """Raise ReadModelsDiverged unless the log has the event at the checkpoint."""
         newest = self._newest
         if newest is not None and not newest.digest:
-            # They are of an older version, which kept the position alone.
+            # The rows were made by an older version, which stored only the position.
             newest = self._newest = mark_at(log, newest.position) or newest
         if newest is None or newest.is_at(log):
             return
@@ -85,7 +86,7 @@ class LogIdentity:
             db.execute(SQL["thin"], {"last": last})
 
     def keep(self) -> None:
-        """Go by the marks that were added, once their transaction is committed."""
+        """Use the marks that were added, once their transaction is committed."""
         if self._added:
             self._count += len(self._added)
             self._newest, self._added = self._added[-1], []

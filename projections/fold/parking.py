@@ -1,5 +1,5 @@
-"""Parking: events that cannot be applied, and what follows on their streams, are left out and kept
-in mind, so that all other runs go on."""
+"""Parking: events that cannot be applied, and later events of their streams, are left out and
+recorded, so that all other runs are still projected."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,8 +27,7 @@ class Parked(NamedTuple):
 
 
 class Retried(NamedTuple):
-    """What became of streams that were tried again: those that are not parked any more, and those
-    that are."""
+    """The result of a retry: the streams that are no longer parked, and those that still are."""
 
     applied: list[str]
     parked: list[Parked]
@@ -52,9 +51,9 @@ def any_parked(db: Any) -> bool:
 
 
 def exclude_parked(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
-    """Leave out of a batch what is parked or deleted; return the topics of the batch.
+    """Leave parked and deleted streams out of a batch; return the topics of the batch.
 
-    Deleted runs are in the table `deleted`, which is there only where the batch deletes some.
+    Deleted runs are in the table `deleted`, which exists only if the batch deletes some.
     """
     loaded = taken.loaded
     holds_parked = any_parked(db)
@@ -71,8 +70,8 @@ def exclude_parked(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
 
 
 def exclude_still_parked(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
-    """Leave out of a batch all but the events that are tried again, which are parked no more;
-    return the topics of these."""
+    """Leave out of a batch all but the retried events, which are no longer parked; return their
+    topics."""
     seen.begin_part()
     for name in ("retried", "only_retried", "take_up_events", "take_up"):
         db.execute(SQL[name])
@@ -90,7 +89,7 @@ def _park(db: Any, poison: Mapping[int, str]) -> None:
 
 
 def begin_with(db: Any, rows: Sequence[Parked]) -> None:
-    """Park streams in a generation that nothing was projected into."""
+    """Park streams in a generation that is still empty."""
     names = ("stream", "position", "version", "topic", "reason")
     db.execute(SQL["begin_with"], {name: [getattr(row, name) for row in rows] for name in names})
 
@@ -101,23 +100,24 @@ def park_one(db: Any, reason: str) -> None:
 
 
 def release(db: Any, streams: Sequence[str] | None) -> None:
-    """Say which parked streams are tried again, all of them where none are named."""
+    """Mark the parked streams that are retried; all of them if none are named."""
     db.execute(SQL["release"], {"streams": None if streams is None else list(streams)})
 
 
 def next_retried(db: Any, after: int) -> int | None:
-    """Return the position of the next event to be tried again, or None."""
+    """Return the position of the next event to retry, or None."""
     ((position,),) = db.execute(SQL["next"], {"after": after}).fetchall()
     return None if position is None else int(position)
 
 
 def put_back(db: Any) -> None:
-    """Keep parked what failed in the batch, and until it is tried what lies beyond."""
+    """Keep the streams parked that failed in the batch, and those beyond it until they are
+    retried."""
     db.execute(SQL["hold"])
     db.execute(SQL["keep"])
 
 
 def fail_again(db: Any, reason: str) -> None:
-    """Keep the stream of the one event that is loaded parked, and try it no further."""
+    """Keep the stream of the one loaded event parked, and stop retrying it."""
     db.execute(SQL["fail_again"], {"reason": reason})
     db.execute(SQL["hold_one"])

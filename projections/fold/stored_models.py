@@ -18,10 +18,12 @@ DECLARED: Final = 2
 
 
 def create(db: Any, models: Iterable[ReadModel]) -> None:
-    """Make the tables of new read models and store what made them.
+    """Make the tables of new read models and store their SQL and declarations.
 
-    `db` is a connection in a transaction. Raises ReadModelsError if a schema.sql makes other tables
-    or columns than the model.toml beside it names.
+    `db` is a connection in a transaction.
+
+    Raises:
+        ReadModelsError: if a schema.sql makes other tables or columns than its model.toml declares.
     """
     db.execute(SQL["create_models"])
     for model in models:
@@ -34,7 +36,8 @@ def create(db: Any, models: Iterable[ReadModel]) -> None:
 def read(db: Any, layout: int) -> tuple[ReadModel, ...]:
     """Return the stored read models of a generation, in the order of application.
 
-    `layout` is that of the generation. What has no declaration was made by version 0.1.0.
+    `layout` is that of the generation. A read model without a declaration was made by version
+    0.1.0.
     """
     name = "models" if layout >= DECLARED else "models_undeclared"
     rows = db.execute(SQL[name]).fetchall()
@@ -62,17 +65,17 @@ def beyond(db: Any, models: Iterable[ReadModel], position: int) -> int | None:
 
 
 def make_room(db: Any) -> None:
-    """Bring a generation of an older layout to the one that holds declarations."""
+    """Migrate a generation of an older layout to the one that holds declarations."""
     db.execute(SQL["declare"], {"layout": DECLARED})
 
 
 def forget(db: Any, name: str) -> None:
-    """Forget a read model whose rows are gone."""
+    """Delete the stored SQL and declaration of a read model whose rows are deleted."""
     db.execute(SQL["forget_model"], {"name": name})
 
 
 def remember(db: Any, model: ReadModel) -> None:
-    """Store a read model in place of the one of its name."""
+    """Store a read model, in place of an earlier one of the same name."""
     forget(db, model.name)
     _add(db, model)
 

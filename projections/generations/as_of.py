@@ -1,8 +1,8 @@
-"""Answers as of a position or a time: from a generation that was projected up to there, no further.
+"""Answers as of a position or a time, from a generation that was projected exactly up to it.
 
-A few of them are kept, and each begins from the nearest older one, so that only the events between
-are projected; of many, those that are archived come from the archive. A run that was deleted since
-is not in the answers: deleted means deleted.
+A few such generations are cached. A new one starts from the nearest older one, so that only the
+events between are projected; if they are many, the archived ones are read from the archive. Runs
+that were deleted later are not in the answers either.
 """
 
 import json
@@ -39,12 +39,12 @@ from runledger.utc import as_utc
 KEPT: Final = 6
 """Generations in the cache."""
 SEARCH_PAGE_MAX: Final = 1_000
-"""Events that are read in search of one that tells its time."""
+"""Page size of the search for an event that has a time."""
 NEAR_EVENTS: Final = 25_000
-"""Of so few, the store has given all before the files of an archive are checked."""
+"""Below this many events, reading from the store is faster than verifying the archive's files."""
 
 AsOfMoment = int | datetime
-"""A position of the log, or a time: then all that was recorded until it."""
+"""A position of the log, or a time, which includes all events recorded until then."""
 
 _T = TypeVar("_T")
 
@@ -52,9 +52,11 @@ _T = TypeVar("_T")
 def position_of(store: Store, moment: AsOfMoment) -> int:
     """Return the position that a moment means.
 
-    A time means the last event that was recorded at it or before (`recorded_at`); an event that
-    does not tell it counts with the next one that does. InvalidArgument for a time without a zone,
-    and for a position beyond the log.
+    A time means the last event that was recorded at that time or before (`recorded_at`). An event
+    without this time counts as recorded with the next event that has one.
+
+    Raises:
+        InvalidArgument: if a time has no zone, or if a position is beyond the end of the log.
     """
     head = store.head()
     if isinstance(moment, datetime):
@@ -79,7 +81,7 @@ def _last_recorded(store: Store, moment: datetime, head: int) -> int:
 
 
 def _next_recorded(store: Store, first: int, last: int) -> tuple[int, datetime] | None:
-    """Return position and time of the first event of some that tells when it was recorded."""
+    """Return position and time of the first event in a span that has a recording time."""
     after, limit = first - 1, 1
     while rows := store.read_log(after, limit, upto=last):
         for row in rows:
@@ -90,7 +92,7 @@ def _next_recorded(store: Store, first: int, last: int) -> tuple[int, datetime] 
 
 
 def _recorded_at(facts: bytes) -> datetime | None:
-    # What cannot be read is parked when it is projected; it must not stop who asks for another.
+    # An unreadable event is parked when it is projected; it must not fail a search for another one.
     try:
         found = datetime.fromisoformat(json.loads(facts)["recorded_at"])
     except (KeyError, TypeError, ValueError, RecursionError):
@@ -99,10 +101,12 @@ def _recorded_at(facts: bytes) -> datetime | None:
 
 
 class AsOf:
-    """Answers from the past for one store; needs the live file for nothing.
+    """Answers from the past for one store; it never needs the live file.
 
-    `archive` is the folder of an archive of the log. Raises ArchiveError where it is needed and
-    cannot be read, or is of another log.
+    `archive` is the folder of an archive of the log.
+
+    Raises:
+        ArchiveError: if the archive is needed and cannot be read, or is of another log.
     """
 
     def __init__(self, store: Store, path: str | Path, archive: str | Path | None = None) -> None:
@@ -116,7 +120,7 @@ class AsOf:
         self._closed = False
 
     def ask(self, question: Callable[[Queries], _T], moment: AsOfMoment) -> _T:
-        """Answer as of a moment, by the SQL of today."""
+        """Answer as of a moment, by the current SQL."""
         position = position_of(self._store, moment)
         with self._gate.open():
             with self._building:
@@ -137,7 +141,7 @@ class AsOf:
         return position
 
     def close(self) -> None:
-        """Interrupt what is being answered, and answer no more: ReadModelsError."""
+        """Interrupt running queries and raise ReadModelsError for new ones."""
         self._closed = True
         with self._gate.exclusive(self._interrupt):
             self._asked.clear()
@@ -154,7 +158,7 @@ class AsOf:
             )
 
     def _opened(self, position: int) -> Generation:
-        """Open the generation of a position; one that is of a lost log is made again."""
+        """Open the generation of a position; build it again if it was made from another log."""
         self._expect_open()
         generation = Generation(self._file(position), read_only=True)
         try:
@@ -185,7 +189,7 @@ class AsOf:
         return file
 
     def _made(self, position: int, models: tuple[ReadModel, ...]) -> Path:
-        """Return the file of a generation at a position, building it if need be."""
+        """Return the file of a generation at a position; build it if it does not exist."""
         digest = _digest(models)
         file = self._folder / f"{position:012d}-{digest}.duckdb"
         with self._unless_there(file) as part:
@@ -199,7 +203,7 @@ class AsOf:
         return file
 
     def _project_archived(self, generation: Generation, position: int) -> None:
-        """Project what the archive has of the events up to a position, unless they are few."""
+        """Project the archived events up to a position, unless there are only a few."""
         begin = generation.position
         if self._archive is None or position - begin <= NEAR_EVENTS:
             return
@@ -230,20 +234,20 @@ class AsOf:
 
     @contextmanager
     def _unless_there(self, file: Path) -> Iterator[Path | None]:
-        """Give a path to build at, to be put in place after the block; None where it is there."""
+        """Yield a path to build at, which is renamed after the block; None if the file exists."""
         if not file.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             with unfinished(file) as part:
                 yield part
         else:
             yield None
-        with suppress(OSError):  # On a disk that is only read nothing is forgotten either.
+        with suppress(OSError):  # A read-only disk cannot evict either.
             os.utime(file)
 
     def _begin(self, file: Path, position: int, models: tuple[ReadModel, ...], digest: str) -> None:
         """Copy the nearest older generation that was made by the same SQL, if there is one."""
         for _, older in sorted(self._older(position, models, digest), reverse=True):
-            # Held while it is copied, so that nobody writes to it meanwhile.
+            # Locked while it is copied, so that no other process writes to it.
             with (
                 suppress(ReadModelsError, OSError),
                 closing(Generation(older, read_only=True)) as held,
@@ -268,13 +272,14 @@ class AsOf:
                 yield entry.position, self._generations.file(entry.number)
 
     def _forget_oldest(self) -> None:
-        with suppress(FileNotFoundError):  # Another process forgets too.
+        with suppress(FileNotFoundError):  # Another process evicts too.
             files = [*self._folder.glob("*.duckdb"), *self._folder.glob("*.pruned")]
             for file in sorted(files, key=lambda file: file.stat().st_mtime)[:-KEPT]:
                 file.unlink(missing_ok=True)
 
 
 def _digest(models: tuple[ReadModel, ...]) -> str:
-    """Return what tells generations apart that are at one position: layout, SQL, and the events."""
+    """Return a digest of layout, SQL and event shapes, which distinguishes generations at one
+    position."""
     joined = f"{LAYOUT}" + "".join(model.name + model.digest for model in models) + events_digest()
     return sha256(joined.encode()).hexdigest()[:16]

@@ -28,7 +28,7 @@ class Generations:
         self.folder = self.path.with_name(f"{self.path.name}{FOLDER}")
 
     def file(self, number: int) -> Path:
-        """Where a generation lies that is not live."""
+        """The path of a generation that is not live."""
         return self.folder / f"{number:06d}.duckdb"
 
     def _manifest(self, number: int) -> Path:
@@ -44,16 +44,16 @@ class Generations:
         return max([1, *self.numbers()]) + 1
 
     def first_number(self) -> int:
-        """Return the number of a live generation that is made where there is none."""
+        """Return the number for a live generation that is made if there is none."""
         return self.next_number() if self.numbers() else 1
 
     def entries(self) -> list[GenerationManifest]:
-        """Return the manifests of the generations that are there, in order."""
+        """Return the manifests of the existing generations, in order."""
         found = [self.find(number) for number in self.numbers()]
         return [entry for entry in found if entry is not None]
 
     def find(self, number: int) -> GenerationManifest | None:
-        """Return the manifest of a generation; None where none is there."""
+        """Return the manifest of a generation; None if there is none."""
         try:
             text = self._manifest(number).read_bytes()
             entry = GenerationManifest.model_validate_json(text)
@@ -96,7 +96,7 @@ class Generations:
         return entry
 
     def mark(self, number: int, state: State) -> None:
-        """Change the state that a manifest tells."""
+        """Change the state in a manifest."""
         text = self._manifest(number)
         if text.exists():
             entry = GenerationManifest.model_validate(json.loads(text.read_bytes()))
@@ -109,14 +109,15 @@ class Generations:
         write_text(self._manifest(entry.number), entry.model_dump_json(indent=2) + "\n")
 
     def recover(self, live: Generation) -> None:
-        """Put in order what a killed switch left; `live` is the open live generation.
+        """Repair the state that a killed switch left; `live` is the open live generation.
 
-        The number inside the live file decides. A second name of the live file in the folder is
-        of a switch that was killed before it took place, or after: in both cases it goes.
+        The number inside the live file is authoritative. A second name of the live file in the
+        folder is left by a switch that was killed before or after its rename: it is deleted in both
+        cases.
         """
         if self.folder.is_dir():
             sweep(self.folder, ".*.part*", "*.parts")
-            # Only the process that holds the live file verifies it.
+            # Only the process that has the live file open verifies it.
             sweep(self.folder, "verify.duckdb*", alone=True)
         number = live.about.number
         twin = self.file(number)
@@ -146,8 +147,9 @@ class Generations:
     def exchange(self, live: int | None, number: int) -> None:
         """Make a generation the live one, in one rename; the live one is kept under its number.
 
-        Both files are closed. Killed at any point, the old or the new generation lies at the path:
-        first the old one gets a second name, then the new one takes its place.
+        Both files must be closed. If the process is killed at any point, either the old or the new
+        generation is at the path: the old one gets a second name first, then the new one is renamed
+        over it.
         """
         chosen = self.file(number)
         for file in (self.path, chosen):
@@ -168,10 +170,10 @@ class Generations:
         flush(self.folder)
 
     def install(self, number: int) -> GenerationManifest:
-        """Make a generation the live one where there is none."""
+        """Make a generation the live one if there is none."""
         self.get(number)
         try:
-            # A link, not a rename: it fails where somebody made live read models meanwhile.
+            # A link, not a rename: it fails if another process has made live read models meanwhile.
             os.link(self.file(number), self.path)
         except OSError as e:
             raise ReadModelsError(f"switch to generation {number}: {e}") from e
@@ -180,10 +182,13 @@ class Generations:
         return self.get(number)
 
     def replace_damaged(self, number: int) -> GenerationManifest:
-        """Make a generation the live one in place of a file that cannot be used.
+        """Replace a live file that cannot be used by a generation.
 
-        That file is kept as `….damaged`, or under the first such name that is free. NotReadModels
-        if the ledger did not make it, ReadModelsLocked if this process holds it.
+        The unusable file is kept as `….damaged`, or under the first such name that is free.
+
+        Raises:
+            NotReadModels: if the ledger did not make the file.
+            ReadModelsLocked: if this process has the file open for writing.
         """
         expect_own(self.path)
         hold = WriterLock(self.path)
@@ -197,9 +202,11 @@ class Generations:
         return self.install(number)
 
     def drop(self, number: int) -> None:
-        """Delete a generation that is not live; NotFound where it is not there.
+        """Delete a generation that is not live.
 
-        Raises ReadModelsLocked for one that another process is building.
+        Raises:
+            NotFound: if there is no such generation.
+            ReadModelsLocked: if another process is building it.
         """
         try:
             entry = self.find(number)
@@ -216,13 +223,14 @@ class Generations:
         except ReadModelsLocked:
             raise
         except ReadModelsError:
-            pass  # Damaged, or of a newer version: in nobody's use.
-        # The manifest goes last: a file without one would be a generation that nobody knows.
+            pass  # Damaged, or of a newer version: no process uses it.
+        # The manifest is deleted last: a file without one would be a generation that is not listed.
         for file in (self.file(number), Path(f"{self.file(number)}.wal"), self._manifest(number)):
             file.unlink(missing_ok=True)
 
     def prune(self, keep: int, spare: Iterable[int] = ()) -> list[int]:
-        """Drop candidates, and kept generations but for the `keep` newest; return their numbers."""
+        """Drop candidates and all but the `keep` newest old generations; return the dropped
+        numbers."""
         spared = set(spare)
         entries = [entry for entry in self.entries() if entry.number not in spared]
         kept = [entry.number for entry in entries if entry.state == "kept"]

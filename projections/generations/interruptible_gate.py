@@ -1,4 +1,4 @@
-"""A gate: many questions at once, or one switch alone, which does not wait for long questions."""
+"""A shared/exclusive lock: queries share it, a switch has it alone and interrupts long queries."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +9,8 @@ _NUDGE_SECONDS: Final = 0.005
 
 
 class Gate:
-    """Lets questions through until it is shut; whoever shuts it interrupts those inside."""
+    """A lock that many queries share, and that a switch acquires exclusively by interrupting
+    them."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -18,12 +19,12 @@ class Gate:
 
     @property
     def shut(self) -> bool:
-        """Whether those inside are being interrupted."""
+        """Whether the queries that share the lock are being interrupted."""
         return self._shut
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Be inside for the block; wait while the gate is shut."""
+        """Share the lock for the block; wait while another thread has it exclusively."""
         with self._changed:
             while self._shut:
                 self._changed.wait()
@@ -37,14 +38,15 @@ class Gate:
 
     @contextmanager
     def exclusive(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Be alone for the block: nobody enters, and those inside are interrupted until they leave.
+        """Acquire the lock exclusively for the block; sharing queries are interrupted until they
+        end.
 
         For one thread at a time.
         """
         with self._changed:
             self._shut = True
             while self._inside:
-                # Again and again: the first one may find a question between two statements.
+                # Repeated, because the first interruption may reach a query between two statements.
                 interrupt()
                 self._changed.wait(_NUDGE_SECONDS)
         try:

@@ -31,10 +31,10 @@ _T = TypeVar("_T")
 
 
 class LiveReadModels:
-    """An open generation that follows a store, and gives way to another one when it is told to.
+    """An open generation that follows a store and can be switched to another generation.
 
-    Its rows go on being made by the SQL that it was built with; `changed` names the read models
-    whose SQL on disk is another one. They follow the log, which a published copy does not.
+    New rows are made by the SQL that the generation was built with; `changed` names the read models
+    whose SQL on disk differs. Unlike a published copy, the generation follows the log.
     """
 
     follows: Final = True
@@ -80,7 +80,7 @@ class LiveReadModels:
 
     @property
     def path(self) -> Path:
-        """Where the generation lies."""
+        """The path of the generation's file."""
         return self.generations.path
 
     @property
@@ -90,36 +90,37 @@ class LiveReadModels:
 
     @property
     def generation(self) -> Generation:
-        """The generation that answers; another one after a switch."""
+        """The generation that answers queries; a switch replaces it."""
         return self._generation
 
     @property
     def changed(self) -> list[str]:
-        """The read models that a replay would make by other SQL, or for the first time."""
+        """The read models that a replay would make by changed SQL, or for the first time."""
         return self._generation.changed
 
     def catch_up(self, progress: Progress | None = None) -> int:
-        """Project at least what is recorded at the time of the call; return the position.
+        """Project at least all events recorded at the time of the call; return the position.
 
-        Raises ReadModelsDiverged where the log is not the one that they were made from any more.
+        Raises:
+            ReadModelsDiverged: if the read models were made from another log.
         """
         head = self._store.head()
         if head <= self._engine.position:
-            # With more to project, the engine looks.
+            # If there is more to project, the engine checks the log.
             self._engine.identity.expect(self._store)
         with self._projecting.unless_done(lambda: self._engine.position >= head) as mine:
             if mine:
                 self._expect_open()
-                # What was recorded while this one waited costs nothing beside the rest, and spares
-                # those that wait for it a batch of their own.
+                # Events recorded while this thread waited add little to its batch, and save the
+                # threads that wait for them a batch of their own.
                 self._engine.catch_up(self._store.head(), progress)
         return self._engine.position
 
     def ask(self, question: Callable[[Queries], _T]) -> _T:
         """Catch up, then answer: a program reads what it has written.
 
-        A question that a switch interrupts is asked again of the next generation; one that closing
-        interrupts ends with ReadModelsError.
+        A query that a switch interrupts is repeated on the next generation; a query that closing
+        interrupts raises ReadModelsError.
         """
         while True:
             self.catch_up()
@@ -141,7 +142,7 @@ class LiveReadModels:
                         raise
 
     def _queries(self) -> Queries:
-        """Return this thread's questions to the generation that answers."""
+        """Return this thread's connection for queries to the current generation."""
         known: tuple[Generation, Queries] | None = getattr(self._threads, "known", None)
         if known is None or known[0] is not self._generation:
             known = self._generation, Queries(self._generation.cursor(), lambda: self._gate.shut)
@@ -150,7 +151,7 @@ class LiveReadModels:
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
-        """Give the read models as of one position for the block; live goes on."""
+        """Yield the read models as of one position; the live ones continue to be projected."""
         with self._projecting.exclusive():
             snapshot = Snapshot(self._generation)
         try:
@@ -159,22 +160,23 @@ class LiveReadModels:
             snapshot.close()
 
     def copy(self, file: Path) -> int:
-        """Write what is there into a file that is not there yet; return its position."""
+        """Write the current rows into a new file; return its position."""
         self.catch_up()
         with self.snapshot() as snapshot:
             snapshot.copy_to(file)
         return snapshot.position
 
     def parked(self) -> list[Parked]:
-        """Return what is left out of the read models, because it cannot be applied."""
+        """Return the streams with events that are left out because they cannot be applied."""
         self.catch_up()
         with self._projecting.exclusive():
             return parked(self._generation.cursor())
 
     def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
-        """Apply what was left out of parked streams, of all if none are named.
+        """Apply the events of parked streams that were left out; of all streams if none are named.
 
-        NotFound where one that is named is not parked.
+        Raises:
+            NotFound: if a named stream is not parked.
         """
         unknown = set(streams or ()) - {found.stream for found in self.parked()}
         if unknown:
@@ -183,9 +185,9 @@ class LiveReadModels:
             return self._engine.retry(streams)
 
     def switch(self, number: int) -> GenerationManifest:
-        """Make another generation the live one; the one that was is kept.
+        """Make another generation the live one; the previous one is kept.
 
-        The other one catches up before. Questions wait for a rename, not for the catching up.
+        The new one catches up first. Queries wait for the rename only, not for catching up.
         """
         candidate = Generation(self.generations.file(number))
         reader = self._store.log_reader()
@@ -216,11 +218,11 @@ class LiveReadModels:
             self._generation.close()
             self.generations.exchange(before, number)
         finally:
-            # Whichever it is that lies there.
+            # Whichever generation is at the path.
             self._generation = self._reopen()
 
     def _reopen(self) -> Generation:
-        """Open whichever generation lies at the path; others may have looked in meanwhile."""
+        """Open the generation at the path; another process may have opened it meanwhile."""
         deadline = time.monotonic() + REOPEN_SECONDS
         while True:
             try:
@@ -237,18 +239,19 @@ class LiveReadModels:
             )
 
     def close(self) -> None:
-        """Let go of the file; its manifest tells how far it is. Questions are not waited for."""
+        """Close the file; its manifest has its position. Running queries are interrupted."""
         with self._projecting.exclusive():
             self._closed = True
             self._reader.close()
-            # The next process to open it knows better; a full disk must not keep this one.
+            # The next process that opens the file updates it; a full disk must not prevent closing.
             with suppress(OSError, duckdb.Error, ReadModelsError):
                 self.record()
             with self._gate.exclusive(self._generation.interrupt):
                 self._generation.close()
 
     def record(self) -> None:
-        """Write down how far the generation is, for those who may not open it."""
+        """Write the generation's position into its manifest, for processes that cannot open the
+        file."""
         entry = self.generations.find(self._generation.about.number)
         if entry is None or entry.position != self.position:
             self.generations.record(self._generation, "live")

@@ -1,4 +1,4 @@
-"""What is written down of a generation, and the life of one: which state follows which.
+"""The manifest of a generation, and the state machine of generations.
 
 `docs/replay.md` is drawn from this table.
 """
@@ -12,7 +12,7 @@ from runledger.errors import ReadModelsError
 
 State = Literal["building", "candidate", "live", "kept"]
 NONE: Final = "none"
-"""The state of a number without a generation: before it is begun, and after it is dropped."""
+"""The state of a number without a generation: before it is built, and after it is dropped."""
 
 
 class Step(NamedTuple):
@@ -38,7 +38,8 @@ STEPS: Final = (BEGIN, COMPLETE, COPY, CREATE, SWITCH, FOUND, FOLLOW, REPLACE, D
 
 
 class GenerationManifest(BaseModel):
-    """What is known of a generation without opening it; the file itself has the last word."""
+    """The description of a generation that is readable without opening it; the file itself is
+    authoritative."""
 
     model_config = ConfigDict(frozen=True)
     number: int

@@ -1,4 +1,5 @@
-"""The read models as of one position, while live goes on; another generation can be put beside."""
+"""The read models as of one position, while projecting goes on; another generation can be
+attached."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +23,8 @@ class Snapshot:
 
     def __init__(self, generation: Generation) -> None:
         self.db: Any = generation.cursor()
-        # Attaching and detaching is no transaction's business, and refused inside of one in use.
+        # Attaching and detaching are not transactional, and are refused inside a transaction in
+        # use.
         self._side = generation.cursor()
         self._detach: str | None = None
         self.db.execute("BEGIN")
@@ -31,14 +33,15 @@ class Snapshot:
         self.position = int(position)
 
     def attach(self, path: Path) -> None:
-        """Put a closed generation beside; the diff knows what it is called."""
+        """Attach a closed generation, under the name that the diff uses."""
         self._side.execute(SQL["attach"], {"path": str(path)})
         self._detach = SQL["detach"]
 
     def copy_to(self, path: Path) -> None:
-        """Write what is seen into a file that is not there yet; the snapshot ends with it.
+        """Write the rows of the snapshot into a new file; this ends the snapshot.
 
-        Raises ReadModelsError where it cannot be written.
+        Raises:
+            ReadModelsError: if the file cannot be written.
         """
         try:
             self._side.execute(SQL["attach_copy"], {"path": str(path)})
@@ -52,8 +55,8 @@ class Snapshot:
         self.db.execute("BEGIN")
 
     def close(self) -> None:
-        """Let go of both."""
-        # What failed may have ended both already; why is being told.
+        """Close the connection, and detach the attached generation."""
+        # An earlier failure, which is already being raised, may have ended both.
         with suppress(duckdb.Error):
             self.db.execute("ROLLBACK")
         with suppress(duckdb.Error):
