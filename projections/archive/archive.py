@@ -1,7 +1,7 @@
-"""The archive of a log: Parquet segments that never change, and the manifest that vouches for them.
+"""The archive of a log: Parquet segments that never change, and a manifest with their checksums.
 
-A segment is two files: the facts as typed columns, from which a replay reads, and beside them facts
-and contents as they were recorded, byte for byte.
+A segment is two files: one has the facts as typed columns, for replays; the other has facts and
+contents as they were recorded, byte for byte.
 """
 
 import re
@@ -20,16 +20,16 @@ from runledger.sql_file import statements
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 SEGMENT_EVENTS: Final = 500_000
-"""Of a segment, at most: a replay folds whole segments."""
+"""Most events of a segment; a replay folds whole segments."""
 SQL: Final = statements(Path(__file__).with_name("archive.sql"))
 _SEGMENT: Final = re.compile(r"(events|raw)-\d{12,}-\d{12,}\.parquet")
 
 Stamp = tuple[int, int]
-"""Of a file: its inode and its time of change in ns; another one where it was written to since."""
+"""A file's inode and change time in ns; writing to the file changes it."""
 
 
 class ArchivedFile(BaseModel):
-    """A file of the archive; `size` in bytes, `sha256` of all of it."""
+    """A file of the archive; `size` in bytes, `sha256` of its whole content."""
 
     model_config = ConfigDict(frozen=True)
     name: str
@@ -40,8 +40,8 @@ class ArchivedFile(BaseModel):
 class Segment(BaseModel):
     """The `events` events with after < position <= last.
 
-    `shape` is the digest of how the facts became columns; `last_event` that of the
-    last event, by which the log is known again.
+    `shape` is the digest of the mapping of facts to columns; `last_event` is the digest of the last
+    event, by which the log is recognized.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,14 +59,14 @@ class _Format(BaseModel):
 
 
 class ArchiveManifest(_Format):
-    """What the archive holds, in the order of the log."""
+    """The segments of the archive, in the order of the log."""
 
     model_config = ConfigDict(frozen=True)
     segments: tuple[Segment, ...]
 
 
 class Archive:
-    """An archive on disk; opening it finds missing files, reading it altered ones."""
+    """An archive on disk. Opening it detects missing files; reading it detects altered ones."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -89,7 +89,7 @@ class Archive:
             )
 
     def unnamed(self) -> list[Path]:
-        """Return the files of segments that the manifest does not vouch for."""
+        """Return the segment files that are not in the manifest."""
         known = {f.name for part in self.manifest.segments for f in (part.columns, part.raw)}
         return [p for p in self.folder.iterdir() if _is_segment(p) and p.name not in known]
 
@@ -127,9 +127,11 @@ class Archive:
         return sum(segment.events for segment in self.manifest.segments)
 
     def look(self, file: ArchivedFile) -> Stamp:
-        """Return the stamp of a file that has the size of the one that was written.
+        """Return the stamp of a file after checking its size.
 
-        Raises ArchiveDamaged, and ArchiveError for one that cannot be read.
+        Raises:
+            ArchiveDamaged: if the file is missing or has another size.
+            ArchiveError: if the file cannot be read.
         """
         path = self.folder / file.name
         with _expect_file(path):
@@ -141,8 +143,8 @@ class Archive:
         return found.st_ino, found.st_mtime_ns
 
     def check(self, file: ArchivedFile) -> Stamp:
-        """Do the same with a file whose bytes are the ones that were written."""
-        # Before they are read: what is written to it meanwhile must give it another one.
+        """Return the stamp of a file after checking size and SHA-256; raises as `look` does."""
+        # Taken before the bytes are read, so that a write meanwhile changes the stamp.
         stamp = self.look(file)
         path = self.folder / file.name
         with _expect_file(path), path.open("rb") as stream:
@@ -160,7 +162,7 @@ class Archive:
                 self.check(file)
 
     def extend(self, segment: Segment) -> None:
-        """Take in a segment whose files are in place."""
+        """Add a segment to the manifest; its files are in place."""
         grown = ArchiveManifest(format=FORMAT, segments=(*self.manifest.segments, segment))
         write_text(self.folder / MANIFEST, grown.model_dump_json(indent=1) + "\n", alone=True)
         self.manifest = grown
@@ -186,7 +188,8 @@ def open_to_write(folder: str | Path) -> Archive:
     """Open an archive to continue it, or make an empty one."""
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    # The manifest is there before the first segment is: without one, segments are somebody's.
+    # The manifest is written before the first segment: segments without one may be another
+    # program's.
     if not (path / MANIFEST).exists() and not any(map(_is_segment, path.iterdir())):
         empty = ArchiveManifest(format=FORMAT, segments=())
         write_text(path / MANIFEST, empty.model_dump_json(indent=1) + "\n", alone=True)

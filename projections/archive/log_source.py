@@ -1,4 +1,4 @@
-"""Where a replay reads the log from: an archive as far as it goes, and the store beyond."""
+"""The source of a replay: the archive up to its end, and the store after it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ from runledger.store.protocol import LogReader
 class LogSource(NamedTuple):
     """An archive, with events up to `head`.
 
-    `expect_of` raises ArchiveError where it is the archive of another log than a store's.
+    `expect_of` raises ArchiveError if it is not the archive of the store's log.
     """
 
     name: str
@@ -54,7 +54,7 @@ def project(
     batch_events: int = BATCH_EVENTS,
     progress: Progress | None = None,
 ) -> None:
-    """Project the log into a generation up to a position, which may grow meanwhile."""
+    """Project the log into a generation up to a position, which may increase meanwhile."""
     if source is not None and generation.position < source.head:
         archived = source.head
         reader = source.reader()
@@ -72,7 +72,7 @@ def _read(
 ) -> None:
     try:
         engine = Engine(generation, reader, log=store, batch_events=batch_events)
-        # Live takes in events meanwhile; what came during one round is the next.
+        # New events are recorded meanwhile; each round projects those of the round before.
         while engine.position < (upto := head()):
             before = engine.position
             if engine.catch_up(upto, progress) == before:

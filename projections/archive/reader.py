@@ -15,11 +15,11 @@ from runledger.errors import ArchiveDamaged, ArchiveError, StoreUnavailable
 from runledger.sql_file import fill, literal
 
 FACTS_EVENTS: Final = 100_000
-"""Of a batch whose facts must be parsed, at most: they are put into a table."""
+"""Most events of a batch whose facts must be parsed: they are copied into a table."""
 
 
 class Files:
-    """The files of an archive, each checked before its first use, and when it was written to."""
+    """The files of an archive; each is verified before its first use, and again after a change."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
@@ -33,15 +33,16 @@ class Files:
         return {file: self._checked[file] for file in files}
 
     def relation(self, files: Iterable[ArchivedFile]) -> str:
-        """Return the SQL of what they hold."""
+        """Return the SQL of their content."""
         return parquet(self._archive.folder / file.name for file in files)
 
     @contextmanager
     def reading(self, file: ArchivedFile) -> Iterator[str]:
-        """Give the SQL of what a file holds to a block that reads it.
+        """Yield the SQL of a file's content to a block that reads it.
 
-        Raises ArchiveDamaged where it was altered, before or meanwhile, ArchiveError where it
-        cannot be read.
+        Raises:
+            ArchiveDamaged: if the file was altered before or during the block.
+            ArchiveError: if the file cannot be read.
         """
         stamps = self.stamps(file)
         try:
@@ -53,9 +54,9 @@ class Files:
         self.expect(stamps)
 
     def expect(self, stamps: Mapping[ArchivedFile, Stamp], *, bytewise: bool = False) -> None:
-        """Raise ArchiveDamaged where a file is not the one that had the stamp.
+        """Raise ArchiveDamaged if a file does not have the stamp any more.
 
-        `bytewise` finds also what a disk altered.
+        `bytewise` also detects changes made by a faulty disk.
         """
         look = self._archive.check if bytewise else self._archive.look
         for file, stamp in stamps.items():
@@ -81,11 +82,11 @@ class ArchivedPart:
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Raise ArchiveDamaged where a file is altered while the block reads what is in it."""
+        """Raise ArchiveDamaged if a file is altered while the block reads it."""
         try:
             yield
         except duckdb.Error:
-            # Of a file that somebody writes to, DuckDB says what it says of a value in an event.
+            # For a file that is being written to, DuckDB raises the same errors as for a bad value.
             self._files.expect(self._stamps, bytewise=True)
             raise
         self._files.expect(self._stamps)
@@ -115,7 +116,7 @@ class ArchivedEvents(ArchivedPart):
 
 
 class ArchivedFacts(ArchivedPart):
-    """Events whose columns were made by another version: the facts are to be parsed."""
+    """Events whose columns were made by another version, so that the facts must be parsed."""
 
 
 class ArchiveReader:
@@ -131,7 +132,7 @@ class ArchiveReader:
     def read(self, after: int, upto: int, limit: int) -> ArchivedEvents | ArchivedFacts | None:
         """Return the events with after < position <= upto, `limit` at most, or None if none are.
 
-        A batch is whole segments where they fit, else a part of one.
+        A batch is whole segments if they fit, otherwise a part of one.
         """
         if self._db is None:
             raise StoreUnavailable("the log reader is closed")
@@ -164,7 +165,7 @@ class ArchiveReader:
         return None if position is None else int(position)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         if self._db is not None:
             self._db.close()
             self._db = None
@@ -176,5 +177,5 @@ def parquet(paths: Iterable[Path]) -> str:
 
 
 def _exactly(path: Path) -> str:
-    # DuckDB takes a name for a pattern, in which brackets make a character stand for itself.
+    # DuckDB reads a name as a glob pattern, in which brackets escape a character.
     return re.sub(r"([*?[])", r"[\1]", str(path.absolute()))

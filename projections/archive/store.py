@@ -22,7 +22,7 @@ SCHEME: Final = "archive:"
 def open_log(url: str, *, create: bool = True) -> Store:
     """Open the store at a URL, or the archive in the folder of `archive:DIR`.
 
-    Raises what runledger.store.open_store raises, ArchiveError and ArchiveDamaged.
+    Raises the errors of `runledger.store.open_store`, ArchiveError and ArchiveDamaged.
     """
     if url.startswith(SCHEME):
         return ArchiveStore(absolute_url(url))
@@ -30,17 +30,17 @@ def open_log(url: str, *, create: bool = True) -> Store:
 
 
 def absolute_url(url: str) -> str:
-    """Return the URL of a log with the path of its file or folder absolute; others as they are."""
+    """Return the URL of a log with an absolute path; URLs without a path as they are."""
     if url.startswith(SCHEME) and (folder := url.removeprefix(SCHEME)):
         return f"{SCHEME}{Path(folder).absolute()}"
     return absolute(url)
 
 
 class ArchiveStore:
-    """The log up to where it was archived, without a store; what would write is refused.
+    """The archived part of a log as a store for reading; methods that write raise OnlyRead.
 
-    Images that messages refer to are not in an archive.
-    What is archived after it was opened is not seen.
+    Images that messages refer to are not in an archive. Segments that are archived after it was
+    opened are not visible.
     """
 
     def __init__(self, url: str) -> None:
@@ -93,7 +93,8 @@ class ArchiveStore:
     def _rows(
         self, segment: Segment, which: str, asked: dict[str, Any], contents: bool
     ) -> Iterator[StoredRow]:
-        # DuckDB closes nothing that another thread uses: `close` waits for its turn, too.
+        # DuckDB cannot close a connection that another thread uses, so `close` acquires the lock
+        # too.
         with self._reading:
             db = self._open_db()
             with self._files.reading(segment.columns) as columns:
@@ -124,29 +125,29 @@ class ArchiveStore:
         return ArchiveReader(self._archive, self._files)
 
     def get_blob(self, _sha256: str) -> None:
-        """Return None: there are none."""
+        """Return None: an archive has none."""
         self._open_db()
 
     def leadership(self, name: str, _seconds: float = 0.0) -> AbstractContextManager[bool]:
-        """Give True for what only reads; callbacks are not sent from an archive."""
+        """Yield True, because an archive is only read; callbacks are not sent from it."""
         return nullcontext(name == READS)
 
     def leads(self, name: str) -> bool:
-        """Say the same."""
+        """Yield True, for the same reason."""
         return name == READS
 
     def checkpoint(self, _name: str) -> int:
-        """Return 0: nobody follows an archive."""
+        """Return 0: an archive has no followers."""
         self._open_db()
         return 0
 
     def notes(self, _prefix: str) -> dict[str, str]:
-        """Return none: they are about a store that can be written to."""
+        """Return none: they concern stores that can be written to."""
         self._open_db()
         return {}
 
     def facts(self) -> dict[str, str]:
-        """Return what `doctor` shows."""
+        """Return the facts that `doctor` shows."""
         self._open_db()
         return {
             "archive": str(self._archive.folder),
@@ -178,8 +179,8 @@ class ArchiveStore:
         self.expect_writable()
 
     def close(self) -> None:
-        """Let go of the files, once nobody reads."""
-        # First: a lock is not fair, readers that go on could keep `close` from its turn for long.
+        """Close the files, once no thread reads them."""
+        # Set first: a lock is not fair, and continued readers could delay `close` for long.
         self._closed = True
         with self._reading:
             self._db.close()

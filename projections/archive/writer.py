@@ -1,4 +1,4 @@
-"""Writes the archive: what the log has beyond it, in segments that are final once they exist."""
+"""Extends the archive with newer events of the log, in segments that are final once they exist."""
 
 import os
 import shutil
@@ -32,14 +32,14 @@ from runledger.store.log_mark import digest_of, mark_at
 from runledger.store.protocol import READS, StoredRow
 
 SEGMENT_BYTES: Final = 512 * 2**20
-"""Of facts and contents, as they are recorded; compressed, a file is a tenth of it."""
+"""Most bytes of facts and contents in a segment, as recorded; its file is a tenth of that."""
 CHUNK_BYTES: Final = 32 * 2**20
 CHUNK_EVENTS: Final = 32_768
-"""Of events on their way from the store, about: their size is known only once they are read."""
+"""Approximate number of events per read from the store; their size is known only afterwards."""
 FIRST_EVENTS: Final = 64
 MEMORY_LIMIT: Final = "512MiB"
 UNFINISHED: Final = ".unfinished"
-"""The folder of what is no part of the archive yet."""
+"""The folder for files that are not yet part of the archive."""
 
 Progress = Callable[[int, int], None]
 """Called with (events written since the last call, position)."""
@@ -47,7 +47,7 @@ _T = TypeVar("_T")
 
 
 class Archived(NamedTuple):
-    """What was added: segments, events; and the last position that the archive has."""
+    """The number of segments and events added, and the last archived position."""
 
     segments: int
     events: int
@@ -63,13 +63,18 @@ def archive(
 ) -> Archived:
     """Continue the archive in `folder` up to the end of the log, or begin it.
 
-    Killed at any point, it leaves the segments that were whole, and is continued by the next call.
-    Raises ArchiveError where the archive is of another log, another process is archiving this one,
-    or it cannot be written, ArchiveDamaged where a file is missing, ReadModelsLocked where another
-    process writes into the folder, and InvalidArgument for what cannot be one.
+    If the process is killed at any point, all complete segments remain, and the next call
+    continues.
+
+    Raises:
+        ArchiveError: if the archive is of another log, if another process is archiving this log, or
+            if the archive cannot be written.
+        ArchiveDamaged: if a file is missing.
+        ReadModelsLocked: if another process writes into the folder.
+        InvalidArgument: if the path cannot be a folder.
     """
-    # The store's lock is for one archiver of a log; who writes another log's archive, or copies
-    # one, has another store.
+    # The store's lock allows one archiver per log; an archiver of another log, or of a copy, has
+    # another store.
     with (
         only_writer(Path(folder)),
         store.leadership(READS) as alone,
@@ -79,7 +84,7 @@ def archive(
             raise ArchiveError(f"archive {str(folder)!r}: another process is archiving this log")
         target = open_to_write(folder)
         expect_same_log(store, target)
-        for path in target.unnamed():  # by a killed run
+        for path in target.unnamed():  # left by a killed process
             path.unlink()
         before = target.head, len(target.manifest.segments), target.events
         head = store.head()
@@ -96,7 +101,8 @@ def archive(
 
 
 def expect_same_log(store: Store, target: Archive) -> None:
-    """Raise ArchiveError for the archive of another log, or of a log that has gone back."""
+    """Raise ArchiveError if the archive is of another log, or if the log was reset to an earlier
+    state."""
     segments = target.manifest.segments
     if not segments or _ends(store, segments[-1]):
         return
@@ -115,7 +121,7 @@ def _ends(store: Store, segment: Segment) -> bool:
 
 
 class _Scratch:
-    """Where a segment is put together before it is written."""
+    """The tables in which a segment is assembled before it is written."""
 
     def __init__(self, folder: Path) -> None:
         self._target = folder.absolute()
@@ -125,7 +131,7 @@ class _Scratch:
         self._db: Any = connect()
 
     def __enter__(self) -> "_Scratch":
-        # A killed run may have left it.
+        # A killed process may have left it.
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
         self._db.execute(SQL["spill"], {"folder": str(self._folder / "spill")})
@@ -146,7 +152,7 @@ class _Scratch:
         self._parts = []
 
     def fill(self, store: Store, after: int, head: int, most: int) -> Segment | None:
-        """Write the next segment; None where the log has no more events."""
+        """Write the next segment; None if the log has no more events."""
         events, first, last = 0, 0, None
         for chunk in _ahead(_chunks(store, after, head, most)):
             self._add(chunk)
@@ -176,7 +182,7 @@ class _Scratch:
         try:
             self._keep(chunk)
         except duckdb.OutOfMemoryException:
-            # What parsing takes goes by the longest of the facts, not by all of them.
+            # The memory for parsing depends on the longest of the facts, not on their sum.
             if len(chunk) == 1:
                 raise
             self._loaded = loader.NOTHING
@@ -206,7 +212,7 @@ class _Scratch:
         self._db.unregister("log_chunk")
 
     def _tables(self) -> str:
-        """Return the SQL of all events that are loaded, with all columns."""
+        """Return the SQL of all loaded events, with all columns."""
         names = [table.name for table in event_tables().values()]
         if self._loaded.topics - CATALOGUE.keys():
             names.append(STRANGE)
@@ -224,7 +230,7 @@ class _Scratch:
 
 
 def _topics(parts: Sequence[tuple[Path, Path]]) -> str:
-    """Return the SQL of all events that parts have, in the order of the segment."""
+    """Return the SQL of the events of all parts, in the order of the segment."""
     files = parquet(columns for columns, _ in parts)
     known = [literal(topic) for topic in event_tables()]
     pieces = [fill(SQL["of_topic"], files=files, topic=topic) for topic in known]
@@ -250,7 +256,7 @@ def _chunks(store: Store, after: int, head: int, most: int) -> Iterator[list[Sto
 
 
 def _pieces(rows: Sequence[StoredRow]) -> Iterator[tuple[list[StoredRow], int]]:
-    """Yield the same with their weight: how long the next events are is not known before."""
+    """Yield these pieces with their size, because the size of the next events is unknown before."""
     piece: list[StoredRow] = []
     weight = 0
     for row in rows:
@@ -264,7 +270,7 @@ def _pieces(rows: Sequence[StoredRow]) -> Iterator[tuple[list[StoredRow], int]]:
 
 
 def _ahead(chunks: Iterator[_T]) -> Iterator[_T]:
-    """Yield the same, of which a thread makes the next one meanwhile."""
+    """Yield these pieces; a thread reads the next one in advance."""
     with ThreadPoolExecutor(1, thread_name_prefix="runledger-archive") as pool:
         coming = pool.submit(next, chunks, None)
         while (chunk := coming.result()) is not None:

@@ -1,17 +1,18 @@
-"""The smallest run of events that shows a difference when it is folded in one batch."""
+"""The smallest range of events that shows a difference when it is folded in one batch."""
 
 from collections.abc import Callable
 
 Differs = Callable[[int, int], bool]
-"""Whether two sides differ after the events from an index up to, not including, another one were
-folded in one batch, and all before them one by one."""
+"""Returns whether two sides differ after the events from a first index up to a second one
+(exclusive) were folded in one batch, and all earlier ones one by one."""
 
 
 def smallest_run(count: int, differs: Differs) -> tuple[int, int] | None:
-    """Return the first and last index of a run of events that no end can be taken off.
+    """Return the first and last index of a minimal range of events that makes the difference.
 
-    None if all `count` events in one batch make no difference. Each half, quarter and so on is
-    tried, so a stream of 10,000 events takes some thirty folds and not 10,000.
+    None if all `count` events in one batch make no difference. No event at either end of the range
+    can be left out. Each half, quarter and so on is tried, so a stream of 10,000 events takes some
+    thirty folds and not 10,000.
     """
     if count < 1 or not differs(0, count):
         return None
@@ -21,7 +22,8 @@ def smallest_run(count: int, differs: Differs) -> tuple[int, int] | None:
 
 
 def _shrunk(length: int, holds: Callable[[int], bool]) -> int:
-    """Return a length for which something holds, and for the one below it does not."""
+    """Return a length for which a predicate holds, while it does not hold for the next smaller
+    one."""
     step = length // 2
     while step:
         while length > step and holds(length - step):

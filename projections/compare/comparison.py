@@ -1,4 +1,4 @@
-"""What a comparison found, as it is shown and sent; and whether it is within the thresholds."""
+"""The result of a comparison, for display and transfer, and the check of its thresholds."""
 
 import re
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ class Comparison(BaseModel):
     """The live generation (`old`) and another (`new`), both at `position`.
 
     `models_added` and `models_removed` are read models that one side lacks; they have no rows to
-    compare. `models_changed` are those made by other SQL. Of runs whose rows were asked to be
-    explained, `runs_unchanged` are those of which nothing differs.
+    compare. `models_changed` are those made by changed SQL. `runs_unchanged` are the runs that were
+    to be explained and have no differing row.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -43,7 +43,7 @@ class Comparison(BaseModel):
 
     @property
     def same(self) -> bool:
-        """Whether both sides say the same."""
+        """Whether both sides are equal."""
         return not self.differing and not any(
             table.columns_added or table.columns_removed or table.columns_retyped
             for table in self.tables
@@ -51,7 +51,8 @@ class Comparison(BaseModel):
 
 
 class Thresholds(BaseModel):
-    """What may change: a share of the rows of each table, and what must not change at all.
+    """Limits for changes: a share of the rows of each table, and tables or columns that must not
+    change.
 
     `max_changed` is a share from 0 to 1; `unchanged` names tables (`runs`) or columns
     (`runs.status`).
@@ -62,7 +63,7 @@ class Thresholds(BaseModel):
     unchanged: tuple[str, ...] = ()
 
     def check(self, models: Sequence[ReadModel]) -> None:
-        """Raise InvalidArgument for a table that none of these read models has."""
+        """Raise InvalidArgument if a table belongs to none of these read models."""
         known = {table for model in models for table in model.keys}
         for name in self.unchanged:
             if name.partition(".")[0] not in known:
@@ -72,7 +73,7 @@ class Thresholds(BaseModel):
                 )
 
     def exceeded(self, comparison: Comparison) -> list[str]:
-        """Return why the comparison is not within the thresholds; nothing where it is."""
+        """Return the reasons why the comparison exceeds the thresholds; empty if it does not."""
         reasons = [
             f"{table.table}: expected at most {self.max_changed:.4%} of the rows to differ, "
             f"found {table.share:.4%} ({table.differing:,})"
@@ -99,13 +100,13 @@ def _changed(name: str, table: TableDiff | None, column: str) -> list[str]:
         raise InvalidArgument(
             f"fail-if-changed: no such column: {name!r}; there are {', '.join(table.compared)}"
         )
-    # A row that appears or vanishes has changed in all of its columns.
+    # An added or removed row has changed in all of its columns.
     count = table.columns.get(column, 0) + table.added + table.removed
     return [f"{name}: {count:,} rows differ"] if count else []
 
 
 def share(text: str) -> float:
-    """Return a share from 0 to 1 of `0.1%` or `0.001`; InvalidArgument for anything else."""
+    """Parse `0.1%` or `0.001` into a share from 0 to 1; InvalidArgument for anything else."""
     found = _SHARE.match(text.strip())
     value = float(found[1]) / (100 if found[2] else 1) if found else -1.0
     if not 0 <= value <= 1:
@@ -114,7 +115,7 @@ def share(text: str) -> float:
 
 
 def thresholds(max_changed: str | None = None, unchanged: Sequence[str] = ()) -> Thresholds:
-    """Return the thresholds that these words say."""
+    """Parse the thresholds from texts such as those of the command line."""
     return Thresholds(
         max_changed=None if max_changed is None else share(max_changed), unchanged=tuple(unchanged)
     )

@@ -34,7 +34,7 @@ class Cell(_Finding):
 
 
 class RowChange(_Finding):
-    """A row that differs: `cells` of a changed one, the whole `row` of one that a side lacks."""
+    """A row that differs: `cells` for a changed row, the whole `row` if one side lacks it."""
 
     change: Literal["added", "removed", "changed"]
     key: Key
@@ -43,14 +43,13 @@ class RowChange(_Finding):
 
 
 class TableDiff(_Finding):
-    """What differs in a table. `columns` counts the changed rows by column.
+    """The differences in a table. `columns` counts the changed rows by column.
 
-    `run` is the column of the key that names the run that a row is about, None for totals.
-    `display` are the columns that are shown of a row that one side lacks.
+    `run` is the key column with the run of a row, None for totals. `display` are the columns shown
+    for a row that one side lacks.
 
-    The columns `compared` are those that both sides have with one type; those that only one side
-    has, or that have another type, are named. `duplicated` counts keys that occur more than once,
-    which no projection makes.
+    `compared` are the columns that both sides have with the same type; the others are listed.
+    `duplicated` counts keys that occur more than once, which a correct projection never makes.
     """
 
     model: str
@@ -86,8 +85,8 @@ class TableDiff(_Finding):
 class Diff:
     """Compares the generation that `db` has open with the one attached; inside one transaction.
 
-    The transaction is the caller's: what the open generation takes in meanwhile is not seen. Of
-    every table `limit` differing rows are shown, and as many of each of the `runs`.
+    The caller opens the transaction, so events projected meanwhile are not visible. `limit`
+    differing rows of every table are shown, and as many of each of the `runs`.
     """
 
     def __init__(
@@ -108,7 +107,7 @@ class Diff:
     def tables(
         self, old: Sequence[ReadModel], new: Sequence[ReadModel], only: Sequence[str] = ()
     ) -> list[TableDiff]:
-        """Compare the tables that both sides have, of all read models or of those named."""
+        """Compare the tables that both sides have, for all read models or for the named ones."""
         before = {model.name: model for model in old}
         found = []
         for model in new:

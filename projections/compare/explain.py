@@ -23,18 +23,18 @@ from runledger.store.event_list import EventList, LogEvent, streams
 
 SQL: Final = statements(Path(__file__).with_name("explain.sql"))
 EXPLAINED_RUNS_MAX: Final = 20
-"""Of a total, so many of its runs are tried before it counts as not explained."""
+"""Contributing runs that are tried before a total is reported as unexplained."""
 
 Row = dict[str, str | None]
 
 
 class Explanation(BaseModel):
-    """The event, and both states after it; `note` says so where no event explains the row.
+    """The event, and both states after it; `note` gives the reason if no event explains the row.
 
-    `event` are the facts of the event in today's shape; it is the `nth` of the `events` of its
-    stream. `cells` are the columns that differ after it. Where the sides disagree only if several
-    events are folded in one batch, `batch_from` is which event of the stream is the first of the
-    smallest such run of events, and `nth` the last. A total is followed through one run.
+    `event` are the facts of the event in current shape; it is the `nth` of the `events` of its
+    stream. `cells` are the columns that differ after it. If the sides differ only when several
+    events are folded in one batch, `batch_from` is the number of the first event of the smallest
+    such range in the stream, and `nth` that of the last. A total is explained by one of its runs.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -54,7 +54,7 @@ class Explanation(BaseModel):
 
 
 def expect_explainable(store: Store, runs: Sequence[str], explain: int) -> None:
-    """Raise NotFound for a run that was never recorded, InvalidArgument where `explain` is 0."""
+    """Raise NotFound if a run was never recorded, InvalidArgument if `explain` is 0."""
     for run in runs:
         if not store.read_stream(run, 0, 1, False):
             raise NotFound("run", run)
@@ -87,7 +87,7 @@ class Explainer:
         )
 
     def of_run(self, db: Any, table: TableDiff, run: str, most: int) -> list[Explanation]:
-        """Explain what differs of a run: rows of its own, or its share in totals; `most` of them.
+        """Explain the differences of a run, in its own rows or its share in totals; at most `most`.
 
         `db` is the connection in whose transaction the diff ran, with the run among its `runs`.
         """
@@ -122,7 +122,7 @@ class Explainer:
         )
 
     def _keys(self, events: EventList, table: TableDiff) -> list[Key]:
-        """Return the keys of all rows that the events alone give, on either side."""
+        """Return the keys of all rows that the events alone produce, on either side."""
         keys: set[str] = set()
         for models in (self._old, self._new):
             with _side(models, events, table) as side:
@@ -136,8 +136,8 @@ class Explainer:
         tables = _of_runs(self._old)
         columns = dict(db.execute(SQL["columns"]).fetchall())
         shared = {table: [name for name in columns[table] if name in key] for table in tables}
-        # The table that says most of what the key says; of two that say as much, the one with a row
-        # for every run.
+        # Choose the table that has most of the key's columns; if two have as many, the one with a
+        # row for every run.
         best = max(shared, key=lambda name: (len(shared[name]), tables[name].every_run), default="")
         if not best or not shared[best]:
             return
@@ -157,15 +157,15 @@ class Explainer:
     def _first_disagreement(
         self, events: EventList, table: TableDiff, key: Key
     ) -> tuple[int, int, list[Cell]] | None:
-        """Return the indexes of the first and last of the events that make the difference, which
-        is one event mostly, and the cells that differ after them."""
+        """Return the indexes of the first and last event that make the difference, usually the same
+        one, and the cells that differ after them."""
         given = events.events
         one_by_one = self._states(events, given, table, key)
         if one_by_one is not None:
             nth, cells = one_by_one
             return nth, nth, cells
 
-        # SQL may go another way for what one batch has of a run: events that it creates and ends.
+        # SQL may have a separate path for runs that are created and ended within one batch.
         def in_a_batch(first: int, end: int) -> list[Cell]:
             found = self._states(events, [*given[:first], given[end - 1]], table, key)
             return found[1] if found else []
@@ -176,8 +176,8 @@ class Explainer:
     def _states(
         self, events: EventList, stops: Sequence[LogEvent], table: TableDiff, key: Key
     ) -> tuple[int, list[Cell]] | None:
-        """Project up to each stop in turn, a batch each; return the first at which the two sides
-        disagree."""
+        """Project up to each stop in turn, one batch each; return the first stop at which the sides
+        differ."""
         with ExitStack() as stack:
             old = stack.enter_context(_side(self._old, events, table))
             new = stack.enter_context(_side(self._new, events, table))
@@ -220,7 +220,7 @@ def _side(models: Sequence[ReadModel], events: EventList, table: TableDiff) -> I
 
 
 def _of_runs(models: Sequence[ReadModel]) -> dict[str, Table]:
-    """Return the tables whose rows are of runs, and say when these began."""
+    """Return the tables whose rows belong to runs and have the run's start time."""
     return {
         name: table
         for model in models
@@ -230,7 +230,7 @@ def _of_runs(models: Sequence[ReadModel]) -> dict[str, Table]:
 
 
 def _cells(old: Row | None, new: Row | None) -> list[Cell]:
-    """Return what differs; of a row that only one side has, all its values."""
+    """Return the differing cells; all cells if only one side has the row."""
     if old is None and new is None:
         return []
     if old is None or new is None:

@@ -16,13 +16,13 @@ from runledger.store import Store
 def side_by_side(
     store: Store, live: LiveReadModels, file: Path
 ) -> Iterator[tuple[Snapshot, Generation]]:
-    """Give a snapshot of live, and the other generation: caught up with it, closed and attached.
+    """Yield a snapshot of the live generation and the other one: caught up, closed and attached.
 
-    Live goes on meanwhile.
+    The live generation continues to be projected.
     """
     other = Generation(file)
     try:
-        # Live first: it must not be behind what the other one has taken in.
+        # The live one first: it must not be behind the other one.
         live.catch_up()
         with live.snapshot() as snapshot:
             _follow(store, other, snapshot.position)

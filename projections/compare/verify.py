@@ -1,4 +1,4 @@
-"""Are the read models what the log says? Rows are made again from their events and compared."""
+"""Checks the read models against the log: rows are made again from their events and compared."""
 
 import random
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ _RUN: Final = "run-"
 
 
 class Problem(BaseModel):
-    """What is wrong: rows that their events do not give, a checkpoint that cannot be, SQL that is
-    not the one on disk, or an event that is in no read model.
+    """A fault: a row that its events do not produce, an impossible checkpoint, SQL that differs
+    from the SQL on disk, or an event that is in no read model.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -37,7 +37,7 @@ class Problem(BaseModel):
 
 
 class Verification(BaseModel):
-    """What was looked at, and what is wrong; nothing where the read models are what they say."""
+    """What was checked, and the faults; no faults if the read models are correct."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
     number: int
@@ -48,12 +48,12 @@ class Verification(BaseModel):
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no faults."""
         return not self.problems
 
 
 class Verifier:
-    """Looks at the live read models; changes nothing in them."""
+    """Checks the live read models; it does not change them."""
 
     def __init__(self, store: Store, live: LiveReadModels) -> None:
         self._store = store
@@ -63,7 +63,7 @@ class Verifier:
         """Project the whole log again, by the SQL that made the rows, and compare every row."""
         problems = self._of_the_whole()
         if any(problem.kind == "checkpoint" for problem in problems):
-            # Catching up from a wrong checkpoint would do more harm.
+            # Catching up from a wrong checkpoint would damage more rows.
             return self._verification(None, 0, problems)
         folder = self._live.generations.folder
         folder.mkdir(exist_ok=True)
@@ -87,7 +87,7 @@ class Verifier:
         return self._verification(None, sum(table.rows_old for table in tables), problems)
 
     def sample(self, count: int) -> Verification:
-        """Fold the events of some runs again and compare what the read models say of each."""
+        """Fold the events of some runs again and compare their rows."""
         if count < 1:
             raise InvalidArgument(f"sample: expected 1 or more runs, found {count}")
         problems = self._of_the_whole()
@@ -122,7 +122,7 @@ class Verifier:
         )
 
     def _of_the_whole(self) -> list[Problem]:
-        """Look at what is not about single rows."""
+        """Check everything that does not concern single rows."""
         problems = []
         generation = self._live.generation
         if names := self._live.changed:
@@ -151,7 +151,7 @@ class Verifier:
         return problems
 
     def _chosen(self, snapshot: Snapshot, count: int) -> list[str]:
-        """Choose runs from the rows, and runs from the log: a row may be missing."""
+        """Choose runs from the rows and from the log, because rows may be missing."""
         chosen: set[str] = set()
         for name, table in _tables(self._live.generation.models).items():
             if table.every_run and table.run is not None:
