@@ -129,11 +129,11 @@ class ArchiveStore:
         self._open_db()
 
     def leadership(self, name: str, _seconds: float = 0.0) -> AbstractContextManager[bool]:
-        """Yield True, because an archive is only read; callbacks are not sent from it."""
+        """Yield True for reading only; callbacks are not sent from an archive."""
         return nullcontext(name == READS)
 
     def leads(self, name: str) -> bool:
-        """Yield True, for the same reason."""
+        """Return True for reading only."""
         return name == READS
 
     def checkpoint(self, _name: str) -> int:

@@ -1,1 +1,1 @@
-"""What an operator asks of read models, in this process or the one that holds them."""
+"""The operator's work on read models, in this process or in the one that has them open."""

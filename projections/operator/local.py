@@ -1,4 +1,4 @@
-"""What the process that holds the live read models does for the operator."""
+"""The operator's work, done by the process that has the live read models open."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ from runledger.store import Store
 
 
 class Operations:
-    """One operation at a time; live goes on projecting and answering meanwhile."""
+    """Runs one operation at a time; projecting and answering go on meanwhile."""
 
     def __init__(self, store: Store, live: LiveReadModels) -> None:
         self._store = store
@@ -41,10 +41,13 @@ class Operations:
     ) -> Comparison:
         """Compare the live generation with another one, at one position.
 
-        Of every table `limit` differing rows are shown and `explain` of them explained; where
-        `explain_runs` names runs, so many of each of them are shown too, and only theirs explained.
-        `out` is a Parquet file with every value that differs: InvalidArgument where it is another
-        kind of file already. NotFound for a generation or a run that is not there.
+        `limit` differing rows of every table are shown and `explain` of them are explained. If
+        `explain_runs` names runs, as many rows of each run are shown too, and only those are
+        explained. `out` is a Parquet file for every value that differs.
+
+        Raises:
+            InvalidArgument: if `out` exists and is another kind of file.
+            NotFound: if there is no such generation or run.
         """
         with self._exclusive():
             started = time.monotonic()
@@ -86,34 +89,36 @@ class Operations:
             )
 
     def switch(self, number: int) -> GenerationManifest:
-        """Make a generation the live one, and keep the one that was; return its manifest."""
+        """Make a generation the live one and keep the previous one; return the new one's
+        manifest."""
         with self._exclusive():
             self._expect_other(number)
             return self._live.switch(number)
 
     def record(self) -> None:
-        """Write down how far the live generation is."""
+        """Write the position of the live generation into its manifest."""
         with self._exclusive():
             self._live.record()
 
     def copy(self, file: Path) -> int:
-        """Write the live read models into a file that is not there yet; return their position."""
+        """Write the live read models into a new file; return their position."""
         with self._exclusive():
             return self._live.copy(file)
 
     def parked(self) -> list[Parked]:
-        """Return what is left out of the live read models, because it cannot be applied."""
+        """Return the streams whose events are left out because they cannot be applied."""
         return self._live.parked()
 
     def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
-        """Apply what was left out of parked streams, of all if none are named."""
+        """Apply the events of parked streams that were left out; of all streams if none are
+        named."""
         with self._exclusive():
             return self._live.retry_parked(streams)
 
     def verify(self, sample: int | None = None) -> Verification:
         """Make rows again from their events, by the SQL that made them, and compare.
 
-        Of `sample` runs what is said of them alone; without, everything.
+        With `sample`, only the rows of that many runs are checked; without it, everything.
         """
         with self._exclusive():
             verifier = Verifier(self._store, self._live)
@@ -121,7 +126,7 @@ class Operations:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        # What it reads may be a part of the file that nobody had read before.
+        # It may read a part of the file for the first time, and find it damaged.
         with self._turn, expect_readable(self._live.path):
             yield
 

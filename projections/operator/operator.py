@@ -1,4 +1,4 @@
-"""Where the operator's orders go: to this process, or to the one that holds the read models."""
+"""Runs the operator's work in this process, or in the one that has the read models open."""
 
 import json
 import time
@@ -19,9 +19,9 @@ from runledger.errors import ReadModelsError, ReadModelsLocked
 from runledger.store import Store
 
 HERE: Final = "here"
-"""The verb that asks for nothing but an answer."""
+"""The request that only asks for an answer."""
 _EACH_SECONDS: Final = 0.5
-"""How long a holder has to answer before the file is tried again."""
+"""How long another process has to answer before the file is opened again."""
 
 
 class Operator(Protocol):
@@ -39,23 +39,24 @@ class Operator(Protocol):
         """Compare the live generation with another one, at one position."""
 
     def switch(self, number: int) -> GenerationManifest:
-        """Make a generation the live one, and keep the one that was."""
+        """Make a generation the live one and keep the previous one."""
 
     def copy(self, file: Path) -> int:
-        """Write the live read models into a file that is not there yet; return their position."""
+        """Write the live read models into a new file; return their position."""
 
     def parked(self) -> list[Parked]:
-        """Return what is left out of the live read models, because it cannot be applied."""
+        """Return the streams whose events are left out because they cannot be applied."""
 
     def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
-        """Apply what was left out of parked streams, of all if none are named."""
+        """Apply the events of parked streams that were left out; of all streams if none are
+        named."""
 
     def verify(self, sample: int | None = None) -> Verification:
         """Make rows again from their events and compare."""
 
 
 class RemoteOperator:
-    """Asks the process that holds the read models."""
+    """Asks the process that has the read models open."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -69,7 +70,7 @@ class RemoteOperator:
         explain_runs: Sequence[str] = (),
         out: Path | None = None,
     ) -> Comparison:
-        """Have it compare; it writes `out`, so that must be a place it can write to."""
+        """Ask it to compare; it writes `out`, so it must have access to that path."""
         answer = request(
             self._path,
             "compare",
@@ -82,25 +83,25 @@ class RemoteOperator:
         return Comparison.model_validate_json(answer)
 
     def switch(self, number: int) -> GenerationManifest:
-        """Have it switch."""
+        """Ask it to switch."""
         return GenerationManifest.model_validate_json(request(self._path, "switch", number=number))
 
     def copy(self, file: Path) -> int:
-        """Have it write a copy to a place that both processes see."""
+        """Ask it to write a copy to a path that both processes can access."""
         return int(request(self._path, "copy", file=str(file.absolute())))
 
     def parked(self) -> list[Parked]:
-        """Have it say what is parked."""
+        """Ask it for the parked streams."""
         return [Parked(*row) for row in json.loads(request(self._path, "parked"))]
 
     def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
-        """Have it try again."""
+        """Ask it to retry parked streams."""
         named = None if streams is None else list(streams)
         applied, left = json.loads(request(self._path, "retry_parked", streams=named))
         return Retried(applied, [Parked(*row) for row in left])
 
     def verify(self, sample: int | None = None) -> Verification:
-        """Have it verify."""
+        """Ask it to verify."""
         return Verification.model_validate_json(request(self._path, "verify", sample=sample))
 
 
@@ -126,16 +127,17 @@ def serve(live: LiveReadModels, operations: Operations) -> RequestServer:
             return json.dumps(operations.retry_parked(**given))
         if verb == "verify":
             return operations.verify(**given).model_dump_json()
-        raise ReadModelsError(f"request: expected a verb of the desk, found {verb!r}")
+        raise ReadModelsError(f"request: expected one of an operator's verbs, found {verb!r}")
 
     return RequestServer(live.path, answer)
 
 
 @contextmanager
 def open_operator(store: Store, path: str | Path) -> Iterator[Operator]:
-    """Hold the live read models for the block, or ask the process that holds them.
+    """Open the live read models for the block, or ask the process that has them open.
 
-    ReadModelsLocked where that does not serve requests, nor lets go of them in time.
+    Raises:
+        ReadModelsLocked: if that process does not serve requests, and does not close them in time.
     """
     live = hold_or_find(store, Path(path))
     if live is None:
@@ -150,7 +152,7 @@ def open_operator(store: Store, path: str | Path) -> Iterator[Operator]:
 def hold_or_find(store: Store, path: Path, patience: float | None = None) -> LiveReadModels | None:
     """Open the live read models; None once another process has said that it serves requests.
 
-    Another command holds them as shortly as this one, and serves nobody: it is waited for.
+    Another command has them open as briefly as this one and serves no requests: this one waits.
     """
     deadline = time.monotonic() + (PATIENCE_SECONDS if patience is None else patience)
     while True:
@@ -160,7 +162,7 @@ def hold_or_find(store: Store, path: Path, patience: float | None = None) -> Liv
             try:
                 request(path, HERE, _EACH_SECONDS)
             except ReadModelsError:
-                # Nobody answers, or who would have has ended meanwhile.
+                # No process answers; the one that would have answered may have ended meanwhile.
                 if time.monotonic() > deadline:
                     raise
             else:

@@ -34,10 +34,10 @@ _PIECE: Final = 1 << 20
 _LOG: Final = logging.getLogger("runledger.read_models")
 
 _TOLD: Final = {kind.__name__: kind for kind in (ProjectionFailed, ReadModelsDiverged)}
-"""Errors that are raised in the process that asked as they were in the one that answered."""
+"""Errors that keep their class when they are raised again in the process that asked."""
 
 Serve = Callable[[str, Mapping[str, Any]], str]
-"""Does what a request says, by its verb and arguments, and returns the answer as JSON."""
+"""Executes a request, given its verb and arguments, and returns the answer as JSON."""
 
 
 class RequestServer:
@@ -112,7 +112,7 @@ class RequestServer:
 
 
 def request(path: Path, verb: str, patience: float = PATIENCE_SECONDS, **arguments: Any) -> str:
-    """Have the process that holds the read models at `path` do something; return its answer.
+    """Send a request to the process that has the read models at `path` open; return its answer.
 
     Raises ReadModelsLocked if none takes the request in time, ReadModelsError with the words of the
     other process if it fails there (ProjectionFailed or ReadModelsDiverged if that is it), or dies.

@@ -17,11 +17,11 @@ from runledger.sql_file import statements
 SQL: Final = statements(Path(__file__).with_name("parquet.sql"))
 NOTE: Final = "export.json"
 _OF_WORK: Final = frozenset({"part", "before", "copy.duckdb", "copy.duckdb.wal", "spill"})
-"""What an export makes in the folder in which it is put together."""
+"""The names that an export creates in the folder in which it is assembled."""
 
 
 class Exported(NamedTuple):
-    """What was exported: where to, up to which position, how many rows of each table."""
+    """The result of an export: its folder, its position, and the number of rows of each table."""
 
     path: Path
     position: int
@@ -33,11 +33,14 @@ def export(
 ) -> Exported:
     """Write every table of the read models under `folder`: new, empty, or an earlier export.
 
-    `copy_to` writes them into a file and returns their position.
-    A table whose rows have a day or a time is partitioned as `table/day=2026-01-31/…`, the others
-    are `table.parquet`. All is of one position, which `export.json` tells. Raises InvalidArgument
-    if the folder holds an export and is not to `overwrite` it, or holds anything else,
-    ReadModelsError if it cannot be written.
+    `copy_to` writes the read models into a file and returns their position. A table whose rows have
+    a day or a time is partitioned as `table/day=2026-01-31/…`, the others are `table.parquet`. All
+    files are as of one position, which `export.json` states.
+
+    Raises:
+        InvalidArgument: if the folder has an export and `overwrite` is false, or if it has any
+            other file.
+        ReadModelsError: if the export cannot be written.
     """
     target = Path(folder).absolute()
     _expect_ours(target, overwrite)
@@ -83,7 +86,7 @@ def _expect_ours(target: Path, overwrite: bool) -> None:
 
 
 def _strange(folder: Path) -> Iterator[Path]:
-    """Yield what an export did not write into its folder; all of it where none was written."""
+    """Yield the files that no export wrote into a folder; all of them if there is no export."""
     tables = _exported_tables(folder / NOTE)
     for path in folder.iterdir():
         if path.name == NOTE and tables:
@@ -96,7 +99,7 @@ def _strange(folder: Path) -> Iterator[Path]:
 
 
 def _exported_tables(note: Path) -> frozenset[str]:
-    """Return the names of the tables of which an export's note tells the rows."""
+    """Return the names of the tables that are listed in an export's `export.json`."""
     try:
         found = json.loads(note.read_bytes())
         return frozenset(found["rows"]) if "position" in found else frozenset()
@@ -112,7 +115,7 @@ def _is_of_partition(path: Path) -> bool:
 
 
 def _expect_work(work: Path) -> None:
-    """Refuse a folder of the name under which an export is put together, unless one left it."""
+    """Refuse a folder with the name of the working folder, unless an export left it."""
     if work.exists() and (not work.is_dir() or {p.name for p in work.iterdir()} - _OF_WORK):
         raise InvalidArgument(
             f"export: {str(work)!r}: expected no such file or folder, in which the export is put "

@@ -32,7 +32,7 @@ _T = TypeVar("_T")
 
 
 class Published(NamedTuple):
-    """What was published: the file, the position of its read models, its size in bytes."""
+    """The published file, the position of its read models, and its size in bytes."""
 
     path: Path
     position: int
@@ -42,10 +42,13 @@ class Published(NamedTuple):
 def publish(copy: Callable[[Path], int], folder: str | Path) -> Published:
     """Put a copy of the live read models at `folder`/read_models.duckdb, in place of the last one.
 
-    Live goes on meanwhile. Whoever has the last copy open keeps it as it was; whoever opens the
-    file finds the old one or the new one, whatever is killed when. ReadModelsLocked where another
-    process is publishing there, InvalidArgument where the file is no such copy, ReadModelsError
-    where the copy cannot be written.
+    Projecting goes on meanwhile. A process that has the last copy open keeps reading it unchanged.
+    A process that opens the file gets the old copy or the new one, even if a process is killed.
+
+    Raises:
+        ReadModelsLocked: if another process is publishing there.
+        InvalidArgument: if the file exists and is not a published copy.
+        ReadModelsError: if the copy cannot be written.
     """
     target = Path(folder)
     part, log = target / f".{FILE}.part", target / f".{FILE}.part.wal"
@@ -65,7 +68,7 @@ def publish(copy: Callable[[Path], int], folder: str | Path) -> Published:
 
 
 def _expect_copy(file: Path) -> None:
-    """Refuse to put a copy in the place of what is none: live read models, somebody's database."""
+    """Refuse to replace a file that is not a copy, such as live read models or another database."""
     expect_free(file)
     if not file.exists():
         return
@@ -92,10 +95,10 @@ def _remove(*files: Path) -> None:
 
 
 class _Copy:
-    """An open copy; it goes when nobody asks it any more."""
+    """An open copy; it is closed when no thread uses it any more."""
 
     def __init__(self, path: Path) -> None:
-        # Before it is opened: a file that takes its place meanwhile is noticed next time.
+        # Read before the file is opened: a replacement meanwhile is detected the next time.
         self.inode = path.stat().st_ino
         self._db: Any = connect(memory_limit=MEMORY_LIMIT)
         try:
@@ -124,12 +127,12 @@ class _Copy:
         return cursor
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
 
 class PublishedReadModels:
-    """Answers from a published copy, and from the next one as soon as it is there."""
+    """Answers from a published copy, and from the next one as soon as it is published."""
 
     follows: Final = False
 
@@ -151,27 +154,29 @@ class PublishedReadModels:
         return self._newest().position
 
     def catch_up(self, _progress: Progress | None = None) -> int:
-        """Raise ReadModelsError: a copy is what it is."""
+        """Raise ReadModelsError: a copy cannot be projected further."""
         raise ReadModelsError(
             f"published read models {str(self.path)!r}: expected those that follow the log, found "
             f"a copy as of position {self.position}; `runledger publish` puts the next one there"
         )
 
     def copy(self, file: Path) -> int:
-        """Write the newest copy into a file that is not there yet; return its position.
+        """Write the newest copy into a new file; return its position.
 
-        Raises ReadModelsError where it cannot be read or written.
+        Raises:
+            ReadModelsError: if the copy cannot be read or written.
         """
         with expect_written(file, ReadModelsError):
             shutil.copyfile(self.path, file)
-        # Of the file that was copied: another may lie at the path since.
+        # The position of the copied file: another file may be at the path by now.
         with closing(_Copy(file)) as copied:
             return copied.position
 
     def ask(self, question: Callable[[Queries], _T]) -> _T:
         """Answer from the newest copy.
 
-        Raises ReadModelsDiverged where it is of another log than the store's.
+        Raises:
+            ReadModelsDiverged: if the copy was made from another log than the store's.
         """
         copy = self._newest()
         self._expect_of_log(copy)
@@ -181,7 +186,7 @@ class PublishedReadModels:
         return question(known[1])
 
     def _expect_of_log(self, copy: _Copy) -> None:
-        # An archive ends earlier than the log that it is of.
+        # An archive ends earlier than its log.
         ends_earlier = isinstance(self._log, ArchiveStore) and copy.position > self._log.head()
         if self._log is not None and not ends_earlier:
             copy.identity.expect(self._log)
@@ -189,10 +194,10 @@ class PublishedReadModels:
     def _newest(self) -> _Copy:
         with self._opening, suppress(FileNotFoundError):
             if self.path.stat().st_ino != self._copy.inode:
-                # The old one is not closed: another thread may be asking it.
+                # The old copy is not closed: another thread may be using it.
                 self._copy = _Copy(self.path)
         return self._copy
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._copy.close()

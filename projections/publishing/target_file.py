@@ -1,4 +1,4 @@
-"""A file that somebody names to be written: never one that is something else already."""
+"""Checks a file that a caller names for output: it must not be another kind of file already."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ _PARQUET: Final = b"PAR1"
 
 
 class Kind(NamedTuple):
-    """What is written: its name, and whether a file that is there is such a one."""
+    """A kind of output: its name, and a test whether an existing file is of this kind."""
 
     name: str
     recognized: Callable[[Path], bool]
@@ -33,16 +33,16 @@ PARQUET: Final = Kind("a Parquet file", _is_parquet)
 def expect_target(
     target: Path, kind: Kind, store: str, read_models: Path, *, overwrite: bool
 ) -> None:
-    """Raise InvalidArgument for a target that is no new file, and none of the kind to overwrite.
+    """Raise InvalidArgument unless the target is a new file or one of the kind to overwrite.
 
-    Nor may it be a file of the store at this URL, of these read models, or of an archive, whatever
-    is in it and even where it is not there yet.
+    Files of the store at this URL, of these read models and of an archive are always refused,
+    whatever they contain and even if they do not exist yet.
     """
     place = f"{str(target)!r}: expected a new file or {kind.name} to replace, found"
     path = target.resolve()
     if not path.parent.is_dir():
         raise InvalidArgument(f"{str(target)!r}: expected a file in a folder that is there")
-    # Before it is opened: to close a file lets go of every lock that this process has on it.
+    # Checked before it is opened: closing a file releases every lock of this process on it.
     if _is_one_of(path, _files(store.removeprefix(_SQLITE), _OF_A_STORE, store)):
         raise InvalidArgument(f"{place} the store")
     if _is_one_of(path, _files(str(read_models), _OF_READ_MODELS)):
@@ -77,7 +77,7 @@ def _files(path: str, endings: tuple[str, ...], url: str = _SQLITE) -> list[Path
 
 
 def _is_one_of(path: Path, files: list[Path]) -> bool:
-    # By inode too: a second name of a file is the same file.
+    # Compared by inode too: a second name of a file is the same file.
     return any(
         path == file.resolve() or (path.exists() and file.exists() and path.samefile(file))
         for file in files
@@ -89,7 +89,7 @@ def _in_archive(path: Path, store: str) -> bool:
         folder = Path(store.removeprefix(SCHEME)).resolve()
         if path == folder or folder in path.parents:
             return True
-    # Of any archive: its segments are Parquet files as well.
+    # Files of any archive are refused, because its segments are Parquet files as well.
     try:
         return bool(Archive(path.parent).manifest.segments)
     except ArchiveError:

@@ -1,1 +1,1 @@
-"""Questions to the read models, answered as records."""
+"""Queries on the read models, answered as records."""

@@ -1,4 +1,4 @@
-"""Questions about callbacks: what is owed or was delivered, and what no dispatcher can send."""
+"""Queries about callbacks: pending and delivered ones, and those that no dispatcher can send."""
 
 from typing import Any, Final, Literal, get_args
 

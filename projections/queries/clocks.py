@@ -1,4 +1,4 @@
-"""Questions about clocks that disagree: runs that ended before they began."""
+"""Queries about clocks that disagree: runs that ended before they began."""
 
 from typing import Any, Final
 
@@ -8,9 +8,9 @@ SQL: Final = queries("runs")
 
 
 def ended_before_they_began(db: Any) -> tuple[int, str | None]:
-    """Return how many runs ended before they began, and the id of one, None where there is none.
+    """Return how many runs ended before they began, and the id of one of them, or None.
 
-    `db` is a connection to a generation. The durations of such runs are not known.
+    `db` is a connection to a generation. The durations of such runs are unknown.
     """
     ((runs, one),) = db.execute(SQL["ended_before_they_began"]).fetchall()
     return runs, one

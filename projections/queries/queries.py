@@ -1,4 +1,4 @@
-"""Questions to the read models of a generation; each thread asks through a cursor of its own."""
+"""Queries on the read models of a generation; each thread has its own cursor."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ FETCH_ROWS: Final = 1_000
 RowIterator = Iterator[tuple[Any, ...]]
 _T = TypeVar("_T")
 Take = Callable[[list[str], RowIterator], _T]
-"""Takes the names of the columns, and the rows."""
+"""Consumes the names of the columns and the rows."""
 
 _JSON: Final = ("metadata", "request_config", "error_data")
 _ORDERS: Final = {
@@ -84,7 +84,7 @@ class Queries:
         ((threshold,),) = self._db.execute(
             RUNS["percentile"] + where(names), {**values, "percentile": percentile}
         ).fetchall()
-        # Of no runs there is no percentile: nothing compares with NULL, and none are kept.
+        # Without runs the percentile is NULL, no comparison with NULL is true, and no run is kept.
         names.append("at_least")
         values["threshold"] = threshold
 
@@ -182,7 +182,7 @@ class Queries:
         until: datetime | None = None,
         limit: int | None = None,
     ) -> list[dict[str, Any]]:
-        """Return callbacks of runs that ended in the span, the last asked for first."""
+        """Return callbacks of runs that ended in the span, the last requested first."""
         return self.rows(
             CALLBACKS["list"],
             {
@@ -195,7 +195,7 @@ class Queries:
         )
 
     def silent_runs(self, silent_since: datetime, organization: str | None) -> list[dict[str, Any]]:
-        """Return open runs of which nothing was recorded since then."""
+        """Return open runs without an event since then."""
         return self.rows(
             RUNS["silent"], {"silent_since": silent_since, "organization": organization}
         )
@@ -222,17 +222,17 @@ class Queries:
         return [row["run_id"] for row in self.rows(RUNS["open_runs"], scope)]
 
     def parked(self) -> list[Parked]:
-        """Return what is left out of the read models, because it cannot be applied."""
+        """Return the streams whose events are left out because they cannot be applied."""
         return parked(self._db)
 
     def sql(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Return columns and rows of one SELECT of the analyst's."""
+        """Return columns and rows of an analyst's SELECT."""
         return self.sql_rows(statement, lambda columns, rows: (columns, list(rows)))
 
     def sql_rows(self, statement: str, take: Take[_T]) -> _T:
-        """Return what `take` makes of columns and rows of one SELECT of the analyst's.
+        """Return the result of `take` for columns and rows of an analyst's SELECT.
 
-        The rows are made as they are taken. Anything that could write is refused.
+        Rows are fetched while `take` consumes them. Any statement that could write is refused.
         """
         try:
             parsed = self._db.extract_statements(statement)

@@ -1,4 +1,4 @@
-"""Which runs a list shows: every parameter checked, and turned into named pieces of SQL."""
+"""The filter of a list of runs: checks every parameter and selects named conditions in SQL."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,7 +23,7 @@ from runledger.span import check_span
 from runledger.utc import as_utc
 
 SQL: Final = queries("runs")
-# The bound makes pydantic look at the text: half a surrogate pair is refused here, not by DuckDB.
+# The bound makes pydantic validate the text: half a surrogate pair is refused here, not by DuckDB.
 Text = Annotated[str, Field(min_length=1)]
 Words = Annotated[str, Field(min_length=0)]
 Date = Annotated[AwareDatetime, Strict(), AfterValidator(as_utc)]
@@ -32,14 +32,14 @@ SortKey = Literal["created_at", "duration"]
 Status = Literal["created", "running", "completed", "failed", "cancelled"]
 MAX_LIMIT: Final = 1000
 Born = Mapping[str | None, int]
-"""Of runs that a filter names, as far as it is known: where their rows lie."""
+"""The values of `born` for the runs that a filter names, as far as they are known."""
 
 
 _PAGE: Final = frozenset({"order_by", "ascending", "limit", "after", "before"})
 
 
 class DurationFilter(BaseModel):
-    """Runs whose duration compares so with `value`, in nanoseconds."""
+    """Keeps runs whose duration compares with `value`, in nanoseconds, by an operator."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     value: Annotated[NonNegativeInt, Strict()]
@@ -50,7 +50,7 @@ class RunFilter(BaseModel):
     """The filters, the order and the page of a list of runs. Empty lists filter nothing.
 
     `duration_percentile` keeps the runs at least as slow as that percentile (0 to 100, linear
-    interpolation) of exactly the runs that all other filters leave. `after` and `before` are run
+    interpolation) of exactly the runs that pass all other filters. `after` and `before` are run
     ids: the page beyond the cursor in the requested order, or the one on its near side.
     """
 
@@ -80,7 +80,7 @@ class RunFilter(BaseModel):
 
     @property
     def cursor(self) -> str | None:
-        """The run where the page begins or ends."""
+        """The id of the run at which the page begins or ends."""
         return self.after or self.before
 
     def conditions(self, organization: str, born: Born) -> tuple[list[str], dict[str, Any]]:
@@ -157,7 +157,11 @@ class RunFilters(RunConditions, total=False):
 
 
 def run_filter(call: str, /, **filters: Unpack[RunFilters]) -> RunFilter:
-    """Return the checked filter of a call; raise InvalidArgument that names every fault."""
+    """Return the checked filter of a call.
+
+    Raises:
+        InvalidArgument: if a parameter is wrong; the message names every wrong parameter.
+    """
     try:
         made = RunFilter.model_validate(filters)
     except ValidationError as e:
@@ -174,7 +178,8 @@ def run_filter(call: str, /, **filters: Unpack[RunFilters]) -> RunFilter:
 
 
 def unpaged_filter(call: str, /, **filters: Unpack[RunConditions]) -> RunFilter:
-    """Return the checked filter of a call that shows no page: nothing may order or cut one."""
+    """Return the checked filter of a call without pages; parameters of order and page are
+    refused."""
     if of_a_page := sorted(_PAGE & filters.keys()):
         raise InvalidArgument(f"{call}: expected filters alone, found {', '.join(of_a_page)}")
     return run_filter(call, **filters)

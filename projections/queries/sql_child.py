@@ -1,6 +1,7 @@
-"""The process of one SELECT: it limits itself, then opens the copy, and writes lines of JSON.
+"""The process of one SELECT: it limits itself, opens the copy, and writes lines of JSON.
 
-The first line has the columns or the error, the last one whether rows are missing; a row is a list.
+The first line has the columns or the error, the last line whether rows are missing; each row is a
+list.
 """
 
 import json
@@ -15,10 +16,10 @@ _AT_ONCE = 500
 
 
 def main() -> None:
-    """Read what is asked from stdin, answer on stdout."""
+    """Read the request from stdin and write the answer to stdout."""
     asked = json.loads(sys.stdin.buffer.read())
     _limit(asked["memory"], asked["seconds"])
-    # Only now: what is loaded is under the limits too.
+    # Imported only now, so that the limits also apply to the loaded modules.
     from runledger.errors import InvalidArgument
 
     try:
@@ -34,7 +35,7 @@ def _limit(memory: int, seconds: float) -> None:
     whole = int(seconds) + 1
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (whole, whole))
-    # The answer goes through a pipe: no file is written, not even one that is cut short.
+    # The answer is written to a pipe; no file may be written, not even a truncated one.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
@@ -81,7 +82,7 @@ def _json(value: Any) -> bytes:
 
 
 def _finite(value: Any) -> Any:
-    """Return the value with null for NaN and infinities, for which JSON has no word."""
+    """Return the value with null for NaN and infinities, which JSON cannot express."""
     if isinstance(value, float):
         return value if isfinite(value) else None
     if isinstance(value, list | tuple):

@@ -1,7 +1,7 @@
-"""One SELECT of an analyst's, in a process of its own that is told what it may take.
+"""Runs an analyst's SELECT in a separate process with limits.
 
-A limit of DuckDB's binds its buffers alone: `repeat('x', 2000000000)` takes 4 GB, and hears of an
-interruption late. A process can be given a size, and be killed.
+DuckDB's memory limit applies to its buffers only: `repeat('x', 2000000000)` takes 4 GB, and reacts
+to an interruption late. The size of a process can be limited, and it can be killed.
 """
 
 import asyncio
@@ -37,20 +37,20 @@ class SqlAnswer(NamedTuple):
 
 
 class SqlKilled(Exception):
-    """The process was killed: it took too long, or the system had to."""
+    """The process was killed because it took too long, or by the operating system."""
 
 
 async def ask_in_process(file: Path, statement: str, limits: SqlLimits) -> SqlAnswer:
     """Return the answer of one SELECT over a copy of read models.
 
     Parameters:
-        file: the copy; nothing but the statement's process reads it.
+        file: the copy; only the process of the statement reads it.
         statement: in DuckDB's SQL.
-        limits: what the process may take.
+        limits: the limits of the process.
 
     Raises:
-        InvalidArgument: for a statement that DuckDB refuses, or that is no SELECT.
-        SqlKilled: if the process did not end by itself.
+        InvalidArgument: if DuckDB refuses the statement, or if it is not a SELECT.
+        SqlKilled: if the process was killed.
     """
     asked = {"file": str(file), "statement": statement, **asdict(limits)}
     process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""Which steps a list over runs shows: every parameter checked, and turned into pieces of SQL."""
+"""The filter of a list of steps over runs: checks every parameter and selects conditions in SQL."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,10 +19,9 @@ SQL: Final = queries("steps")
 class StepFilter(BaseModel):
     """The filters, the order and the page of a list of steps. Empty lists and texts filter nothing.
 
-    `trace_ids` and `tags` keep the steps that have any of them, `has_feedback` those that were
-    judged, or were not. `start_date` is included,
-    `end_date` is not. `after` and `before` are step ids: the page beyond the cursor in the
-    requested order, or the one on its near side.
+    `trace_ids` and `tags` keep the steps that have any of them, `has_feedback` those with or
+    without feedback. `start_date` is included, `end_date` is not. `after` and `before` are step
+    ids: the page beyond the cursor in the requested order, or the one on its near side.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,7 +42,7 @@ class StepFilter(BaseModel):
 
     @property
     def cursor(self) -> str | None:
-        """The step where the page begins or ends."""
+        """The id of the step at which the page begins or ends."""
         return self.after or self.before
 
     def conditions(self, organization: str) -> tuple[list[str], dict[str, Any]]:

@@ -9,7 +9,7 @@ from runledger.errors import NotFound
 from runledger.records import StepView
 
 Rows = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
-"""Gives the rows of a statement with its parameters."""
+"""Returns the rows of a statement with its parameters."""
 
 _JSON: Final = (
     "prompt_tokens_details",

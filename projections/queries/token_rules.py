@@ -1,4 +1,4 @@
-"""By which rules the tokens of steps were split, and which totals no rule leads to."""
+"""Counts the rules by which the tokens of steps were split, and totals that match no rule."""
 
 from typing import Any, Final, NamedTuple
 
@@ -8,7 +8,8 @@ SQL: Final = queries("steps")
 
 
 class TokenRules(NamedTuple):
-    """Steps by side (input, output) and rule; steps whose total is another, and a run with one."""
+    """Steps by side (input, output) and rule; the steps with a different total, and a run with
+    one."""
 
     steps: dict[str, dict[str, int]]
     totals_apart: int
@@ -16,14 +17,14 @@ class TokenRules(NamedTuple):
 
     @property
     def contradicted(self) -> int:
-        """How often arithmetic decided against what the caller stated."""
+        """How often the arithmetic contradicted the statement of the caller."""
         return sum(rules.get("contradicted", 0) for rules in self.steps.values())
 
 
 def token_rules(db: Any) -> TokenRules:
-    """Return by which rules the steps were split.
+    """Return the rules by which the steps were split.
 
-    db: a connection to a generation whose steps are by today's SQL.
+    db: a connection to a generation whose steps were made by the current SQL.
     """
     steps: dict[str, dict[str, int]] = {}
     for side, rule, count in db.execute(SQL["split_by"]).fetchall():

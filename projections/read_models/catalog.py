@@ -22,8 +22,10 @@ def discover(beside: Path | None = None) -> tuple[ReadModel, ...]:
     """Return the read models in the order in which they are applied.
 
     They are the ledger's own and those of the folder `beside`; there a folder of the same name
-    replaces the ledger's own. Without `beside`, RUNLEDGER_PROJECTIONS names it, if set. Raises
-    ReadModelsError for a folder without read models and for a declaration that is wrong.
+    replaces the ledger's own. Without `beside`, RUNLEDGER_PROJECTIONS names it, if set.
+
+    Raises:
+        ReadModelsError: if a folder has no read models, or if a declaration is wrong.
     """
     named = os.environ.get(BESIDE)
     if beside is None and named:
@@ -31,7 +33,8 @@ def discover(beside: Path | None = None) -> tuple[ReadModel, ...]:
         if not beside.is_dir():
             raise ReadModelsError(f"{BESIDE}: expected a folder of read models, found {named!r}")
         if not any(beside.glob("*/schema.sql")):
-            # One of them instead of the folder that it is in, mostly: its SQL would not be used.
+            # Usually the path of one read model instead of its parent folder: its SQL would not be
+            # used.
             raise ReadModelsError(
                 f"{BESIDE}: expected a folder with folders of read models in it, each with a "
                 f"schema.sql, found none in {named!r}"
@@ -67,9 +70,9 @@ def queries(model: str) -> dict[str, str]:
 
 
 def changed(built: Sequence[ReadModel], today: Sequence[ReadModel]) -> list[str]:
-    """Return the names of read models that are new, gone, or made in another way.
+    """Return the names of read models that are new, removed, or made by changed SQL.
 
-    A read model that reads a changed one is changed with it.
+    A read model that reads a changed one counts as changed too.
     """
     before = {model.name: model.digest for model in built}
     after = {model.name: model.digest for model in today}
@@ -77,7 +80,7 @@ def changed(built: Sequence[ReadModel], today: Sequence[ReadModel]) -> list[str]
 
 
 def described_otherwise(built: Sequence[ReadModel], today: Sequence[ReadModel]) -> list[ReadModel]:
-    """Return those of today that make the rows as those built do, and declare something else."""
+    """Return the read models with the same SQL as when they were built, but another declaration."""
     before = {model.name: model for model in built}
     return [
         model

@@ -18,15 +18,15 @@ class _Part(BaseModel):
 
 
 class Table(_Part):
-    """A table, by the columns that mean something to a comparison, a replay or a check.
+    """A table, with the columns that a comparison, a replay or a check uses.
 
-    `key` tells its rows apart. `run` is the key column that names the run (or other stream) that a
-    row is about; without one, rows are totals. `born` is the column by which rows are clustered,
-    `created` the time by which the rows of a day are found. `every_run` says that each run has a
-    row. `positions` are the columns with positions of the log, and `checkpoint` the one of them
-    that is compared with the generation's checkpoint whenever its file is opened. `owes` says that
-    a row is a delivery that a system whose replay sends would repeat. `display` are the columns
-    that are shown of a row that one side of a comparison lacks.
+    `key` identifies its rows. `run` is the key column with the run (or other stream) of a row;
+    without one, rows are totals. `born` is the column by which rows are clustered, `created` the
+    time by which the rows of a day are found. `every_run` says that each run has a row. `positions`
+    are the columns with positions of the log, and `checkpoint` the one of them that is compared
+    with the generation's checkpoint whenever its file is opened. `owes` says that a row is a
+    delivery, which a system that sends during a replay would repeat. `display` are the columns that
+    are shown for a row that one side of a comparison lacks.
     """
 
     key: tuple[Name, ...] = Field(min_length=1)
@@ -57,17 +57,18 @@ class Table(_Part):
 
 
 class Deletion(_Part):
-    """When the rows of deleted runs go: `before` or `after` those of the read models named."""
+    """When the rows of deleted runs are deleted: `before` or `after` those of the named read
+    models."""
 
     before: tuple[Name, ...] = ()
     after: tuple[Name, ...] = ()
 
 
 class Declaration(_Part):
-    """What a read model says of itself.
+    """The declaration of a read model.
 
-    `reads` are the read models whose tables its SQL reads; None if it does not say, as in version
-    0.1.0. One that is `required` is part of every generation.
+    `reads` are the read models whose tables its SQL reads; None if it is not declared, as in
+    version 0.1.0. A `required` read model is part of every generation.
     """
 
     reads: tuple[Name, ...] | None = ()
@@ -90,8 +91,11 @@ class Declaration(_Part):
 def parse(model: str, text: str) -> Declaration:
     """Return the declaration of a read model.
 
-    `model` is its name, `text` its model.toml. Raises ReadModelsError, which names the file and the
-    field, for what is no TOML, unknown fields, and values of another type.
+    `model` is its name, `text` its model.toml.
+
+    Raises:
+        ReadModelsError: if the text is not TOML, a field is unknown, or a value has another type;
+            the message names the file and the field.
     """
     try:
         return Declaration.model_validate(tomllib.loads(text))

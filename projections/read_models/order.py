@@ -1,4 +1,4 @@
-"""The order in which read models are applied and deleted from, as their declarations say it."""
+"""The order in which read models are applied and deleted from, derived from their declarations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,9 +16,12 @@ def in_order(models: Sequence[ReadModel]) -> tuple[ReadModel, ...]:
     """Return read models in the order of application: each after those that it reads.
 
     Those that do not depend on each other are in the order of their names. Each of them gets the
-    digests of what it reads. Raises ReadModelsError for the name of a read model that is not among
-    them, for a cycle, if the SQL reads a table that is not declared, and if a model with a
-    `delete.sql` leaves open when it is executed.
+    digests of what it reads.
+
+    Raises:
+        ReadModelsError: if a declared name is not among the read models, for a cycle, if the SQL
+            reads a table that is not declared, or if a model with a `delete.sql` does not declare
+            when it is executed.
     """
     by_name = {model.name: model for model in models}
     for model in models:
@@ -34,10 +37,12 @@ def in_order(models: Sequence[ReadModel]) -> tuple[ReadModel, ...]:
 
 
 def deletion_order(models: Sequence[ReadModel]) -> tuple[ReadModel, ...]:
-    """Return read models in the order in which the rows of deleted runs go.
+    """Return read models in the order in which the rows of deleted runs are deleted.
 
-    Those that do not depend on each other are in the reverse order of their names. Raises
-    ReadModelsError for a cycle.
+    Those that do not depend on each other are in the reverse order of their names.
+
+    Raises:
+        ReadModelsError: for a cycle.
     """
     by_name = {model.name: model for model in models}
     earlier: dict[str, set[str]] = {name: set() for name in by_name}

@@ -21,7 +21,8 @@ _SHAPE: Final = frozenset({"reads", "delete"})
 class ReadModel:
     """A read model as its files hold it; `delete_sql` is empty if nothing is deleted.
 
-    `read_digests` are the digests of what it reads; `projections.read_models.order` sets them.
+    `read_digests` are the digests of the read models that it reads; `projections.read_models.order`
+    sets them.
     """
 
     name: str
@@ -38,19 +39,20 @@ class ReadModel:
 
     @cached_property
     def delete(self) -> list[Statement]:
-        """The statements that take deleted runs out, in order."""
+        """The statements that delete the rows of deleted runs, in order."""
         return parse(self.delete_sql)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of what makes the rows: the SQL without comments, the order, and what is read."""
+        """SHA-256 of everything that makes the rows: SQL without comments, order, and models
+        read."""
         order = self.declaration.model_dump_json(include=set(_SHAPE))
         pieces = (self.schema, self.apply_sql, self.delete_sql, order, *self.read_digests)
         return sha256(_COMMENT.sub("", "\n\0\n".join(pieces)).encode()).hexdigest()
 
     @cached_property
     def description_digest(self) -> str:
-        """SHA-256 of what describes the rows and makes none: keys, positions, columns to show."""
+        """SHA-256 of the description of the rows: keys, positions, columns to show."""
         return sha256(self.declaration.model_dump_json(exclude=set(_SHAPE)).encode()).hexdigest()
 
     @cached_property
@@ -63,7 +65,7 @@ class ReadModel:
     def named_tables(self) -> frozenset[str]:
         """The names in the SQL that stand in the place of a table, after FROM or JOIN for instance.
 
-        Not every table of a list after FROM is among them, so that one is missing proves nothing.
+        Not every table of a list after FROM is found, so a missing name proves nothing.
         """
         sql = _COMMENT.sub("", self.apply_sql + self.delete_sql)
         return frozenset(name.casefold() for name in _IN_PLACE_OF_A_TABLE.findall(sql))

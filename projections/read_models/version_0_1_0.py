@@ -1,4 +1,4 @@
-"""What the read models of version 0.1.0 declared, which had no model.toml."""
+"""The declarations of the read models of version 0.1.0, which had no model.toml."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,11 @@ _KEY: Final = re.compile(r"\bKey: (\w+(?:, \w+)*)")
 
 
 def declaration(name: str, schema: str, columns: Mapping[str, Sequence[str]]) -> Declaration:
-    """Return the declaration that the SQL of a stored read model amounts to.
+    """Derive the declaration of a stored read model from its SQL.
 
     `schema` is its schema.sql with `Key: column, …` in the comment above each table, `columns` the
-    columns of every table there is. It does not say what it reads, so it is applied in the order of
-    names, deleted from in the reverse order, and never separated from the others.
+    columns of every table. The SQL does not declare what it reads, so the read model is applied in
+    the order of names, deleted from in the reverse order, and never built without the others.
     """
     tables = {}
     for comment, table in _TABLE.findall(schema):

@@ -1,4 +1,4 @@
-"""A replay of only the read models whose SQL is new or another one, beside a copy of the rest."""
+"""A replay of only the read models whose SQL is new or changed; the others are copied."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -30,11 +30,13 @@ def build_changed(
     begun: Begun | None = None,
     progress: Progress | None = None,
 ) -> GenerationManifest | None:
-    """Build a generation in which the changed read models are made again from the whole log, from
-    an archive as far as it goes.
+    """Build a generation in which the changed read models are made again from the whole log.
 
-    Returns None where nothing has changed. What did not change is copied, not projected, so what is
-    parked stays parked. Raises ProjectionFailed where the changed SQL would park more.
+    The log is read from an archive up to its end, if there is one. Returns None if nothing has
+    changed. Unchanged read models are copied, not projected, so parked streams stay parked.
+
+    Raises:
+        ProjectionFailed: if the changed SQL would park more events.
     """
     if source is not None:
         source.expect_of(store)
@@ -90,7 +92,7 @@ def _project_again(
     source: LogSource | None,
     progress: Progress | None,
 ) -> Path:
-    """Return the file of read models up to where the copy is, without what is parked there."""
+    """Return a file of read models up to the position of the copy, without its parked events."""
     file, position = copy.scratch / "again.duckdb", copy.generation.position
     with closing(Generation(file, models, bulk=comes_as_columns(store, source))) as again:
         with copy.generation.transaction() as old, again.transaction() as new:
@@ -100,7 +102,8 @@ def _project_again(
 
 
 def _expect_no_more_parked(side: Any) -> None:
-    """Raise where the read models that are copied hold events that these refused."""
+    """Raise ProjectionFailed if the copied read models have events that the changed ones
+    refused."""
     found = side.execute(SQL["refused"]).fetchall()
     if found:
         stream, position, reason = found[0]

@@ -1,4 +1,4 @@
-"""A copy of the live generation, to be made into another one."""
+"""A copy of the live generation, from which another generation is made."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from projections.operator.operator import Operator
 
 
 class Copy(NamedTuple):
-    """The open copy, the number it is to have, and a folder for what is needed meanwhile."""
+    """The open copy, its future number, and a folder for temporary files."""
 
     generation: Generation
     number: int
@@ -23,10 +23,10 @@ class Copy(NamedTuple):
 
 @contextmanager
 def copy_of_live(operator: Operator, generations: Generations) -> Iterator[Copy]:
-    """Give a copy for the block; it is deleted where the block fails.
+    """Yield a copy for the block; it is deleted if the block fails.
 
-    Without a manifest, which is the block's to write, it is nothing yet: what a kill leaves, the
-    next replay takes away.
+    The block writes the manifest. A copy without one is not a generation: if a process is killed,
+    the next replay deletes its copy.
     """
     folder = generations.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def copy_of_live(operator: Operator, generations: Generations) -> Iterator[Copy]
     with writing_in(folder):
         number = generations.next_number()
         file = generations.file(number)
-        # Of this process alone: another one may be about to use the same number.
+        # Contains the process id: another process may be about to use the same number.
         scratch = folder / f"{number:06d}.{os.getpid()}.parts"
         scratch.mkdir()
         try:

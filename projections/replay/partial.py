@@ -1,4 +1,4 @@
-"""A partial replay: some runs again, in a copy of live; all other rows proved to be as before."""
+"""A partial replay: projects some runs again in a copy of live, and proves other rows unchanged."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
@@ -25,9 +25,11 @@ SQL: Final = statements(Path(__file__).with_name("partial.sql"))
 
 
 class BlastRadius(BaseModel):
-    """What a partial replay touches: runs, whose they are, rows by table, callbacks owed for them.
+    """The effect of a partial replay: its runs, their organizations, rows by table, pending
+    callbacks.
 
-    `callbacks` is what would be sent again by a system whose replay sends; here nothing is sent.
+    `callbacks` is the number that a system which sends during a replay would send again; this one
+    sends nothing.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -38,7 +40,7 @@ class BlastRadius(BaseModel):
 
 
 class PartialReplay(BaseModel):
-    """What was built, what it touched, and in how many buckets of rows it changed nothing."""
+    """The built generation, its effect, and the number of buckets whose rows are all unchanged."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
     built: GenerationManifest
@@ -53,10 +55,13 @@ def build_part(
     selection: Selection,
     on_blast_radius: Callable[[BlastRadius], None] | None = None,
 ) -> PartialReplay:
-    """Build a generation in which only what the selection touches is made again.
+    """Build a generation in which only the rows that the selection touches are made again.
 
-    `told` hears the blast radius before anything is changed. InvalidArgument where nothing is
-    touched; ReadModelsError where the tables of today's SQL are others than those of live.
+    `on_blast_radius` is called with the blast radius before anything is changed.
+
+    Raises:
+        InvalidArgument: if the selection touches nothing.
+        ReadModelsError: if the current SQL makes other tables than the live generation has.
     """
     selection.check()
     generations = Generations(path)
@@ -74,8 +79,8 @@ def build_part(
 
 
 def _give_way(generations: Generations, built: GenerationManifest) -> None:
-    """Drop earlier candidates of the kind: each is as large as live, and no later one goes on with
-    it."""
+    """Drop earlier partial candidates: each is as large as live, and no later replay continues
+    one."""
     for entry in generations.entries():
         if entry.partial and entry.state == "candidate" and entry.number != built.number:
             with suppress(ReadModelsLocked):
@@ -83,7 +88,7 @@ def _give_way(generations: Generations, built: GenerationManifest) -> None:
 
 
 class _Table(NamedTuple):
-    """A table, what its digests are made of, and the column with its run, if it has one."""
+    """A table, the columns of its digests, and the column with its run, if it has one."""
 
     name: str
     key: list[str]
@@ -207,7 +212,7 @@ def _digest(db: Any, table: _Table) -> list[tuple[Any, ...]]:
 
 
 Column = tuple[str, str, str, bool]
-"""Of a table: its name, the column's name and type, and whether that holds other values."""
+"""A table's name, a column's name and type, and whether the type is nested."""
 
 
 def _table(name: str, declared: Table, found: Sequence[Column]) -> _Table:

@@ -1,4 +1,4 @@
-"""Replay: project the log again, from its first event, into a generation beside the live one."""
+"""Replay: project the log again from its first event into a new generation; live is untouched."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -40,9 +40,12 @@ def build(
 ) -> GenerationManifest:
     """Build a generation beside `path` up to the end of the log; return its manifest.
 
-    One that a killed replay left, or that was built before by the same SQL from the same shapes
-    of events, is brought up to date instead, unless `fresh`. From an archive as far as it goes,
-    and from the store what is beyond. Raises ReadModelsLocked where another process is building.
+    A generation that a killed replay left, or that was built by the same SQL from the same shapes
+    of events, is caught up instead, unless `fresh`. The log is read from an archive up to its end,
+    if there is one, and then from the store.
+
+    Raises:
+        ReadModelsLocked: if another process is building a generation.
     """
     if source is not None:
         source.expect_of(store)
@@ -73,13 +76,13 @@ def _open(
     fresh: bool,
     bulk: bool,
 ) -> Generation:
-    """Open the generation to go on with, or a new one."""
+    """Open the generation to continue with, or a new one."""
     generations.folder.mkdir(parents=True, exist_ok=True)
     wanted = {model.name: model.digest for model in models}
     for number in reversed(generations.numbers()):
         entry = generations.find(number)
         if entry is None and generations.file(number).exists():
-            # Killed before its manifest was written: nothing was projected.
+            # Its process was killed before it wrote the manifest: nothing was projected.
             with suppress(ReadModelsLocked):
                 generations.drop(number)
         if entry is None or entry.state not in BEGIN.allowed:
@@ -89,7 +92,7 @@ def _open(
             try:
                 return _of_log(Generation(generations.file(number), bulk=bulk), store)
             except ReadModelsDamaged:
-                # Nobody has used it yet, and another one takes no longer.
+                # It has not been used yet, and a new one takes no longer.
                 generations.drop(number)
         elif entry.state == "building":
             generations.drop(number)
@@ -100,7 +103,7 @@ def _open(
 
 
 def _of_log(generation: Generation, store: Store) -> Generation:
-    """Return a generation that is of a store's log; closes it and raises otherwise."""
+    """Return the generation if it is of the store's log; otherwise close it and raise."""
     try:
         LogIdentity(generation.path, generation.cursor).expect(store)
     except BaseException:
@@ -110,13 +113,13 @@ def _of_log(generation: Generation, store: Store) -> Generation:
 
 
 class Replayed(BaseModel):
-    """What a replay came to.
+    """The result of a replay.
 
-    `built` is None where only what changed was asked for, and nothing had; `comparison` is None
-    where there was no live generation, or for the reason that `not_compared` tells; `exceeded` says
-    which thresholds were; `live` is the generation that was switched to; `dropped` are old ones
-    that went. Of a partial replay, `radius` is what it touched and `untouched_buckets` how many
-    buckets of rows it did not.
+    `built` is None if only changed read models were asked for and none had changed. `comparison` is
+    None if there was no live generation, or for the reason in `not_compared`. `exceeded` lists the
+    exceeded thresholds, `live` is the generation that was switched to, and `dropped` are the old
+    generations that were deleted. A partial replay has its effect in `radius`, and in
+    `untouched_buckets` the number of buckets whose rows are all unchanged.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -133,9 +136,9 @@ class Replayed(BaseModel):
 class Plan(BaseModel):
     """What to do with the generation that was built: a dry run unless `switch`.
 
-    `limit` differing rows of each table are shown and `explain` of them explained, or so many of
-    each of `explain_runs`; `out` is a Parquet file with every value that differs; `keep` old
-    generations stay after a switch.
+    `limit` differing rows of each table are shown and `explain` of them are explained, or as many
+    of each run in `explain_runs`. `out` is a Parquet file for every value that differs. `keep` old
+    generations are kept after a switch.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -164,12 +167,13 @@ def replay(
 ) -> Replayed:
     """Build a generation, compare it with the live one, and switch if that is the plan.
 
-    The live file is needed for the last two only; `desk` says who has it. `only_changed` projects
-    the read models whose SQL changed, and copies the others. With a `selection` it is a partial
-    replay, and `told` hears the blast radius before anything is changed.
+    The live file is needed only to compare and to switch; `operator` opens it, or asks the process
+    that has it open. `only_changed` projects the read models whose SQL changed, and copies the
+    others. With a `selection` it is a partial replay; `on_blast_radius` is then called before
+    anything is changed.
     """
     plan = plan or Plan()
-    # A slip of the pen is to be heard of now, not after the log has been projected.
+    # A typing error is reported now, not after the log has been projected.
     plan.thresholds.check(discover())
     expect_explainable(store, plan.explain_runs, min(plan.explain, plan.limit))
     expect_own(Path(path))
@@ -214,7 +218,7 @@ def conclude(
             out=plan.out,
         )
     except (ProjectionFailed, LogDiverged) as e:
-        # Live cannot take in what is recorded: what was built is the way out, and must not wait.
+        # The live generation cannot be projected: the built one replaces it and must not wait.
         compared = str(e)
     done = _finish(built, plan, compared, lambda: operator.switch(built.number))
     if done.live is None:
@@ -228,7 +232,7 @@ def _finish(
     compared: Comparison | str,
     switch: Callable[[], GenerationManifest],
 ) -> Replayed:
-    """Switch if that is the plan; `compared` is the comparison, or why there is none."""
+    """Switch if that is the plan; `compared` is the comparison, or the reason why there is none."""
     if isinstance(compared, Comparison):
         done = Replayed(
             built=built, comparison=compared, exceeded=plan.thresholds.exceeded(compared)

@@ -1,4 +1,4 @@
-"""Which runs a partial replay is about, and the part of the log that says everything of them."""
+"""The runs that a partial replay projects again, and the part of the log that they need."""
 
 from contextlib import closing
 from datetime import datetime
@@ -24,10 +24,11 @@ SCAN_EVENTS: Final = 50_000
 
 
 class Selection(BaseModel):
-    """The runs with an event that all of this is true of; times are those of recording.
+    """Selects the runs that have an event for which all conditions hold; times are those of
+    recording.
 
-    `events_of_type` are topics such as `run.step_recorded`; `until` is exclusive. What is empty
-    selects nothing away, but something must be given.
+    `events_of_type` are topics such as `run.step_recorded`; `until` is exclusive. An empty field is
+    no condition, but at least one field must be given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -38,7 +39,7 @@ class Selection(BaseModel):
     events_of_type: tuple[str, ...] = ()
 
     def check(self) -> "Selection":
-        """Return the selection; InvalidArgument for an empty one and for unknown topics."""
+        """Return the selection; InvalidArgument if it is empty or has an unknown topic."""
         if self == Selection():
             raise InvalidArgument("partial replay: expected runs, agents, a time or event types")
         check_span("partial replay", since=self.since, until=self.until)
@@ -72,7 +73,7 @@ def selection(**given: Any) -> Selection:
 
 
 class Touched:
-    """The runs that a selection touches, and readers for the part of the log that is about them."""
+    """The runs that a selection touches, and readers for their part of the log."""
 
     def __init__(self, store: Store, selection: Selection, upto: int) -> None:
         self._store = store
@@ -89,16 +90,17 @@ class Touched:
         self.organizations = [name for (name,) in self._db.execute(SQL["organizations"]).fetchall()]
 
     def reader(self, part: str) -> "PartReader":
-        """Return a reader of the events `of_runs` that are touched, or `of_agents` they are of."""
+        """Return a reader of the events of the touched runs (`of_runs`) or of their agents
+        (`of_agents`)."""
         return PartReader(self._store.log_reader(), self._db.cursor(), SQL[part])
 
     def close(self) -> None:
-        """Forget the runs."""
+        """Delete the list of runs."""
         self._db.close()
 
 
 class PartReader:
-    """A log reader that gives some of the events; see runledger.store.protocol.LogReader."""
+    """A log reader that returns a part of the events; see runledger.store.protocol.LogReader."""
 
     def __init__(self, reader: LogReader, db: Any, which: str) -> None:
         self._reader = reader
@@ -106,7 +108,7 @@ class PartReader:
         self._which = which
 
     def read(self, after: int, upto: int, limit: int) -> Any:
-        """Return the next events of the part as Arrow, or None."""
+        """Return the next events of this part as Arrow, or None."""
         while after < upto and (batch := self._reader.read(after, upto, limit)) is not None:
             after = _register(self._db, batch) or upto
             part = na.ArrayStream(self._db.sql(self._which)).read_all()
@@ -115,14 +117,14 @@ class PartReader:
         return None
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the reader and the database."""
         self._reader.close()
         self._db.close()
 
 
 def _register(db: Any, batch: Any) -> int | None:
-    """Make a batch readable as `log_batch`; return its last position, None where it is empty."""
-    # Some readers give a stream, which can be read once; it is read more often here.
+    """Make a batch readable as `log_batch`; return its last position, None if it is empty."""
+    # Some readers return a stream, which can be read only once; here it is read more often.
     if isinstance(batch, ArchivedPart):
         with batch.unchanged():
             events = na.ArrayStream(db.sql(batch.facts())).read_all()
