@@ -18,6 +18,7 @@ from projections.queries.token_rules import TokenRules, token_rules
 from runledger.distribution import DISTRIBUTION, package_version
 from runledger.errors import LedgerError, ReadModelsLocked, UndecodableEvent
 from runledger.store import Store
+from runledger.store.tiles import sampled
 
 State = Literal["ok", "note", "wrong"]
 _PACKAGES: Final = (DISTRIBUTION, "eventsourcing", "duckdb", "psycopg", "pydantic")
@@ -63,6 +64,9 @@ def _store(store: Store) -> Iterator[Check]:
         "yes" if durable else "no: a power cut can lose events that were acknowledged",
     )
     yield Check("position", "ok", f"{store.head():,}")
+    if faults := list(sampled(store)):
+        found = f"{faults[0].detail} (position {faults[0].position}); see `runledger verify --log`"
+        yield Check("events as they were kept", "wrong", found)
     if (damage := store.damage()) is not None:
         found = f"{damage}; restore a backup: `runledger restore`"
         yield Check("store's own check", "wrong", found)

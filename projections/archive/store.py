@@ -15,6 +15,7 @@ from runledger.store import Store, absolute, open_store
 from runledger.store.codec import decode
 from runledger.store.event_list import END_OF_LOG
 from runledger.store.protocol import READS, Append, StoredEvent, StoredRow, Verdict
+from runledger.store.tiles import Tile
 
 SCHEME: Final = "archive:"
 
@@ -154,6 +155,18 @@ class ArchiveStore:
             "segments": f"{len(self._archive.manifest.segments):,}",
             "durable": "yes",
         }
+
+    def tiles(self, _after: int, _limit: int) -> list[Tile]:
+        """Return nothing: the files of an archive have digests of their own."""
+        return []
+
+    def tiles_end(self) -> tuple[int, int, int]:
+        """Return 0 for each: there are none."""
+        return 0, 0, 0
+
+    def put_tile(self, _tile: Tile) -> None:
+        """Raise OnlyRead."""
+        self.expect_writable()
 
     def damage(self) -> None:
         """Return None: `archive --verify` reads every byte of an archive."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from projections.archive.store import absolute_url, open_log
+from projections.archive.store import ArchiveStore, absolute_url, open_log
 from projections.generations.as_of import AsOf
 from projections.generations.live import LiveReadModels
 from projections.operator.held import HeldReadModels
@@ -23,6 +23,7 @@ from runledger.ledger.open_ledger import OpenLedger, ReadModels
 from runledger.outbound import AddressPolicy
 from runledger.run import Actor
 from runledger.store import Store
+from runledger.store.keeper import Keeper
 
 OnChanged = Literal["keep", "rebuild"]
 _PATIENCE_SECONDS: Final = 5.0
@@ -68,6 +69,8 @@ class Opening:
         with ExitStack() as stack:
             store = open_log(self.url, create=self.create)
             stack.callback(store.close)
+            if not isinstance(store, ArchiveStore):
+                stack.callback(Keeper(store).close)
             path = None if self.read_models is None else Path(self.read_models)
             live: ReadModels | None = None
             operations: Operations | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from runledger.errors import InvalidArgument
 from runledger.events import Event
@@ -11,6 +11,9 @@ from runledger.store.lease import SECONDS
 
 LOCK_SECONDS: Final = 30.0
 """How long a statement waits for a lock that another connection holds, on every database."""
+
+if TYPE_CHECKING:
+    from runledger.store.tiles import Tile
 
 READS: Final = "archive"
 """The leadership of who writes an archive: of the store, it only reads."""
@@ -182,6 +185,16 @@ class Store(Protocol):
 
     def facts(self) -> dict[str, str]:
         """Return what `doctor` shows: versions, durability settings, file or server."""
+
+    def tiles(self, after: int, limit: int) -> "list[Tile]":
+        """Return tiles whose first position is beyond one, in order; see runledger.store.tiles."""
+
+    def tiles_end(self) -> tuple[int, int, int]:
+        """Return the number of the next tile, the last position that has one, and the last position
+        of events that are older than tiles."""
+
+    def put_tile(self, tile: "Tile") -> None:
+        """Keep a tile, unless its number is kept already."""
 
     def damage(self) -> str | None:
         """Return the first fault that the database's own check finds, None for none.

@@ -4,7 +4,7 @@ from typing import Final
 
 from runledger.errors import StoreIsNewer
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 def check_version(url: str, found: str) -> None:

@@ -52,10 +52,10 @@ def test_a_newer_layout_is_refused_naming_both_versions(
     store: Store, store_url: str, raw: Raw
 ) -> None:
     store.append([append("a", 0)])
-    raw("UPDATE ledger_meta SET value = '2' WHERE key = 'schema_version'")
+    raw("UPDATE ledger_meta SET value = '3' WHERE key = 'schema_version'")
     for create in (True, False):
         with pytest.raises(
-            StoreIsNewer, match=r"expected layout version 1 or older, found 2; use the version"
+            StoreIsNewer, match=r"expected layout version 2 or older, found 3; use the version"
         ):
             open_store(store_url, create=create)
 

@@ -95,6 +95,22 @@ SELECT pg_advisory_xact_lock(hashtextextended(%s || '.ledger_schema', 0));
 -- has_schema: whether the schema is there; CREATE SCHEMA wants a privilege even where it is
 SELECT to_regnamespace(quote_ident(%s)) IS NOT NULL;
 
+-- tiles: whole tiles beyond a position, in order
+SELECT tile, first_position, last_position, crc, leaves, contents, late
+FROM {schema}.ledger_tiles WHERE first_position > %s ORDER BY tile LIMIT %s;
+
+-- tiles_end: the number of the next tile, the last position that has one, and that of events that are
+-- older than tiles
+SELECT coalesce((SELECT tile + 1 FROM {schema}.ledger_tiles ORDER BY tile DESC LIMIT 1), 0),
+    coalesce((SELECT last_position FROM {schema}.ledger_tiles ORDER BY tile DESC LIMIT 1), 0),
+    (SELECT value::bigint FROM {schema}.ledger_meta WHERE key = 'tiles_after');
+
+-- put_tile: keep a tile once
+INSERT INTO {schema}.ledger_tiles VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING;
+
+-- has_tiles: whether there is a table of tiles; a store of layout 1 that is only read has none
+SELECT to_regclass({tiles}) IS NOT NULL;
+
 -- has_tables: whether the store's tables are there
 SELECT to_regclass({meta}) IS NOT NULL;
 

@@ -27,7 +27,23 @@ CREATE TABLE IF NOT EXISTS {schema}.ledger_meta (
     value text NOT NULL
 );
 
-INSERT INTO {schema}.ledger_meta VALUES ('schema_version', '1') ON CONFLICT DO NOTHING;
+-- What 256 events each were when they were kept; see runledger/store/tiles.py.
+CREATE TABLE IF NOT EXISTS {schema}.ledger_tiles (
+    tile bigint PRIMARY KEY,
+    first_position bigint NOT NULL UNIQUE,
+    last_position bigint NOT NULL,
+    crc bigint NOT NULL,
+    leaves bytea NOT NULL,
+    contents bytea NOT NULL,
+    late boolean NOT NULL
+);
+
+-- Of a store of layout 1, the events that are there already get their tiles late.
+INSERT INTO {schema}.ledger_meta
+SELECT 'tiles_after', coalesce(max(notification_id), 0)::text FROM {schema}.ledger_events
+ON CONFLICT DO NOTHING;
+INSERT INTO {schema}.ledger_meta VALUES ('schema_version', '2') ON CONFLICT DO NOTHING;
+UPDATE {schema}.ledger_meta SET value = '2' WHERE key = 'schema_version' AND value = '1';
 
 CREATE OR REPLACE FUNCTION {schema}.ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN

@@ -33,7 +33,8 @@ from runledger.store.protocol import (
     StoredRow,
     Verdict,
 )
-from runledger.store.schema_version import check_version
+from runledger.store.schema_version import SCHEMA_VERSION, check_version
+from runledger.store.tiles import Tile
 
 _LAST = 2**63 - 1
 _UNSAFE = "POSTGRES_ENABLE_DB_FUNCTIONS"
@@ -88,7 +89,7 @@ class PostgresStore:
             check_version(self.url, found)
             ((current,),) = db.execute(self._sql["is_current"]).fetchall()
             ((read_only,),) = db.execute(self._sql["read_only"]).fetchall()
-        return True, bool(current or read_only)
+        return True, bool((current and int(found) == SCHEMA_VERSION) or read_only)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -282,6 +283,22 @@ class PostgresStore:
             "full_page_writes": pages,
             "durable": "yes" if durable else "no",
         }
+
+    def tiles(self, after: int, limit: int) -> list[Tile]:
+        """Return tiles whose first position is beyond one, in order."""
+        if not self._fetch("has_tiles", ())[0][0]:
+            return []
+        return [Tile(*row) for row in self._fetch("tiles", (after, limit))]
+
+    def tiles_end(self) -> tuple[int, int, int]:
+        """Return the number of the next tile, the last position that has one, and that of events
+        that are older than tiles."""
+        ((number, last, late),) = self._fetch("tiles_end", ())
+        return number, last, late
+
+    def put_tile(self, tile: Tile) -> None:
+        """Keep a tile, unless its number is kept already."""
+        self._fetch("put_tile", tile)
 
     def damage(self) -> None:
         """Return None: the server checks its pages as it reads them, if it has checksums."""

@@ -97,6 +97,22 @@ PRAGMA journal_mode;
 -- synchronous: 2 flushes at every commit
 PRAGMA synchronous;
 
+-- tiles: whole tiles beyond a position, in order
+SELECT tile, first_position, last_position, crc, leaves, contents, late FROM ledger_tiles
+WHERE first_position > ? ORDER BY tile LIMIT ?;
+
+-- tiles_end: the number of the next tile, the last position that has one, and that of events that are
+-- older than tiles
+SELECT coalesce((SELECT tile + 1 FROM ledger_tiles ORDER BY tile DESC LIMIT 1), 0),
+    coalesce((SELECT last_position FROM ledger_tiles ORDER BY tile DESC LIMIT 1), 0),
+    (SELECT CAST(value AS INTEGER) FROM ledger_meta WHERE key = 'tiles_after');
+
+-- put_tile: keep a tile once
+INSERT OR IGNORE INTO ledger_tiles VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- has_tiles: whether there is a table of tiles; a store of layout 1 that is only read has none
+SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'ledger_tiles');
+
 -- integrity_check: whether the database is sound, one row "ok", or what is wrong with it
 PRAGMA integrity_check;
 

@@ -31,6 +31,7 @@ from runledger.store.protocol import LOCK_SECONDS, Append, Conflicted, Recorded,
 from runledger.store.sqlite.driver_errors import busy
 from runledger.store.sqlite.file_identity import FileIdentity, file_identity
 from runledger.store.subscription import PollingSubscription
+from runledger.store.tiles import Tile
 
 SQL = statements(Path(__file__).with_name("queries.sql"))
 SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
@@ -161,6 +162,11 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         """Keep bytes under their SHA-256."""
         with self._transaction() as db:
             db.execute(SQL["put_blob"], (sha256, media_type, data))
+
+    def put_tile(self, tile: Tile) -> None:
+        """Keep a tile, unless its number is kept already."""
+        with self._transaction() as db:
+            db.execute(SQL["put_tile"], tile)
 
     def save_checkpoint(self, name: str, position: int) -> None:
         """Keep a follower's position."""

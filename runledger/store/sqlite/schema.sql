@@ -26,7 +26,22 @@ CREATE TABLE IF NOT EXISTS ledger_meta (
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
-INSERT OR IGNORE INTO ledger_meta VALUES ('schema_version', '1');
+-- What 256 events each were when they were kept; see runledger/store/tiles.py.
+CREATE TABLE IF NOT EXISTS ledger_tiles (
+    tile INTEGER PRIMARY KEY,
+    first_position INTEGER NOT NULL UNIQUE,
+    last_position INTEGER NOT NULL,
+    crc INTEGER NOT NULL,
+    leaves BLOB NOT NULL,
+    contents BLOB NOT NULL,
+    late INTEGER NOT NULL
+);
+
+-- Of a store of layout 1, the events that are there already get their tiles late.
+INSERT OR IGNORE INTO ledger_meta
+SELECT 'tiles_after', coalesce(max(notification_id), 0) FROM ledger_events;
+INSERT OR IGNORE INTO ledger_meta VALUES ('schema_version', '2');
+UPDATE ledger_meta SET value = '2' WHERE key = 'schema_version' AND value = '1';
 
 CREATE TRIGGER IF NOT EXISTS ledger_events_no_update BEFORE UPDATE ON ledger_events
 BEGIN

@@ -15,12 +15,13 @@ from runledger.errors import OnlyRead, StoreUnavailable
 from runledger.store.codec import decode
 from runledger.store.lease import SECONDS, Leases
 from runledger.store.protocol import LOCK_SECONDS, READS, Append, StoredEvent, StoredRow, Verdict
-from runledger.store.schema_version import check_version
+from runledger.store.schema_version import SCHEMA_VERSION, check_version
 from runledger.store.sqlite.driver_errors import translated
 from runledger.store.sqlite.file_identity import file_identity
 from runledger.store.sqlite.log_reader import SQLiteLogReader
 from runledger.store.sqlite.read_only import Reading, only_read, open_to_read
 from runledger.store.sqlite.recorder import LAST, SQL, LedgerRecorder
+from runledger.store.tiles import Tile
 
 
 class SQLiteStore:
@@ -45,7 +46,7 @@ class SQLiteStore:
                 f"{str(file.parent)!r}, which cannot"
             )
         with translated(url):
-            there = self._look()
+            there, current = self._look()
             if not there and not create:
                 raise StoreUnavailable(f"store {url!r}: no ledger in file {self.path!r}")
             self._recorder = LedgerRecorder(
@@ -53,6 +54,7 @@ class SQLiteStore:
             )
             if not there:
                 self.expect_writable()
+            if not current and not self._only_read:
                 self._recorder.create_table()
             self._absolute = os.path.abspath(self.path)
             self._open_reader()
@@ -63,8 +65,12 @@ class SQLiteStore:
         self._reader: Reading | None = open_to_read(self.url, self._absolute)
         self._opened = file_identity(self._absolute)
 
-    def _look(self) -> bool:
-        """Whether the file holds a ledger of a layout known here; changes nothing in the file."""
+    def _look(self) -> tuple[bool, bool]:
+        """Whether the file holds a ledger of a layout known here, and whether of today's.
+
+        Changes nothing in the file.
+        """
+        found = "0"
         if self._only_read:
             looking = open_to_read(self.url, self.path).db
         else:
@@ -79,7 +85,7 @@ class SQLiteStore:
                     f"store {self.url!r}: expected a new file or a ledger's, found a SQLite "
                     f"database of another program; it was left as it is: choose another path"
                 )
-        return bool(there)
+        return bool(there), int(found) == SCHEMA_VERSION
 
     @property
     def epoch(self) -> int:
@@ -220,6 +226,24 @@ class SQLiteStore:
             "synchronous": {0: "off", 1: "normal", 2: "full", 3: "extra"}[synchronous],
             "durable": "yes" if journal in ("wal", "read only") and synchronous >= 2 else "no",
         }
+
+    def tiles(self, after: int, limit: int) -> list[Tile]:
+        """Return tiles whose first position is beyond one, in order."""
+        if not self._fetch("has_tiles", ())[0][0]:
+            return []
+        return [Tile(*row) for row in self._fetch("tiles", (after, limit))]
+
+    def tiles_end(self) -> tuple[int, int, int]:
+        """Return the number of the next tile, the last position that has one, and that of events
+        that are older than tiles."""
+        ((number, last, late),) = self._fetch("tiles_end", ())
+        return number, last, late
+
+    def put_tile(self, tile: Tile) -> None:
+        """Keep a tile, unless its number is kept already."""
+        self.expect_writable()
+        with translated(self.url):
+            self._recorder.put_tile(tile)
 
     def damage(self) -> str | None:
         """Return the first fault of pages, indexes or rows that SQLite finds."""
