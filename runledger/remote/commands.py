@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from runledger.command_handling.command_options import CommandOptions, TimedOptions
 from runledger.errors import InvalidArgument
 from runledger.events import Feedback
-from runledger.handles import RunFacts, RunHandle
+from runledger.handles import OnError, RunFacts, RunHandle
 from runledger.ids import check_id
 from runledger.messages import Message
 from runledger.records import Cancellation, RunRecord, StepView
@@ -63,11 +63,12 @@ class RemoteCommands(RemotePart):
         agent_id: str,
         run_id: str | None = None,
         actor: Actor | None = None,
+        on_error: OnError = "raise",
         **facts: Unpack[RunFacts],
     ) -> RunHandle:
         """Return a context manager that creates a run, and ends it as its block ends."""
         expect_no_actor(actor)
-        return RunHandle(self, None, agent_id, run_id, facts)
+        return RunHandle(self, None, agent_id, run_id, facts, on_error)
 
     async def create_run(
         self,

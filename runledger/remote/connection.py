@@ -2,7 +2,8 @@
 
 import asyncio
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import date, datetime
 from typing import Any, Final, TypeVar, Unpack
 
@@ -32,6 +33,40 @@ def expect_no_actor(actor: Actor | None) -> None:
             "actor: expected none, as the server knows by the key who acts; found one: open a "
             "ledger with the other's key"
         )
+
+
+class ConnectionLost(Exception):
+    """A stream was cut, or could not begin."""
+
+
+class Patience:
+    """The pauses between attempts: they grow, and end when `seconds` are over.
+
+    Parameters:
+        url: the server's address, for the error.
+        seconds: how long from the last success on there are attempts.
+    """
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self._url, self._seconds = url, seconds
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin anew: something was answered."""
+        self._deadline = asyncio.get_running_loop().time() + self._seconds
+        self._pause = _FIRST_PAUSE
+
+    async def wait(self, reason: str, at_least: float = 0.0) -> None:
+        """Wait for the next attempt; StoreUnavailable, with the reason, if there is none."""
+        pause = max(self._pause, at_least)
+        if asyncio.get_running_loop().time() + pause > self._deadline:
+            # A command was recorded whole or not at all; with its key it happens once.
+            raise StoreUnavailable(
+                f"server {self._url!r}: expected an answer within {self._seconds:g} s, found "
+                f"{reason}"
+            )
+        await asyncio.sleep(pause)
+        self._pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 class Connection:
@@ -104,6 +139,43 @@ class Connection:
             headers["If-Match"] = f'"{_version(version)}"'
         return await self._answer(method, path, answer, body=body, headers=headers)
 
+    def patience(self) -> Patience:
+        """Return the pauses between attempts, from now on."""
+        return Patience(self.url, self.retry_for)
+
+    @asynccontextmanager
+    async def lines(self, path: str, **query: Any) -> AsyncIterator[AsyncIterator[str] | None]:
+        """Give the lines of a stream as they come, or None if there is nothing more.
+
+        Raises ConnectionLost if it cannot begin or is cut.
+        """
+        request = self._client.build_request(
+            "GET",
+            f"/api/v1/{path}",
+            params=_parameters(query),
+            headers={"Accept": "application/x-ndjson"},
+            # The server sends something every few seconds.
+            timeout=httpx.Timeout(60.0, connect=5.0),
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx.TransportError as e:
+            raise ConnectionLost(_told(e)) from e
+        try:
+            if response.status_code == 204:
+                yield None
+                return
+            if not response.is_success:
+                await response.aread()
+                if response.status_code in _AGAIN:
+                    raise ConnectionLost(str(error_of(response)))
+                raise error_of(response)
+            yield _lines(response)
+        except httpx.TransportError as e:
+            raise ConnectionLost(_told(e)) from e
+        finally:
+            await response.aclose()
+
     async def _answer(
         self,
         method: str,
@@ -133,30 +205,28 @@ class Connection:
             ) from e
 
     async def _until_answered(self, request: httpx.Request) -> httpx.Response:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.retry_for
-        pause = _FIRST_PAUSE
+        patience = self.patience()
         while True:
             try:
                 response = await self._client.send(request)
             except httpx.TransportError as e:
-                reason = f"{type(e).__name__} {e}".strip()
-            else:
-                if response.status_code not in _AGAIN:
-                    return response
-                reason = str(error_of(response))
-                pause = max(pause, _retry_after(response))
-            if loop.time() + pause > deadline:
-                # A command was recorded whole or not at all; with its key it happens once.
-                raise StoreUnavailable(
-                    f"server {self.url!r}: expected an answer within {self.retry_for:g} s, found "
-                    f"{reason}"
-                )
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+                await patience.wait(_told(e))
+                continue
+            if response.status_code not in _AGAIN:
+                return response
+            await patience.wait(str(error_of(response)), _retry_after(response))
 
 
 _JSON_BODY: Final = {"Content-Type": "application/json"}
+
+
+async def _lines(response: httpx.Response) -> AsyncIterator[str]:
+    async for line in response.aiter_lines():
+        yield line
+
+
+def _told(error: httpx.TransportError) -> str:
+    return f"{type(error).__name__} {error}".strip()
 
 
 def _is_here(host: str) -> bool:

@@ -6,12 +6,13 @@ from typing import Self
 from runledger.errors import InvalidArgument
 from runledger.remote.commands import RemoteCommands
 from runledger.remote.connection import Connection
+from runledger.remote.followers import RemoteFollowers
 from runledger.remote.questions import RemoteQuestions
 
 RETRY_FOR_SECONDS = 60.0
 
 
-class RemoteLedger(RemoteCommands, RemoteQuestions):
+class RemoteLedger(RemoteCommands, RemoteQuestions, RemoteFollowers):
     """The ledger of a server; use it as `async with RunLedger.open("http://…") as ledger`.
 
     Parameters:

@@ -32,19 +32,24 @@ def error_of(response: httpx.Response) -> errors.LedgerError:
     """
     try:
         document = json.loads(response.content)
-        detail = str(document["detail"])
-        kind = str(document["type"]).removeprefix(_TYPE)
+        document["detail"], document["type"]
     except (ValueError, LookupError, TypeError):
-        document, kind = {}, ""
         detail = f"expected a problem document, found status {response.status_code}"
-    known = _ERRORS.get(kind)
+        document = {"type": "", "detail": detail}
+    return error_in({**document, "status": response.status_code})
+
+
+def error_in(document: Mapping[str, Any]) -> errors.LedgerError:
+    """Return the error that a problem document tells of; see `error_of`."""
+    detail, status = str(document["detail"]), int(document["status"])
+    known = _ERRORS.get(str(document["type"]).removeprefix(_TYPE))
     if known is not None:
         return _made(known, detail, document)
-    if response.status_code in (401, 403):
+    if status in (401, 403):
         return errors.AccessRefused(detail)
-    if 400 <= response.status_code < 500:
+    if 400 <= status < 500:
         return errors.InvalidArgument(detail)
-    return errors.LedgerError(f"the server failed (status {response.status_code}): {detail}")
+    return errors.LedgerError(f"the server failed (status {status}): {detail}")
 
 
 def _made(

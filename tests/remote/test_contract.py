@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from contextlib import aclosing
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -26,15 +27,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 # Not of a remote ledger: docs/remote.md says so.
 ONLY_LOCAL = {
-    *(
-        "actor",
-        "as_actor",
-        "expire_approvals",
-        "expire_runs",
-        "follow_log",
-        "follow_run",
-        "image_bytes",
-    ),
+    *("actor", "as_actor", "expire_approvals", "expire_runs", "image_bytes"),
     *("handler", "open", "operator", "part", "project", "read_models", "sql", "sql_rows", "store"),
     # The operator's, under their old names.
     *("archive", "compare_generation", "drop_generation", "export_parquet", "generation"),
@@ -196,6 +189,49 @@ async def test_errors_are_the_same(opened) -> None:
         with pytest.raises(IdempotencyKeyReused):
             await ledger.patch_metadata(run.run_id, {"a": 2}, idempotency_key="k")
         await ledger.patch_metadata(run.run_id, {"a": 1}, idempotency_key="k", expected_version=1)
+
+
+async def test_followers_see_each_event_once_and_in_order(opened) -> None:
+    async with opened() as ledger:
+        run = await ledger.create_run("agent-a")
+
+        async def of_the_run(**options) -> list:
+            return [stored async for stored in ledger.follow_run(run.run_id, **options)]
+
+        async def of_the_log(count: int, **options) -> list:
+            async with aclosing(ledger.follow_log(**options)) as following:
+                return [await anext(following) for _ in range(count)]
+
+        topics = ["run.created", "run.step_recorded"]
+        following = [
+            asyncio.create_task(of_the_run()),
+            asyncio.create_task(of_the_run(contents=False, after=1)),
+            asyncio.create_task(of_the_log(3, after=0, topics=topics)),
+        ]
+        for number in range(2):
+            await ledger.record_step(run.run_id, prompt_tokens=number)
+            await asyncio.sleep(0.05)
+        await ledger.record_messages(run.run_id, [{"role": "user", "content": "hi"}])
+        await ledger.complete_run(run.run_id)
+        whole, later, log = await asyncio.gather(*following)
+        assert [stored.version for stored in whole] == [1, 2, 3, 4, 5]
+        assert whole[3].event.bodies[0].content[0].text == "hi"
+        assert [stored.version for stored in later] == [2, 3, 4, 5]
+        assert list(later[2].event.bodies) == []
+        assert log == whole[:3]
+        assert await of_the_run() == whole
+        assert await of_the_run(after=5) == []
+        again = await of_the_log(4, after=whole[1].position - 1, contents=True)
+        assert again == whole[1:]
+        async with aclosing(ledger.follow_log(after=whole[-1].position, idle_seconds=0.2)) as idle:
+            assert await anext(idle) is None
+        with pytest.raises(NotFound):
+            [_ async for _ in ledger.follow_run(new_id("run"))]
+        for wrong in ({"after": -1}, {"idle_seconds": 0}):
+            with pytest.raises(InvalidArgument):
+                await anext(ledger.follow_run(run.run_id, **wrong))
+        with pytest.raises(InvalidArgument, match="no such topic"):
+            await anext(ledger.follow_log(topics=["x"]))
 
 
 async def test_questions_answer_alike(server, remote) -> None:

@@ -122,6 +122,26 @@ async def test_many_tasks_lose_answers_and_nothing_is_doubled(server, proxy, rem
         }
 
 
+async def test_a_follower_whose_connection_is_cut_sees_each_event_once(
+    server, proxy, remote
+) -> None:
+    async with remote(url=proxy.url) as ledger:
+        run = await ledger.create_run("agent-a")
+
+        async def follow() -> list[int]:
+            return [stored.version async for stored in ledger.follow_run(run.run_id)]
+
+        following = asyncio.create_task(follow())
+        for number in range(20):
+            await asyncio.to_thread(server.do, server.ledger.record_step(run.run_id))
+            if number % 5 == 0:
+                proxy.cuts += 1
+            await asyncio.sleep(0.03)
+        await asyncio.to_thread(server.do, server.ledger.complete_run(run.run_id))
+        assert await following == list(range(1, 23))
+        assert proxy.made > 0
+
+
 async def test_a_server_that_is_away_for_a_while_is_waited_for(store_url, tmp_path, remote) -> None:
     """On a port that is known before it listens."""
     from running import RunningServer
