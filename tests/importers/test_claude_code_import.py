@@ -242,6 +242,7 @@ def test_a_turn_ends_as_its_last_word_says(
 
 def test_what_is_no_prompt_begins_no_run(open_ledger: Open, tmp_path: Path) -> None:
     lines = one_turn()
+    lines.answer("msg_9", {"type": ["odd"]}, {"type": "server_tool_use"})
     lines.prompt("caveat", isMeta=True)
     lines.prompt("<command-name>/model</command-name>")
     lines.prompt("<local-command-stdout>Set model</local-command-stdout>")
@@ -256,8 +257,12 @@ def test_what_is_no_prompt_begins_no_run(open_ledger: Open, tmp_path: Path) -> N
     async def check(ledger: RunLedger) -> None:
         report = await bring(ledger, tmp_path)
         assert report.recorded == 1
-        assert report.not_understood == {"line of type from-the-future": 1}
-        assert [refusal.place for refusal in report.refusals] == [f"{path}: line 17"]
+        assert report.not_understood == {
+            "line of type from-the-future": 1,
+            "content of type ['odd']": 1,
+            "content of type server_tool_use": 1,
+        }
+        assert [refusal.place for refusal in report.refusals] == [f"{path}: line 18"]
 
     in_ledger(open_ledger, check)
 

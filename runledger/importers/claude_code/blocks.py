@@ -14,9 +14,15 @@ from runledger.messages import (
     ToolReturn,
 )
 
-KNOWN: Final = frozenset({"text", "thinking", "redacted_thinking", "tool_use", "image"})
+_KNOWN: Final = frozenset({"text", "thinking", "redacted_thinking", "tool_use", "image"})
 
 Block = Mapping[str, Any]
+
+
+def is_known(block: Block) -> bool:
+    """Whether a block has a place in a message of the ledger."""
+    # What another program wrote may be of any type, a list too, which no set can be asked for.
+    return str(block.get("type")) in _KNOWN
 
 
 def parts(blocks: Iterable[Block]) -> list[ContentPart]:

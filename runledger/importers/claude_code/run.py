@@ -109,7 +109,7 @@ def not_understood(turn: Turn) -> Counter[str]:
         f"content of type {block.get('type')}"
         for call in turn.calls.values()
         for _, block in call.said.values()
-        if block.get("type") not in blocks.KNOWN
+        if not blocks.is_known(block)
     )
     if turn.without_call:
         found["result of a tool call that is not in the file"] = turn.without_call
@@ -150,7 +150,7 @@ def _step(turn: Turn, call: ModelCall, organization: str) -> c.RecordStep:
             step_id=step_id,
         )
         for key, (at, block) in call.said.items()
-        if block.get("type") in blocks.KNOWN
+        if blocks.is_known(block)
     ]
     return c.RecordStep(step_id, facts, said)
 
