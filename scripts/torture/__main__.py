@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 
 from scripts.torture.campaign import Campaign
 from scripts.torture.databases import opened
-from scripts.torture.mutations import MUTATIONS
+from scripts.torture.mutations import MUTATED, MUTATIONS
 
 
 def main() -> int:
@@ -25,7 +25,8 @@ def main() -> int:
     asked = given.parse_args()
     random.seed(asked.seed)
     mutated = asked.mutation != "none"
-    names = ["postgresql"] if mutated else asked.database or ["sqlite", "postgresql"]
+    every = [MUTATED[asked.mutation][0]] if mutated else ["sqlite", "postgresql"]
+    names = asked.database or every
     clean = True
     for name in names:
         folder = Path(mkdtemp(prefix=f"torture-{name}-"))
@@ -36,7 +37,8 @@ def main() -> int:
         print(report, flush=True)
         if not report.clean:
             print(f"  the processes' output and claims are in {folder}", flush=True)
-        clean = clean and report.clean
+        found = report.found[MUTATED[asked.mutation][1]] if mutated else not report.clean
+        clean = clean and not found
     if mutated:
         print(f"mutation {asked.mutation}: {'NOT found' if clean else 'found'}", flush=True)
     return int(clean == mutated)

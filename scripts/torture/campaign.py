@@ -6,15 +6,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 from scripts.torture import checker
 from scripts.torture.cast import ROOT, Cast, Player
-from scripts.torture.claims import read_claims
+from scripts.torture.claims import Claims, Deed, read_claims
 from scripts.torture.databases import PostgreSQL, SQLite
 from scripts.torture.mutations import mutate_store
 from scripts.torture.receiver import CallbackReceiver
@@ -26,6 +26,9 @@ FAULT_SECONDS = 0.5
 STOPPED_SECONDS = 2.5
 """Longer than a lease of the senders runs."""
 DELIVERY_SECONDS = 120.0
+PATIENCE_SECONDS = 90.0
+LOST_EVENTS = 100
+"""That a restored backup lacks, at least."""
 RUNS = "SELECT run_id, status, num_steps AS steps FROM runs"
 
 
@@ -39,6 +42,8 @@ class Report:
     acknowledged: int = 0
     events: int = 0
     repeats: int = 0
+    refused: str = ""
+    """What the read models said after a backup was restored, before others were made."""
     found: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -53,6 +58,8 @@ class Report:
             f"  {self.acknowledged} commands acknowledged, {self.events} events, "
             f"{self.repeats} callbacks repeated",
         ]
+        if self.refused:
+            lines.append(f"  after the restored backup: {self.refused}")
         for name, found in self.found.items():
             lines.append(f"  {name}: {len(found)}")
             if found:
@@ -73,6 +80,8 @@ class Campaign:
         self._receiver = CallbackReceiver()
         self._seen: list[int] = []
         self._ended: list[str] = []
+        self._forgiven: set[Deed] = set()
+        self._looking = Lock()
         self.report = Report(database.name)
 
     def run(self, seconds: float) -> Report:
@@ -86,10 +95,14 @@ class Campaign:
             players = self._players()
             cast = Cast(players)
             try:
-                ends = time.monotonic() + seconds
-                while time.monotonic() < ends:
-                    self._round(cast, ends)
-                    self.report.rounds += 1
+                # The backup is restored soon after it was made, so that the log grows past where
+                # it was, with other events.
+                self._rounds(cast, 0.6 * seconds, 1)
+                self._at_rest(cast, self._database.back_up)
+                self._rounds(cast, 0.1 * seconds, self._last() + LOST_EVENTS)
+                lost = self._last()
+                self._at_rest(cast, self._restore)
+                self._rounds(cast, 0.3 * seconds, lost + 1)
             finally:
                 cast.go_on()
                 for player in players:
@@ -103,10 +116,41 @@ class Campaign:
         self._receiver.close()
         return self.report
 
+    def _at_rest(self, cast: Cast, work: Callable[[], None]) -> None:
+        """Kill every process, do the work, and start them again."""
+        cast.go_on()
+        cast.kill_all()
+        with self._looking:
+            work()
+        cast.start_all()
+
+    def _last(self) -> int:
+        return self._seen[-1] if self._seen else 0
+
+    def _rounds(self, cast: Cast, seconds: float, position: int) -> None:
+        """Make faults for so long, and for longer if the log has not come to a position by then."""
+        ends = time.monotonic() + seconds
+        latest = ends + PATIENCE_SECONDS
+        while (now := time.monotonic()) < ends or (self._last() < position and now < latest):
+            self._round(cast, max(ends, now + 2.0))
+            self.report.rounds += 1
+
+    def _restore(self) -> None:
+        claims = read_claims(sorted(self._folder.glob("*.claims")))
+        # The read models have events that the restored log does not.
+        self._ask("project").check_returncode()
+        self._database.restore()
+        log = self._database.rows(0)
+        there = checker.folded(log)
+        # What was recorded after the backup is lost, by the operator's will.
+        self._forgiven = claims.acknowledged - {*there.deeds}
+        self._seen = [row.position for row in log]
+        for run in {*self._receiver.answered} - {*there.statuses}:
+            del self._receiver.answered[run]
+        self.report.faults["restored backup"] += 1
+
     def _make_store(self) -> None:
-        subprocess.run(
-            [*_command(self._database.url), "import", "jsonl", "/dev/null"], cwd=ROOT, check=True
-        )
+        self._ask("import", "jsonl", "/dev/null").check_returncode()
         if isinstance(self._database, PostgreSQL):
             mutate_store(self._mutation, self._database.address)
 
@@ -121,7 +165,7 @@ class Campaign:
             for n in range(WRITERS)
         ]
         senders = [Player("sender", folder / f"sender-{n}.out", [url]) for n in range(SENDERS)]
-        models = [url, str(folder / "runs.duckdb")]
+        models = [url, str(folder / "runs.duckdb"), self._mutation]
         return [*writers, *senders, Player("projector", folder / "projector.out", models)]
 
     def _round(self, cast: Cast, ends: float) -> None:
@@ -154,14 +198,9 @@ class Campaign:
         def follow() -> None:
             while True:
                 last_look = done.is_set()
-                try:
-                    rows = self._database.rows(self._seen[-1] if self._seen else 0)
-                except Exception as e:
-                    # A server that ends sessions ends this one too.
-                    print(f"follower: {e}", file=sys.stderr)
-                    rows = []
-                    last_look = False
-                self._seen += [row.position for row in rows]
+                with self._looking:
+                    rows = self._database.rows(self._last())
+                    self._seen += [row.position for row in rows]
                 if last_look and not rows:
                     return
                 time.sleep(0.002)
@@ -184,19 +223,15 @@ class Campaign:
 
     def _check(self) -> None:
         claims = read_claims(sorted(self._folder.glob("*.claims")))
+        claims = Claims(claims.begun, claims.acknowledged - self._forgiven)
         log = self._database.rows(0)
         fold = checker.folded(log)
         answered = self._receiver.answered
-        asked = subprocess.run(
-            [
-                *_command(self._database.url),
-                *("--read-models", str(self._folder / "runs.duckdb"), "sql", RUNS, "--json"),
-            ],
-            cwd=ROOT,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        asked = self._ask("sql", RUNS, "--json")
+        if asked.returncode and "replay --switch" in asked.stderr:
+            self.report.refused = " ".join(asked.stderr.split())
+            self._ask("replay", "--switch")
+            asked = self._ask("sql", RUNS, "--json")
         runs = json.loads(asked.stdout) if asked.returncode == 0 else []
         report = self.report
         report.acknowledged, report.events = len(claims.acknowledged), len(log)
@@ -212,6 +247,11 @@ class Campaign:
         if asked.returncode:
             report.found["the read models' answer"] = [asked.stderr]
 
-
-def _command(url: str) -> list[str]:
-    return [sys.executable, "-m", "runledger.cli.main", "--store", url]
+    def _ask(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the ledger on the database and the read models."""
+        program = [sys.executable, "-m", "scripts.torture.asker", self._mutation]
+        places = ["--store", self._database.url]
+        places += ["--read-models", str(self._folder / "runs.duckdb")]
+        return subprocess.run(
+            [*program, *places, *words], cwd=ROOT, check=False, capture_output=True, text=True
+        )

@@ -91,6 +91,16 @@ class Cast:
         ready = [player for player in self.players if player.at_work()]
         return random.choice(ready) if ready else None
 
+    def kill_all(self) -> None:
+        """Kill all of them, and start none."""
+        for player in self.players:
+            player.kill()
+
+    def start_all(self) -> None:
+        """Start all of them."""
+        for player in self.players:
+            player.start()
+
     def go_on(self) -> None:
         """Let all that are stopped go on."""
         for player in self.players:

@@ -1,6 +1,8 @@
 """The two databases under torture: where the ledger finds them, and how the checker reads them."""
 
+import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -33,7 +35,7 @@ class SQLite:
     faults: tuple[str, ...] = ()
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / "runs.db"
+        self._file, self._copy = folder / "runs.db", folder / "backup.db"
         self.url = f"sqlite:///{self._file}"
 
     def rows(self, after: int) -> list[Row]:
@@ -48,6 +50,17 @@ class SQLite:
     def fault(self, name: str) -> None:
         """Do nothing: it has none of its own."""
         raise AssertionError(name)
+
+    def back_up(self) -> None:
+        """Copy the store; no other process has it open."""
+        with closing(sqlite3.connect(self._file)) as db, closing(sqlite3.connect(self._copy)) as to:
+            db.backup(to)
+
+    def restore(self) -> None:
+        """Put the copy in the place of the store; no other process has it open."""
+        for beside in ("-wal", "-shm"):
+            self._file.with_name(self._file.name + beside).unlink(missing_ok=True)
+        shutil.copyfile(self._copy, self._file)
 
 
 class PostgreSQL:
@@ -85,6 +98,28 @@ class PostgreSQL:
                 " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
                 " AND application_name <> 'checker'"
             )
+
+    def back_up(self) -> None:
+        """Copy the database; no other process is connected to it."""
+        self._elsewhere("CREATE DATABASE backup TEMPLATE postgres")
+
+    def restore(self) -> None:
+        """Put the copy in the place of the database; no other process is connected to it."""
+        self._elsewhere("ALTER DATABASE postgres RENAME TO lost")
+        self._elsewhere("CREATE DATABASE postgres TEMPLATE backup")
+
+    def _elsewhere(self, statement: str) -> None:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                with psycopg.connect(self.address, dbname="template1", autocommit=True) as db:
+                    db.execute(statement.encode())
+                    return
+            except psycopg.errors.ObjectInUse:
+                # The server notices with some delay that a killed process is gone.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def close(self) -> None:
         """Cut everything off."""

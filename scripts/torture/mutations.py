@@ -6,7 +6,13 @@ from typing import Final
 import psycopg
 
 NO_APPEND_LOCK: Final = "no-append-lock"
-MUTATIONS: Final = ("none", NO_APPEND_LOCK)
+NO_IDENTITY_CHECK: Final = "no-identity-check"
+MUTATED: Final = {
+    NO_APPEND_LOCK: ("postgresql", "passed or out of order"),
+    NO_IDENTITY_CHECK: ("sqlite", "read models that differ"),
+}
+"""Each with a database on which it shows (SQLite's own lock cannot be taken away), and as what."""
+MUTATIONS: Final = ("none", *MUTATED)
 _LOCK: Final = re.compile(r"PERFORM pg_advisory_xact_lock\([^;]*;")
 _LAST_WORDS: Final = re.compile(r"(FROM conflict c;)")
 _PAUSE: Final = "PERFORM pg_sleep(random() * 0.05);"
@@ -39,3 +45,12 @@ def mutate_writer(mutation: str) -> None:
     from runledger.store.known_versions import KnownVersions
 
     KnownVersions.after = lambda *_: None  # type: ignore[method-assign]
+
+
+def mutate_reader(mutation: str) -> None:
+    """Have this process take any log for the one that its read models were made from."""
+    if mutation != NO_IDENTITY_CHECK:
+        return
+    from projections.fold.log_identity import LogIdentity
+
+    LogIdentity.expect = lambda *_: None  # type: ignore[method-assign]

@@ -1,12 +1,13 @@
 """The holder of the read models as a process: it asks for lists, for which they catch up.
 
-Arguments: the store's URL, the file of the read models.
+Arguments: the store's URL, the file of the read models, a mutation or "none".
 """
 
 import asyncio
 import sys
 
 from runledger import LedgerError, RunLedger
+from scripts.torture.mutations import mutate_reader
 
 
 async def project(url: str, read_models: str) -> None:
@@ -24,4 +25,5 @@ async def project(url: str, read_models: str) -> None:
 
 
 if __name__ == "__main__":
+    mutate_reader(sys.argv[3])
     asyncio.run(project(sys.argv[1], sys.argv[2]))
