@@ -1,19 +1,19 @@
--- database: what the open generation is called
+-- database: the name of the open generation
 SELECT current_database();
 
--- columns: of a table, with their types, and whether their values may hold others
+-- columns: the columns of a table with their types, and whether these are nested
 SELECT column_name, data_type, regexp_matches(data_type, '[(\[]') FROM duckdb_columns()
 WHERE database_name = $database AND table_name = $table AND schema_name = 'main'
 ORDER BY column_index;
 
--- comparable: a table as it is digested. An empty list has the hash of NULL, and a list that of a
--- list around it; their texts differ.
+-- comparable: a table in the form that is digested. An empty list has the same hash as NULL, and a
+-- list the same as a list that contains it; their texts differ.
 CREATE OR REPLACE TEMP MACRO comparable(side, nested) AS TABLE
 SELECT COLUMNS(lambda c: NOT list_contains(nested || ['_none'], c)),
     COLUMNS(lambda c: list_contains(nested || ['_none'], c))::VARCHAR
 FROM (SELECT *, NULL AS _none FROM query_table(side));
 
--- old_digest: a digest per bucket of keys, in which the order of rows does not count
+-- old_digest: a digest per bucket of keys, which does not depend on the order of rows
 CREATE OR REPLACE TEMP TABLE old_digest AS
 SELECT hash(*COLUMNS(lambda c: list_contains($key, c))) % 1024 AS bucket, count(*) AS rows,
     sum(hash(*COLUMNS(lambda c: list_contains($columns, c)))::HUGEINT) AS digest
@@ -25,7 +25,7 @@ SELECT hash(*COLUMNS(lambda c: list_contains($key, c))) % 1024 AS bucket, count(
     sum(hash(*COLUMNS(lambda c: list_contains($columns, c)))::HUGEINT) AS digest
 FROM comparable($new, $nested) GROUP BY bucket;
 
--- differing: the buckets to look into
+-- differing: the buckets whose digests differ
 CREATE OR REPLACE TEMP TABLE differing AS
 SELECT bucket FROM old_digest o FULL JOIN new_digest n USING (bucket)
 WHERE o.rows IS DISTINCT FROM n.rows OR o.digest IS DISTINCT FROM n.digest;
@@ -35,7 +35,7 @@ SELECT (SELECT coalesce(sum(rows), 0)::BIGINT FROM old_digest),
     (SELECT coalesce(sum(rows), 0)::BIGINT FROM new_digest),
     (SELECT count(*) FROM differing);
 
--- old_rows: a digest per key; more than one copy of a key is damage, not an error of the diff
+-- old_rows: a digest per key; a duplicate key is damage to report, not an error of the diff
 CREATE OR REPLACE TEMP TABLE old_rows AS
 SELECT struct_pack(*COLUMNS(lambda c: list_contains($key, c))) AS row_key, count(*) AS copies,
     sum(hash(*COLUMNS(lambda c: list_contains($columns, c)))::HUGEINT) AS digest
@@ -101,7 +101,7 @@ SELECT _key AS row_key, column_name, cell.old AS old_value, cell.new AS new_valu
 FROM paired UNPIVOT INCLUDE NULLS (cell FOR column_name IN (* EXCLUDE (_key)))
 WHERE cell.old IS DISTINCT FROM cell.new;
 
--- no_cells: where no column of a changed row differs: a key occurs more often on one side
+-- no_cells: changed rows without a differing column: the key occurs more often on one side
 CREATE OR REPLACE TEMP TABLE cells AS
 SELECT row_key, '' AS column_name, '' AS old_value, '' AS new_value FROM changes WHERE FALSE;
 
@@ -112,7 +112,7 @@ SELECT column_name, count(*) FROM cells GROUP BY column_name ORDER BY count(*) D
 CREATE OR REPLACE TEMP TABLE chosen AS
 SELECT row_key FROM changes ORDER BY change <> 'changed', row_key LIMIT $limit;
 
--- chosen_of_runs: and as many of each run that was asked for
+-- chosen_of_runs: as many rows of each requested run
 INSERT INTO chosen
 SELECT row_key
 FROM (SELECT row_key, change, to_json(row_key) ->> $column AS run FROM changes)
@@ -142,13 +142,13 @@ FROM (SELECT row_key, change FROM changes SEMI JOIN chosen USING (row_key))
 LEFT JOIN cells USING (row_key) LEFT JOIN whole_rows USING (row_key, change)
 GROUP BY row_key ORDER BY any_value(change) <> 'changed', row_key;
 
--- report: make the table that is taken away
+-- report: make the table for the report file
 CREATE OR REPLACE TEMP TABLE report (
     read_model VARCHAR, table_name VARCHAR, change VARCHAR, row_key JSON, column_name VARCHAR,
     old_value VARCHAR, new_value VARCHAR
 );
 
--- add_to_report: what was found in a table
+-- add_to_report: the differences of a table
 INSERT INTO report
 SELECT $model, $table, change, to_json(row_key), column_name,
     CASE WHEN change = 'removed' THEN row_values ELSE old_value END,
@@ -156,7 +156,7 @@ SELECT $model, $table, change, to_json(row_key), column_name,
 FROM changes LEFT JOIN cells USING (row_key) LEFT JOIN whole_rows USING (row_key, change)
 ORDER BY row_key, column_name;
 
--- write_report: one row per value that differs, and one with the whole row where a side lacks it
+-- write_report: one row per differing value, and one with the whole row if a side lacks it
 COPY report TO $file (FORMAT parquet);
 
 -- changed_runs: make the list of the runs with a row that differs

@@ -6,16 +6,16 @@ FROM (
 )
 WHERE json_extract_string(_key, '$[*]') = $value::VARCHAR[];
 
--- keys: of all rows of a small table
+-- keys: the keys of all rows of a small table
 SELECT to_json(struct_pack(*COLUMNS(lambda c: list_contains($key, c))))::VARCHAR
 FROM query_table($table);
 
--- columns: of every table
+-- columns: the columns of every table
 SELECT table_name, list(column_name ORDER BY column_index) FROM duckdb_columns()
 WHERE database_name = current_database() AND schema_name = 'main' GROUP BY table_name;
 
--- sharing: runs whose rows agree with a key as far as it speaks of them; first those of its day,
--- then those that changed
+-- sharing: runs whose rows match a key in its columns; first those of its day, then those that
+-- changed
 SELECT {run}
 FROM (
     SELECT {run}, {born}, {created},

@@ -1,44 +1,46 @@
--- feed: where event tables lie, in memory: one thread fills them while another folds the last batch
+-- feed: the in-memory database of the event tables: one thread fills them while another folds the
+-- previous batch
 ATTACH IF NOT EXISTS ':memory:' AS feed;
 
--- search: the read models' SQL finds them there under their names alone
+-- search: the read models' SQL finds the event tables there by unqualified names
 SET search_path = 'main,feed.main';
 
--- read: keep a batch as it comes
+-- read: store a batch as it is read
 CREATE OR REPLACE TABLE feed.main.{table} AS FROM {source};
 
--- size: how much came
+-- size: the number, last position and size in bytes of the events that were read
 SELECT count(*), max(position), sum(octet_length(facts)) FROM feed.main.{table};
 
--- few: the events, where they are few
+-- few: the events, if there are only a few
 SELECT position, stream, version, topic, facts FROM {source};
 
--- topics: what a batch has
+-- topics: the topics of a batch
 SELECT topic, count(*), max(position) FROM {source} GROUP BY topic;
 
--- filled: fill an event table, where the fold looks for it
+-- filled: fill an event table, in the schema that the fold reads
 CREATE OR REPLACE TABLE feed.main.{table} AS
 
--- filled_apart: or one beside it, for this connection alone
+-- filled_apart: fill a temporary event table, for this connection only
 CREATE OR REPLACE TEMP TABLE {table} AS
 
--- typed: a column for each fact; one parse per event, all of which are taken to be in today's shape
+-- typed: a column for each fact; one parse per event; all events are assumed to have the current
+-- shape
 SELECT position, stream, version, topic, unnest(json_transform(decode(facts), $shape)),
     FALSE AS doubtful, NULL::BLOB AS facts
 FROM {source} WHERE topic = $topic;
 
--- sound: whether they are: all of this revision, no fact missing that is never left out, and no more
--- keys than values. Counted column by column, which is cheaper than event by event; as no event has
--- more values than keys, none can make up for another.
+-- sound: whether this assumption holds: all of this revision, no required fact missing, and no more
+-- keys than values. Counted by column, which is cheaper than by event; no event has more values
+-- than keys, so one event cannot compensate for another.
 SELECT count(*) FILTER (revision = $revision) = count(*)
     AND {required} = $required * count(*)
     AND {all} = (SELECT sum(len(json_keys(decode(facts)))) FROM {source} WHERE topic = $topic)
 FROM feed.main.{table};
 
--- typed_one_by_one: the same of events that are not. A value that is not of its type becomes NULL,
--- and so does everything where the facts are no JSON. `doubtful` notices: the event is of another
--- revision, a fact is missing that is never left out, or there are more keys than values. The facts
--- themselves stay where Python must see them.
+-- typed_one_by_one: the same for events of other shapes. A value that does not have its type
+-- becomes NULL, and so do all values if the facts are not JSON. `doubtful` marks such an event: it
+-- has another revision, a required fact is missing, or it has more keys than values. Its facts are
+-- kept, because Python must inspect them.
 SELECT * EXCLUDE (facts, keys), CASE WHEN doubtful THEN facts END AS facts
 FROM (
     SELECT *, coalesce(revision <> $revision OR {required} <> $required
@@ -53,43 +55,44 @@ FROM (
     )
 );
 
--- has: 1 for a fact that is there
+-- has: 1 if an event has the fact
 ({fact} IS NOT NULL)::UTINYINT;
 
--- have: how many events have it
+-- have: how many events have the fact
 count({fact});
 
--- viewed: what has the columns already is read where it lies, and only what is asked for
+-- viewed: events that already have the columns are read in place, and only the columns that are
+-- used
 CREATE OR REPLACE VIEW feed.main.{table} AS
 SELECT {columns}, facts FROM {source} WHERE topic = {topic};
 
--- kinds: what lies where event tables are filled
+-- kinds: the tables and views in the schema of the event tables
 SELECT table_name, FALSE FROM duckdb_tables() WHERE database_name = 'feed'
 UNION ALL SELECT view_name, TRUE FROM duckdb_views() WHERE database_name = 'feed' AND NOT internal;
 
 -- drop_view: make room for a table
 DROP VIEW feed.main.{name};
 
--- drop_table: or for a view
+-- drop_table: make room for a view
 DROP TABLE feed.main.{name};
 
 -- untyped: events of topics that the catalogue does not know
 SELECT position, stream, version, topic, TRUE AS doubtful, facts FROM {source}
 WHERE NOT list_contains($topics, topic);
 
--- none: no events, with the columns that they would have
+-- none: an event table without rows
 SELECT NULL::BIGINT AS position, NULL::VARCHAR AS stream, NULL::BIGINT AS version,
     NULL::VARCHAR AS topic, unnest(json_transform('{}', $shape)), NULL::BOOLEAN AS doubtful,
     NULL::BLOB AS facts
 LIMIT 0;
 
--- batch: every event, with what events have in common; `part` follows for each table
+-- batch: every event, with the columns that all events share; `part` follows for each table
 CREATE OR REPLACE VIEW feed.main.batch AS
 
 -- batch_apart: every event that is projected
 CREATE OR REPLACE TEMP VIEW batch AS
 
--- nothing: the columns of both
+-- nothing: the columns of both, without rows
 SELECT NULL::BIGINT AS position, NULL::VARCHAR AS stream, NULL::BIGINT AS version,
     NULL::VARCHAR AS topic, NULL::TIMESTAMPTZ AS occurred_at, NULL::TIMESTAMPTZ AS recorded_at,
     NULL::VARCHAR AS organization, NULL::VARCHAR AS agent_id, NULL::VARCHAR AS project_id,
@@ -99,50 +102,50 @@ WHERE FALSE
 -- part: the events of a table
 UNION ALL BY NAME SELECT {columns} FROM {table}
 
--- unread: how many events Python must see
+-- unread: how many events Python must inspect
 SELECT count(*) FROM feed.main.batch WHERE doubtful;
 
--- look: a transaction sees the event tables as they are when it looks for the first time
+-- look: a transaction sees the event tables as they are at its first read
 SELECT count(*) FROM feed.main.run_created;
 
--- loaded: every event of the batch by its place
+-- loaded: every event of the batch by its position
 CREATE OR REPLACE TEMP TABLE loaded AS
 SELECT position, stream, version, topic FROM feed.main.batch;
 
--- left_out: what is not projected; nothing, to begin with
+-- left_out: the events that are not projected; empty at first
 CREATE OR REPLACE TEMP TABLE left_out (position BIGINT);
 
--- unread_events: what Python must see of the rest
+-- unread_events: the other events that Python must inspect
 CREATE OR REPLACE TEMP TABLE unread AS
 SELECT position, stream, version, topic, facts FROM feed.main.batch
 ANTI JOIN left_out USING (position)
 WHERE doubtful;
 
--- give_unread: give it to Python
+-- give_unread: return these events to Python
 FROM unread ORDER BY position;
 
--- misfits: events that the catalogue takes, with a value that its column does not, such as a number
--- beyond 64 bits
+-- misfits: events that the catalogue accepts, with a value that its column does not, such as a
+-- number beyond 64 bits
 SELECT position FROM {table} WHERE doubtful;
 
 -- projected: the events of a table that are projected
 FROM feed.main.{table} ANTI JOIN left_out USING (position) WHERE NOT doubtful
 
--- reshaped: with those that Python brought into today's shape
+-- reshaped: these events, and those that Python upcast to the current shape
 UNION ALL BY NAME FROM {table} ANTI JOIN left_out USING (position) WHERE NOT doubtful
 
--- hidden: the tables before which such ones lie
+-- hidden: the tables that temporary ones shadow
 SELECT table_name FROM duckdb_tables() WHERE temporary AND table_name IN (
     SELECT table_name FROM duckdb_tables() WHERE database_name = 'feed'
     UNION ALL SELECT view_name FROM duckdb_views() WHERE database_name = 'feed');
 
--- uncover_batch: everything is projected
+-- uncover_batch: drop the temporary batch, so that everything is projected
 DROP VIEW IF EXISTS temp.main.batch;
 
--- uncover: as it was read
+-- uncover: drop a temporary table, so that the loaded one is read
 DROP TABLE IF EXISTS temp.main.{table};
 
--- deleted: the runs that the batch deletes, of
+-- deleted: the runs that the batch deletes, in
 CREATE OR REPLACE TEMP TABLE deleted AS
 SELECT stream AS run_id, any_value(born) AS born, any_value(organization) AS organization,
     any_value(agent_id) AS agent_id, max(position) AS position
@@ -151,10 +154,10 @@ FROM (
 -- by_run: a row per run
 ) GROUP BY stream;
 
--- leave_out_deleted: nothing of a run that the batch deletes is projected from it
+-- leave_out_deleted: no event of a run that the batch deletes is projected
 INSERT INTO left_out
 SELECT l.position FROM loaded l SEMI JOIN deleted d ON l.stream = d.run_id;
 
--- given: a fact that is never left out, where types cannot say so
+-- given: a condition that a required fact is present, which types cannot express
 CREATE OR REPLACE TEMP MACRO given(fact) AS
     CASE WHEN fact IS NULL THEN error('a name is missing in a message') ELSE fact END;

@@ -8,10 +8,10 @@ FROM (
     UNION ALL BY NAME FROM run_cancelled
 );
 
--- said [run.messages_recorded, run.tool_calls_denied]: what messages say of tool calls, a row for
--- each call, return, answer and denial. `place` orders them, those of one event, too. `approve` is
--- what answers alone say: a denial also closes calls that were granted, or never asked for. What
--- lacks a name is refused, and parks its run, rather than counted.
+-- said [run.messages_recorded, run.tool_calls_denied]: the tool calls in messages, with a row for
+-- each call, return, answer and denial. `place` orders them, also within an event. `approve` comes
+-- from answers only: a denial also closes calls that were granted, or that needed no approval. A
+-- call without a name is refused, which parks its run, and is not counted.
 CREATE OR REPLACE TEMP TABLE said AS
 WITH message AS (
     SELECT stream AS run_id, born, organization, agent_id, project_id, occurred_at, position,

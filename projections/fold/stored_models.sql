@@ -1,4 +1,4 @@
--- create_models: the SQL that made the rows of each read model, and goes on making them
+-- create_models: the SQL that made the rows of each read model, and makes new ones
 CREATE TABLE generation_models (
     name VARCHAR NOT NULL,
     digest VARCHAR NOT NULL,
@@ -8,27 +8,27 @@ CREATE TABLE generation_models (
     declaration VARCHAR
 );
 
--- add_model: remember a read model's SQL
+-- add_model: store a read model's SQL
 INSERT INTO generation_models
 VALUES ($name, $digest, $schema_sql, $apply_sql, $delete_sql, $declaration);
 
--- forget_model: the SQL of a read model that is about to be replaced
+-- forget_model: delete the SQL of a read model that is about to be replaced
 DELETE FROM generation_models WHERE name = $name;
 
--- models: the SQL that made the rows, and what each read model declares
+-- models: the SQL that made the rows, and the declaration of each read model
 SELECT name, schema_sql, apply_sql, delete_sql, declaration FROM generation_models ORDER BY name;
 
--- models_undeclared: the same of layout 1
+-- models_undeclared: the same in layout 1
 SELECT name, schema_sql, apply_sql, delete_sql, NULL FROM generation_models ORDER BY name;
 
 -- columns: the columns of every table
 SELECT table_name, list(column_name ORDER BY column_index) FROM duckdb_columns()
 WHERE database_name = current_database() AND schema_name = 'main' GROUP BY table_name;
 
--- declare: make room for declarations; what is there has none
+-- declare: add the column of declarations; existing read models have none
 ALTER TABLE generation_models ADD COLUMN declaration VARCHAR;
 UPDATE generation SET layout = $layout;
 
--- beyond: the highest position of a table beyond the checkpoint; if there is none, the bounds that
--- DuckDB keeps of the column say so, and no row is read
+-- beyond: the highest position of a table beyond the checkpoint; usually the column's minimum and
+-- maximum, which DuckDB stores, show that there is none, and no row is read
 SELECT max({column}) FROM {table} WHERE {column} > $position;

@@ -1,12 +1,12 @@
--- block_size: in bytes
+-- block_size: the size of a block in bytes
 SELECT block_size FROM pragma_database_size() WHERE database_name = current_database();
 
--- tables: of the file
+-- tables: the tables of the file
 SELECT table_name FROM duckdb_tables()
 WHERE database_name = current_database() AND NOT temporary;
 
--- last_metadata_block: the highest block with what describes the tables. Not the count of blocks that
--- the file says it has: DuckDB cuts free ones off at the end of the file, and counts them still.
+-- last_metadata_block: the highest block with metadata of tables. The block count in the file
+-- cannot be used: DuckDB truncates free blocks at the end of the file, but still counts them.
 SELECT max(block_id) FROM pragma_metadata_info();
 
 -- last_block: the highest block with rows of a table

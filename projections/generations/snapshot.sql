@@ -1,17 +1,17 @@
 -- attach: a closed generation, beside the one that the connection has open
 ATTACH $path AS runledger_candidate (READ_ONLY);
 
--- detach: let go of it
+-- detach: detach that generation
 DETACH runledger_candidate;
 
--- attach_copy: an empty file beside
+-- attach_copy: attach an empty file
 ATTACH $path AS runledger_copy;
 
--- copy: everything that the transaction sees; the order of rows, by which scans find their way, stays
+-- copy: everything that the transaction sees; the order of rows stays, because scans rely on it
 COPY FROM DATABASE {database} TO runledger_copy;
 
--- detach_copy: write it whole and let go of it
+-- detach_copy: flush the copy and detach it
 DETACH runledger_copy;
 
--- database: what the open generation is called
+-- database: the name of the open generation
 SELECT current_database();

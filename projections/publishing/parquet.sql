@@ -1,14 +1,14 @@
--- utc: days are those of UTC, whatever the machine says
+-- utc: days are UTC days, independent of the machine's time zone
 SET TimeZone = 'UTC';
 
 -- attach: the read models that are exported
 ATTACH $path AS source (READ_ONLY);
 
--- use: their tables by name
+-- use: make their tables available by unqualified names
 USE source;
 
--- tables: each with the column that says on which day a row lies: `day`, else the first time that
--- every row has, else the first time of a row of a run; NULL where there is none
+-- tables: each with the column that determines the day of a row: `day`, else the first time that
+-- every row has, else the first time of a row of a run; NULL if there is none
 SELECT table_name, coalesce(
     any_value(column_name) FILTER (column_name = 'day'),
     arg_min(column_name, column_index) FILTER (is_time AND NOT is_nullable),

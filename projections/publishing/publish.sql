@@ -1,9 +1,9 @@
--- mark: a published file is for readers; whoever would project into it is refused
+-- mark: mark a published file as read-only, so that projecting into it is refused
 CREATE TABLE published AS SELECT now() AS published_at;
 
--- attach: a copy, by an instance of its own: one that is opened by its path would be shared with
--- the copy that lay there before
+-- attach: attach a copy, in a separate DuckDB instance: opening it by its path would share the
+-- instance of the copy that was there before
 ATTACH $path AS published (READ_ONLY);
 
--- use: its tables by name
+-- use: make its tables available by unqualified names
 USE published;

@@ -1,10 +1,10 @@
 -- attach: a generation with the read models that were made again
 ATTACH $path AS again (READ_ONLY);
 
--- detach: let go of it
+-- detach: detach that generation
 DETACH again;
 
--- refused: the streams of events that the read models of a copy hold, and those made again do not,
+-- refused: the streams with events that the copied read models have and those made again do not,
 -- the first one first
 SELECT e.stream, min(e.position) AS position, arg_min(r.reason, r.position) AS reason
 FROM again.parked_events e ANTI JOIN parked_events p ON p.position = e.position

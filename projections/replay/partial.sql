@@ -1,24 +1,24 @@
--- attach: a generation beside, to read from
+-- attach: attach a generation for reading
 ATTACH $path AS {alias} (READ_ONLY);
 
--- detach: let go of it
+-- detach: detach that generation
 DETACH {alias};
 
--- columns: of every table of the generation, and whether their values may hold others
+-- columns: the columns of every table of the generation, and whether their types are nested
 SELECT table_name, column_name, data_type, regexp_matches(data_type, '[(\[]')
 FROM duckdb_columns()
 WHERE database_name = current_database() AND schema_name = 'main'
 ORDER BY table_name, column_index;
 
--- runs: keep the runs that are touched
+-- runs: store the touched runs
 CREATE OR REPLACE TEMP TABLE touched_runs AS SELECT unnest($runs::VARCHAR[]) AS run_id;
 
--- rows_of_runs: the rows of a table that are about touched runs
+-- rows_of_runs: the rows of touched runs in a table
 CREATE OR REPLACE TEMP TABLE touched_rows AS
 SELECT rowid AS row_id FROM {table} t
 WHERE {column} IN (SELECT run_id FROM touched_runs);
 
--- keys_of_totals: the keys of a table of totals that touched runs are part of, by either SQL
+-- keys_of_totals: the keys of totals to which touched runs contribute, by either SQL
 CREATE OR REPLACE TEMP TABLE touched_keys AS
 SELECT struct_pack(*COLUMNS(lambda c: list_contains($key, c))) AS row_key FROM old_part.{table}
 UNION
@@ -58,11 +58,11 @@ FROM (
 -- delete: the touched rows
 DELETE FROM {table} WHERE rowid IN (SELECT row_id FROM touched_rows);
 
--- insert_of_runs: what the events of the touched runs say
+-- insert_of_runs: the rows from the events of the touched runs
 INSERT INTO {table} BY NAME
 SELECT * FROM new_part.{table} WHERE {column} IN (SELECT run_id FROM touched_runs);
 
--- insert_of_totals: what all events say of the touched keys
+-- insert_of_totals: the rows of the touched keys from all events
 INSERT INTO {table} BY NAME
 SELECT * EXCLUDE (row_key)
 FROM (

@@ -19,16 +19,16 @@ WHERE ($agents::VARCHAR[] IS NULL OR list_contains($agents::VARCHAR[], agent_id)
     AND ($until::TIMESTAMPTZ IS NULL OR recorded_at < $until::TIMESTAMPTZ)
 EXCEPT FROM touched;
 
--- last: where a batch ends
+-- last: the last position of a batch
 SELECT max(position) FROM log_batch;
 
 -- runs: the runs that are touched
 SELECT DISTINCT run_id FROM touched ORDER BY run_id;
 
--- organizations: whose they are
+-- organizations: the organizations of these runs
 SELECT DISTINCT organization FROM touched WHERE organization IS NOT NULL ORDER BY organization;
 
--- agents: the agents whose totals they are part of
+-- agents: the agents to whose totals these runs contribute
 CREATE OR REPLACE TABLE agents AS
 SELECT DISTINCT organization, agent_id FROM touched WHERE agent_id IS NOT NULL;
 

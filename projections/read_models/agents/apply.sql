@@ -1,4 +1,4 @@
--- changes [agent.registered, run.created, run.completed, run.failed, run.cancelled]: of each agent
+-- changes [agent.registered, run.created, run.completed, run.failed, run.cancelled]: for each agent
 CREATE OR REPLACE TEMP TABLE agent_changes AS
 SELECT organization, agent_id,
     arg_max({'project_id': project_id, 'name': name, 'agent_type': agent_type}, position)
@@ -20,8 +20,8 @@ FROM (
 GROUP BY organization, agent_id;
 
 -- update [agent.registered, run.created, run.completed, run.failed, run.cancelled]: later facts
--- replace earlier ones. Not the batch's ones: a run that was parked is applied after later ones, and
--- one that is imported may have begun before them.
+-- replace earlier ones. The batch's facts need not be later: a parked run is applied after later
+-- ones, and an imported run may have begun before them.
 UPDATE agents AS a SET
     project_id = CASE WHEN c.registered IS NULL THEN a.project_id ELSE c.registered.project_id END,
     name = CASE WHEN c.registered IS NULL THEN a.name ELSE c.registered.name END,
@@ -44,7 +44,7 @@ FROM (
 ) c
 WHERE a.organization = c.organization AND a.agent_id = c.agent_id;
 
--- insert [agent.registered, run.created, run.completed, run.failed, run.cancelled]: the others
+-- insert [agent.registered, run.created, run.completed, run.failed, run.cancelled]: new agents
 INSERT INTO agents BY NAME
 SELECT c.organization, c.agent_id, c.registered.project_id AS project_id, c.registered.name AS name,
     c.registered.agent_type AS agent_type, c.registered_at, c.run.run_id AS last_run_id,

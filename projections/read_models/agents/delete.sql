@@ -1,10 +1,10 @@
--- bereft: the agents whose last run, or last end, is deleted; of all others nothing changes
+-- bereft: the agents whose last run, or last end, is deleted; all others stay as they are
 CREATE OR REPLACE TEMP TABLE bereft_agents AS
 SELECT DISTINCT a.organization, a.agent_id FROM agents a
 JOIN deleted d ON a.last_run_id = d.run_id OR a.last_ended_run_id = d.run_id;
 
--- delete: they show the one before. The runs are gone from their table when this is executed, as
--- model.toml says.
+-- delete: these agents get their previous run. The rows of the deleted runs are already deleted
+-- when this is executed, as model.toml declares.
 UPDATE agents AS a SET
     last_run_id = r.run.run_id,
     last_run_at = r.run.at,
@@ -25,7 +25,7 @@ FROM (
 ) r
 WHERE a.organization = r.organization AND a.agent_id = r.agent_id;
 
--- unheard: an agent that was never registered is known by its runs alone
+-- unheard: an agent that was never registered exists only because of its runs
 DELETE FROM agents AS a USING bereft_agents b
 WHERE a.organization = b.organization AND a.agent_id = b.agent_id
     AND a.registered_at IS NULL AND a.last_run_id IS NULL;

@@ -1,12 +1,12 @@
--- created [run.created]: the runs that somebody waits for
+-- created [run.created]: the runs with a callback
 INSERT INTO callbacks BY NAME
 SELECT stream AS run_id, born, organization, agent_id, project_id, callback_url, 'open' AS status,
     FALSE AS redelivery, 0 AS attempts, position AS asked_position
 FROM run_created WHERE callback_url IS NOT NULL
 ORDER BY position;
 
--- asks [run.completed, run.failed, run.cancelled, run.callback_requested]: the last end,
--- and the last word that asked for a delivery: an end or a request
+-- asks [run.completed, run.failed, run.cancelled, run.callback_requested]: the last end, and the
+-- last event that requires a delivery: an end or a request
 CREATE OR REPLACE TEMP TABLE callback_asks AS
 SELECT stream AS run_id, born, max(position) AS position,
     arg_max(topic, position) = 'run.callback_requested' AS redelivery,
@@ -19,8 +19,8 @@ FROM (
 ) e SEMI JOIN callbacks c ON c.born = e.born AND c.run_id = e.stream
 GROUP BY stream, born;
 
--- asked [run.completed, run.failed, run.cancelled, run.callback_requested]: an end begins
--- a delivery of its own, a request begins the same one anew
+-- asked [run.completed, run.failed, run.cancelled, run.callback_requested]: an end begins a new
+-- delivery, a request repeats the same one
 UPDATE callbacks SET
     status = 'pending',
     run_status = CASE WHEN a.ended IS NULL THEN callbacks.run_status ELSE a.ended.status END,
@@ -44,8 +44,8 @@ SELECT stream AS run_id, born, organization, webhook_id, attempt, redelivery,
 FROM run_callback_attempted
 ORDER BY position;
 
--- tries [run.callback_attempted]: the batch's attempts at what is owed; only those after it was
--- asked for settle it
+-- tries [run.callback_attempted]: the batch's attempts of pending deliveries; only attempts after
+-- the request decide the status
 CREATE OR REPLACE TEMP TABLE callback_tries AS
 SELECT c.run_id, c.born, max(b.attempt) AS attempts,
     arg_max({'at': b.occurred_at, 'status_code': b.status_code, 'error': b.error}, b.position)
@@ -57,8 +57,8 @@ FROM run_callback_attempted b
 JOIN callbacks c ON c.born = b.born AND c.run_id = b.stream AND c.webhook_id = b.webhook_id
 GROUP BY c.run_id, c.born;
 
--- tried [run.callback_attempted]: a delivery that arrived stays delivered, whatever came of attempts
--- beside it
+-- tried [run.callback_attempted]: a delivery that arrived stays delivered, whatever the result of
+-- concurrent attempts
 UPDATE callbacks SET
     status = CASE WHEN t.delivered OR callbacks.status = 'delivered' THEN 'delivered'
         WHEN t.final THEN 'failed' ELSE callbacks.status END,

@@ -1,5 +1,5 @@
--- list: callbacks of runs that ended, the last asked for first. What became of one whose run is parked
--- is not known here: in the place of an error stands why.
+-- list: callbacks of runs that ended, the last requested first. The result for a parked run is
+-- unknown here: the reason is given in place of the error.
 SELECT run_id, agent_id, project_id, callback_url, status, run_status, ended_at, webhook_id,
     redelivery, attempts, attempted_at, status_code,
     CASE WHEN status = 'pending' AND p.stream IS NOT NULL
@@ -15,7 +15,7 @@ WHERE organization = $organization AND status <> 'open'
     AND ($until IS NULL OR ended_at < $until)
 ORDER BY asked_position DESC LIMIT $limit;
 
--- left_out: the runs that are parked, and may owe a callback: they had ended, or their end is parked
+-- left_out: parked runs that may have a pending callback: they had ended, or their end is parked
 SELECT c.run_id FROM callbacks c JOIN parked_runs p ON p.stream = c.run_id
 WHERE c.status = 'pending' OR EXISTS (
     FROM parked_events e

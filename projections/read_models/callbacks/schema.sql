@@ -1,6 +1,5 @@
--- callbacks: one row per run with a callback_url: what is owed to the receiver for the run's last
--- end.
--- `status` is open (the run has not ended), pending, delivered or failed (given up).
+-- callbacks: one row per run with a callback_url: the delivery to the receiver for the run's last
+-- end. `status` is open (the run has not ended), pending, delivered or failed (given up).
 -- Events: run.created, run.completed, run.failed, run.cancelled, run.callback_requested,
 -- run.callback_attempted.
 CREATE TABLE callbacks (

@@ -1,9 +1,9 @@
--- touched: the groups that lose a sample
+-- touched: the groups from which a sample is deleted
 CREATE OR REPLACE TEMP TABLE touched_groups AS
 SELECT DISTINCT r.organization, r.project_id, r.agent_id, r.day
 FROM run_durations r JOIN deleted d ON r.born = d.born AND r.run_id = d.run_id;
 
--- forget: the samples of deleted runs
+-- forget: delete the samples of deleted runs
 DELETE FROM run_durations AS r USING deleted d WHERE r.born = d.born AND r.run_id = d.run_id;
 
 -- drop: the touched groups

@@ -6,7 +6,8 @@ WHERE organization = $organization
     AND ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
 ORDER BY project_id, agent_id, day;
 
--- grouped: percentiles by whatever is asked for, from the samples; percentiles do not add up
+-- grouped: percentiles by the requested columns, from the samples, because percentiles do not add
+-- up
 SELECT project_id, agent_id, day, runs, p[1] AS p50, p[2] AS p90, p[3] AS p95, p[4] AS p99
 FROM (
     SELECT CASE WHEN list_contains($by, 'project') THEN project_id END AS project_id,

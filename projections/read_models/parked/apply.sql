@@ -1,1 +1,1 @@
--- Nothing: parking.sql fills these tables before the other read models see the batch.
+-- Empty: parking.sql fills these tables before the other read models are applied.

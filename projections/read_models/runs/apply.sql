@@ -1,4 +1,4 @@
--- changes: what the batch says of each run, in one row
+-- changes: the changes of the batch to each run, in one row
 CREATE OR REPLACE TEMP TABLE run_changes AS
 SELECT e.run_id, e.born, e.created, e.started_at, e.last_event_at, e.last_recorded_at,
     e.last_position, e.version, f.* EXCLUDE (run_id), coalesce(s.num_steps, 0) AS num_steps,
@@ -72,7 +72,7 @@ JOIN run_changes c ON c.run_id = b.stream
 LEFT JOIN run_tools t ON t.run_id = b.stream
 ORDER BY b.position;
 
--- update: the runs that were there
+-- update: the existing runs
 UPDATE runs SET
     status = CASE WHEN c.ended_by IS NOT NULL THEN c.ended_by[5:]
         WHEN runs.status = 'created' AND c.started_at IS NOT NULL THEN 'running'
@@ -103,7 +103,8 @@ UPDATE runs SET
 FROM run_changes c
 WHERE NOT c.created AND runs.born = c.born AND runs.run_id = c.run_id;
 
--- tools_used [run.messages_recorded]: add the tools that the run had not used; a list is rewritten whole, so only where needed
+-- tools_used [run.messages_recorded]: add the tools that the run had not used; a list is rewritten
+-- as a whole, so only if needed
 UPDATE runs SET
     tools_used = list_sort(list_distinct(list_concat(runs.tools_used, t.names))),
     tool_ids = list_sort(list_distinct(list_concat(runs.tool_ids, t.ids)))
@@ -111,8 +112,8 @@ FROM run_tools t
 WHERE runs.born = t.born AND runs.run_id = t.run_id
     AND NOT (list_has_all(runs.tools_used, t.names) AND list_has_all(runs.tool_ids, t.ids));
 
--- waits [run.messages_recorded, run.tool_calls_denied]: how long a run waits for a person, by the
--- last word of the batch; an answer or a denial ends it
+-- waits [run.messages_recorded, run.tool_calls_denied]: the time until which a run waits for a
+-- person, by the last event of the batch; an answer or a denial ends the wait
 UPDATE runs SET approval_deadline = w.word.deadline
 FROM (
     SELECT run_id, born, arg_max({'deadline': deadline}, position) AS word
@@ -126,8 +127,8 @@ FROM (
 ) w
 WHERE runs.born = w.born AND runs.run_id = w.run_id;
 
--- patched [run.metadata_patched]: the last word of the batch on each metadata key; a NULL value
--- takes the key away
+-- patched [run.metadata_patched]: the last value of each metadata key in the batch; a NULL value
+-- removes the key
 CREATE OR REPLACE TEMP TABLE run_patches AS
 SELECT run_id, born, key, arg_max({'value': value}, position).value AS value
 FROM (
@@ -160,7 +161,7 @@ FROM (
 ) m
 WHERE runs.born = m.born AND runs.run_id = m.run_id;
 
--- judged [run.feedback_recorded]: the last judgement of the batch on each run
+-- judged [run.feedback_recorded]: the last feedback of the batch on each run
 UPDATE runs SET feedback = j.word.feedback
 FROM (
     SELECT stream AS run_id, born, arg_max({'feedback': feedback}, position) AS word

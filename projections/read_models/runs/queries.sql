@@ -1,4 +1,4 @@
--- select: what a list shows of a run
+-- select: the columns of a run in a list
 SELECT run_id, organization, agent_id, project_id, conversation_id, base_template_id, background,
     status, stop_reason, created_at, started_at, completed_at, last_event_at, run_ns, num_steps,
     tools_used, tool_ids, prompt_tokens, completion_tokens, total_tokens,
@@ -8,13 +8,13 @@ SELECT run_id, organization, agent_id, project_id, conversation_id, base_templat
     feedback, version
 FROM runs;
 
--- organization: the scope of every question
+-- organization: the scope of every query
 organization = $organization;
 
 -- run_id: this run
 run_id = $run_id;
 
--- born: where its row lies, for whoever knows; without, every run's id is read
+-- born: the place of its row, if the caller knows it; without it, every run's id is read
 born = $born;
 
 -- agent_id: runs of this agent
@@ -29,7 +29,7 @@ list_contains($statuses::VARCHAR[], status);
 -- stop_reason: this stop reason
 stop_reason = $stop_reason;
 
--- background: in the background, or not; a run that never said counts as not
+-- background: in the background, or not; a run without the fact counts as not
 coalesce(background, FALSE) = $background;
 
 -- template_family: runs of a template
@@ -74,7 +74,7 @@ run_ns < $duration;
 -- duration_lte: this long or shorter
 run_ns <= $duration;
 
--- feedback: judged so
+-- feedback: this feedback
 feedback = $feedback;
 
 -- start_date: created then or later
@@ -92,7 +92,7 @@ SELECT quantile_cont(run_ns, $percentile / 100.0) FROM runs;
 -- at_least: as slow as the percentile or slower
 run_ns >= $threshold;
 
--- cursor: where a page continues
+-- cursor: the row after which a page continues
 SELECT created_at, run_ns, created_position FROM runs;
 
 -- newer: created later than the cursor; the id decides between equal times
@@ -101,8 +101,8 @@ SELECT created_at, run_ns, created_position FROM runs;
 -- older: created earlier than the cursor
 (created_at < $cursor_time OR (created_at = $cursor_time AND run_id < $cursor_id));
 
--- longer: slower than the cursor; between equal durations, which are many, the place of the run in
--- the log decides, as to compare ids takes a third of the time of such a page of a million runs
+-- longer: slower than the cursor; many durations are equal; then the place of the run in the log
+-- decides, because comparing ids would take a third of the time of such a page of a million runs
 (run_ns > $cursor_ns OR (run_ns = $cursor_ns AND created_position > $cursor_position));
 
 -- shorter: faster than the cursor
@@ -120,13 +120,13 @@ ORDER BY run_ns, created_position LIMIT $limit;
 -- longest_first: a total order
 ORDER BY run_ns DESC, created_position DESC LIMIT $limit;
 
--- silent: open runs of which nothing was recorded since a moment
+-- silent: open runs without an event since a given time
 SELECT run_id, organization FROM runs
 WHERE status IN ('created', 'running') AND last_recorded_at < $silent_since
     AND ($organization IS NULL OR organization = $organization)
 ORDER BY last_recorded_at;
 
--- overdue: runs whose approval did not come in time
+-- overdue: runs whose approval deadline has passed
 SELECT run_id, organization FROM runs
 WHERE approval_deadline <= $at AND ($organization IS NULL OR organization = $organization)
 ORDER BY approval_deadline;
@@ -143,5 +143,5 @@ ORDER BY created_position DESC;
 -- durations: count and percentiles of the durations of the filtered runs
 SELECT count(run_ns) AS runs, quantile_cont(run_ns, [0.5, 0.9, 0.95, 0.99]) AS p FROM runs;
 
--- ended_before_they_began: runs whose end lies before their beginning, as two clocks disagree
+-- ended_before_they_began: runs whose end is before their beginning, because two clocks disagree
 SELECT count(*), min(run_id) FROM runs WHERE completed_at < created_at;

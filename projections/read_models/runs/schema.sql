@@ -1,4 +1,4 @@
--- runs: one row per run, all that a list shows. `born` is where the row lies: rows are
+-- runs: one row per run, with all columns of a list. `born` is the place of the row: rows are
 -- appended in its order, so that a join on it reads only the part of the table it needs.
 CREATE TABLE runs (
     run_id VARCHAR NOT NULL,

@@ -5,7 +5,7 @@ SELECT stream AS run_id, step_id, born, organization, agent_id, project_id, 'pen
     []::VARCHAR[] AS tags, position
 FROM run_step_started;
 
--- finished [run.step_recorded]: the end of a step takes the place of its beginning
+-- finished [run.step_recorded]: the end of a step replaces its beginning
 DELETE FROM steps USING run_step_recorded b
 WHERE steps.born = b.born AND steps.run_id = b.stream
     AND steps.step_id = b.step_id AND steps.status = 'pending';
@@ -23,8 +23,8 @@ SELECT stream AS run_id, step_id, born, organization, agent_id, project_id, stat
     tool_execution_ns, position
 FROM run_step_recorded;
 
--- judged [run.step_feedback_recorded]: the last judgement of the batch on each step, and the last
--- tags that came with any; a step that is judged has ended
+-- judged [run.step_feedback_recorded]: the last feedback of the batch on each step, and the last
+-- tags in any feedback; a step with feedback has ended
 UPDATE steps SET feedback = j.word.feedback, tags = coalesce(j.tags, steps.tags)
 FROM (
     SELECT stream AS run_id, born, step_id, arg_max({'feedback': feedback}, position) AS word,

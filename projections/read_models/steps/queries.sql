@@ -1,4 +1,4 @@
--- select: what a list shows of a step
+-- select: the columns of a step in a list
 SELECT step_id, run_id, agent_id, organization, project_id, status, late, created_at, provider_name,
     provider_category, provider_id, model, model_handle, model_endpoint, context_window_limit,
     prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details,
@@ -10,7 +10,7 @@ SELECT step_id, run_id, agent_id, organization, project_id, status, late, create
     tool_execution_ns, feedback
 FROM steps;
 
--- organization: the scope of every question
+-- organization: the scope of every query
 organization = $organization;
 
 -- step_id: this step
@@ -34,10 +34,10 @@ list_contains($trace_ids::VARCHAR[], trace_id);
 -- tags: any of these tags
 list_has_any(tags, $tags::VARCHAR[]);
 
--- feedback: judged so
+-- feedback: this feedback
 feedback = $feedback;
 
--- has_feedback: judged, or not
+-- has_feedback: with feedback, or without
 (feedback IS NOT NULL) = $has_feedback;
 
 -- start_date: recorded then or later
@@ -46,7 +46,7 @@ created_at >= $start_date;
 -- end_date: recorded earlier
 created_at < $end_date;
 
--- cursor: where a page continues
+-- cursor: the row after which a page continues
 SELECT created_at, position FROM steps;
 
 -- newer: later than the cursor; between equal times the place in the log decides
@@ -67,7 +67,7 @@ FROM (SELECT input_rule AS input, output_rule AS output FROM steps)
     UNPIVOT (rule FOR side IN (input, output))
 GROUP BY ALL ORDER BY ALL;
 
--- totals_apart: steps whose total is not the sum of their buckets, as no reading leads to it
+-- totals_apart: steps whose total is not the sum of their buckets, because no rule results in it
 SELECT count(*), min(run_id) FROM steps
 WHERE (prompt_tokens IS NOT NULL OR completion_tokens IS NOT NULL)
     AND total_tokens <> 0

@@ -1,6 +1,6 @@
--- steps: one row per step; pending while only its start is recorded.
--- cache_write_1h_tokens is a part of cache_write_tokens; input_rule and output_rule say which rule
--- split input and output.
+-- steps: one row per step; pending while only its start is recorded. cache_write_1h_tokens is a
+-- part of cache_write_tokens; input_rule and output_rule name the rules that split input and
+-- output.
 -- Events: run.step_started, run.step_recorded, run.step_feedback_recorded.
 CREATE TABLE steps (
     run_id VARCHAR NOT NULL,

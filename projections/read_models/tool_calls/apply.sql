@@ -1,5 +1,5 @@
--- changes [run.messages_recorded, run.tool_calls_denied]: one row per call; the first call
--- and the first return count, a denial is never taken back
+-- changes [run.messages_recorded, run.tool_calls_denied]: one row per call; the first call and the
+-- first return are used; a denial is never reverted
 CREATE OR REPLACE TEMP TABLE call_changes AS
 SELECT run_id, born, tool_call_id, any_value(organization) AS organization,
     any_value(agent_id) AS agent_id, any_value(project_id) AS project_id,
@@ -13,8 +13,8 @@ SELECT run_id, born, tool_call_id, any_value(organization) AS organization,
 FROM said
 GROUP BY run_id, born, tool_call_id;
 
--- update [run.messages_recorded, run.tool_calls_denied]: the calls that were spoken of before; what
--- was said first stays
+-- update [run.messages_recorded, run.tool_calls_denied]: the existing calls; the first values are
+-- kept
 UPDATE tool_calls AS t SET
     step_id = CASE WHEN t.name IS NULL THEN c.called.step_id ELSE t.step_id END,
     message_id = coalesce(t.message_id, c.called.message_id),
@@ -33,9 +33,9 @@ UPDATE tool_calls AS t SET
 FROM call_changes c
 WHERE t.born = c.born AND t.run_id = c.run_id AND t.tool_call_id = c.tool_call_id;
 
--- insert [run.messages_recorded, run.tool_calls_denied]: the others; what to look for among them is
--- said by a condition, as an anti join alone reads the whole table. Not one MERGE, which takes twice
--- as long, and in a small batch as long as four such statements.
+-- insert [run.messages_recorded, run.tool_calls_denied]: the new calls; a condition limits the rows
+-- to search, because an anti join alone reads the whole table. One MERGE would take twice as long,
+-- and in a small batch as long as four such statements.
 INSERT INTO tool_calls BY NAME
 SELECT c.run_id, c.tool_call_id, c.born, c.organization, c.agent_id, c.project_id,
     c.called.step_id AS step_id, c.called.message_id AS message_id, c.called.name AS name,

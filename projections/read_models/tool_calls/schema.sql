@@ -1,10 +1,10 @@
--- tool_calls: one row per tool call that the messages of a run speak of.
--- `status` is open until the tool returns (success or error) or the call is denied; a denial
--- outweighs the error return beside it. `approved` is what the answers to the call say, the refusal
--- of a call that waited in vain included, and NULL where there is none; `denied` says that the call
--- was refused, or closed without a return by a cancellation or a deadline: a call that was granted
--- before is approved, and denied. `name`, `message_id` and `called_at` are NULL where a return
--- or an answer is recorded, but not the call. The first call and the first return count.
+-- tool_calls: one row per tool call in the messages of a run. `status` is open until the tool
+-- returns (success or error) or the call is denied; a denial takes precedence over the error return
+-- that belongs to it. `approved` is the answer to the call, including the refusal of a call whose
+-- deadline passed, and NULL if there is none. `denied` says that the call was refused, or closed
+-- without a return by a cancellation or a deadline: a call that was granted before is both approved
+-- and denied. `name`, `message_id` and `called_at` are NULL if a return or an answer is recorded,
+-- but not the call. The first call and the first return are used.
 -- Events: run.messages_recorded, run.tool_calls_denied.
 CREATE TABLE tool_calls (
     run_id VARCHAR NOT NULL,

@@ -24,7 +24,7 @@ WHERE u.day = c.day AND u.organization = c.organization AND u.agent_id = c.agent
     AND u.project_id IS NOT DISTINCT FROM c.project_id
     AND u.model IS NOT DISTINCT FROM c.model;
 
--- insert [run.step_recorded]: begin those that were not there
+-- insert [run.step_recorded]: the new totals
 INSERT INTO usage_totals BY NAME
 FROM usage_changes c
 ANTI JOIN (FROM usage_totals WHERE day >= (SELECT min(day) FROM usage_changes)) u

@@ -1,5 +1,5 @@
--- subtract: the sums of the deleted runs' steps, which are still in their table, as model.toml says.
--- A bucket that no other step reported becomes NULL again.
+-- subtract: the sums of the deleted runs' steps, which are still in their table, as model.toml
+-- declares. A bucket that no other step reported becomes NULL again.
 UPDATE usage_totals AS u SET
     steps = u.steps - d.steps,
     prompt_tokens = u.prompt_tokens - d.prompt_tokens,
@@ -23,5 +23,5 @@ WHERE u.day = d.day AND u.organization = d.organization AND u.agent_id = d.agent
     AND u.project_id IS NOT DISTINCT FROM d.project_id
     AND u.model IS NOT DISTINCT FROM d.model;
 
--- drop: totals of nothing
+-- drop: totals without steps
 DELETE FROM usage_totals WHERE steps = 0;

@@ -1,4 +1,4 @@
--- totals: tokens and steps by whatever is asked for; NULL where a column is not asked for
+-- totals: tokens and steps by the requested columns; NULL in columns that are not requested
 SELECT CASE WHEN list_contains($by, 'project') THEN project_id END AS project_id,
     CASE WHEN list_contains($by, 'agent') THEN agent_id END AS agent_id,
     CASE WHEN list_contains($by, 'model') THEN model END AS model,

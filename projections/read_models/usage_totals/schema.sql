@@ -1,7 +1,6 @@
--- usage_totals: tokens and steps. The day is
--- the UTC day in which the step ended. A bucket is NULL where no step reported it; its `…_steps`
--- says how many did, so that it is known of how much a total speaks, and deleted runs can be taken
--- out of it.
+-- usage_totals: tokens and steps. The day is the UTC day in which the step ended. A bucket is NULL
+-- if no step reported it; its `…_steps` says how many steps did, so that the coverage of a total is
+-- known, and deleted runs can be subtracted.
 -- Events: run.step_recorded.
 CREATE TABLE usage_totals (
     organization VARCHAR NOT NULL,
