@@ -4,11 +4,11 @@ from typing import Any, Final, Self
 
 
 class LedgerError(Exception):
-    """Something that the ledger refuses or cannot do; the base of all of its errors."""
+    """An operation that the ledger refuses or cannot do; the base of all of its errors."""
 
 
 class InvalidArgument(LedgerError, ValueError):
-    """An argument has a value that no ledger could take; nothing was written."""
+    """An argument has an invalid value; nothing was written."""
 
 
 class InvalidId(InvalidArgument):
@@ -23,7 +23,7 @@ class InvalidId(InvalidArgument):
 
 
 class NotFound(LedgerError, LookupError):
-    """What was asked for is not there, or belongs to another organization."""
+    """The requested object does not exist, or belongs to another organization."""
 
     def __init__(self, kind: str, id: str, hint: str = "") -> None:
         self.kind, self.id = kind, id
@@ -31,7 +31,7 @@ class NotFound(LedgerError, LookupError):
 
 
 class Conflict(LedgerError):
-    """The command contradicts what is recorded already."""
+    """The command contradicts recorded events."""
 
 
 class ContentConflict(Conflict):
@@ -98,7 +98,7 @@ class IdempotencyKeyReused(Conflict):
 
 
 class ConcurrentAppend(Conflict):
-    """Others kept appending to the stream; every retry met a newer version."""
+    """Concurrent writers kept appending to the stream; every retry found a newer version."""
 
     def __init__(self, stream: str, expected: int, found: int) -> None:
         self.stream, self.expected, self.found = stream, expected, found
@@ -110,7 +110,7 @@ class StoreError(LedgerError):
 
 
 class StoreUnavailable(StoreError):
-    """The database cannot be reached or does not answer in time; the append may be tried again."""
+    """The database cannot be reached or does not answer in time; the append may be retried."""
 
 
 class StoreBusy(StoreUnavailable):
@@ -125,11 +125,11 @@ class StoreBusy(StoreUnavailable):
 
 
 class StoreRefused(StoreError):
-    """The database refused the append for what is in it; trying again would fail again."""
+    """The database refused the append because of its content; a retry would fail again."""
 
 
 class OnlyRead(StoreRefused):
-    """The log is an archive's or lies where it can only be read, and what was asked would write."""
+    """The log is read-only (an archive, or a read-only location), and the operation would write."""
 
     def __init__(self, url: str, found: str = "an archive, which can only be read") -> None:
         super().__init__(f"store {url!r}: expected a store to write to, found {found}")
@@ -147,7 +147,7 @@ class LogDiverged(StoreError):
     """The log holds other events than those that were read from it before.
 
     A backup of the store was restored, or a standby took over that lacked the last events. `common`
-    is the last position that is known to be the same in both, None where another process found out.
+    is the last position that is known to be the same in both, None if another process detected it.
     """
 
     def __init__(self, said: str, common: int | None = None) -> None:
@@ -156,7 +156,7 @@ class LogDiverged(StoreError):
 
     @classmethod
     def found(cls, where: str, common: int, remedy: str) -> Self:
-        """Return the error of `where`, and what to do about it."""
+        """Return the error for a place (`where`), with the remedy."""
         return cls(
             f"{where}: expected the log that was read before, found one that has the same events "
             f"up to position {common:,} and others, or none, after it, as after a restored backup "
@@ -166,7 +166,7 @@ class LogDiverged(StoreError):
 
 
 class UndecodableEvent(LedgerError):
-    """A stored event is not in the catalogue, too new, or damaged; it is never guessed at."""
+    """A stored event is not in the catalogue, too new, or damaged; its content is never guessed."""
 
     def __init__(self, stream: str, version: int, topic: str, reason: str) -> None:
         self.stream, self.version, self.topic = stream, version, topic
@@ -174,7 +174,7 @@ class UndecodableEvent(LedgerError):
 
 
 class AccessRefused(LedgerError):
-    """The server of a remote ledger knows no such key, or the key does not allow the request."""
+    """The server of a remote ledger has no such key, or the key does not allow the request."""
 
 
 class ReadModelsError(LedgerError):
@@ -182,7 +182,7 @@ class ReadModelsError(LedgerError):
 
 
 class ReadModelsLocked(ReadModelsError):
-    """Another process, or another ledger in this one, holds the read-models file."""
+    """Another process, or another ledger in this process, has the read-models file open."""
 
 
 class ReadModelsDamaged(ReadModelsError):
@@ -190,19 +190,19 @@ class ReadModelsDamaged(ReadModelsError):
 
 
 class NotReadModels(ReadModelsError):
-    """The file is no read models' file, and the ledger did not make it; it was left as it is."""
+    """The file has no read models and was not made by the ledger; it was left as it is."""
 
 
 class ReadModelsDiverged(ReadModelsDamaged, LogDiverged):
-    """The read models were made from events that the log does not have any more."""
+    """The read models were made from events that the log no longer has."""
 
 
 class ReadModelsMissing(ReadModelsError):
-    """The ledger was opened without read models, and the question needs them."""
+    """The ledger was opened without read models, and the query needs them."""
 
 
 class ProjectionFailed(ReadModelsError):
-    """A read model's SQL failed on a batch; nothing of the batch was kept."""
+    """A read model's SQL failed on a batch; the batch was rolled back."""
 
 
 class ArchiveError(LedgerError):
@@ -210,7 +210,7 @@ class ArchiveError(LedgerError):
 
 
 class ArchiveDamaged(ArchiveError):
-    """A file of the archive is missing, or is not the one that was written."""
+    """A file of the archive is missing, or differs from the one that was written."""
 
 
 class ImportFailed(LedgerError):
@@ -218,7 +218,7 @@ class ImportFailed(LedgerError):
 
 
 class OutboundError(LedgerError):
-    """A request to somebody else's address was refused here, or brought no answer."""
+    """A request to an external address was refused by the ledger, or got no answer."""
 
     def __init__(self, url: str, reason: str) -> None:
         self.url, self.reason = url, reason
@@ -226,7 +226,7 @@ class OutboundError(LedgerError):
 
 
 class UrlRefused(OutboundError, InvalidArgument):
-    """The URL is not one that the ledger would call: scheme, length, credentials, host."""
+    """The ledger does not call this URL because of its scheme, length, credentials or host."""
 
 
 class AddressRefused(UrlRefused):
@@ -234,11 +234,11 @@ class AddressRefused(UrlRefused):
 
 
 class OutboundFailed(OutboundError):
-    """The request brought no status line: no such name, no connection, reset, deadline."""
+    """The request got no status line: unknown name, no connection, reset, or timeout."""
 
 
 class ImageRefused(InvalidArgument):
-    """An image cannot be fetched or is not one; nothing was written."""
+    """An image cannot be fetched, or the data is not an image; nothing was written."""
 
     def __init__(self, where: str, image: str, reason: str) -> None:
         self.where, self.image, self.reason = where, image, reason
@@ -246,7 +246,7 @@ class ImageRefused(InvalidArgument):
 
 
 def describe(error: Any) -> str:
-    """Return one line that names the faults of a pydantic ValidationError by their places."""
+    """Return one line with the faults of a pydantic ValidationError and their locations."""
     faults = error.errors(include_url=False)
     said = [
         f"{_place(fault['loc'])}: {fault['msg']} (found {_shown(fault['input'])})"
@@ -262,7 +262,7 @@ _PARTS: Final = 8
 
 
 def _place(parts: tuple[int | str, ...]) -> str:
-    # A key may be as long as its writer likes, and a place as deep.
+    # Keys may be arbitrarily long, and locations arbitrarily deep.
     shown = [f"{part:.80}" if isinstance(part, str) else str(part) for part in parts]
     if len(shown) > _PARTS:
         shown = [*shown[: _PARTS // 2], "…", *shown[-_PARTS // 2 :]]

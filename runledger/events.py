@@ -1,9 +1,10 @@
 """The event catalogue: every fact that the log can hold, as frozen models in a closed registry.
 
 A field is a *fact* (ids, names, numbers, times: what projections read) or *contents* (message
-bodies). The two are stored apart, so that contents can be erased or encrypted without touching a
-count. `born` is when the run's first event was recorded, in microseconds since 1970: every event
-of a run repeats it, so that a projection finds the run's row by where it lies, not by a scan.
+bodies). The two are stored separately, so that contents can be erased or encrypted without changing
+a count. `born` is when the run's first event was recorded, in microseconds since 1970: every event
+of a run repeats it, so that a projection finds the run's row by its place in the table and not by a
+scan.
 """
 
 from datetime import UTC, datetime
@@ -34,24 +35,24 @@ Feedback = Literal["positive", "negative"]
 Text = Annotated[str, Field(min_length=1)]
 # 64 bits, as in the read models: a larger number would be recorded and could not be projected.
 Count = Annotated[Number, Field(ge=0, le=2**63 - 1)]
-# Nanoseconds since 1970 have 64 bits there too, and so has the longest time between two moments.
+# Nanoseconds since 1970 have 64 bits there too, and so has the longest time between two times.
 EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2190, 1, 1, tzinfo=UTC)
 Timestamp = Annotated[AwareDatetime, Field(ge=EARLIEST, lt=LATEST)]
 
 
 class Event(BaseModel):
-    """What every event carries: who said so, when it happened, when it was recorded."""
+    """The fields of every event: the actor, the time it happened, and the time it was recorded."""
 
-    # JSON has no NaN and no infinity: what cannot be read back as it was is refused here.
-    # Built at first use, by whichever threads: all of them together take longer than most commands,
-    # of which many decode no event.
+    # JSON has no NaN and no infinity: a value that could not be read back unchanged is refused.
+    # The validators are built at first use, by any thread: building all of them takes longer than
+    # most commands, many of which decode no event.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
     topic: ClassVar[str]
     revision: ClassVar[int] = 1
     contents: ClassVar[frozenset[str]] = frozenset()
     derived: ClassVar[frozenset[str]] = frozenset()
-    """Facts that follow from the others, so that a repeat of the event need not have them alike."""
+    """Facts that are derived from others, so that a repeated event may differ in them."""
 
     event_id: Text
     occurred_at: Timestamp
@@ -83,13 +84,13 @@ class RunCreated(RunEvent):
 
 
 class RunStarted(RunEvent):
-    """Somebody began to work on the run."""
+    """Work on the run began."""
 
     topic = "run.started"
 
 
 class StepStarted(RunEvent):
-    """A step began; its outcome is not known."""
+    """A step began; its outcome is not known yet."""
 
     topic = "run.step_started"
     step_id: Text
@@ -100,10 +101,10 @@ class StepStarted(RunEvent):
 class StepRecorded(RunEvent):
     """A step (one model call and what followed) ended, with its usage.
 
-    Token fields are None where the provider reported nothing; times are nanoseconds. The five
-    buckets are disjoint, cache_write_1h_tokens is a part of cache_write_tokens; input_rule and
-    output_rule say which rule decided (see runledger.usage). total_derived is true if the provider
-    reported no total. `late` marks a step of a run that had ended.
+    Token fields are None if the provider reported nothing; times are nanoseconds. The five buckets
+    are disjoint, cache_write_1h_tokens is a part of cache_write_tokens; input_rule and output_rule
+    name the rule that decided (see runledger.usage). total_derived is true if the provider reported
+    no total. `late` marks a step of a run that had ended.
     """
 
     topic = "run.step_recorded"
@@ -152,9 +153,9 @@ class StepRecorded(RunEvent):
 
 
 class CallFacts(BaseModel):
-    """A tool call as projections see it.
+    """The facts of a tool call.
 
-    `tool_call_id` is unique within the run; `raw_id` is the model's own id where that was not.
+    `tool_call_id` is unique within the run; `raw_id` is the model's own id if it was not unique.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -165,7 +166,7 @@ class CallFacts(BaseModel):
 
 
 class ReturnFacts(BaseModel):
-    """A tool return as projections see it."""
+    """The facts of a tool return."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     tool_call_id: str
@@ -173,7 +174,7 @@ class ReturnFacts(BaseModel):
 
 
 class ApprovalFacts(BaseModel):
-    """A person's answer as projections see it."""
+    """The facts of a person's answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     tool_call_id: str
@@ -181,7 +182,7 @@ class ApprovalFacts(BaseModel):
 
 
 class MessageFacts(BaseModel):
-    """A message as projections see it: ids, role, names; no text."""
+    """The facts of a message: ids, role, names; no text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     message_id: Text
@@ -204,7 +205,7 @@ class MessagesRecorded(RunEvent):
 
 
 class RunMetadataPatched(RunEvent):
-    """Top-level keys of the metadata were set (`patch`) or taken away (`removed`)."""
+    """Top-level keys of the metadata were set (`patch`) or removed (`removed`)."""
 
     topic = "run.metadata_patched"
     patch: Json = Field(default_factory=dict)
@@ -212,16 +213,16 @@ class RunMetadataPatched(RunEvent):
 
 
 class RunFeedbackRecorded(RunEvent):
-    """A person judged the run; no `feedback` takes an earlier judgement back."""
+    """A person gave feedback on the run; no `feedback` withdraws earlier feedback."""
 
     topic = "run.feedback_recorded"
     feedback: Feedback | None = None
 
 
 class StepFeedbackRecorded(RunEvent):
-    """A person judged a step that had ended; no `feedback` takes an earlier judgement back.
+    """A person gave feedback on a step that had ended; no `feedback` withdraws earlier feedback.
 
-    `tags` take the place of the step's tags; None leaves them as they were.
+    `tags` replace the step's tags; None leaves them as they were.
     """
 
     topic = "run.step_feedback_recorded"
@@ -237,7 +238,7 @@ class HeartbeatRecorded(RunEvent):
 
 
 class RunCompleted(RunEvent):
-    """The run ended well; `run_ns` is its duration in nanoseconds, None if nobody measured it."""
+    """The run completed; `run_ns` is its duration in nanoseconds, None if it was not measured."""
 
     topic = "run.completed"
     stop_reason: StopReason
@@ -245,7 +246,7 @@ class RunCompleted(RunEvent):
 
 
 class RunFailed(RunEvent):
-    """The run ended badly; `run_ns` is its duration in nanoseconds, None if nobody measured it."""
+    """The run failed; `run_ns` is its duration in nanoseconds, None if it was not measured."""
 
     topic = "run.failed"
     stop_reason: StopReason
@@ -256,7 +257,7 @@ class RunFailed(RunEvent):
 
 
 class RunCancelled(RunEvent):
-    """The run was cancelled; `run_ns` is None where an earlier end fixed the duration."""
+    """The run was cancelled; `run_ns` is None if an earlier end determined the duration."""
 
     topic = "run.cancelled"
     stop_reason: StopReason = "cancelled"
@@ -273,20 +274,20 @@ class ToolCallsDenied(RunEvent):
 
 
 class RunDeleted(RunEvent):
-    """The run is gone from every read model and getter; its id is never used again."""
+    """The run was removed from every read model and getter; its id is never used again."""
 
     topic = "run.deleted"
 
 
 class CallbackRequested(RunEvent):
-    """Somebody asked for the callback to be sent again, from the first attempt on."""
+    """A caller requested that the callback is sent again, starting with the first attempt."""
 
     topic = "run.callback_requested"
     webhook_id: Text
 
 
 class CallbackAttempted(RunEvent):
-    """The run's callback was sent, or could not be; `delivered` and `final` say what follows."""
+    """The run's callback was sent, or could not be; `delivered` and `final` give the result."""
 
     topic = "run.callback_attempted"
     webhook_id: Text
@@ -312,7 +313,7 @@ class AgentRegistered(Event):
 
 
 class ConversationOpened(Event):
-    """A conversation was first held; only runs of this agent may hold it."""
+    """A conversation was held for the first time; only runs of this agent may hold it."""
 
     topic = "conversation.opened"
     conversation_id: Text

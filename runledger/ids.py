@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from runledger.errors import InvalidId
 
-# \Z, not $: `$` lets a trailing newline through.
+# \Z, not $: `$` also matches before a trailing newline.
 _UUID4: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z"
 _SIGNS: Final = "._:@-"
 LONGEST_NAME: Final = 128
@@ -18,7 +18,7 @@ NAMES: Final = (
     f"a <name> has 1 to {LONGEST_NAME} characters: ASCII letters, digits and {_SIGNS}, "
     "the first a letter or a digit"
 )
-"""What the <name> in a form may be."""
+"""The patterns of the <name> in a form."""
 
 FORMS: Final = {
     "run": "run-<uuid4>",
@@ -28,7 +28,7 @@ FORMS: Final = {
     "conversation": "conversation-<uuid4> or conv-<name>",
     "organization": "<name>",
 }
-"""Kind → how its ids are written."""
+"""Kind → the form of its ids."""
 
 _PATTERNS: Final = {
     "run": re.compile(f"run-{_UUID4}"),
@@ -40,12 +40,12 @@ _PATTERNS: Final = {
 }
 
 DEFAULT_ORGANIZATION: Final = "org-00000000-0000-4000-8000-000000000000"
-"""The organization of whoever names none; the id that the replaced system uses for it."""
+"""The organization of calls that name none; the replaced system uses this id for it."""
 
 
 class _Entropy(local):
-    """The system's random bytes, fetched 256 ids at a time: a system call for each is a tenth of
-    what a whole command costs."""
+    """The system's random bytes, fetched for 256 ids at a time: a system call for each id would
+    take a tenth of the time of a whole command."""
 
     def __init__(self) -> None:
         self._bytes = b""
@@ -62,7 +62,7 @@ class _Entropy(local):
 
 
 _entropy = _Entropy()
-# A forked child would hand out the ids that its parent hands out.
+# A forked child would otherwise generate the same ids as its parent.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_entropy.forget)
 
@@ -84,7 +84,7 @@ def new_id(kind: str) -> str:
 
 
 def derived_id(kind: str, *parts: str) -> str:
-    """Return the id that these parts always give: a SHA-256 laid out as a version-4 UUID.
+    """Return the id that is derived from these parts: a SHA-256 laid out as a version-4 UUID.
 
     Imports use it so that the same source row has the same id every time.
     """
@@ -93,11 +93,12 @@ def derived_id(kind: str, *parts: str) -> str:
 
 
 def foreign_id(kind: Literal["agent", "conversation"], text: str) -> str:
-    """Return the id of what another system calls `text`; the same text always has the same id.
+    """Return the id for another system's identifier `text`; the same text always has the same id.
 
     A text that is a <name> stays readable: `agent-` or `conv-` and the text, or
-    `conversation-<uuid4>`. In any other, what a <name> cannot hold is replaced by `-` or cut off,
-    and the first 16 hexadecimal digits of the text's SHA-256 follow, so that two texts do not meet.
+    `conversation-<uuid4>`. In any other text, characters that a <name> cannot have are replaced by
+    `-` or cut off, and the first 16 hexadecimal digits of the text's SHA-256 are appended, so that
+    two texts have different ids.
     """
     if kind == "conversation" and re.match(_UUID4, text):
         return f"conversation-{text}"

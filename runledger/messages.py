@@ -1,7 +1,7 @@
 """Messages as the ledger stores them: roles, content parts, tool calls, tool returns, approvals.
 
-The shapes are those of the replaced run manager's stored messages. What the API shows is made
-from them by `runledger.api_messages`; what a provider is sent, by `runledger.tool_returns`.
+The shapes are those of the replaced run manager's stored messages. `runledger.api_messages`
+converts them to the API's messages, and `runledger.tool_returns` to the payloads of providers.
 """
 
 from typing import Annotated, Any, Literal
@@ -18,16 +18,17 @@ from pydantic import (
 from runledger.utc import UtcTime
 
 Role = Literal["system", "user", "assistant", "tool", "approval"]
-# The bound makes pydantic look at the key: half a surrogate pair is refused, never replaced.
+# The bound makes pydantic validate the key: half a surrogate pair is refused, never replaced.
 Json = dict[Annotated[str, Field(min_length=0)], JsonValue]
-# Not the whole model is strict: JSON has no times, and a list may be given as a tuple. Of these two
-# JSON has its own, so "yes" is no truth and True no number: what would be recorded is a guess.
+# The model as a whole is not strict: JSON has no times, and a list may be given as a tuple.
+# Booleans and numbers exist in JSON, so converting "yes" or True would record a guess.
 Truth = Annotated[bool, Strict()]
 Number = Annotated[int, Strict()]
 
 
 def whole_number(value: Any) -> Any:
-    """Return a float that is a whole number, such as 50.0, as an integer; all else as it is."""
+    """Return a float that is a whole number, such as 50.0, as an integer; other values
+    unchanged."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -44,7 +45,7 @@ class TextContent(_Part):
 
 
 class UrlImage(_Part):
-    """An image that somebody else keeps."""
+    """An image at an external URL."""
 
     type: Literal["url"] = "url"
     url: str
@@ -70,7 +71,7 @@ class LettaImage(_Part):
 
 
 class BlobImage(_Part):
-    """An image whose bytes lie in the store's blobs, addressed by their SHA-256."""
+    """An image whose bytes are in the store's blobs, addressed by their SHA-256."""
 
     type: Literal["blob"] = "blob"
     sha256: str
@@ -182,7 +183,7 @@ class ToolCall(_Part):
 
 
 class ToolReturn(_Part):
-    """What a tool gave back; `func_response` is text, or text and image parts."""
+    """The result of a tool; `func_response` is text, or text and image parts."""
 
     type: Literal["tool"] = "tool"
     tool_call_id: str | None = None
@@ -208,7 +209,7 @@ def _as_parts(value: Any) -> Any:
 class Message(BaseModel):
     """One stored message. `content` given as text becomes one text part.
 
-    A message of role `approval` with `tool_calls` asks for approval; one without answers.
+    A message of role `approval` with `tool_calls` requests approval; one without them answers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
@@ -232,7 +233,7 @@ class Message(BaseModel):
     group_id: str | None = None
     is_err: Truth | None = None
     extra: Json | None = None
-    """What an importer keeps of a source message that no field above holds."""
+    """The parts of an imported message for which there is no field above."""
 
     def text(self) -> str:
         """Return the text parts joined by newlines; empty when there are none."""

@@ -1,4 +1,4 @@
-"""What the ledger answers: runs, steps, usage, metrics; fields named as in the replaced system."""
+"""The records that queries return: runs, steps, usage, metrics; named as in the replaced system."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -15,9 +15,9 @@ class _Record(BaseModel):
 
 
 class RunRecord(_Record):
-    """One run. Durations are nanoseconds, times know their zone, counts have no cap.
+    """One run. Durations are in nanoseconds, times have a zone, counts have no upper limit.
 
-    `version` counts the events of its stream, callbacks' among them.
+    `version` counts the events of its stream, including those of callbacks.
     """
 
     run_id: str
@@ -61,7 +61,7 @@ class RunRecord(_Record):
 
     @property
     def ended_before_it_began(self) -> bool:
-        """Whether two clocks disagree so far that the duration, `run_ns`, is not known."""
+        """Whether two clocks disagree so much that the duration, `run_ns`, is unknown."""
         return self.completed_at is not None and self.completed_at < self.created_at
 
     @property
@@ -71,7 +71,7 @@ class RunRecord(_Record):
 
 
 class RunUsage(_Record):
-    """Token totals of a run; None where no step reported, 0 where 0 was reported."""
+    """Token totals of a run; None if no step reported the count, 0 if 0 was reported."""
 
     run_id: str
     step_count: int
@@ -153,14 +153,14 @@ class StepView(_Record):
 
 
 class Cancellation(NamedTuple):
-    """What came of a cancel: `cancelled` by this call, or `already_ended` as the record says."""
+    """The result of a cancellation: `cancelled` by this call, or `already_ended` before it."""
 
     outcome: Literal["cancelled", "already_ended"]
     run: RunRecord
 
 
 class Callback(NamedTuple):
-    """What is owed for a run (None where nothing is), and every attempt that was made."""
+    """The delivery for a run (None if there is none), and every attempt that was made."""
 
     run_id: str
     url: str | None
@@ -173,7 +173,7 @@ _OF_STEP: Final = tuple(StepRecorded.model_fields.keys() & StepView.model_fields
 
 
 def nanoseconds(moment: datetime) -> int:
-    """Return the moment as nanoseconds since 1970."""
+    """Return a time as nanoseconds since 1970."""
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
 
 
@@ -223,7 +223,7 @@ def run_metrics(run: Run) -> RunMetrics:
 
 
 def step_view(run: Run, event: StepRecorded | StepStarted) -> StepView:
-    """Return a step as its event tells it."""
+    """Return a step as a record of its event."""
     if isinstance(event, StepStarted):
         fields: dict[str, Any] = {"provider_name": event.provider_name, "model": event.model}
         status = "pending"

@@ -1,4 +1,4 @@
-"""Upcasters: from an old stored shape of an event to today's, one revision at a time."""
+"""Upcasters: convert an old stored shape of an event to the current one, one revision at a time."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,16 +10,16 @@ Facts = dict[str, Any]
 
 
 def _as_it_is(facts: Facts) -> Facts:
-    """Revision 2 added the buckets, which revision 3 decides again."""
+    """Convert to revision 2, which added the buckets; revision 3 computes them again."""
     return facts
 
 
 def _step_recorded_2_3(facts: Facts) -> Facts:
-    """Revision 2 decided by the provider's name alone, and added up a total that it was not told.
+    """Convert to revision 3. Revision 2 used only the provider's name, and summed missing totals.
 
-    A total that is the sum of prompt and completion may have been added up, so it decides nothing.
-    It is added up again, from the buckets, if they are no longer what they were, or if a part
-    exceeds its whole, so that the old sum cannot be right.
+    A total that equals the sum of prompt and completion may have been summed, so it is not used as
+    evidence. It is summed again from the buckets if these have changed, or if a part exceeds its
+    whole, so that the old sum cannot be right.
     """
     said = {name: value for name, value in facts.items() if name not in DERIVED}
     prompt, completion = said.get("prompt_tokens"), said.get("completion_tokens")
@@ -29,7 +29,7 @@ def _step_recorded_2_3(facts: Facts) -> Facts:
     try:
         follows = derived(said)
     except InvalidArgument:
-        # Details that only today's names take for counts: what was decided then stays.
+        # These details are counts only by names that were added later: the earlier result is kept.
         return facts
     changed = any(follows[name] != facts.get(name) for name in BUCKETS)
     exceeds = "arithmetic" in (follows["input_rule"], follows["output_rule"])
@@ -47,7 +47,7 @@ UPCASTERS: Final[dict[tuple[str, int], Callable[[Facts], Facts]]] = {
 
 
 def upcast(topic: str, revision: int, today: int, facts: Facts) -> Facts:
-    """Apply the upcasters of `topic` from `revision` to `today`; KeyError where one is missing."""
+    """Apply the upcasters of `topic` from `revision` to `today`; KeyError if one is missing."""
     for step in range(revision, today):
         facts = UPCASTERS[topic, step](facts)
     return facts

@@ -13,7 +13,7 @@ from runledger.run.receipts import Receipt
 class CommandBatch(NamedTuple):
     """Commands on one run, executed in one append, all or none.
 
-    `times` gives each command a time of its own (imports); without it all happened `at`. Nothing is
+    `times` gives each command its own time (imports); without it all happened `at`. Nothing is
     recorded if the run has another version than the expected one, or has the receipt already.
     """
 
@@ -28,12 +28,12 @@ class CommandBatch(NamedTuple):
 
     @property
     def correlation(self) -> str | None:
-        """What the events remember of the request."""
+        """The correlation id that the events store of the request."""
         return self.correlation_id if self.receipt is None else self.receipt.correlation_id
 
 
 class Outcome(NamedTuple):
-    """The run after the commands, the events they gave, and the last position of the append.
+    """The run after the commands, their events, and the last position of the append.
 
     `repeated` says that the request was recorded before, by its receipt.
     """

@@ -1,4 +1,4 @@
-"""What every command takes beside its own facts: one list, for all of them."""
+"""The options that every command takes beside its own facts."""
 
 from datetime import datetime
 from typing import TypedDict
@@ -9,12 +9,12 @@ from runledger.run import Actor
 class CommandOptions(TypedDict, total=False):
     """How a command is executed.
 
-    `actor` acts in the place of the ledger's own actor. `expected_version` is the version that the
-    run must have (RunRecord.version), or VersionConflict is raised and nothing is recorded; a
-    command that repeats what is recorded changes nothing at any version. `idempotency_key` (1 to
-    255 printable ASCII characters) makes the command happen once: given again with the same key and
-    content, it changes nothing, whatever happened meanwhile; ids that were not given follow from
-    the key. Other content with the same key is IdempotencyKeyReused.
+    `actor` acts instead of the ledger's own actor. `expected_version` is the version that the run
+    must have (RunRecord.version), or VersionConflict is raised and nothing is recorded; a command
+    that repeats what is recorded changes nothing at any version. `idempotency_key` (1 to 255
+    printable ASCII characters) makes the command happen once: repeated with the same key and
+    content, it changes nothing, whatever happened meanwhile. Ids that were not given are derived
+    from the key. Other content with the same key raises IdempotencyKeyReused.
     """
 
     actor: Actor | None
@@ -23,9 +23,9 @@ class CommandOptions(TypedDict, total=False):
 
 
 class TimedOptions(CommandOptions, total=False):
-    """How a command is executed that may be recorded later than it happened.
+    """The options of a command that may be recorded later than it happened.
 
-    `at` is when it happened, with a time zone; without, it is now.
+    `at` is the time when it happened, with a time zone; now by default.
     """
 
     at: datetime | None

@@ -47,18 +47,18 @@ from runledger.store.protocol import Append, Conflicted, StreamWrite, Verdict
 
 _LOG: Final = logging.getLogger("runledger.command_handling")
 MAX_ATTEMPTS: Final = 25
-"""Tries per command before other writers are held responsible."""
+"""Attempts per command before it fails because of concurrent writers."""
 
 Clock = Callable[[], datetime]
 
 
 def now() -> datetime:
-    """Return the time, aware of its zone."""
+    """Return the current time, with its zone."""
     return datetime.now(UTC)
 
 
 class _Decision(NamedTuple):
-    """The result of deciding a batch; `folded` says if `run` has the events in it already."""
+    """The result of deciding a batch; `folded` says whether `run` includes the events already."""
 
     run: Run | None
     events: Sequence[Event]
@@ -78,23 +78,24 @@ class CommandHandler:
         self._runs = RunCache()
         self._epoch = store.epoch
         self._participants = Participants(store, unknown_agents)
-        # Tasks that work on one run take turns here; across processes the store decides.
+        # Tasks of this process that change one run use its lock; across processes the store
+        # decides.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def close(self) -> None:
-        """Record what was submitted, then stop."""
+        """Finish the submitted appends, then stop."""
         self._appender.close()
 
     def envelope(
         self, actor: Actor, at: datetime | None = None, correlation_id: str | None = None
     ) -> Envelope:
-        """Return the envelope of a command that is executed at this moment."""
+        """Return the envelope of a command that is executed now."""
         recorded_at = in_utc("clock", self._clock())
         occurred_at = recorded_at if at is None else in_utc("at", at)
         return Envelope(actor, occurred_at, recorded_at, correlation_id, at is not None)
 
     async def load(self, actor: Actor, run_id: str) -> Run:
-        """Return the run as its stream says at this moment, or raise NotFound."""
+        """Return the run as folded from its current stream, or raise NotFound."""
         check_id("run", run_id)
         return _visible(await self._refresh(run_id), actor, run_id)
 
@@ -107,7 +108,7 @@ class CommandHandler:
         return found
 
     async def known_agent(self, organization: str, agent_id: str) -> Agent | None:
-        """Return what is known of an agent, or None."""
+        """Return an agent, or None if it is unknown."""
         return await self._participants.agent(organization, agent_id, fresh=True)
 
     async def append(self, append: Append) -> Verdict:
@@ -125,7 +126,7 @@ class CommandHandler:
                 return await self._execute_storable(batch, fresh)
             except UndecodableEvent as e:
                 deletes = list(batch.commands) == [DeleteRun()]
-                # Of a run that cannot be read, no caller can have learned the version.
+                # If a run cannot be read, no caller can know its version.
                 if e.stream != run_id or not deletes or batch.expected_version is not None:
                     raise
                 return await self._delete_unreadable(batch, e)
@@ -133,7 +134,8 @@ class CommandHandler:
     async def _execute_storable(self, batch: CommandBatch, fresh: bool) -> Outcome:
         """Execute a batch; if it is refused, and its texts cannot be stored, store them escaped.
 
-        A batch repeated after that contradicts what is stored, as its texts are not escaped.
+        If such a batch is repeated, it contradicts the stored content, because its texts are not
+        escaped.
         """
         try:
             return await self._execute(batch, fresh)
@@ -158,9 +160,9 @@ class CommandHandler:
     async def _delete_unreadable(
         self, batch: CommandBatch, unreadable: UndecodableEvent
     ) -> Outcome:
-        """Delete a run of which only what lies before an event is known.
+        """Delete a run whose events can be read only up to a certain event.
 
-        A deletion asks for no more, and it is the only way out for a run that holds a conversation.
+        A deletion needs no more, and it is the only way to release the conversation of such a run.
         """
         run_id, seen = batch.run_id, unreadable.version
         before = await asyncio.to_thread(self._store.read_stream, run_id, 0, seen - 1, False)
@@ -200,7 +202,7 @@ class CommandHandler:
         raise ConcurrentAppend(*verdict)
 
     def _forget_lost(self) -> int:
-        """Read everything again after the log was found to have gone back; return the epoch."""
+        """Discard all caches after the log was reset to an earlier state; return the new epoch."""
         if self._epoch != self._store.epoch:
             self._epoch = self._store.epoch
             self._runs.clear()
@@ -208,10 +210,10 @@ class CommandHandler:
         return self._epoch
 
     async def _refresh(self, run_id: str) -> Run | None:
-        """Fold what was appended to the stream since the run was last seen.
+        """Fold the events that were appended to the stream since the run was last read.
 
-        The last event that was seen is read with it: a run of which it is gone was lost with a log
-        that has gone back, and is read from the beginning.
+        The last folded event is read again with them. If it is missing, the log was reset to an
+        earlier state, and the run is read from the beginning.
         """
         run, last = self._runs.get(run_id), self._runs.last_event(run_id)
         after = run.version - 1 if run else 0
@@ -243,7 +245,7 @@ class CommandHandler:
         except LedgerError as e:
             if last_word or isinstance(e, InvalidArgument):
                 raise
-            # Refused on what may be an old state: look again before saying so.
+            # Refused on a possibly outdated state: read again before raising.
             self._participants.forget()
             return Conflicted(batch.run_id, seen, seen)
         after, events, beside, folded = decision
@@ -259,7 +261,7 @@ class CommandHandler:
         try:
             verdict = await self._appender.submit((own, *beside), epoch)
         except BaseException:
-            # Recorded or not, nobody knows: the next command reads the stream.
+            # It is unknown whether it was recorded: the next command reads the stream.
             self._runs.discard(batch.run_id)
             self._participants.forget(beside)
             raise
@@ -273,10 +275,11 @@ class CommandHandler:
         return Outcome(after, tuple(events), verdict.last)
 
     async def _decide(self, batch: CommandBatch, run: Run | None) -> _Decision:
-        """Decide every command of the order, each on what the ones before it led to.
+        """Decide every command of the batch, each on the state after the ones before it.
 
-        A single command is decided on the cached run itself, which is folded once it is recorded:
-        copying a run of 10,000 steps for each step would make a step cost what the run costs.
+        A single command is decided on the cached run itself, and the events are folded once they
+        are recorded: copying a run of 10,000 steps for each step would make a step cost as much as
+        the run.
         """
         folds = run is None or len(batch.commands) > 1
         seen = run.version if run else 0
@@ -292,7 +295,7 @@ class CommandHandler:
                 if any(
                     isinstance(other, CompleteRun | FailRun | CancelRun) for other in batch.commands
                 ):
-                    # It ends in the append that creates it: it holds nothing for any time.
+                    # It ends in the append that creates it, so it never holds a conversation.
                     command = dataclasses.replace(command, hold_conversation=False)
                 if scratch is not None and scratch.organization != batch.actor.organization:
                     raise ContentConflict("run", batch.run_id)
@@ -315,7 +318,7 @@ class CommandHandler:
         check_id("agent", command.agent_id)
         beside: Append = ()
         if run is not None:
-            # Who repeats a creation cannot know which project the agent gave it.
+            # The caller that repeats a creation does not know the project derived from the agent.
             project_id = run.project_id
         else:
             project_id, beside = await self._participants.open(envelope, run_id, command)
@@ -324,7 +327,7 @@ class CommandHandler:
     async def _priors(
         self, run_id: str, versions: Mapping[str, int], seen: int, decided: Sequence[Event]
     ) -> dict[str, Event]:
-        """Return the events that recorded natural keys: stored, or decided in this same batch."""
+        """Return the events that recorded natural keys, stored or decided in this batch."""
         priors = {}
         for key, version in versions.items():
             if version > seen:

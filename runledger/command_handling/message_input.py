@@ -1,4 +1,4 @@
-"""Messages as callers give them: models, or mappings without an id; images go to the blobs."""
+"""Converts the messages of callers, models or mappings; images are stored as blobs."""
 
 import asyncio
 from collections.abc import Container, Iterable, Mapping
@@ -44,10 +44,10 @@ def as_messages(
 ) -> list[Message]:
     """Return the checked messages, each as in `as_message`.
 
-    `whole` names what they are all the messages of: a run and its step, or a request. Those without
-    an id have one derived from it and their place, the same each time.
+    `whole` identifies what the messages belong to: a run and its step, or a request. A message
+    without an id gets one that is derived from `whole` and its index, the same each time.
     """
-    # Each of these is iterable, too: a text by its letters, the others by their fields.
+    # These are iterable too: a text by its letters, the others by their fields.
     if isinstance(given, str | bytes | Mapping | Message) or not isinstance(given, Iterable):
         raise InvalidArgument(f"messages: expected a list of messages, found {given!r:.80}")
     if whole is None:
@@ -62,9 +62,10 @@ def _named(given: Message | Mapping[str, Any], place: int, whole: tuple[str, ...
 
 
 def check_blobs(messages: Iterable[Message], recorded: Container[str]) -> None:
-    """Raise ImageRefused for a reference to stored bytes, but in a message recorded with it.
+    """Raise ImageRefused for a reference to stored bytes, unless the recorded message has it
+    already.
 
-    Blobs belong to nobody: who knew no more than a hash would be shown what others have stored.
+    Blobs have no owner: a caller that knows only a hash must not get access to stored bytes.
     """
     for message in messages:
         if message.id not in recorded:
@@ -79,10 +80,12 @@ def check_blobs(messages: Iterable[Message], recorded: Container[str]) -> None:
 async def keep_images(
     given: list[Message], store: Store, addresses: AddressPolicy = IMAGE_ADDRESSES
 ) -> list[Message]:
-    """Return the messages with their images fetched and kept in the store's blobs.
+    """Return the messages with their images fetched and stored as blobs.
 
-    Raises ImageRefused where one cannot be had. The bytes are kept before the event that refers to
-    them is recorded: a reference never leads nowhere.
+    The bytes are stored before the event that refers to them, so that no reference is dangling.
+
+    Raises:
+        ImageRefused: if an image cannot be fetched.
     """
     async with GuardedClient() as client:
         messages, blobs = await resolve_images(given, client, policy=addresses)

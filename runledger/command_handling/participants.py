@@ -1,4 +1,4 @@
-"""The agent and the conversation of a run: what is known of them, and what a run writes there."""
+"""The agent and the conversation of a run: their cached state, and the run's writes to them."""
 
 import asyncio
 import time
@@ -37,14 +37,14 @@ UnknownAgents = Literal["register", "reject"]
 MAX_KNOWN: Final = 20_000
 """Agents, and conversations, kept in memory."""
 AGENT_SECONDS: Final = 60.0
-"""How long an agent is kept: nothing tells this process that another one changed its project."""
+"""Seconds for which an agent is cached; changes by other processes are not notified."""
 
 _ENDS: Final = (RunCompleted, RunFailed, RunCancelled, RunDeleted)
 _T = TypeVar("_T")
 
 
 class Participants:
-    """Agents and conversations, cached; the store refuses what was written on a stale one."""
+    """Agents and conversations, cached; the store refuses writes that are based on a stale one."""
 
     def __init__(self, store: Store, unknown_agents: UnknownAgents) -> None:
         self._store = store
@@ -54,7 +54,7 @@ class Participants:
         self._conversations: dict[str, Conversation] = {}
 
     def forget(self, writes: Append | None = None) -> None:
-        """Read again before the next use: what these writes touched, or everything."""
+        """Invalidate the cached entries that these writes touched, or all of them."""
         if writes is None:
             self._agents.clear()
             self._conversations.clear()
@@ -63,7 +63,7 @@ class Participants:
             self._conversations.pop(write.stream, None)
 
     async def agent(self, organization: str, agent_id: str, *, fresh: bool = False) -> Agent | None:
-        """Return what is known of an agent, or None; `fresh` reads it even if it is in memory."""
+        """Return an agent, or None if it is unknown; `fresh` reads it even if it is cached."""
         if time.monotonic() - self._agents_since > AGENT_SECONDS:
             self._agents.clear()
             self._agents_since = time.monotonic()
@@ -91,7 +91,7 @@ class Participants:
         return state
 
     async def registration(self, registered: AgentRegistered) -> tuple[Agent, Append]:
-        """Return the agent, and what to append unless the same registration is the last one."""
+        """Return the agent, and its append, which is empty if the last registration is the same."""
         known = await self.agent(registered.organization, registered.agent_id)
         version = known.version if known else 0
         if known is not None and fold_agent(known, version, registered) == known:
@@ -105,10 +105,12 @@ class Participants:
     ) -> tuple[str | None, Append]:
         """Check the agent and conversation of a run to be created.
 
-        Returns the agent's project id, and what to append beside the run's own events. Raises
-        NotFound for an agent that must be registered and, if the run is to hold its conversation,
-        InvalidArgument for one that another agent has held, ConversationBusy for one that another
-        run holds.
+        Returns the agent's project id, and the appends in addition to the run's own events.
+
+        Raises:
+            NotFound: if the agent must be registered and is not.
+            InvalidArgument: if the run is to hold a conversation that another agent has held.
+            ConversationBusy: if the run is to hold a conversation that another run holds.
         """
         agent = await self.agent(envelope.actor.organization, command.agent_id)
         writes: Append = ()
@@ -125,8 +127,8 @@ class Participants:
             )
         if command.conversation_id is not None:
             check_id("conversation", command.conversation_id)
-        # A run that does not hold its conversation only names it: agents of other systems share
-        # one, and imports of it would conflict with each other in its stream.
+        # A run that does not hold its conversation only refers to it: agents of other systems share
+        # conversations, and their imports would conflict with each other in its stream.
         if command.hold_conversation:
             writes += await self._hold(envelope, run_id, command)
         return agent.project_id or command.project_id, writes
@@ -155,13 +157,13 @@ class Participants:
         return (StreamWrite(stream, version, tuple(encode(event) for event in events)),)
 
     async def close(self, envelope: Envelope, run: Run | None, events: Sequence[Event]) -> Append:
-        """Free the conversation in the append in which the run that holds it ends or is deleted."""
+        """Release the conversation in the append that ends or deletes the run that holds it."""
         if run is None or not run.holds_conversation or run.conversation_id is None:
             return ()
         if not any(isinstance(event, _ENDS) for event in events):
             return ()
         stream = conversation_stream(run.organization, run.conversation_id)
-        # Read afresh: a conversation cached before its claim would never be released.
+        # Read again: a conversation that was cached before its claim would never be released.
         self._conversations.pop(stream, None)
         known = await self.conversation(run.organization, run.conversation_id)
         if known is None or known.holder != run.run_id:

@@ -10,9 +10,9 @@ MAX_ENTRIES: Final = 500_000
 
 
 class RunCache:
-    """The runs used last, each with the id of its last event.
+    """The most recently used runs, each with the id of its last event.
 
-    An entry may be stale: the store refuses what was decided on it.
+    An entry may be stale: the store then refuses events that were decided on it.
     """
 
     def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
@@ -21,7 +21,7 @@ class RunCache:
         self._max_entries = max_entries
 
     def get(self, run_id: str) -> Run | None:
-        """Return the run as it was last seen."""
+        """Return the run as it was last cached."""
         found = self._runs.get(run_id)
         if found is None:
             return None
@@ -34,7 +34,7 @@ class RunCache:
         return found[2] if found else ""
 
     def put(self, run: Run, last_event: str) -> None:
-        """Keep the run, and let go of those not used for longest."""
+        """Cache the run, and evict the least recently used ones."""
         size = 10 + len(run.steps) + len(run.messages)
         known = self._runs.get(run.run_id)
         self._runs[run.run_id] = (run, size, last_event)
@@ -45,12 +45,12 @@ class RunCache:
             self._entries -= released
 
     def discard(self, run_id: str) -> None:
-        """Forget the run."""
+        """Evict the run."""
         found = self._runs.pop(run_id, None)
         if found is not None:
             self._entries -= found[1]
 
     def clear(self) -> None:
-        """Forget every run."""
+        """Evict every run."""
         self._runs.clear()
         self._entries = 0

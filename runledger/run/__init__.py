@@ -1,4 +1,4 @@
-"""The run, pure: its state, what may happen to it, and what a command decides. No clock, no I/O."""
+"""The pure model of a run: its state, its transitions and its decisions. No clock, no I/O."""
 
 from runledger.run.decisions import decide
 from runledger.run.envelope import Actor, Envelope

@@ -1,4 +1,4 @@
-"""Tool call ids made unique within a run: some models call every call `call_0`."""
+"""Makes tool call ids unique within a run, because some models give every call the id `call_0`."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
@@ -9,18 +9,18 @@ from runledger.run.message_facts import describe_message
 from runledger.run.state import Run
 
 UNNAMED: Final = "call"
-"""The id of a call that was given none; like every repeated id, it is numbered (`call#2`)."""
+"""The id of a call without one; like every repeated id, it is numbered (`call#2`)."""
 
 
 def unique_calls(run: Run, messages: Sequence[Message]) -> list[MessageFacts]:
     """Return the facts with every repeated call id numbered (`call_0#2`), and returns resolved.
 
-    A call in an approval request is the open call of that id; a call in any other message is a
-    call of its own. A return, and an answer, belong to an open call of that id: to one of the
-    message's `name` if it tells a name, and to the oldest of them. A return without an id belongs
-    to a call without one; if there is none, to an open call of its name, or to the only open call;
-    otherwise to none, and it is no fact. An answer to a whole request (`approve`,
-    `approval_request_id`) is one to each open call of it.
+    A call in an approval request is the open call with that id; a call in any other message is a
+    new call. A return or an answer belongs to the oldest open call with that id, and with the
+    message's `name` if it has one. A return without an id belongs to a call without an id; if there
+    is none, to an open call of its name, or to the only open call; otherwise to no call, and it is
+    not recorded as a fact. An answer to a whole request (`approve`, `approval_request_id`) answers
+    each open call of the request.
     """
     facts = [describe_message(message) for message in messages]
     if not any(
@@ -40,7 +40,7 @@ class _Open(NamedTuple):
 
 
 class _Calls:
-    """The run's calls as they will be after each message of an append."""
+    """The run's calls as they are after each message of an append."""
 
     def __init__(self, run: Run) -> None:
         self._used: dict[str, int] = {}
@@ -72,7 +72,7 @@ class _Calls:
         return named
 
     def _whole(self, given: Message) -> list[ApprovalFacts]:
-        """Return what an answer to a whole request says of each call that it left open."""
+        """Return the answers to the open calls of a request that is answered as a whole."""
         request, approve = given.approval_request_id, given.approve
         if given.role != "approval" or request is None or approve is None:
             return []
@@ -132,5 +132,5 @@ class _Calls:
 
 
 def _named_first(calls: Sequence[_Open], name: str | None) -> _Open:
-    """Return the first call of a name, or the first of all if none has it."""
+    """Return the first call with a name, or the first of all if no call has it."""
     return next((call for call in calls if call.name == name), calls[0])

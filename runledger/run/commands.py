@@ -1,4 +1,4 @@
-"""What can be asked of a run, as data. `runledger.run.decisions` says what follows."""
+"""The commands on a run, as data; `runledger.run.decisions` decides their events."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,12 +27,12 @@ class CreateRun:
 
 @dataclass(frozen=True, slots=True)
 class StartRun:
-    """Say that work on the run began."""
+    """Record that work on the run began."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartStep:
-    """Say that a step began."""
+    """Record that a step began."""
 
     step_id: str
     provider_name: str | None = None
@@ -62,7 +62,7 @@ class RecordMessages:
 
 @dataclass(frozen=True, slots=True)
 class PatchMetadata:
-    """Set the top-level keys of `patch`, take away those of `remove`."""
+    """Set the top-level keys of `patch`, and remove those of `remove`."""
 
     patch: Mapping[str, Any] = field(default_factory=dict)
     remove: Collection[str] = ()
@@ -70,14 +70,14 @@ class PatchMetadata:
 
 @dataclass(frozen=True, slots=True)
 class RecordRunFeedback:
-    """Record how a person judged the run; None takes an earlier judgement back."""
+    """Record a person's feedback on the run; None withdraws earlier feedback."""
 
     feedback: Feedback | None
 
 
 @dataclass(frozen=True, slots=True)
 class RecordStepFeedback:
-    """Record how a person judged a step; `tags` take the place of the step's, None leaves them."""
+    """Record a person's feedback on a step; `tags` replace the step's tags, None leaves them."""
 
     step_id: str
     feedback: Feedback | None
@@ -86,15 +86,15 @@ class RecordStepFeedback:
 
 @dataclass(frozen=True, slots=True)
 class RecordHeartbeat:
-    """Say that the worker is alive."""
+    """Record that the worker is alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompleteRun:
-    """End the run well; without a `stop_reason`, as `end_turn` or as it has ended well already.
+    """Complete the run; `stop_reason` is `end_turn` by default, or that of an earlier completion.
 
-    Without `run_ns`, the clocks tell how long it took. `measured=False` says that nobody can: the
-    run is recorded when it is over already, and a duration of 0 would be a false one.
+    Without `run_ns`, the duration is computed from the clocks. `measured=False` says that it is
+    unknown: the run is recorded after its end, and a duration of 0 would be wrong.
     """
 
     stop_reason: str | None = "end_turn"
@@ -104,7 +104,7 @@ class CompleteRun:
 
 @dataclass(frozen=True, slots=True)
 class FailRun:
-    """End the run badly; what is not told, as in CompleteRun (`error`)."""
+    """Fail the run; defaults are as in CompleteRun, with the stop reason `error`."""
 
     stop_reason: str | None = "error"
     error_type: str | None = None
@@ -118,7 +118,8 @@ class FailRun:
 class CancelRun:
     """Cancel the run and deny every open tool call.
 
-    A run that has ended stays as it is; `strict` refuses the command where it ended otherwise.
+    A run that has ended stays as it is; with `strict`, the command is refused if it ended
+    otherwise.
     """
 
     reason: str | None = None
@@ -129,31 +130,31 @@ class CancelRun:
 
 @dataclass(frozen=True, slots=True)
 class ExpireRun:
-    """Fail the run as lost if nothing was heard of it since `silent_since`."""
+    """Fail the run as lost if it has no event since `silent_since`."""
 
     silent_since: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class ExpireApprovals:
-    """Deny the open tool calls if their deadline is over at the command's time."""
+    """Deny the open tool calls if their deadline has passed at the command's time."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteRun:
-    """Take the run out of every read model and getter."""
+    """Remove the run from every read model and getter."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestCallback:
-    """Ask for the callback of a run that ended to be sent again."""
+    """Request that the callback of an ended run is sent again."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordCallbackAttempt:
     """Record one attempt to deliver the callback; `facts` as in CallbackAttempted.
 
-    `asked` is the version of the event that had asked for the delivery when the attempt began.
+    `asked` is the version of the event that had requested the delivery when the attempt began.
     """
 
     facts: Mapping[str, Any]

@@ -58,7 +58,7 @@ def _patch(run: Run, command: c.PatchMetadata, env: Envelope, _priors: Priors) -
     if not isinstance(command.patch, Mapping):
         raise InvalidArgument(f"metadata: expected a mapping, found {command.patch!r:.80}")
     if isinstance(command.remove, str) or not isinstance(command.remove, Collection):
-        # Text is a sequence of texts to Python: each letter would be taken for a key.
+        # A text is a sequence of texts in Python: each letter would be read as a key.
         raise InvalidArgument(f"remove: expected a list of keys, found {command.remove!r:.80}")
     unfit = [key for key in command.remove if not isinstance(key, str)]
     if unfit:
@@ -107,7 +107,8 @@ def _callback(
         and command.asked < owed.asked
         and not facts["delivered"]
     ):
-        # Asked for again while it was on its way: its failure neither ends nor delays that.
+        # The delivery was requested again during the attempt: its failure neither ends nor delays
+        # the new one.
         facts = {**facts, "final": False, "next_attempt_at": None}
     return [make(CallbackAttempted, run, env, **facts)]
 
@@ -135,10 +136,14 @@ _DECISIONS: Final[dict[type, Callable[[Run, Any, Envelope, Priors], list[Event]]
 def decide(
     run: Run | None, command: c.Command, envelope: Envelope, priors: Priors | None = None
 ) -> list[Event]:
-    """Return the events that follow from `command`; none where it repeats what is recorded.
+    """Return the events that `command` leads to; none if it repeats recorded content.
 
-    `run` is None for a stream without events. Raises a Conflict or InvalidArgument that names what
-    was found and what is allowed.
+    `run` is None for a stream without events.
+
+    Raises:
+        Conflict: if the state of the run does not allow the command; the message says what is
+            allowed.
+        InvalidArgument: if a value of the command is wrong.
     """
     if isinstance(command, c.CreateRun):
         return _create(run, command, envelope, priors or {})

@@ -1,4 +1,4 @@
-"""What is owed to the receiver of a run's callback, folded from ends, requests and attempts."""
+"""The pending delivery of a run's callback, folded from ends, requests and attempts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,11 +8,11 @@ from runledger.events import CallbackAttempted
 
 @dataclass(slots=True)
 class Delivery:
-    """The delivery of a run's last end: an end that follows another one replaces its delivery.
+    """The delivery of a run's last end; a later end replaces the delivery of an earlier one.
 
-    `webhook_id` is that of all attempts, repeated ones included. `asked` is the version of the
-    event that last asked for the delivery, the end or a request; `tries` counts the attempts since
-    then: the calendar goes by them.
+    `webhook_id` is the same for all attempts, including repeated ones. `asked` is the version of
+    the event that last requested the delivery, the end or a request. `tries` counts the attempts
+    since then; the retry schedule depends on it.
     """
 
     webhook_id: str
@@ -26,13 +26,13 @@ class Delivery:
 
     @property
     def status(self) -> str:
-        """The delivery in a word: pending, delivered or failed."""
+        """The status of the delivery: pending, delivered or failed."""
         if self.delivered:
             return "delivered"
         return "failed" if self.settled else "pending"
 
     def attempted(self, event: CallbackAttempted) -> None:
-        """Fold an attempt; one at an end that was replaced says nothing of this delivery."""
+        """Fold an attempt; an attempt for an earlier end does not change this delivery."""
         if event.webhook_id != self.webhook_id:
             return
         self.attempts = max(self.attempts, event.attempt)
@@ -42,7 +42,7 @@ class Delivery:
         self.next_attempt_at = event.next_attempt_at
 
     def requested(self, version: int) -> None:
-        """Fold a request: the calendar begins anew, at once."""
+        """Fold a request: the retry schedule starts again, with an immediate attempt."""
         self.asked, self.tries = version, 0
         self.redelivery = True
         self.delivered = self.settled = False
@@ -50,5 +50,6 @@ class Delivery:
 
 
 def webhook_id(run_id: str, version: int) -> str:
-    """Return the id of the callback for the end at `version`; it has no dot, as the spec asks."""
+    """Return the id of the callback for the end at `version`; it has no dot, as the specification
+    requires."""
     return f"{run_id}-{version}"

@@ -10,12 +10,12 @@ from runledger.tool_returns import wrap_return
 def messages(run: Run, reason: str, envelope: Envelope) -> list[Message]:
     """Return an approval message (for calls that wait for a person) and a tool message (for all).
 
-    The tool message carries an error return for every open call: providers refuse a conversation
-    in which a call was never answered. Ids are derived from the run and its version, so that the
-    same decision made twice gives the same messages.
+    The tool message has an error return for every open call, because providers refuse a
+    conversation with an unanswered call. Ids are derived from the run and its version, so that a
+    repeated decision results in the same messages.
     """
     every = list(run.open_calls.values())
-    # What a person has granted is not refused: such a call only gets its error return.
+    # A call that a person has granted is not refused: it only gets its error return.
     asked = [call for call in every if call.requested_by and not call.answered]
     first = (asked or every)[0]
     step_id = first.step_id

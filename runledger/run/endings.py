@@ -1,4 +1,4 @@
-"""Decisions that end a run, or deny what it waits for. The first end wins."""
+"""Decisions that end a run, or deny the tool calls it waits for. The first end wins."""
 
 from datetime import timedelta
 from typing import Final
@@ -29,9 +29,10 @@ _TOO_LATE: Final = "The approval did not arrive in time, so the tool call was de
 def _duration(
     run: Run, env: Envelope, command: c.CompleteRun | c.FailRun | c.CancelRun
 ) -> int | None:
-    """Return the duration in ns: the caller's monotonic one, else what the clocks tell.
+    """Return the duration in ns: the caller's monotonic one, otherwise the difference of the
+    clocks.
 
-    Clocks of two machines may say that the run ended before it began: then it is not known.
+    If the clocks of two machines disagree so that the run ended before it began, it is unknown.
     """
     if command.run_ns is not None or not command.measured:
         told: int | None = whole_number(command.run_ns)
@@ -55,7 +56,7 @@ def _ends_as(run_id: str, stop_reason: str, *statuses: RunStatus) -> None:
 
 
 def complete(run: Run, command: c.CompleteRun, env: Envelope, _priors: Priors) -> list[Event]:
-    """End the run well; nothing where it ended so already."""
+    """Complete the run; no event if it is completed already."""
     stop_reason = "end_turn" if command.stop_reason is None else command.stop_reason
     _ends_as(run.run_id, stop_reason, RunStatus.COMPLETED)
     if run.status is RunStatus.COMPLETED and command.stop_reason in (None, run.stop_reason):
@@ -66,7 +67,7 @@ def complete(run: Run, command: c.CompleteRun, env: Envelope, _priors: Priors) -
 
 
 def fail(run: Run, command: c.FailRun, env: Envelope, _priors: Priors) -> list[Event]:
-    """End the run badly; nothing where it ended so already."""
+    """Fail the run; no event if it has failed already."""
     stop_reason = "error" if command.stop_reason is None else command.stop_reason
     _ends_as(run.run_id, stop_reason, RunStatus.FAILED)
     if run.status is RunStatus.FAILED and _says_no_more(run, command):
@@ -111,7 +112,7 @@ def _deny(run: Run, env: Envelope, reason: str) -> list[Event]:
 
 
 def cancel(run: Run, command: c.CancelRun, env: Envelope, _priors: Priors) -> list[Event]:
-    """Cancel the run and deny its open calls; nothing where it has ended."""
+    """Cancel the run and deny its open calls; no event if it has ended."""
     if run.deleted:
         allow(run, RunCancelled)
     if run.ended and run.state not in TRANSITIONS[RunCancelled].allowed:
@@ -124,7 +125,7 @@ def cancel(run: Run, command: c.CancelRun, env: Envelope, _priors: Priors) -> li
 
 
 def expire(run: Run, command: c.ExpireRun, env: Envelope, _priors: Priors) -> list[Event]:
-    """Fail a run that was silent for too long as lost."""
+    """Fail a run as lost that had no event for too long."""
     heard = run.last_recorded_at
     if run.ended or run.deleted or (heard is not None and heard >= command.silent_since):
         return []

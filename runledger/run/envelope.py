@@ -1,4 +1,4 @@
-"""Who says it and when: what a decision needs from outside to stamp its events."""
+"""The actor and the times with which a decision stamps its events."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,8 @@ class Actor:
 
 
 class Envelope(NamedTuple):
-    """The actor, the caller's time (`occurred_at`), ours (`recorded_at`), a source of event ids."""
+    """The actor, the caller's time (`occurred_at`), the ledger's (`recorded_at`), a source of event
+    ids."""
 
     actor: Actor
     occurred_at: datetime
@@ -47,7 +48,8 @@ class Envelope(NamedTuple):
 
 
 def in_utc(name: str, value: datetime) -> datetime:
-    """Return a time in UTC; InvalidArgument without a zone, or if read models cannot hold it."""
+    """Return a time in UTC; InvalidArgument if it has no zone, or if read models cannot store
+    it."""
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidArgument(f"{name}: expected a datetime with a time zone, found {value!r:.80}")
     try:

@@ -1,4 +1,4 @@
-"""Decisions about feedback: the last word on a run, or on a step that has ended, counts."""
+"""Decisions about feedback: the last feedback on a run, or on an ended step, replaces earlier."""
 
 from runledger.errors import InvalidArgument, NotFound
 from runledger.events import Event, RunFeedbackRecorded, StepFeedbackRecorded
@@ -12,7 +12,7 @@ from runledger.run.state import Judgement, Run
 def judge_run(
     run: Run, command: c.RecordRunFeedback, env: Envelope, _priors: Priors
 ) -> list[Event]:
-    """Record feedback on the run; nothing where it is the last that was given."""
+    """Record feedback on the run; no event if it equals the last feedback."""
     allow(run, RunFeedbackRecorded)
     judged = make(RunFeedbackRecorded, run, env, feedback=command.feedback)
     return [] if command.feedback == run.feedback else [judged]
@@ -21,11 +21,11 @@ def judge_run(
 def judge_step(
     run: Run, command: c.RecordStepFeedback, env: Envelope, _priors: Priors
 ) -> list[Event]:
-    """Record feedback on a step that has ended; nothing where it is the last that was given."""
+    """Record feedback on a step that has ended; no event if it equals the last feedback."""
     check_id("step", command.step_id)
     allow(run, StepFeedbackRecorded)
     if isinstance(command.tags, str):
-        # Text is a sequence of texts to Python: each letter would be taken for a tag.
+        # A text is a sequence of texts in Python: each letter would be read as a tag.
         raise InvalidArgument(f"tags: expected a list of texts, found {command.tags!r:.80}")
     judged = make(
         StepFeedbackRecorded,

@@ -1,4 +1,4 @@
-"""What projections see of a message: derived once, when it is recorded."""
+"""The facts of a message for projections: derived once, when it is recorded."""
 
 from runledger.events import ApprovalFacts, CallFacts, MessageFacts, ReturnFacts
 from runledger.messages import Approval, Message, ToolCallContent, ToolReturn, ToolReturnContent
@@ -7,8 +7,8 @@ from runledger.messages import Approval, Message, ToolCallContent, ToolReturn, T
 def describe_message(message: Message) -> MessageFacts:
     """Return the facts of a message: ids, role, names of called tools, outcomes; no text.
 
-    A call that came in `tool_calls` and as a content part is one call. The id of a call, or of the
-    call that a return answers, is empty if none was given.
+    A call that is given both in `tool_calls` and as a content part is one call. The id of a call,
+    and of the call that a return answers, is empty if none was given.
     """
     calls = [
         CallFacts(tool_call_id=call.id, name=call.function.name, tool_id=call.tool_id)

@@ -13,7 +13,7 @@ from runledger.events import (
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """What an organization knows of an agent."""
+    """An agent as its organization registered it."""
 
     agent_id: str
     version: int
@@ -24,7 +24,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """The one agent whose runs may hold the conversation, and the run that holds it."""
+    """The one agent whose runs may hold the conversation, and the run that holds it now."""
 
     conversation_id: str
     version: int
@@ -43,7 +43,7 @@ def conversation_stream(organization: str, conversation_id: str) -> str:
 
 
 def fold_agent(_agent: Agent | None, version: int, event: Event) -> Agent:
-    """Fold one event of an agent's stream; the last registration holds."""
+    """Fold one event of an agent's stream; the last registration is current."""
     assert isinstance(event, AgentRegistered)
     return Agent(event.agent_id, version, event.project_id, event.name, event.agent_type)
 

@@ -1,8 +1,8 @@
-"""Receipts: events remember the request that led to them, so that its repeat is recognised.
+"""Receipts: events store a digest of their request, so that a repeated request is recognised.
 
-The log is the receipt. The `correlation_id` of each event of a request with an idempotency key
-holds a digest of the key and one of the content; a repeat finds them in the run's stream, and
-changes nothing even if the run has gone on so far that the request would be refused today.
+The `correlation_id` of each event of a request with an idempotency key has a digest of the key and
+one of the content. A repeated request finds them in the run's stream and changes nothing, even if
+the run's present state would not allow the request.
 """
 
 import json
@@ -22,19 +22,20 @@ _STORED: Final = re.compile(r"once\.([0-9a-f]{32})\.([0-9a-f]{16})\Z")
 
 
 class Receipt(NamedTuple):
-    """Digests of an idempotency key within its organization, and of what was asked with it."""
+    """Digests of an idempotency key within its organization, and of the request's content."""
 
     key: str
     content: str
 
     @property
     def correlation_id(self) -> str:
-        """The receipt as an event holds it."""
+        """The receipt as text, as it is stored in an event."""
         return f"once.{self.key}.{self.content}"
 
 
 def check_key(idempotency_key: str) -> str:
-    """Return an idempotency key; raise InvalidArgument unless it is 1 to 255 ASCII characters."""
+    """Return an idempotency key; InvalidArgument unless it has 1 to 255 printable ASCII
+    characters."""
     if not isinstance(idempotency_key, str) or not _KEY.match(idempotency_key):
         raise InvalidArgument(
             f"idempotency_key: expected 1 to 255 printable ASCII characters, "
@@ -46,7 +47,7 @@ def check_key(idempotency_key: str) -> str:
 def receipt_for(
     organization: str, idempotency_key: str, commands: Sequence[Any], times: Iterable[Any]
 ) -> Receipt:
-    """Return the receipt of commands with a key; times that the caller gave are content, too."""
+    """Return the receipt of commands with a key; times given by the caller are content, too."""
     content = json.dumps([_plain(commands), _plain(times)], sort_keys=True, default=repr)
     return Receipt(
         _digest(f"{organization}\x1f{check_key(idempotency_key)}")[:32], _digest(content)[:16]
@@ -54,7 +55,7 @@ def receipt_for(
 
 
 def read_receipt(correlation_id: str | None) -> Receipt | None:
-    """Return the receipt that a correlation id holds, None for one with another purpose."""
+    """Return the receipt in a correlation id, None for a correlation id of another kind."""
     found = None if correlation_id is None else _STORED.match(correlation_id)
     return found and Receipt(found[1], found[2])
 
@@ -64,7 +65,7 @@ def _digest(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold, the same for every way of writing the same."""
+    """Return a canonical JSON value, the same for all equivalent inputs."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if is_dataclass(value):

@@ -1,4 +1,4 @@
-"""Decisions about steps and messages: each recorded once, late ones marked."""
+"""Decisions about steps and messages: each is recorded once, late ones are marked."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from runledger.run.step_facts import step_facts
 
 
 def start_step(run: Run, command: c.StartStep, env: Envelope, _priors: Priors) -> list[Event]:
-    """Say that a step began; nothing where it is known."""
+    """Record that a step began; no event if it is recorded already."""
     check_id("step", command.step_id)
     if command.step_id in run.open_steps or command.step_id in run.steps:
         return []
@@ -34,7 +34,7 @@ def start_step(run: Run, command: c.StartStep, env: Envelope, _priors: Priors) -
 
 
 def record_step(run: Run, command: c.RecordStep, env: Envelope, priors: Priors) -> list[Event]:
-    """Record a step that ended and its messages; late where the run has ended."""
+    """Record a step that ended and its messages; marked as late if the run has ended."""
     check_id("step", command.step_id)
     late = allow(run, StepRecorded)
     step = make(

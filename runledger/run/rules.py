@@ -1,4 +1,4 @@
-"""The rules that every decision shares: what the table allows, what counts as the same again."""
+"""The rules of every decision: the transition table, and which content counts as repeated."""
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
@@ -14,7 +14,7 @@ from runledger.run.transitions import TRANSITIONS
 
 _E = TypeVar("_E", bound=Event)
 Priors = Mapping[str, Event]
-"""Natural key (run, step or message id) → the event that recorded it, for keys seen again."""
+"""Natural key (run, step or message id) → the event that recorded it, for repeated keys."""
 
 _ENVELOPE: Final = {
     "event_id",
@@ -48,7 +48,7 @@ def make(cls: type[RunEvent], run: Run, envelope: Envelope, **fields: Any) -> Ev
 
 
 def allow(run: Run, event: type[Event]) -> bool:
-    """Check the transition table; return whether the event is late, raise where it is refused."""
+    """Check the transition table; return whether the event is late, raise if it is not allowed."""
     rule = TRANSITIONS[event]
     found = run.state
     if found in rule.allowed:
@@ -61,7 +61,8 @@ def allow(run: Run, event: type[Event]) -> bool:
 
 
 def same(prior: Event, again: Event, envelope: Envelope) -> bool:
-    """Whether the caller repeats what is recorded; times count only where the caller gave them."""
+    """Whether the caller repeats recorded content; times are compared only if the caller gave
+    them."""
     if envelope.explicit_time and prior.occurred_at != again.occurred_at:
         return False
     unsaid = _ENVELOPE | prior.derived

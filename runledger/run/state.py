@@ -1,7 +1,7 @@
 """A run's state, and how each event changes it.
 
-`evolve` changes the state in place: copying a run of 10,000 steps for every step would make a
-step cost what the whole run costs. Only committed events are folded, so nothing is ever undone.
+`evolve` changes the state in place: copying a run of 10,000 steps for every step would make a step
+cost as much as the whole run. Only committed events are folded, so nothing is ever undone.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ class OpenCall:
 
 
 class Judgement(NamedTuple):
-    """The last feedback on a step, and the tags that came with any; None where none did."""
+    """The last feedback on a step, and the last tags in any feedback; None if there were none."""
 
     feedback: Feedback | None
     tags: list[str] | None
@@ -84,7 +84,7 @@ class Run:
     callback_status_code: int | None = None
     callback_error: str | None = None
     delivery: Delivery | None = None
-    """What is owed to the callback_url of a run that ended; None where nothing is."""
+    """The delivery to the callback_url of a run that ended; None if there is none."""
     error_type: str | None = None
     error_message: str | None = None
     error_data: dict[str, Any] | None = None
@@ -103,18 +103,18 @@ class Run:
     steps: dict[str, int] = field(default_factory=dict)
     """step_id → version of the event that recorded it."""
     open_steps: dict[str, int] = field(default_factory=dict)
-    """step_id → version of the StepStarted that no StepRecorded has followed."""
+    """step_id → version of the StepStarted without a later StepRecorded."""
     messages: dict[str, int] = field(default_factory=dict)
     """message_id → version of the event that recorded it."""
     call_counts: dict[str, int] = field(default_factory=dict)
-    """The model's tool call id → how many calls had it."""
+    """The model's tool call id → the number of calls with it."""
     open_calls: dict[str, OpenCall] = field(default_factory=dict)
     approval_deadline: datetime | None = None
     feedback: Feedback | None = None
     step_feedback: dict[str, Judgement] = field(default_factory=dict)
-    """step_id → the last judgement of the step."""
+    """step_id → the last feedback on the step."""
     receipts: dict[str, str] = field(default_factory=dict)
-    """Digest of an idempotency key → digest of what was asked with it."""
+    """Digest of an idempotency key → digest of the request's content."""
 
     @property
     def ended(self) -> bool:
@@ -123,7 +123,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """The state by which the transition table is read."""
+        """The key of the run's state in the transition table."""
         if self.deleted:
             return DELETED
         if self.status is RunStatus.COMPLETED and self.stop_reason == "requires_approval":
@@ -196,7 +196,7 @@ def _messages_recorded(run: Run, event: MessagesRecorded, version: int) -> None:
         _began(run, event, version)
     for message in event.messages:
         _message(run, message, version)
-    # Any answer ends the wait: the deadline is for the person to be heard from at all.
+    # Any answer ends the wait: the deadline is for the person's first answer.
     if event.approval_deadline is not None or any(m.approvals for m in event.messages):
         run.approval_deadline = event.approval_deadline
 

@@ -1,4 +1,4 @@
-"""What callers say of a step: the facts that there are, counts that can be, totals that follow."""
+"""The facts of a step: their names, the check of counts, and the derived totals."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypedDict
@@ -8,13 +8,13 @@ from runledger.events import StepStatus, StopReason
 from runledger.messages import whole_number
 from runledger.usage import COUNTED, derived
 
-# Totals have 64 bits: one step that claimed them all would leave no room for the others of its day.
+# Totals have 64 bits: a single step must not use up the range of the total of its day.
 TOKENS_MAX: Final = 2**40
 _TOKENS: Final = ("prompt_tokens", "completion_tokens", "total_tokens", *COUNTED)
 
 
 class StepFacts(TypedDict, total=False):
-    """The facts that a caller may tell of a step, by the names of its fields in StepRecorded."""
+    """The facts that a caller may give for a step, by the names of fields of StepRecorded."""
 
     completion_tokens: int | None
     completion_tokens_details: Mapping[str, Any] | None
@@ -51,16 +51,18 @@ STEP_FACTS: Final = frozenset(StepFacts.__annotations__)
 
 
 def expect_known(call: str, facts: Iterable[str]) -> None:
-    """Raise InvalidArgument for facts that no step has."""
+    """Raise InvalidArgument for unknown names of facts."""
     if unknown := sorted(set(facts) - STEP_FACTS):
         raise InvalidArgument(f"{call}: no such fact: {', '.join(unknown)}")
 
 
 def step_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts with what follows from them: the buckets, their rules, maybe the total.
+    """Return the facts with the derived ones: the buckets, their rules, possibly the total.
 
     facts: by the names in STEP_FACTS.
-    Raises InvalidArgument for counts that cannot be.
+
+    Raises:
+        InvalidArgument: for impossible counts.
     """
     said = {name: _in_whole_numbers(name, value) for name, value in facts.items()}
     for name in ("prompt_tokens_details", "completion_tokens_details", "usage_details"):

@@ -1,4 +1,4 @@
-"""The life of a run as data: which event is allowed in which state, and where it leads.
+"""The state machine of a run as data: which event is allowed in which state, and the next state.
 
 `docs/state_machine.md` is drawn from this table.
 """
@@ -28,7 +28,7 @@ from runledger.events import (
 
 
 class RunStatus(StrEnum):
-    """Where a run stands; the last three are ends."""
+    """The status of a run; the last three are terminal."""
 
     CREATED = "created"
     RUNNING = "running"
@@ -53,7 +53,8 @@ class Transition(NamedTuple):
     allowed: tuple[str, ...]
     to: str | None
     late: bool = False
-    """Whether the event is also taken after the end, marked late, changing no outcome."""
+    """Whether the event is also recorded after the end, marked as late, without changing the
+    outcome."""
 
 
 TRANSITIONS: Final[dict[type[Event], Transition]] = {
