@@ -113,12 +113,17 @@ class Queries:
 
     def durations(self, organization: str, asked: RunFilter) -> dict[str, Any]:
         """Return how many of the filtered runs have a duration, and its percentiles in ns."""
+        where, values = self.matching(organization, asked)
+        (row,) = self.rows(RUNS["durations"] + where, values)
+        p = row["p"] or [None] * 4
+        return {"runs": row["runs"], "p50": p[0], "p90": p[1], "p95": p[2], "p99": p[3]}
+
+    def matching(self, organization: str, asked: RunFilter) -> tuple[str, dict[str, Any]]:
+        """Return the WHERE of exactly the runs that the filters leave, and its parameters."""
         names, values = asked.conditions(organization, {})
         if asked.duration_percentile is not None:
             self._keep_slowest(names, values, asked.duration_percentile)
-        (row,) = self.rows(RUNS["durations"] + where(names), values)
-        p = row["p"] or [None] * 4
-        return {"runs": row["runs"], "p50": p[0], "p90": p[1], "p95": p[2], "p99": p[3]}
+        return where(names), values
 
     def usage_totals(
         self,

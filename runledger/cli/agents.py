@@ -6,8 +6,8 @@ import typer
 
 from runledger.cli import printing
 from runledger.cli.options import AsOf, Json, example
-from runledger.cli.quantities import show_moment
 from runledger.cli.settings import ask
+from runledger.quantities import show_moment
 
 app = typer.Typer()
 

@@ -9,8 +9,8 @@ import typer
 from runledger.cli import parsers, printing
 from runledger.cli.options import AsOf, Json, example, expect_span
 from runledger.cli.parsers import before, moment
-from runledger.cli.quantities import show_count, show_duration, show_moment
 from runledger.cli.settings import ask, expect_writable
+from runledger.quantities import show_count, show_duration, show_moment
 
 if TYPE_CHECKING:
     from runledger import RunLedger

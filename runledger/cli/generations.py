@@ -7,8 +7,8 @@ import typer
 
 from runledger.cli import printing
 from runledger.cli.options import ExplainRun, Json, Overwrite, example
-from runledger.cli.quantities import show_moment
 from runledger.cli.settings import ask_operator
+from runledger.quantities import show_moment
 
 if TYPE_CHECKING:
     from projections.generations.manifest import GenerationManifest

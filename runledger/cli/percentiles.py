@@ -9,8 +9,8 @@ import typer
 from runledger.cli import parsers, printing
 from runledger.cli.options import AsOf, Json, example, expect_span
 from runledger.cli.parsers import day
-from runledger.cli.quantities import show_count, show_duration
 from runledger.cli.settings import ask
+from runledger.quantities import show_count, show_duration
 
 app = typer.Typer()
 _MARKS = ("p50", "p90", "p95", "p99")

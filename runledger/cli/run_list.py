@@ -9,8 +9,8 @@ import typer
 from runledger.cli import parsers, printing
 from runledger.cli.options import AsOf, Json, example, expect_span, typed
 from runledger.cli.parsers import last_moment, moment, nanoseconds
-from runledger.cli.quantities import show_count, show_duration, show_moment
 from runledger.cli.settings import ask, fields
+from runledger.quantities import show_count, show_duration, show_moment
 
 EXAMPLE = example(
     "runledger runs list --status failed --start-date 2025-08-01",

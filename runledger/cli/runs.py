@@ -6,8 +6,8 @@ import typer
 
 from runledger.cli import parsers, printing, run_list
 from runledger.cli.options import AsOf, Json, example
-from runledger.cli.quantities import show_count, show_duration, show_moment
 from runledger.cli.settings import ask, expect_writable
+from runledger.quantities import show_count, show_duration, show_moment
 
 if TYPE_CHECKING:
     from runledger import RunLedger

@@ -65,6 +65,7 @@ def serve(
     try:
         from runledger.server.serve import Options
         from runledger.server.serve import serve as served
+        from runledger.web.mount import mount_page
     except ModuleNotFoundError as e:
         typer.echo(
             f"runledger: serve needs {e.name}: pip install 'run-event-ledger[server]'", err=True
@@ -98,12 +99,14 @@ def serve(
         shown = f"[{name}]" if ":" in name else name
         _greet(ledger.store.url, f"http://{shown}:{sockets[0].getsockname()[1]}")
 
-    asyncio.run(served(ledger, options, actor=acting(settings), ready=ready))
+    asyncio.run(served(ledger, options, actor=acting(settings), extend=mount_page, ready=ready))
 
 
 def _greet(store: str, address: str) -> None:
     typer.echo(
         f"""runledger serves {store} at {address}
+
+Open it in a browser to look at the runs.
 
 What to paste next:
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from runledger.cli.quantities import show_duration
+from runledger.quantities import show_duration
 
 SECONDS = {"µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
 BELOW = {"µs": 1000, "ms": 1000, "s": 60, "m": 60, "h": 24}

@@ -1,0 +1,43 @@
+-- total: how many runs the filters leave, how many have a duration, and when they began
+SELECT count(*) AS runs, count(run_ns) AS with_duration, min(created_at) AS first, max(created_at) AS last FROM runs {where};
+
+-- by_status: the statuses of these runs
+SELECT status AS value, count(*) AS runs FROM runs {where} GROUP BY 1 ORDER BY 2 DESC, 1;
+
+-- by_agent: their agents, the most frequent ones
+SELECT agent_id AS value, count(*) AS runs FROM runs {where} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10;
+
+-- by_stop_reason: why they ended
+SELECT stop_reason AS value, count(*) AS runs FROM runs {where} AND stop_reason IS NOT NULL
+GROUP BY 1 ORDER BY 2 DESC, 1;
+
+-- by_project: their projects
+SELECT project_id AS value, count(*) AS runs FROM runs {where} AND project_id IS NOT NULL
+GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10;
+
+-- by_tool: the tools that they used
+SELECT value, count(*) AS runs
+FROM (SELECT unnest(list_distinct(tools_used)) AS value FROM runs {where})
+GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10;
+
+-- by_time: how many began in each span of time, by status
+SELECT date_trunc($unit, created_at AT TIME ZONE 'UTC') AS begin, status, count(*) AS runs
+FROM runs {where} GROUP BY 1, 2 ORDER BY 1, 2;
+
+-- by_duration: how many took so long, in eighths of a power of ten; below 10 ms is the first
+SELECT greatest(floor(log10(greatest(run_ns, 1) / 1e9) * 8), -16)::INTEGER AS bucket, status,
+    count(*) AS runs
+FROM runs {where} AND run_ns IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2;
+
+-- durations_by_time: percentiles of the durations of runs that began in each span of time
+SELECT date_trunc($unit, created_at AT TIME ZONE 'UTC') AS begin,
+    quantile_cont(run_ns, [0.5, 0.95, 0.99]) AS p
+FROM runs {where} AND run_ns IS NOT NULL GROUP BY 1 ORDER BY 1;
+
+-- by_error: how failures are named
+SELECT coalesce(error_type, stop_reason, 'not said') AS value, stop_reason, count(*) AS runs
+FROM runs {where} AND status = 'failed' GROUP BY 1, 2 ORDER BY 3 DESC, 1 LIMIT 10;
+
+-- most_tokens: the runs that used most
+SELECT run_id, agent_id, status, total_tokens FROM runs {where} AND total_tokens > 0
+ORDER BY total_tokens DESC, run_id LIMIT $limit;

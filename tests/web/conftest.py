@@ -1,0 +1,36 @@
+"""A server with the page, over runs of every fate and one run whose texts attack the reader."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# The servers and the runs of the server's own tests.
+sys.path.append(str(Path(__file__).parents[1] / "server"))
+
+from hostile import make_hostile_run
+from running import RunningServer
+from sample import make_sample
+
+from runledger.web.mount import mount_page
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory: Any) -> Iterator[RunningServer]:
+    """A server with runs; tests that share it do not write."""
+    folder: Path = tmp_path_factory.mktemp("page")
+    store = f"sqlite:///{folder}/runs.db"
+    with RunningServer(store, folder / "runs.duckdb", prepare=mount_page) as server:
+        server.do(make_sample(server.ledger))
+        server.do(make_hostile_run(server.ledger))
+        yield server
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[RunningServer]:
+    """A server on an empty ledger, for tests that write."""
+    store = f"sqlite:///{tmp_path}/runs.db"
+    with RunningServer(store, tmp_path / "runs.duckdb", prepare=mount_page) as server:
+        yield server

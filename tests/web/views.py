@@ -1,0 +1,13 @@
+"""Every view of the page that can be read, so that what holds of all is asked of all."""
+
+from hostile import HOSTILE
+from sample import RICH
+
+VIEWS = (
+    "/runs",
+    "/runs?order_by=duration&ascending=true",
+    "/runs?statuses=failed&statuses=cancelled&duration=1ms",
+    f"/runs/{RICH}",
+    f"/runs/{RICH}?event=2",
+    f"/runs/{HOSTILE}",
+)
