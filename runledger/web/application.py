@@ -105,7 +105,7 @@ class WebApplication:
         query = read_query(route.query, _without_empty(scope["query_string"]))
         body = None if route.body is None else _read_form(route.body, data)
         call: Call[Any, Any] = Call(
-            self._services, caller, found.names, query, body, headers, random_hex()
+            self._services, caller, found.names, query, body, headers, random_hex(), stem
         )
         try:
             with self._services.requests.hold():
