@@ -10,7 +10,7 @@ from runledger.command_handling.command_options import CommandOptions, TimedOpti
 from runledger.errors import InvalidArgument
 from runledger.events import Feedback
 from runledger.handles import OnError, RunFacts, RunHandle
-from runledger.ids import check_id
+from runledger.ids import check_id, new_id
 from runledger.messages import Message
 from runledger.records import Cancellation, RunRecord, StepView
 from runledger.remote.connection import expect_no_actor
@@ -107,7 +107,10 @@ class RemoteCommands(RemotePart):
 
     async def record_heartbeat(self, run_id: str, **options: Unpack[TimedOptions]) -> None:
         """Say that the worker is alive."""
-        await self._command(run_id, "/heartbeat", NOTHING, {}, options)
+        if _alone(options):
+            await self._command(run_id, "/heartbeat", NOTHING, {}, options)
+        else:
+            await self._in_batch("record_heartbeat", run_id, {}, options)
 
     async def start_step(
         self,
@@ -120,7 +123,11 @@ class RemoteCommands(RemotePart):
     ) -> str:
         """Say that a step began, so that it is seen while it runs; return its id."""
         body = {"step_id": step_id, "provider": provider, "model": model}
-        return (await self._command(run_id, "/steps/start", _STEP_ID, body, options)).step_id
+        if _alone(options):
+            return (await self._command(run_id, "/steps/start", _STEP_ID, body, options)).step_id
+        step_id = step_id or new_id("step")
+        await self._in_batch("start_step", run_id, {**body, "step_id": step_id}, options)
+        return step_id
 
     async def record_step(
         self,
@@ -151,7 +158,11 @@ class RemoteCommands(RemotePart):
             "approval_deadline": approval_deadline,
             "facts": facts,
         }
-        return (await self._command(run_id, "/steps", _STEP_ID, body, options)).step_id
+        if _alone(options):
+            return (await self._command(run_id, "/steps", _STEP_ID, body, options)).step_id
+        step_id = step_id or new_id("step")
+        await self._in_batch("record_step", run_id, {**body, "step_id": step_id}, options)
+        return step_id
 
     async def record_messages(
         self,
@@ -162,9 +173,17 @@ class RemoteCommands(RemotePart):
         **options: Unpack[TimedOptions],
     ) -> list[str]:
         """Record messages, skip those recorded before with the same content; return their ids."""
-        body = {"messages": _messages(messages), "approval_deadline": approval_deadline}
-        recorded = await self._command(run_id, "/messages", _MESSAGE_IDS, body, options)
-        return recorded.message_ids
+        given_messages = _messages(messages)
+        body = {"messages": given_messages, "approval_deadline": approval_deadline}
+        if _alone(options):
+            recorded = await self._command(run_id, "/messages", _MESSAGE_IDS, body, options)
+            return recorded.message_ids
+        named = [
+            {"id": new_id("message"), **one} if isinstance(one, Mapping) else one
+            for one in given_messages
+        ]
+        await self._in_batch("record_messages", run_id, {**body, "messages": named}, options)
+        return [one["id"] for one in named]
 
     async def patch_metadata(
         self,
@@ -317,6 +336,13 @@ class RemoteCommands(RemotePart):
             "PUT", agent_path(agent_id), _AGENT, body, actor=actor
         )
 
+    async def _in_batch(
+        self, op: str, run_id: str, body: Mapping[str, Any], options: TimedOptions
+    ) -> None:
+        expect_no_actor(options.get("actor"))
+        sent = given({**body, "at": options.get("at")})
+        await self._batcher.submit(op, check_id("run", run_id), sent)
+
     async def _run(
         self,
         run_id: str,
@@ -340,6 +366,11 @@ class RemoteCommands(RemotePart):
         return await self._connection.command(
             "POST", run_path(run_id, rest), answer, sent, **_untimed(options)
         )
+
+
+def _alone(options: TimedOptions) -> bool:
+    """Whether a command is sent by itself: a batch has one key for all, and no versions."""
+    return options.get("expected_version") is not None or options.get("idempotency_key") is not None
 
 
 def _untimed(options: TimedOptions) -> CommandOptions:

@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import date, datetime
 from typing import Any, Final, TypeVar, Unpack
 
@@ -138,6 +138,26 @@ class Connection:
         if version is not None:
             headers["If-Match"] = f'"{_version(version)}"'
         return await self._answer(method, path, answer, body=body, headers=headers)
+
+    async def batch(self, lines: bytes, answer: TypeAdapter[_T]) -> _T:
+        """Send a batch until it is answered; it happens once. The answer tells of each line."""
+        request = self._client.build_request(
+            "POST",
+            "/api/v1/batches",
+            content=lines,
+            headers={"Content-Type": "application/x-ndjson", "Idempotency-Key": random_hex()},
+        )
+        response = await self._until_answered(request)
+        # Refused lines are a status 422 with the results of all.
+        if response.is_success or response.status_code == 422:
+            with suppress(ValidationError):
+                return answer.validate_json(response.content)
+        raise error_of(response)
+
+    @staticmethod
+    def json(body: Mapping[str, Any]) -> bytes:
+        """Return a body as JSON, on one line; InvalidArgument for what JSON cannot hold."""
+        return _json(body)
 
     def patience(self) -> Patience:
         """Return the pauses between attempts, from now on."""

@@ -45,4 +45,5 @@ class RemoteLedger(RemoteCommands, RemoteQuestions, RemoteFollowers):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self._batcher.close()
         await self._connection.close()

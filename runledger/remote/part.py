@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from projections.generations.as_of import AsOfMoment
 from runledger.ids import check_id
 from runledger.records import RunRecord
+from runledger.remote.batcher import Batcher
 from runledger.remote.connection import Connection
 
 RUN: Final = TypeAdapter(RunRecord)
@@ -23,6 +24,7 @@ class RemotePart:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._batcher = Batcher(connection)
 
 
 def run_path(run_id: str, rest: str = "") -> str:
