@@ -11,16 +11,8 @@ from runledger.cli.options import AsOf, Json, example, expect_span
 from runledger.cli.parsers import day
 from runledger.cli.settings import ask
 from runledger.quantities import show_count
-from runledger.usage import COUNTED
 
 app = typer.Typer()
-_COUNTS = (
-    "steps",
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    *COUNTED,
-)
 
 
 @app.command(
@@ -76,11 +68,15 @@ def usage(
 def print_usage(rows: Iterable[Mapping[str, Any]], by: Collection[str]) -> None:
     """Print token totals as a table."""
     keys = [key for key in ("project_id", "agent_id", "model", "day") if key.split("_")[0] in by]
-    names = [count.removesuffix("_tokens") for count in _COUNTS]
+    # Late: the buckets are models, which take longer to load than the help of a command may.
+    from runledger.usage import COUNTED
+
+    counts = ("steps", "prompt_tokens", "completion_tokens", "total_tokens", *COUNTED)
+    names = [count.removesuffix("_tokens") for count in counts]
     printing.print_table(
         [*keys, *names],
         (
-            [*(str(row[key] or "-") for key in keys), *(show_count(row[c]) for c in _COUNTS)]
+            [*(str(row[key] or "-") for key in keys), *(show_count(row[c]) for c in counts)]
             for row in rows
         ),
         right=names,

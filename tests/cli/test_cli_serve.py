@@ -69,7 +69,7 @@ def test_the_ledger_of_the_folder_goes_first(tmp_path: Path) -> None:
     (tmp_path / "runs.db").touch()
     with _serving(tmp_path) as (process, _):
         assert process.stdout is not None
-        assert _line(process.stdout).startswith("runledger serves sqlite:///runs.db at")
+        assert _line(process.stdout).startswith(f"runledger serves sqlite:///{tmp_path}/runs.db at")
 
 
 def test_a_second_one_on_the_same_read_models_ends_at_once(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def test_a_list_does_not_load_what_it_does_not_need(runs: Path) -> None:
         "quantities",
         "printing",
         "progress",
+        "storable",
     }
     assert own == asked | {"runs", "run_list"}
     heavy = {
