@@ -12,10 +12,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     field_serializer,
     model_serializer,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from runledger.messages import Approval, ReturnPart
 
@@ -113,6 +116,13 @@ class ToolCallMessage(_ApiMessage):
     def _without_nulls(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Alone among the types: older clients take a null for a delta of a stream.
         return {key: value for key, value in handler(self).items() if value is not None}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        # By the serializer alone it would be any object, and match every other type.
+        return handler({key: value for key, value in core_schema.items() if key != "serialization"})
 
 
 class ApiToolReturn(BaseModel):

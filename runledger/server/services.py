@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from runledger.errors import LedgerError, ReadModelsMissing
 from runledger.ledger import RunLedger
@@ -27,7 +27,7 @@ class Services:
 
     `actor` acts on a server without keys. `stopping` is set once at the signal to stop: streams end
     then. `operations_folder` is where long operations write, None for a server that does none.
-    `routes` are all routes of the application, which describes them.
+    `routes` are all routes of the application; `described` is their description, once made.
     """
 
     ledger: RunLedger
@@ -41,6 +41,7 @@ class Services:
     operations_folder: Path | None = None
     operations: OperationDesk = field(init=False)
     routes: Iterable[Route] = ()
+    described: dict[str, Any] | None = None
     metrics: Metrics = field(default_factory=Metrics)
 
     def __post_init__(self) -> None:

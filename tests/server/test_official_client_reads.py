@@ -181,3 +181,21 @@ def test_an_unknown_address_is_told_in_json(sample: RunningServer) -> None:
     with sample.client() as client:
         answer = client.get("/v1/nothing")
     assert (answer.status_code, answer.json()) == (404, {"detail": "no such address"})
+
+
+@pytest.mark.parametrize("limit", [1, 3, 50])
+def test_paging_while_runs_arrive_gives_the_old_ones_once(
+    server: RunningServer, limit: int
+) -> None:
+    old = [server.do(server.ledger.create_run("agent-a")).run_id for _ in range(7)]
+    letta = server.letta()
+    for order in ("asc", "desc"):
+        found = []
+        for run in letta.runs.list(order=order, limit=limit):  # type: ignore[arg-type]
+            found.append(run.id)
+            if len(found) <= 3:
+                server.do(server.ledger.create_run("agent-b"))
+        assert len(found) == len(set(found))
+        assert [run_id for run_id in found if run_id in old] == (
+            old if order == "asc" else old[::-1]
+        )

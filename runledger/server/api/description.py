@@ -1,5 +1,6 @@
 """Where the OpenAPI document is found."""
 
+import asyncio
 from typing import Any, Final
 
 from runledger.server.api.openapi import description
@@ -9,7 +10,11 @@ from runledger.server.route import Route, Strict
 
 async def get_description(call: Call[Strict, None]) -> dict[str, Any]:
     """Return the description of every route."""
-    return description(call.services.routes)
+    services = call.services
+    if services.described is None:
+        # A second of work, which must not stand in the way of others, and comes to the same.
+        services.described = await asyncio.to_thread(description, services.routes)
+    return services.described
 
 
 ROUTES: Final = (
