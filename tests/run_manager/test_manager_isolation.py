@@ -49,6 +49,11 @@ UNSCOPED = {
     "store": "the log itself",
     "handler": "every order names its actor",
     "read_models": "the file itself",
+    "operator": "works on that file and on the whole log",
+    "part": "the object behind some of these methods",
+    "actor": "the actor of calls that name no other",
+    "as_actor": "names another one for all calls",
+    "image_bytes": "needs the SHA-256 of the bytes, which only a reader of the message knows",
 }
 
 # Calls on a run of another organization: refused as if it were not there.
