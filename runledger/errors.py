@@ -165,6 +165,10 @@ class LogDiverged(StoreError):
         )
 
 
+class LogDamaged(StoreError):
+    """Events are missing from the log that were recorded; nothing is projected beyond them."""
+
+
 class UndecodableEvent(LedgerError):
     """A stored event is not in the catalogue, too new, or damaged; its content is never guessed."""
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from projections.archive.archive import Archive
 from projections.archive.reader import ArchiveReader
-from projections.archive.store import ArchiveStore
+from projections.archive.store import ArchiveStore, checked_log
 from projections.archive.writer import expect_same_log
 from projections.fold.engine import BATCH_EVENTS, Engine, Progress
 from projections.fold.generation import Generation
@@ -59,7 +59,7 @@ def project(
         archived = source.head
         reader = source.reader()
         _read(generation, reader, store, lambda: min(archived, head()), batch_events, progress)
-    _read(generation, store.log_reader(), store, head, batch_events, progress)
+    _read(generation, checked_log(store), store, head, batch_events, progress)
 
 
 def _read(

@@ -12,9 +12,10 @@ from projections.files.duckdb_connection import connect
 from runledger.errors import OnlyRead, StoreUnavailable
 from runledger.sql_file import fill
 from runledger.store import Store, absolute, open_store
+from runledger.store.checked_reader import CheckedLogReader
 from runledger.store.codec import decode
 from runledger.store.event_list import END_OF_LOG
-from runledger.store.protocol import READS, Append, StoredEvent, StoredRow, Verdict
+from runledger.store.protocol import READS, Append, LogReader, StoredEvent, StoredRow, Verdict
 from runledger.store.tiles import Tile
 
 SCHEME: Final = "archive:"
@@ -35,6 +36,14 @@ def absolute_url(url: str) -> str:
     if url.startswith(SCHEME) and (folder := url.removeprefix(SCHEME)):
         return f"{SCHEME}{Path(folder).absolute()}"
     return absolute(url)
+
+
+def checked_log(store: Store) -> LogReader:
+    """Open a reader that notices events which are not what was recorded.
+
+    The files of an archive have digests of their own.
+    """
+    return store.log_reader() if isinstance(store, ArchiveStore) else CheckedLogReader(store)
 
 
 class ArchiveStore:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from projections.archive.store import checked_log
 from projections.fold.engine import Engine
 from projections.fold.generation import Generation
 from projections.generations.live import LiveReadModels
@@ -34,7 +35,7 @@ def side_by_side(
 
 
 def _follow(store: Store, other: Generation, position: int) -> None:
-    reader = store.log_reader()
+    reader = checked_log(store)
     try:
         Engine(other, reader, log=store).catch_up(position)
     finally:

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from projections.archive.store import checked_log
 from projections.compare.diff import Diff, RowChange
 from projections.compare.side_by_side import side_by_side
 from projections.fold.engine import Engine
@@ -71,7 +72,7 @@ class Verifier:
         _remove(file)
         try:
             with (
-                closing(self._store.log_reader()) as reader,
+                closing(checked_log(self._store)) as reader,
                 closing(Generation(file, self._live.generation.models)) as again,
             ):
                 Engine(again, reader).catch_up(self._store.head())

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 from projections.files.duckdb_connection import Parsed
 from projections.fold import loader
 from runledger.sql_file import fill, quoted, render
+from runledger.store.checked_reader import CheckedLogReader
 from runledger.store.protocol import LogReader
 
 BATCH_BYTES: Final = 64 * 2**20
@@ -142,7 +143,9 @@ class Feed:
             return _Read(None, None)
         self._affordable = max(1, min(2 * self._affordable, BATCH_BYTES * count // max(1, size)))
         beyond = span._replace(after=last) if last < span.upto else None
-        return _Read(loader.LoggedEvents(f"feed.main.{table}", count), beyond)
+        reader = self._reader
+        damaged = dict(reader.damaged) if isinstance(reader, CheckedLogReader) else {}
+        return _Read(loader.LoggedEvents(f"feed.main.{table}", count, damaged), beyond)
 
     def _keep(self, table: str, source: str) -> None:
         self._reading_db.execute(fill(loader.SQL["read"], table=quoted(table), source=source))

@@ -1,6 +1,6 @@
 """The loader: fills the event tables from a batch of the log, or of its archive."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from hashlib import sha256
@@ -70,10 +70,14 @@ class ArchivedFacts(Protocol):
 
 
 class LoggedEvents(NamedTuple):
-    """Events as the log has them, in a table, by name as SQL writes it."""
+    """Events as the log has them, in a table, by name as SQL writes it.
+
+    `damaged` are those that are not what was recorded, and why, by position.
+    """
 
     table: str
     events: int
+    damaged: Mapping[int, str] = {}
 
 
 Source = LoggedEvents | ArchivedEvents

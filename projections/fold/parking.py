@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from projections.fold.batch import Batch
 from projections.fold.feed import Taken
+from projections.fold.loader import LoggedEvents
 from runledger.events import RunDeleted
 from runledger.sql_file import statements
 
@@ -57,11 +58,12 @@ def exclude_parked(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
     """
     loaded = taken.loaded
     holds_parked = any_parked(db)
-    if not (loaded.unread or holds_parked or RunDeleted.topic in loaded.topics):
+    damaged = _damaged(taken)
+    if not (loaded.unread or holds_parked or damaged or RunDeleted.topic in loaded.topics):
         seen.look()
         return loaded.topics
     seen.begin_part()
-    poison = seen.upcast(loaded, taken.source)
+    poison = {**seen.upcast(loaded, taken.source), **damaged}
     seen.delete()
     if holds_parked or poison:
         _park(db, poison)
@@ -75,11 +77,15 @@ def exclude_still_parked(db: Any, seen: Batch, taken: Taken) -> frozenset[str]:
     seen.begin_part()
     for name in ("retried", "only_retried", "take_up_events", "take_up"):
         db.execute(SQL[name])
-    poison = seen.upcast(taken.loaded, taken.source)
+    poison = {**seen.upcast(taken.loaded, taken.source), **_damaged(taken)}
     seen.delete()
     _park(db, poison)
     seen.project(taken.loaded)
     return frozenset(topic for (topic,) in db.execute(SQL["retried_topics"]).fetchall())
+
+
+def _damaged(taken: Taken) -> Mapping[int, str]:
+    return taken.source.damaged if isinstance(taken.source, LoggedEvents) else {}
 
 
 def _park(db: Any, poison: Mapping[int, str]) -> None:

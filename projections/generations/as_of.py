@@ -19,6 +19,7 @@ from weakref import WeakSet
 
 from projections.archive.archive import Archive
 from projections.archive.reader import ArchiveReader
+from projections.archive.store import checked_log
 from projections.archive.writer import expect_same_log
 from projections.files.durable_file import sweep, unfinished
 from projections.fold.batch import events_digest
@@ -198,7 +199,7 @@ class AsOf:
                 bulk = self._archive is not None
                 with closing(Generation(part, models, bulk=bulk)) as generation:
                     self._project_archived(generation, position)
-                    with closing(self._store.log_reader()) as reader:
+                    with closing(checked_log(self._store)) as reader:
                         self._engine(generation, reader).catch_up(position, self._expect_open)
         return file
 

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import duckdb
 
-from projections.archive.store import ArchiveStore
+from projections.archive.store import ArchiveStore, checked_log
 from projections.fold.engine import Engine, Progress
 from projections.fold.file_errors import expect_readable
 from projections.fold.generation import Generation
@@ -47,7 +47,7 @@ class LiveReadModels:
             self._expect_this_log()
             self._generation.redescribe()
             self.generations.recover(self._generation)
-            self._reader = store.log_reader()
+            self._reader = checked_log(store)
         except BaseException:
             self._generation.close()
             raise
@@ -190,7 +190,7 @@ class LiveReadModels:
         The new one catches up first. Queries wait for the rename only, not for catching up.
         """
         candidate = Generation(self.generations.file(number))
-        reader = self._store.log_reader()
+        reader = checked_log(self._store)
         try:
             engine = Engine(candidate, reader, log=self._store)
             engine.identity.expect(self._store)

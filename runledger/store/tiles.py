@@ -40,10 +40,14 @@ class Tile(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What differs from what was kept: the position of an event, None for the tile itself."""
+    """What differs from what was kept: the position of an event, None for the tile itself.
+
+    `missing` says that the log has not as many events there as were kept.
+    """
 
     position: int | None
     detail: str
+    missing: bool = False
 
 
 def leaf(row: StoredRow) -> bytes:
@@ -87,7 +91,7 @@ def faults(tile: Tile, rows: Sequence[StoredRow]) -> list[Fault]:
     leaves = [tile.leaves[at : at + _LEAF] for at in range(0, len(tile.leaves), _LEAF)]
     span = f"positions {tile.first:,} to {tile.last:,}"
     if len(rows) != len(leaves):
-        return [Fault(None, f"expected {len(leaves)} events at {span}, found {len(rows)}")]
+        return [Fault(None, f"expected {len(leaves)} events at {span}, found {len(rows)}", True)]
     differing = [row for row, kept in zip(rows, leaves, strict=True) if leaf(row) != kept]
     if differing and check_of(rows) == tile.check:
         # The check and the leaves were made of the same events: one that agrees vouches for them.
@@ -116,7 +120,7 @@ def damaged(store: Store, after: int = 0) -> Iterator[Fault]:
     """
     while found := store.tiles(after, WIDTH):
         for tile in found:
-            yield from faults(tile, _rows(store, tile))
+            yield from tile_faults(store, tile)
         after = found[-1].first
 
 
@@ -126,11 +130,13 @@ def sampled(store: Store, count: int = SAMPLE) -> Iterator[Fault]:
     places = [0] if number <= count else [random.randrange(last) - WIDTH for _ in range(count)]
     for after in places:
         for tile in store.tiles(max(0, after), count if number <= count else 1):
-            yield from faults(tile, _rows(store, tile))
+            yield from tile_faults(store, tile)
 
 
-def _rows(store: Store, tile: Tile) -> list[StoredRow]:
-    return store.read_log(tile.first - 1, 2 * WIDTH, contents=True, upto=tile.last)
+def tile_faults(store: Store, tile: Tile) -> list[Fault]:
+    """Return what differs between a tile and the log; reads its 256 events."""
+    rows = store.read_log(tile.first - 1, 2 * WIDTH, contents=True, upto=tile.last)
+    return faults(tile, rows)
 
 
 def _contents(row: StoredRow) -> int:

@@ -1,6 +1,7 @@
 """A log that goes back, as with a restored backup or a standby that lacked the last events."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 
 import psycopg
@@ -32,3 +33,40 @@ def go_back(url: str, position: int) -> None:
             b" WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
             b" AND query LIKE '%%ledger_%%'"
         )
+
+
+def alter(url: str, position: int, before: bytes, after: bytes) -> None:
+    """Change the facts of an event where they lie, as a disk may."""
+    _execute(
+        url,
+        "UPDATE ledger_events SET state = %s WHERE notification_id = %s",
+        lambda facts: (facts.replace(before, after), position),
+        position,
+    )
+
+
+def take_away(url: str, position: int) -> None:
+    """Lose one event in the middle of the log."""
+    _execute(
+        url, "DELETE FROM ledger_events WHERE notification_id = %s", lambda _: (position,), position
+    )
+
+
+def _execute(
+    url: str, change: str, given: Callable[[bytes], tuple[object, ...]], position: int
+) -> None:
+    find = "SELECT state FROM ledger_events WHERE notification_id = %s"
+    if url.startswith("sqlite:///"):
+        with closing(sqlite3.connect(url[10:])) as file:
+            for name in ("update", "delete"):
+                file.execute(f"DROP TRIGGER IF EXISTS ledger_events_no_{name}")
+            (facts,) = file.execute(find.replace("%s", "?"), (position,)).fetchone()
+            file.execute(change.replace("%s", "?"), given(facts))
+            file.commit()
+        return
+    address = parse(url)
+    with psycopg.connect(**address.keywords) as server:
+        server.execute(f"SET search_path TO {address.schema}".encode())
+        server.execute(b"ALTER TABLE ledger_events DISABLE TRIGGER USER")
+        ((facts,),) = server.execute(find.encode(), (position,)).fetchall()
+        server.execute(change.encode(), given(facts))
