@@ -1,7 +1,11 @@
 """An event-sourced run ledger for AI agents."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+if sys.platform == "win32":
+    raise ImportError("runledger: expected Linux or macOS, found Windows, whose file locks differ")
 
 if TYPE_CHECKING:
     from runledger.errors import LedgerError

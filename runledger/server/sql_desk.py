@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -43,9 +44,13 @@ class SqlDesk:
     ) -> tuple[SqlAnswer, int]:
         """Return the answer of one SELECT and the position of the log that it is about.
 
-        Raises Refusal with status 503 if too many wait, or the process had to be killed;
+        Raises Refusal with status 503 if too many wait, or the process had to be killed, and with
+        501 on a system without such limits;
         InvalidArgument for a statement that is refused.
         """
+        if sys.platform != "linux":
+            # The limit on memory would not bind there, and one statement can take all of it.
+            raise Refusal(501, f"sql: expected Linux, whose limits bind, found {sys.platform}")
         if self._waiting > WAITING:
             raise Refusal(503, f"{WAITING} statements wait already; try again")
         self._waiting += 1
