@@ -1,5 +1,6 @@
 """What belongs to another organization is, byte for byte, what is not there."""
 
+import json
 from typing import Any
 
 import pytest
@@ -126,3 +127,26 @@ def test_nothing_of_others_is_listed_or_cancelled(
             assert client.post(path).status_code == 409
     theirs = server.do(server.ledger.get_run_by_id(foreign["run_id"], actor=THEIRS))
     assert theirs.status == "running"
+
+
+def test_foreign_lines_of_a_batch_are_not_found(
+    server: RunningServer, foreign: dict[str, str]
+) -> None:
+    unknown = {name: _unknown(name) for name in foreign}
+    told = []
+    with server.client(headers=_headers(server)) as client:
+        for ids in (foreign, unknown):
+            lines = [
+                {"op": "start_run", "run_id": ids["run_id"]},
+                {"op": "record_step", "run_id": ids["run_id"], "step_id": ids["step_id"]},
+                {"op": "cancel_run", "run_id": ids["run_id"]},
+                {"op": "delete_run", "run_id": ids["run_id"]},
+            ]
+            body = b"\n".join(json.dumps(line).encode() for line in lines)
+            kind = {"Content-Type": "application/x-ndjson"}
+            told.append(_told(client.post("/api/v1/batches", content=body, headers=kind), ids))
+            follow = client.get(f"/api/v1/runs/{ids['run_id']}/follow")
+            told[-1] = (*told[-1], _told(follow, ids))
+    assert told[0] == told[1]
+    assert told[0][0] == 422
+    assert "not-found" in told[0][1]
