@@ -12,7 +12,7 @@ _LOG: Final = logging.getLogger("runledger.keeper")
 NAME: Final = "tiles"
 """The leadership of the keeper."""
 EVENTS: Final = 4_096
-"""Kept per pass: with the interpreter's lock that is about a hundredth of a processor."""
+"""Kept per pass: with the interpreter's lock that is about a fiftieth of a processor."""
 _EVERY_SECONDS: Final = 1.0
 
 
