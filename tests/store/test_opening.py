@@ -95,7 +95,7 @@ def test_another_program_s_database_is_no_store_and_left_alone(tmp_path: Path) -
     with closing(sqlite3.connect(file)) as db:
         db.execute("CREATE TABLE places (name)")
     before = file.read_bytes()
-    with pytest.raises(StoreUnavailable, match="no ledger in file"):
+    with pytest.raises(StoreUnavailable, match="found a SQLite database of another program"):
         open_store(f"sqlite:///{file}", create=False)
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]

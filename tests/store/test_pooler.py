@@ -144,7 +144,7 @@ def test_of_three_dispatchers_one_sends(pooled_url: str, tmp_path: Path) -> None
             await asyncio.gather(*(end_one(ledgers[n % 3]) for n in range(60)))
             await until(lambda: len(receiver.requests) >= 60)
             await asyncio.sleep(0.5)
-            verified = await ledgers[0].verify()
+            verified = await ledgers[0].operator.verify()
             ids = Counter(request.headers["webhook-id"] for request in receiver.requests)
             return ids, verified.clean
 
