@@ -196,6 +196,11 @@ class ArchiveStore:
         """Raise OnlyRead."""
         self.expect_writable()
 
+    @property
+    def spans(self) -> NoReturn:
+        """Raise OnlyRead: an archive holds events alone."""
+        self.expect_writable()
+
     def save_note(self, _name: str, _text: str) -> None:
         """Raise OnlyRead."""
         self.expect_writable()

@@ -100,6 +100,7 @@ class Application:
         held: ExitStack,
     ) -> None:
         path = scope["raw_path"].decode("ascii", "replace")
+        found: Found | None = None
         native = path.startswith("/api/")
         try:
             page = not path.startswith(_OURS)
@@ -113,16 +114,16 @@ class Application:
                 return
             response = await self._answer(found, scope, headers, receive, entry, held)
         except Refusal as e:
-            response = problem(e, entry.request_id, native=native)
+            response = _refused(e, found, headers, entry, native)
         except LedgerError as e:
-            response = problem(refusal_of(e), entry.request_id, native=native)
+            response = _refused(refusal_of(e), found, headers, entry, native)
             if response.status_code >= 500:
                 _LOG.warning("request %s: %s: %s", entry.request_id, type(e).__name__, e)
         except (ClientGone, asyncio.CancelledError):
             raise
         except Exception:
             _LOG.exception("request %s failed", entry.request_id)
-            response = problem(failure(), entry.request_id, native=native)
+            response = _refused(failure(), found, headers, entry, native)
         await response(scope, receive, send)
 
     async def _answer(
@@ -172,6 +173,19 @@ class Application:
                     raise ClientGone from None
 
         return guarded
+
+
+def _refused(
+    refusal: Refusal,
+    found: Found | None,
+    headers: Mapping[str, str],
+    entry: Entry,
+    native: bool,
+) -> Response:
+    """Return a refusal in the words of its route, or in those of the two interfaces."""
+    if found is not None and found.route.refused is not None:
+        return found.route.refused(refusal, headers)
+    return problem(refusal, entry.request_id, native=native)
 
 
 def _pieces(message: Message) -> Iterator[Message]:

@@ -32,7 +32,7 @@ async def read_body(
     length = headers.get("content-length", "")
     if length in ("", "0") and "transfer-encoding" not in headers:
         return b""
-    most = limits.batch if route.batch else limits.body
+    most = route.most or (limits.batch if route.batch else limits.body)
     packed = _check_kind(route, headers)
     if length.isdecimal() and int(length) > most:
         raise _too_large(most)

@@ -1,10 +1,13 @@
 """A route: everything that is known of one address, from which dispatch and the OpenAPI follow."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
+from starlette.responses import Response
+
+from runledger.server.refusal import Refusal
 
 Scope = Literal["runs:read", "runs:write", "log:read", "sql", "operate", "metrics"]
 """What a key may be for. An address without a scope asks for no key."""
@@ -46,7 +49,9 @@ class Route:
     route without a body model reads none. `takes` are the content types of its body, `gzip` says
     that it may be compressed, `batch` that it may be as large as a batch. `status` is that of a
     good answer, `produces` its content types; `errors` are the other statuses. A `stream` is
-    counted and timed as one. `raw` gives the body to the handler as bytes, unparsed.
+    counted and timed as one. `raw` gives the body to the handler as bytes, unparsed. `most` are the
+    bytes that its body may have if neither limit is meant, `refused` makes the answer of a refusal
+    in the words of another protocol.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -61,6 +66,8 @@ class Route:
     gzip: bool = False
     batch: bool = False
     raw: bool = False
+    most: int | None = None
+    refused: Callable[[Refusal, Mapping[str, str]], Response] | None = None
     status: int = 200
     produces: tuple[str, ...] = (JSON,)
     errors: tuple[int, ...] = ()

@@ -14,6 +14,7 @@ from runledger.server.access_log import AccessLog
 from runledger.server.app import Application
 from runledger.server.browser_rules import BrowserRules
 from runledger.server.limits import Limits
+from runledger.server.otlp.receiver import receiving
 from runledger.server.projector import keep_projecting
 from runledger.server.services import Services
 from runledger.server.serving import PORT, Serving, bind
@@ -81,7 +82,8 @@ async def serve(
             extend(application)
             projecting = asyncio.create_task(keep_projecting(ledger))
             try:
-                await Serving(application).run_on(sockets, lambda: ready(sockets))
+                async with receiving(application):
+                    await Serving(application).run_on(sockets, lambda: ready(sockets))
             finally:
                 projecting.cancel()
                 await services.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from runledger.errors import InvalidArgument
 from runledger.events import Event
 from runledger.store.lease import SECONDS
+from runledger.store.spans import SpanTable
 
 LOCK_SECONDS: Final = 30.0
 """How long a statement waits for a lock that another connection holds, on every database."""
@@ -182,6 +183,10 @@ class Store(Protocol):
 
     def save_note(self, name: str, text: str) -> None:
         """Keep a text beside the log under its name; a later one takes its place."""
+
+    @property
+    def spans(self) -> SpanTable:
+        """The spans that are kept beside the log until runs are made of them."""
 
     def facts(self) -> dict[str, str]:
         """Return what `doctor` shows: versions, durability settings, file or server."""

@@ -12,10 +12,12 @@ import httpx
 from letta_client import Letta
 
 from runledger import RunLedger
+from runledger.importers.otlp.assembly import Waiting
 from runledger.server.access_log import AccessLog
 from runledger.server.app import Application
 from runledger.server.browser_rules import BrowserRules
 from runledger.server.limits import Limits
+from runledger.server.otlp.receiver import receiving
 from runledger.server.services import Services
 from runledger.server.serving import Serving, bind
 
@@ -62,7 +64,8 @@ class RunningServer:
             self._prepare(self.application)
             self.serving = Serving(self.application)
             try:
-                await self.serving.run_on(sockets, self._started.set)
+                async with receiving(self.application, Waiting(0.3, 1.0, 2.0)):
+                    await self.serving.run_on(sockets, self._started.set)
             finally:
                 await self.services.close()
 

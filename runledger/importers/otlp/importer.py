@@ -6,13 +6,12 @@ from pathlib import Path
 
 from runledger.command_handling.handler import CommandHandler
 from runledger.errors import ImportFailed, InvalidArgument
-from runledger.events import MessagesRecorded, StepRecorded
 from runledger.importers.json_lines import files_in
 from runledger.importers.otlp.conventions import Kind
 from runledger.importers.otlp.documents import spans_of
+from runledger.importers.otlp.recorded import recorded
 from runledger.importers.otlp.run import Recorded, Trace
 from runledger.importers.otlp.span import Span
-from runledger.importers.otlp.step import COUNTED_ABOVE
 from runledger.importers.recorder import LARGE, FoundRun, RunRecorder
 from runledger.importers.report import Advance, ImportReport
 from runledger.run import Actor
@@ -94,17 +93,3 @@ class OtelImport:
                 self.report.not_understood[f"span of {scope} in a trace without an agent"] += 1
             elif node.kind is Kind.OTHER and node.counts.told:
                 self.report.not_understood[f"span {node.span.name:.40} with counts, no kind"] += 1
-
-
-def recorded(store: Store, run_id: str) -> Recorded:
-    """Return what is recorded of a run."""
-    counted: set[str] = set()
-    ids: set[str] = set()
-    for row in store.read_stream(run_id, 0, None, False):
-        if isinstance(row.event, StepRecorded):
-            ids.add(row.event.step_id)
-            if COUNTED_ABOVE not in row.event.tags:
-                counted.add(row.event.step_id)
-        elif isinstance(row.event, MessagesRecorded):
-            ids.update(message.message_id for message in row.event.messages)
-    return Recorded(counted, ids)

@@ -101,6 +101,16 @@ class Run:
         return told or next((name for name in names if name), None) or self._service or "otel"
 
     @property
+    def has_head(self) -> bool:
+        """Whether the span that is the run has come."""
+        return self.group.head is not None
+
+    @property
+    def agent_told(self) -> bool:
+        """Whether any span names the agent."""
+        return any(self.reader.fact(node.span, "agent") for node in self.group.nodes)
+
+    @property
     def agent_id(self) -> str:
         """The id of the agent."""
         return foreign_id("agent", self.agent_name)

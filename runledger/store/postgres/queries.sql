@@ -114,9 +114,9 @@ SELECT to_regclass({tiles}) IS NOT NULL;
 -- has_tables: whether the store's tables are there
 SELECT to_regclass({meta}) IS NOT NULL;
 
--- is_current: whether the function that appends is the one of schema.sql; older ones need settings of
--- the session
-SELECT EXISTS (
+-- is_current: whether the function that appends is the one of schema.sql, older ones need settings of
+-- the session, and whether the youngest table is there
+SELECT to_regclass({spans}) IS NOT NULL AND EXISTS (
     SELECT 1 FROM pg_proc
     WHERE proname = 'ledger_append' AND pronamespace = to_regnamespace({schema_name})
         AND proconfig IS NOT NULL
@@ -172,3 +172,58 @@ SELECT key, value FROM {schema}.ledger_meta WHERE starts_with(key, %s) ORDER BY 
 
 -- save_note: keep a text beside the log
 INSERT INTO {schema}.ledger_meta VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- put_spans: keep spans, of one that is there the first, and say of their traces that spans came; in
+-- the order of their keys, so that two servers that keep the same do not wait for each other
+WITH given AS (
+    SELECT DISTINCT ON (g.organization, g.trace_id, g.span_id) g.*
+    FROM unnest(
+        %(organizations)s::text[], %(traces)s::text[], %(spans)s::text[], %(texts)s::bytea[]
+    ) WITH ORDINALITY AS g (organization, trace_id, span_id, span, place)
+    ORDER BY g.organization, g.trace_id, g.span_id, g.place
+), kept AS (
+    INSERT INTO {schema}.ledger_spans (organization, trace_id, span_id, span, received_at)
+    SELECT organization, trace_id, span_id, span, %(now)s::float8 FROM given
+    ORDER BY organization, trace_id, span_id
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO {schema}.ledger_traces AS t
+    (organization, trace_id, version, done, first_at, last_at, waiting_since)
+SELECT organization, trace_id, 1, 0, %(now)s::float8, %(now)s::float8, %(now)s::float8
+FROM given GROUP BY organization, trace_id ORDER BY organization, trace_id
+ON CONFLICT (organization, trace_id) DO UPDATE SET
+    waiting_since = CASE WHEN t.version > t.done THEN t.waiting_since ELSE excluded.last_at END,
+    version = t.version + 1, last_at = excluded.last_at, not_before = 0;
+
+-- due_traces: traces with spans of which no run was made, that are quiet or have waited long enough
+SELECT organization, trace_id, version, done, first_at, last_at, runs, note
+FROM {schema}.ledger_traces
+WHERE version > done AND not_before <= %(now)s::float8
+    AND (last_at <= %(quiet)s::float8 OR waiting_since <= %(since)s::float8)
+ORDER BY waiting_since LIMIT %(limit)s::bigint;
+
+-- trace_spans: the spans of a trace
+SELECT span FROM {schema}.ledger_spans WHERE organization = %s AND trace_id = %s;
+
+-- trace: what is known of a trace
+SELECT organization, trace_id, version, done, first_at, last_at, runs, note
+FROM {schema}.ledger_traces WHERE organization = %s AND trace_id = %s;
+
+-- save_trace: what was made of a trace
+UPDATE {schema}.ledger_traces
+SET runs = %(runs)s::text, note = %(note)s::text, done = %(done)s::bigint,
+    waiting_since = %(now)s::float8,
+    not_before = CASE WHEN version = %(version)s::bigint THEN %(not_before)s::float8 ELSE 0 END
+WHERE organization = %(organization)s::text AND trace_id = %(trace_id)s::text;
+
+-- noted_traces: traces of which something was not understood or refused, the latest first
+SELECT organization, trace_id, version, done, first_at, last_at, runs, note
+FROM {schema}.ledger_traces
+WHERE organization = %s AND note <> '{{}}' ORDER BY last_at DESC LIMIT %s::bigint;
+
+-- count_spans: how many spans and traces there are of an organization
+SELECT (SELECT count(*) FROM {schema}.ledger_spans WHERE organization = %(organization)s::text),
+    count(*), count(*) FILTER (WHERE version > done),
+    count(*) FILTER (WHERE version = done AND runs = '[]'),
+    count(*) FILTER (WHERE position('"refused"' IN note) > 0)
+FROM {schema}.ledger_traces WHERE organization = %(organization)s::text;

@@ -45,6 +45,33 @@ ON CONFLICT DO NOTHING;
 INSERT INTO {schema}.ledger_meta VALUES ('schema_version', '2') ON CONFLICT DO NOTHING;
 UPDATE {schema}.ledger_meta SET value = '2' WHERE key = 'schema_version' AND value = '1';
 
+-- Spans as they came, and the traces that they belong to; no part of the log.
+CREATE TABLE IF NOT EXISTS {schema}.ledger_spans (
+    organization text COLLATE "C" NOT NULL,
+    trace_id text COLLATE "C" NOT NULL,
+    span_id text COLLATE "C" NOT NULL,
+    span bytea NOT NULL,
+    received_at double precision NOT NULL,
+    PRIMARY KEY (organization, trace_id, span_id)
+);
+
+CREATE TABLE IF NOT EXISTS {schema}.ledger_traces (
+    organization text COLLATE "C" NOT NULL,
+    trace_id text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    done bigint NOT NULL,
+    first_at double precision NOT NULL,
+    last_at double precision NOT NULL,
+    waiting_since double precision NOT NULL,
+    not_before double precision NOT NULL DEFAULT 0,
+    runs text NOT NULL DEFAULT '[]',
+    note text NOT NULL DEFAULT '{{}}',
+    PRIMARY KEY (organization, trace_id)
+);
+
+CREATE INDEX IF NOT EXISTS ledger_traces_due ON {schema}.ledger_traces (waiting_since)
+    WHERE version > done;
+
 CREATE OR REPLACE FUNCTION {schema}.ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN
     RAISE EXCEPTION 'the ledger is append-only: an event is never %',

@@ -22,6 +22,7 @@ from runledger.store.postgres.address import Address, parse
 from runledger.store.postgres.log_reader import PostgresLogReader
 from runledger.store.postgres.pooled_log_reader import PooledLogReader
 from runledger.store.postgres.recorder import LedgerRecorder, settle
+from runledger.store.postgres.spans import PostgresSpans
 from runledger.store.postgres.statements import queries
 from runledger.store.protocol import (
     LOCK_SECONDS,
@@ -34,6 +35,7 @@ from runledger.store.protocol import (
     Verdict,
 )
 from runledger.store.schema_version import SCHEMA_VERSION, check_version
+from runledger.store.spans import SpanTable
 from runledger.store.tiles import Tile
 
 _LAST = 2**63 - 1
@@ -267,6 +269,11 @@ class PostgresStore:
     def save_note(self, name: str, text: str) -> None:
         """Keep a note."""
         self._fetch("save_note", (name, text))
+
+    @property
+    def spans(self) -> SpanTable:
+        """The spans that are kept beside the log."""
+        return PostgresSpans(self._fetch)
 
     def facts(self) -> dict[str, str]:
         """Return versions and durability settings of the server."""

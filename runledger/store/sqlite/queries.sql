@@ -143,3 +143,44 @@ WHERE substr(value, 1, length(:holder)) = :holder
 -- release_lease: end a lease, if this holder has it
 DELETE FROM ledger_meta
 WHERE key = 'lease:' || :name AND substr(value, 1, length(:holder)) = :holder;
+
+-- put_spans: keep spans; of one that is there the first stays
+INSERT INTO ledger_spans (organization, trace_id, span_id, span, received_at)
+VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING;
+
+-- put_traces: say that spans of a trace came
+INSERT INTO ledger_traces
+    (organization, trace_id, version, done, first_at, last_at, waiting_since)
+VALUES (?, ?, 1, 0, ?, ?, ?)
+ON CONFLICT (organization, trace_id) DO UPDATE SET
+    waiting_since = CASE WHEN version > done THEN waiting_since ELSE excluded.last_at END,
+    version = version + 1, last_at = excluded.last_at, not_before = 0;
+
+-- due_traces: traces with spans of which no run was made, that are quiet or have waited long enough
+SELECT organization, trace_id, version, done, first_at, last_at, runs, note FROM ledger_traces
+WHERE version > done AND not_before <= :now AND (last_at <= :quiet OR waiting_since <= :since)
+ORDER BY waiting_since LIMIT :limit;
+
+-- trace_spans: the spans of a trace
+SELECT span FROM ledger_spans WHERE organization = ? AND trace_id = ?;
+
+-- trace: what is known of a trace
+SELECT organization, trace_id, version, done, first_at, last_at, runs, note FROM ledger_traces
+WHERE organization = ? AND trace_id = ?;
+
+-- save_trace: what was made of a trace
+UPDATE ledger_traces
+SET runs = :runs, note = :note, done = :done, waiting_since = :now,
+    not_before = CASE WHEN version = :version THEN :not_before ELSE 0 END
+WHERE organization = :organization AND trace_id = :trace_id;
+
+-- noted_traces: traces of which something was not understood or refused, the latest first
+SELECT organization, trace_id, version, done, first_at, last_at, runs, note FROM ledger_traces
+WHERE organization = ? AND note <> '{}' ORDER BY last_at DESC LIMIT ?;
+
+-- count_spans: how many spans and traces there are of an organization
+SELECT (SELECT count(*) FROM ledger_spans WHERE organization = :organization),
+    count(*), count(*) FILTER (WHERE version > done),
+    count(*) FILTER (WHERE version = done AND runs = '[]'),
+    count(*) FILTER (WHERE instr(note, '"refused"') > 0)
+FROM ledger_traces WHERE organization = :organization;

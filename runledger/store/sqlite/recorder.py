@@ -178,6 +178,12 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         with self._transaction() as db:
             db.execute(SQL["save_note"], (name, text))
 
+    def execute(self, written: Sequence[tuple[str, Sequence[Any]]]) -> None:
+        """Execute statements by their names, each with many rows, in one transaction."""
+        with self._transaction() as db:
+            for name, rows in written:
+                db.executemany(SQL[name], rows)
+
     def take_lease(self, name: str, holder: str, seconds: float) -> bool:
         """Write that `holder` has the lease from now on; return False while another has it."""
         given = {"name": name, "holder": holder, "seconds": seconds, "now": time.time()}

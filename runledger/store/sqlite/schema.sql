@@ -43,6 +43,32 @@ SELECT 'tiles_after', coalesce(max(notification_id), 0) FROM ledger_events;
 INSERT OR IGNORE INTO ledger_meta VALUES ('schema_version', '2');
 UPDATE ledger_meta SET value = '2' WHERE key = 'schema_version' AND value = '1';
 
+-- Spans as they came, and the traces that they belong to; no part of the log.
+CREATE TABLE IF NOT EXISTS ledger_spans (
+    organization TEXT NOT NULL,
+    trace_id TEXT NOT NULL,
+    span_id TEXT NOT NULL,
+    span BLOB NOT NULL,
+    received_at REAL NOT NULL,
+    PRIMARY KEY (organization, trace_id, span_id)
+);
+
+CREATE TABLE IF NOT EXISTS ledger_traces (
+    organization TEXT NOT NULL,
+    trace_id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    done INTEGER NOT NULL,
+    first_at REAL NOT NULL,
+    last_at REAL NOT NULL,
+    waiting_since REAL NOT NULL,
+    not_before REAL NOT NULL DEFAULT 0,
+    runs TEXT NOT NULL DEFAULT '[]',
+    note TEXT NOT NULL DEFAULT '{}',
+    PRIMARY KEY (organization, trace_id)
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS ledger_traces_due ON ledger_traces (waiting_since) WHERE version > done;
+
 CREATE TRIGGER IF NOT EXISTS ledger_events_no_update BEFORE UPDATE ON ledger_events
 BEGIN
     SELECT RAISE(ABORT, 'the ledger is append-only: an event is never updated');

@@ -16,11 +16,13 @@ from runledger.store.codec import decode
 from runledger.store.lease import SECONDS, Leases
 from runledger.store.protocol import LOCK_SECONDS, READS, Append, StoredEvent, StoredRow, Verdict
 from runledger.store.schema_version import SCHEMA_VERSION, check_version
+from runledger.store.spans import SpanTable
 from runledger.store.sqlite.driver_errors import translated
 from runledger.store.sqlite.file_identity import file_identity
 from runledger.store.sqlite.log_reader import SQLiteLogReader
 from runledger.store.sqlite.read_only import Reading, only_read, open_to_read
 from runledger.store.sqlite.recorder import LAST, SQL, LedgerRecorder
+from runledger.store.sqlite.spans import SQLiteSpans
 from runledger.store.tiles import Tile
 
 
@@ -59,6 +61,7 @@ class SQLiteStore:
             self._absolute = os.path.abspath(self.path)
             self._open_reader()
         self._reading = Lock()
+        self._has_spans = False
         self._leases = Leases(self)
 
     def _open_reader(self) -> None:
@@ -210,6 +213,20 @@ class SQLiteStore:
         self.expect_writable()
         with translated(self.url):
             self._recorder.save_note(name, text)
+
+    @property
+    def spans(self) -> SpanTable:
+        """The spans that are kept beside the log; the tables of an older store are made."""
+        if not self._only_read and not self._has_spans:
+            with translated(self.url):
+                self._recorder.create_table()
+            self._has_spans = True
+        return SQLiteSpans(self._fetch, self._execute)
+
+    def _execute(self, written: Sequence[tuple[str, Sequence[Any]]]) -> None:
+        self.expect_writable()
+        with translated(self.url):
+            self._recorder.execute(written)
 
     def facts(self) -> dict[str, str]:
         """Return versions and durability settings."""

@@ -1,0 +1,70 @@
+"""Answers of the receiver, in the encoding of the request: OTLP's responses and google.rpc.Status.
+
+An exporter sends again what was answered by 429, 502, 503 or 504, and drops what got any other
+error: the receiver never answers 500.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.responses import Response
+
+from runledger.server.refusal import Refusal
+from runledger.server.route import JSON
+
+PROTOBUF: Final = "application/x-protobuf"
+RETRY_SECONDS: Final = 1
+"""Exporters wait 10 seconds in all; some give up at once if more is asked for."""
+_AGAIN: Final = (408, 429, 500, 502, 503, 504)
+_CODES: Final = {400: 3, 401: 16, 403: 7, 404: 5, 413: 8, 415: 3, 422: 3, 429: 8, 503: 14}
+"""HTTP status → google.rpc.Code, https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto"""
+_UNKNOWN: Final = 2
+
+
+def is_json(headers: Mapping[str, str]) -> bool:
+    """Whether a request is JSON; all else is answered in protobuf, OTLP's default."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower() == JSON
+
+
+def accepted(headers: Mapping[str, str], refused: int, reason: str) -> Response:
+    """Return the answer to spans that are durable; `refused` of them can never be."""
+    if is_json(headers):
+        told = {"rejectedSpans": str(refused), "errorMessage": reason}
+        return Response(json.dumps({"partialSuccess": told} if refused else {}), 200, None, JSON)
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+    message = ExportTraceServiceResponse()
+    if refused:
+        message.partial_success.rejected_spans = refused
+        message.partial_success.error_message = reason
+    return Response(message.SerializeToString(), 200, None, PROTOBUF)
+
+
+def refused(refusal: Refusal, headers: Mapping[str, str]) -> Response:
+    """Return a refusal as google.rpc.Status; what may succeed later is 503."""
+    status = 503 if refusal.status in _AGAIN else refusal.status
+    more = {**refusal.headers}
+    if status == 503:
+        more["Retry-After"] = str(RETRY_SECONDS)
+    if refusal.close:
+        more["Connection"] = "close"
+    code = _CODES.get(status, _UNKNOWN)
+    if is_json(headers):
+        body = json.dumps({"code": code, "message": refusal.detail}).encode()
+        return Response(body, status, more, JSON)
+    said = refusal.detail.encode(errors="backslashreplace")
+    return Response(_status(code, said), status, more, PROTOBUF)
+
+
+def _status(code: int, message: bytes) -> bytes:
+    """Return a google.rpc.Status: two fields, whose package need not be installed for that."""
+    return b"\x08" + _varint(code) + b"\x12" + _varint(len(message)) + message
+
+
+def _varint(number: int) -> bytes:
+    made = bytearray()
+    while number > 0x7F:
+        made.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*made, number])

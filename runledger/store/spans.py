@@ -1,0 +1,73 @@
+"""Spans as they came, kept beside the log until runs are made of them, and which runs those are."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class SpanRow(NamedTuple):
+    """A span of an organization; `span` is what is stored of it."""
+
+    organization: str
+    trace_id: str
+    span_id: str
+    span: bytes
+
+
+class TraceRow(NamedTuple):
+    """A trace of which spans came.
+
+    `version` grows with each request that has spans of it, `done` is the version of which runs were
+    made. `first_at` and `last_at` are when spans came, in seconds since 1970. `runs` is a JSON list
+    of the ids of its runs, `note` a JSON object of what was not understood or refused.
+    """
+
+    organization: str
+    trace_id: str
+    version: int
+    done: int
+    first_at: float
+    last_at: float
+    runs: str
+    note: str
+
+
+class SpanCounts(NamedTuple):
+    """How many spans and traces there are; traces that wait, gave no run, or had refusals."""
+
+    spans: int
+    traces: int
+    waiting: int
+    without_runs: int
+    refused: int
+
+
+class SpanTable(Protocol):
+    """The spans of one store. All methods block, and may be called from any thread."""
+
+    def put(self, rows: Sequence[SpanRow], now: float) -> None:
+        """Keep spans, durably and in one transaction; of one that is there the first stays.
+
+        Raises StoreUnavailable when nothing is known to be kept.
+        """
+
+    def due(self, now: float, quiet: float, patience: float, limit: int) -> list[TraceRow]:
+        """Return traces that have spans of which no run was made, the longest waiting first.
+
+        now, in seconds since 1970. quiet: seconds since the last span came. patience: seconds
+        since the first of those came, after which a trace is due although spans still come.
+        """
+
+    def of_trace(self, organization: str, trace_id: str) -> list[bytes]:
+        """Return the spans of a trace."""
+
+    def traces(self, organization: str, trace_id: str) -> list[TraceRow]:
+        """Return the trace of an organization, or none."""
+
+    def save(self, trace: TraceRow, now: float, not_before: float = 0.0) -> None:
+        """Keep the runs, the note and what is done of a trace; look again `not_before` a time."""
+
+    def noted(self, organization: str, limit: int) -> list[TraceRow]:
+        """Return traces that have a note, the latest first."""
+
+    def counts(self, organization: str) -> SpanCounts:
+        """Return how many there are of an organization."""
