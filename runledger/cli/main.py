@@ -37,6 +37,7 @@ MODULES: Final = {
     "doctor": "doctor",
     "import": "importing",
     "watch": "watching",
+    "otel": "otel",
     "export": "exporting",
     "expire": "expire",
     "callbacks": "callbacks",

@@ -66,8 +66,8 @@ class SpanTable(Protocol):
     def save(self, trace: TraceRow, now: float, not_before: float = 0.0) -> None:
         """Keep the runs, the note and what is done of a trace; look again `not_before` a time."""
 
-    def noted(self, organization: str, limit: int) -> list[TraceRow]:
-        """Return traces that have a note, the latest first."""
+    def latest(self, organization: str, limit: int) -> list[TraceRow]:
+        """Return traces, the latest first."""
 
     def counts(self, organization: str) -> SpanCounts:
         """Return how many there are of an organization."""

@@ -216,10 +216,10 @@ SET runs = %(runs)s::text, note = %(note)s::text, done = %(done)s::bigint,
     not_before = CASE WHEN version = %(version)s::bigint THEN %(not_before)s::float8 ELSE 0 END
 WHERE organization = %(organization)s::text AND trace_id = %(trace_id)s::text;
 
--- noted_traces: traces of which something was not understood or refused, the latest first
+-- latest_traces: traces, the latest first
 SELECT organization, trace_id, version, done, first_at, last_at, runs, note
 FROM {schema}.ledger_traces
-WHERE organization = %s AND note <> '{{}}' ORDER BY last_at DESC LIMIT %s::bigint;
+WHERE organization = %s ORDER BY last_at DESC LIMIT %s::bigint;
 
 -- count_spans: how many spans and traces there are of an organization
 SELECT (SELECT count(*) FROM {schema}.ledger_spans WHERE organization = %(organization)s::text),

@@ -43,9 +43,9 @@ class PostgresSpans:
         """Keep the runs, the note and what is done of a trace."""
         self._fetch("save_trace", {**trace._asdict(), "now": now, "not_before": not_before})
 
-    def noted(self, organization: str, limit: int) -> list[TraceRow]:
-        """Return traces that have a note, the latest first."""
-        return [TraceRow(*row) for row in self._fetch("noted_traces", (organization, limit))]
+    def latest(self, organization: str, limit: int) -> list[TraceRow]:
+        """Return traces, the latest first."""
+        return [TraceRow(*row) for row in self._fetch("latest_traces", (organization, limit))]
 
     def counts(self, organization: str) -> SpanCounts:
         """Return how many there are of an organization."""

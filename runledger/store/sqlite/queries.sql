@@ -174,9 +174,9 @@ SET runs = :runs, note = :note, done = :done, waiting_since = :now,
     not_before = CASE WHEN version = :version THEN :not_before ELSE 0 END
 WHERE organization = :organization AND trace_id = :trace_id;
 
--- noted_traces: traces of which something was not understood or refused, the latest first
+-- latest_traces: traces, the latest first
 SELECT organization, trace_id, version, done, first_at, last_at, runs, note FROM ledger_traces
-WHERE organization = ? AND note <> '{}' ORDER BY last_at DESC LIMIT ?;
+WHERE organization = ? ORDER BY last_at DESC LIMIT ?;
 
 -- count_spans: how many spans and traces there are of an organization
 SELECT (SELECT count(*) FROM ledger_spans WHERE organization = :organization),

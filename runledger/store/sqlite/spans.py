@@ -44,9 +44,9 @@ class SQLiteSpans:
         given = {**trace._asdict(), "now": now, "not_before": not_before}
         self._execute([("save_trace", [given])])
 
-    def noted(self, organization: str, limit: int) -> list[TraceRow]:
-        """Return traces that have a note, the latest first."""
-        return [TraceRow(*row) for row in self._fetch("noted_traces", (organization, limit))]
+    def latest(self, organization: str, limit: int) -> list[TraceRow]:
+        """Return traces, the latest first."""
+        return [TraceRow(*row) for row in self._fetch("latest_traces", (organization, limit))]
 
     def counts(self, organization: str) -> SpanCounts:
         """Return how many there are of an organization."""
