@@ -1,4 +1,4 @@
-"""The handles of an agent loop: a run and a step as context managers that record how they end."""
+"""The handles of an agent loop: a run and a step as context managers that record their end."""
 
 from runledger.handles.commands import RunCommands, RunFacts, StepArguments
 from runledger.handles.refusals import OnError

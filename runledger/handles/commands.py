@@ -1,4 +1,4 @@
-"""The commands that the handles of an agent loop give to a ledger."""
+"""The commands of a ledger that the handles of an agent loop call."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ from runledger.run.step_facts import StepFacts
 
 
 class RunFacts(TypedDict, total=False):
-    """The facts of a run that begins, as `create_run` takes them, but for its ids and its end."""
+    """The facts of a new run, as `create_run` takes them, except for its ids and its end."""
 
     project_id: str | None
     conversation_id: str | None
@@ -27,7 +27,7 @@ class RunFacts(TypedDict, total=False):
 
 
 class StepArguments(StepFacts, total=False):
-    """The facts of a step with what `record_step` takes beside them, but for ids and messages."""
+    """The facts of a step and the other arguments of `record_step`, except for ids and messages."""
 
     provider: str | None
     approval_deadline: datetime | None
@@ -35,7 +35,7 @@ class StepArguments(StepFacts, total=False):
 
 
 class RunCommands(Protocol):
-    """The commands that handles give; see runledger.ledger.run_commands and run_endings."""
+    """The commands that handles call; see runledger.ledger.run_commands and run_endings."""
 
     async def create_run(
         self,
@@ -109,7 +109,7 @@ class RunCommands(Protocol):
         actor: Actor | None = None,
         at: datetime | None = None,
     ) -> RunRecord:
-        """Set keys of the metadata, or take some away; return the run."""
+        """Set or remove keys of the metadata; return the run."""
 
     async def record_heartbeat(
         self, run_id: str, *, actor: Actor | None = None, at: datetime | None = None

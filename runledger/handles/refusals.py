@@ -1,4 +1,4 @@
-"""What the ledger refused of an agent loop's bookkeeping, and what is recorded in its place."""
+"""Facts that the ledger refused to record, and the reduced facts that are recorded instead."""
 
 import logging
 from collections.abc import Mapping
@@ -16,20 +16,20 @@ from runledger.store.codec import encode
 
 OnError = Literal["raise", "log"]
 NOT_RECORDED: Final = "not_recorded"
-"""The key that tells what was refused and why, in a step's error_data or a run's metadata."""
+"""The key of the refused facts and reasons in a step's error_data or a run's metadata."""
 REDUCED: Final = "reduced"
-"""The tag of a step that was not recorded as it was told."""
+"""The tag of a step that was recorded without some of its facts."""
 _LOG: Final = logging.getLogger("runledger.refusals")
 _LONGEST: Final = 500
 _BESIDE: Final = ("provider", "approval_deadline", "at")
 
 
 class Refusals:
-    """The errors of a run's bookkeeping, kept until the outcome of the work is recorded.
+    """The errors of recording a run, collected until the outcome of the work is recorded.
 
     Parameters:
-        on_error: "raise" raises the first one then, with notes about the others; "log" logs each
-            one at once and raises none.
+        on_error: "raise" raises the first error then, with notes about the others; "log" logs each
+            error at once and raises none.
     """
 
     def __init__(self, on_error: OnError) -> None:
@@ -39,7 +39,7 @@ class Refusals:
         self._kept: list[tuple[str, LedgerError]] = []
 
     def keep(self, what: str, error: LedgerError) -> str:
-        """Keep an error for the end, or log it; return its text as it can be recorded."""
+        """Collect an error, or log it; return its text in a form that can be recorded."""
         if self.logs:
             _LOG.warning("%s: %s", what, error)
         else:
@@ -47,12 +47,12 @@ class Refusals:
         return str(error)[:_LONGEST]
 
     def note(self, exc: BaseException) -> None:
-        """Add what was refused to the exception of the work, which is raised itself."""
+        """Add notes about the errors to the exception of the work, which is raised."""
         for what, error in self._kept:
             exc.add_note(f"{what} was not recorded as it was told: {error}")
 
     def settle(self) -> None:
-        """Raise the first error that was kept, with notes about the others."""
+        """Raise the first collected error, with notes about the others."""
         if not self._kept:
             return
         _, first = self._kept[0]
@@ -62,7 +62,7 @@ class Refusals:
 
 
 def marked(facts: Mapping[str, Any], refused: Mapping[str, str]) -> dict[str, Any]:
-    """Return the facts of a step with one that says what was refused of them."""
+    """Return the facts of a step with an additional one about the refused facts."""
     if not refused:
         return dict(facts)
     data = {**(facts.get("error_data") or {}), NOT_RECORDED: dict(refused)}
@@ -70,7 +70,7 @@ def marked(facts: Mapping[str, Any], refused: Mapping[str, str]) -> dict[str, An
 
 
 def recordable(facts: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the facts of a step that can be recorded together, and why the others cannot."""
+    """Return the facts of a step that can be recorded, and the reasons why others cannot."""
     kept: dict[str, Any] = {}
     refused: dict[str, str] = {}
     for name, value in facts.items():

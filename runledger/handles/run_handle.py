@@ -28,17 +28,19 @@ from runledger.run import STATUS_OF, Actor
 _LOG: Final = logging.getLogger("runledger.handles")
 _CANCELLED: Final = "the task was cancelled"
 _REFUSED: Final = (InvalidArgument, ContentConflict, StoreRefused)
-"""What is refused for its content: with less content it can be recorded."""
+"""The errors of refused content: with less content it can be recorded."""
 _T = TypeVar("_T")
 
 
 class RunHandle:
-    """A run in progress: its block's end completes it, an exception fails it, a cancel cancels.
+    """A run in progress: the end of its block completes it, an exception fails it, a cancellation
+    cancels it.
 
-    The work's own outcome is what is recorded, and what its caller sees. What the ledger refuses in
-    the block is recorded reduced, with what was refused and why under `not_recorded`; its error is
-    raised once the run has ended, logged if `on_error` is "log", and a note on the exception of the
-    block if there is one. A generator that is closed early cancels the run, as a cancelled task.
+    The recorded outcome is the one of the work, and its caller gets it too. If the ledger refuses
+    content in the block, it is recorded in a reduced form, with the refused content and the reason
+    under `not_recorded`. The error is raised once the run has ended, logged if `on_error` is "log",
+    or added as a note to the exception of the block if there is one. A generator that is closed
+    early cancels the run, as a cancelled task does.
     """
 
     def __init__(
@@ -76,15 +78,15 @@ class RunHandle:
         try:
             await asyncio.shield(creating)
         except asyncio.CancelledError:
-            # The block will not be entered, hence never left; but the run may be in the log.
+            # The block will not be entered and never left, but the run may be in the log.
             await to_its_end(self._withdraw(creating))
             raise
         except LedgerError as e:
-            # A conflict says that the work must not be done: its conversation is another run's.
+            # A conflict means that the work must not start: another run holds the conversation.
             if isinstance(e, Conflict) or not self.refusals.logs:
                 raise
             self.refusals.keep(f"the creation of run {self.run_id!r}", e)
-        # The monotonic clock: a step of the wall clock must not make a run last a year.
+        # Measured by the monotonic clock: a change of the wall clock must not affect the duration.
         self._began_ns = time.monotonic_ns()
         return self
 
@@ -92,16 +94,16 @@ class RunHandle:
         try:
             await creating
         except LedgerError:
-            return  # There is none.
+            return  # There is no run.
         try:
             await self._cancel()
         except LedgerError:
             _LOG.warning("run %r: could not be cancelled", self.run_id, exc_info=True)
 
     def stop(self, stop_reason: str) -> None:
-        """Say why the run will end when its block is left: end_turn unless said otherwise.
+        """Set the reason with which the run ends when its block is left; end_turn by default.
 
-        Its status follows from the reason. An unknown one is refused and changes nothing.
+        The reason determines the status. An unknown reason is refused and changes nothing.
 
         Parameters:
             stop_reason: one of the 13 stop reasons.
@@ -119,7 +121,7 @@ class RunHandle:
 
         Parameters:
             step_id: the id of the step; a fresh one by default.
-            facts: facts of the step that are known when it begins, as in record_step.
+            facts: facts of the step that are known at its beginning, as in record_step.
         """
         return StepHandle(self, step_id, facts)
 
@@ -129,11 +131,12 @@ class RunHandle:
         approval_deadline: datetime | None = None,
         at: datetime | None = None,
     ) -> list[str]:
-        """Record messages outside of a step; return the ids of those that are recorded.
+        """Record messages outside a step; return the ids of the recorded ones.
 
         Parameters:
             messages: the messages; a mapping needs a `role` and gets an id.
-            approval_deadline: when open tool calls that need an approval are denied; never without.
+            approval_deadline: when open tool calls that need an approval are denied; never by
+                default.
             at: when it happened; now by default.
         """
 
@@ -155,11 +158,11 @@ class RunHandle:
         remove: Collection[str] = (),
         at: datetime | None = None,
     ) -> RunRecord:
-        """Set keys of the run's metadata, or take some away; return the run.
+        """Set or remove keys of the run's metadata; return the run.
 
         Parameters:
             patch: the keys to set, with their values.
-            remove: the keys to take away.
+            remove: the keys to remove.
             at: when it happened; now by default.
         """
 
@@ -177,7 +180,7 @@ class RunHandle:
         return await record({}, ())
 
     async def heartbeat(self) -> None:
-        """Say that the worker is alive."""
+        """Record that the worker is alive."""
         try:
             await self._ledger.record_heartbeat(self.run_id, actor=self._actor)
         except LedgerError as e:
@@ -201,7 +204,7 @@ class RunHandle:
         messages: Iterable[Message | Mapping[str, Any]] = (),
         **facts: Unpack[StepArguments],
     ) -> str:
-        """Record a step of this run that ended, reduced if it is refused; return its id.
+        """Record a step of this run that ended, in a reduced form if refused; return its id.
 
         Parameters:
             step_id: the id of the step; a fresh one by default.
@@ -216,13 +219,13 @@ class RunHandle:
     async def record_what_can_be(
         self, step_id: str, facts: Mapping[str, Any], messages: Any, refused: dict[str, str]
     ) -> None:
-        """Record a step: as it was told, without what is refused, or at least its facts.
+        """Record a step: completely, without the refused content, or at least its facts.
 
         Parameters:
             step_id: the id of the step.
             facts: as in the ledger's record_step.
             messages: the messages of the step.
-            refused: what was refused of it already, and why.
+            refused: the reasons of earlier refusals for this step.
         """
         what = f"step {step_id!r}"
         try:
@@ -300,7 +303,7 @@ class RunHandle:
                 )
                 await to_its_end(failing)
         except AlreadyEnded:
-            # Somebody ended the run meanwhile, and the first end wins.
+            # Another task ended the run meanwhile, and the first end wins.
             return
         except LedgerError as e:
             exc.add_note(f"The end of run {self.run_id!r} could not be recorded: {e}")

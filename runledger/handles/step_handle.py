@@ -1,4 +1,4 @@
-"""The handle of a step: a context manager that collects what is told of it, and records it once."""
+"""The handle of a step: a context manager that collects its facts and records them once."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from runledger.usage import corrected, usage_facts, with_details
 
 _TEXT_LIMIT: Final = 10_000
 STOPPED: Final = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
-"""What ends a block without a fault of the work; the last: whoever iterated wants no more."""
+"""Exceptions that end a block without a fault of the work; GeneratorExit: iteration was stopped."""
 _T = TypeVar("_T")
 
 
@@ -30,14 +30,14 @@ class StepRecorder(Protocol):
     async def record_what_can_be(
         self, step_id: str, facts: Mapping[str, Any], messages: Any, refused: dict[str, str]
     ) -> None:
-        """Record a step, reduced if it is refused."""
+        """Record a step, in a reduced form if refused."""
 
 
 class StepHandle:
     """A step in progress: collects messages and usage, and records all of it in one append.
 
-    What is refused of it is left out and named in the step's `error_data`, under `not_recorded`;
-    the rest is recorded, with the tag `reduced`. See RunHandle for what becomes of the error.
+    Refused content is left out and listed in the step's `error_data`, under `not_recorded`; the
+    rest is recorded, with the tag `reduced`. RunHandle describes how the error is raised.
     """
 
     def __init__(self, run: StepRecorder, step_id: str | None, facts: StepArguments) -> None:
@@ -58,7 +58,7 @@ class StepHandle:
         return self
 
     def messages(self, *messages: Message | Mapping[str, Any]) -> list[str]:
-        """Add messages to the step; a mapping needs a `role`, gets an id. Returns the ids.
+        """Add messages to the step; a mapping needs a `role` and gets an id. Returns the ids.
 
         Parameters:
             messages: the messages, in order; a mapping needs a `role`.
@@ -81,22 +81,23 @@ class StepHandle:
         output_includes_reasoning: bool | None = None,
         **counts: object,
     ) -> None:
-        """Say what the provider reported, as it came; may be said again while an answer streams in.
+        """Set the usage that the provider reported; may be called again while an answer is
+        streamed.
 
-        What is not given stays as it was, at first None; a total is dropped if later counts come
-        without one.
+        Counts that are not given stay as they were, None at first; a total is dropped if later
+        counts are given without one.
 
         Parameters:
             reported: the provider's own usage, an object or a mapping, as in
                 runledger.usage.usage_facts; None if it is given by name.
             input_includes_cache: whether the input count includes the tokens read from and written
-                to a cache; decided by arithmetic and provider without.
+                to a cache; decided by arithmetic and provider by default.
             output_includes_reasoning: whether the output count includes the tokens of reasoning;
-                decided likewise without.
+                decided in the same way by default.
             counts: prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details,
                 completion_tokens_details, or any other names of a provider's usage.
 
-        A count that cannot be is refused, and the others are kept.
+        An impossible count is refused, and the others are kept.
         """
         told = self._reported(reported) | self._reported(counts)
         known = {
@@ -107,7 +108,7 @@ class StepHandle:
         self._set(with_details(self._facts, told))
 
     def _reported(self, reported: object) -> dict[str, Any]:
-        """Return the facts of a usage: of all of it, or of what is not refused."""
+        """Return the facts of a usage, without refused counts."""
         try:
             return usage_facts(reported)
         except InvalidArgument as e:
@@ -124,12 +125,12 @@ class StepHandle:
         Parameters:
             facts: the facts by name; one that was set before is replaced.
 
-        A fact that no step has, and a count that cannot be, are refused; the others are kept.
+        An unknown fact and an impossible count are refused; the others are kept.
         """
         self._set(facts)
 
     def _set(self, facts: Mapping[str, Any]) -> None:
-        """Set facts: all of them, or those that are not refused."""
+        """Set facts, except refused ones."""
         try:
             self._facts = self._with(facts)
         except InvalidArgument as e:
@@ -190,12 +191,12 @@ def expect_first(entered: bool, what: str) -> None:
 
 
 async def to_its_end(recording: Coroutine[Any, Any, _T]) -> _T:
-    """Wait for what is being recorded; a task that is cancelled meanwhile does not stop it."""
+    """Wait for a recording to finish; a cancellation of the task does not stop it."""
     return await asyncio.shield(asyncio.ensure_future(recording))
 
 
 def said(exc: BaseException) -> str:
-    """Return the text of an exception as it can be stored, whatever its author made of it."""
+    """Return the text of an exception in a form that can be stored, even if `str` fails."""
     try:
         text = str(exc)
     except Exception as e:

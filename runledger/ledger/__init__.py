@@ -1,4 +1,4 @@
-"""RunLedger and its operator: the objects that a user holds."""
+"""RunLedger and its operator: the objects that a program uses."""
 
 from runledger.ledger.ledger import RunLedger
 from runledger.ledger.operator import Operator

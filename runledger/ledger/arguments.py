@@ -1,4 +1,4 @@
-"""Arguments of the ledger's calls: a wrong type is refused by name before anything is done."""
+"""Checks the types of arguments of the ledger's calls before anything is done."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -9,18 +9,19 @@ from runledger.errors import InvalidArgument
 from runledger.run import Actor
 
 COUNT_MAX: Final = 2**63 - 1
-"""What DuckDB takes for a number; no list is as long."""
+"""The largest integer that DuckDB accepts; larger than any list."""
 
 
 def check_texts(**given: str | None) -> None:
-    """Raise InvalidArgument for what is neither text nor None."""
+    """Raise InvalidArgument for a value that is neither text nor None."""
     for name, value in given.items():
         if value is not None and not isinstance(value, str):
             raise InvalidArgument(f"{name}: expected text, found {value!r:.80}")
 
 
 def check_lists(**given: Iterable[str]) -> None:
-    """Raise InvalidArgument for what is no list, above all for one text in the place of many."""
+    """Raise InvalidArgument for a value that is not a list, such as one text in place of
+    several."""
     for name, value in given.items():
         if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
             raise InvalidArgument(f"{name}: expected a list, found {value!r:.80}")
@@ -37,15 +38,15 @@ def texts(name: str, value: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_days(**given: date | None) -> None:
-    """Raise InvalidArgument for what is neither a day nor None."""
+    """Raise InvalidArgument for a value that is neither a day nor None."""
     for name, value in given.items():
-        # A moment is a date to Python; which day it lies in depends on the zone.
+        # A datetime is a date in Python; its day depends on the zone.
         if value is not None and (not isinstance(value, date) or isinstance(value, datetime)):
             raise InvalidArgument(f"{name}: expected a date, found {value!r:.80}")
 
 
 def check_counts(*, least: int, **given: int) -> None:
-    """Raise InvalidArgument for what is no whole number, `least` or more."""
+    """Raise InvalidArgument for a value that is not a whole number of at least `least`."""
     for name, value in given.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise InvalidArgument(f"{name}: expected {least} or more, found {value!r:.80}")
@@ -54,20 +55,20 @@ def check_counts(*, least: int, **given: int) -> None:
 
 
 def check_flags(**given: bool) -> None:
-    """Raise InvalidArgument for what is neither True nor False: any text would be true."""
+    """Raise InvalidArgument for a value that is not a bool: any non-empty text would be true."""
     for name, value in given.items():
         if not isinstance(value, bool):
             raise InvalidArgument(f"{name}: expected True or False, found {value!r:.80}")
 
 
 def check_paths(**given: str | os.PathLike[str]) -> None:
-    """Raise InvalidArgument for what is no path."""
+    """Raise InvalidArgument for a value that is not a path."""
     for name, value in given.items():
         if not isinstance(value, str | os.PathLike):
             raise InvalidArgument(f"{name}: expected a path, found {value!r:.80}")
 
 
 def check_actor(actor: Actor | None) -> None:
-    """Raise InvalidArgument for what is neither an Actor nor None."""
+    """Raise InvalidArgument for a value that is neither an Actor nor None."""
     if actor is not None and not isinstance(actor, Actor):
         raise InvalidArgument(f"actor: expected an Actor, found {actor!r:.80}")

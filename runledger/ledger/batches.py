@@ -1,4 +1,4 @@
-"""Batches: many commands at once; neighbours of one run are one append, all of them or none."""
+"""Batches: many commands in one call; adjacent commands of a run are one append, all or none."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from runledger.run.commands import Command
 from runledger.run.receipts import check_key
 
 _AT_ONCE: Final = 256
-"""Runs that are worked on at once: their appends share a commit."""
+"""Runs that are processed concurrently, so that their appends share a commit."""
 
 _MADE_OF: Final[Mapping[str, tuple[type[Any], Collection[str]]]] = {
     "start_run": (commands.StartRun, ()),
@@ -34,7 +34,7 @@ _MADE_OF: Final[Mapping[str, tuple[type[Any], Collection[str]]]] = {
     "delete_run": (commands.DeleteRun, ()),
     "record_run_feedback": (commands.RecordRunFeedback, ("feedback",)),
 }
-"""Method → its command, and the arguments that it takes as they are."""
+"""Method → its command, and the arguments that are passed unchanged."""
 
 _RENAMED: Final = {"provider": "provider_name"}
 
@@ -42,7 +42,8 @@ _RENAMED: Final = {"provider": "provider_name"}
 class BatchLine(NamedTuple):
     """A command of a batch: the method's name and arguments; `number` counts the lines from 1.
 
-    `error` says why it is none: neither it nor its neighbours of the same run are recorded.
+    `error` is the reason if it is not a command: then neither it nor adjacent lines of the same run
+    are recorded.
     """
 
     number: int
@@ -53,9 +54,9 @@ class BatchLine(NamedTuple):
 
 
 class LineResult(NamedTuple):
-    """What came of a line; `position` is the last one of its append, None if nothing was appended.
+    """The result of a line; `position` is the last one of its append, None if nothing was appended.
 
-    `error` says why it was refused, the same of all lines of an append.
+    `error` is the reason of a refusal, the same for all lines of an append.
     """
 
     number: int
@@ -77,7 +78,7 @@ class _Prepared(NamedTuple):
 
 
 class Batches(LedgerCommands):
-    """What an agent loop reports, collected."""
+    """Executes collected commands of an agent loop."""
 
     async def record_batch(
         self,
@@ -86,19 +87,19 @@ class Batches(LedgerCommands):
         idempotency_key: str | None = None,
         actor: Actor | None = None,
     ) -> list[LineResult]:
-        """Execute the commands, those of one run in their order, those of others meanwhile.
+        """Execute the commands: those of one run in order, different runs concurrently.
 
         Parameters:
             lines: the commands.
             idempotency_key: makes every append of the batch happen once; ids that were not given
-                follow from it and the line's number.
-            actor: acts in the place of the ledger's own actor.
+                are derived from it and the line's number.
+            actor: acts instead of the ledger's own actor.
 
         Returns:
-            A result for each line, in their order: a refused one does not stop the others.
+            A result for each line, in order; a refused line does not stop the others.
 
         Raises:
-            InvalidArgument: if there is no key and a line makes something that has no id.
+            InvalidArgument: if there is no key and a line creates an object without an id.
             StoreUnavailable: if the store does not answer; the same batch with the same key may be
                 sent again.
         """
@@ -145,7 +146,7 @@ class Batches(LedgerCommands):
                 idempotency_key=None if key is None else f"{key}.{group[0].number}",
             )
         except StoreUnavailable:
-            # About the store, not about the line: all of the batch is sent again.
+            # The error concerns the store, not the line: the caller repeats the whole batch.
             raise
         except LedgerError as e:
             return [LineResult(line.number, "refused", run_id, error=e) for line in group]
@@ -193,7 +194,7 @@ class Batches(LedgerCommands):
         return await self.step_command(
             run_id,
             given["step_id"],
-            facts,  # type: ignore[arg-type]  # step_command refuses what is no fact
+            facts,  # type: ignore[arg-type]  # step_command refuses unknown facts
             given.get("messages", ()),
             given.get("approval_deadline"),
             actor,
@@ -218,7 +219,7 @@ class Batches(LedgerCommands):
 
 
 def _times(prepared: Sequence[_Prepared]) -> tuple[datetime, ...]:
-    """Return a time for each command, or none; the clock's would differ at the next attempt."""
+    """Return a time for each command, or none; the clock's time would differ in a retry."""
     times = tuple(time for one in prepared for time in one.times)
     if times and any(not one.times for one in prepared):
         first = next(one.line.number for one in prepared if not one.times)
@@ -265,7 +266,7 @@ _TOPICS: Final[Mapping[str, Collection[str]]] = {
 """Method → topics of the events that it leads to."""
 
 OPS: Final = tuple(_TOPICS)
-"""What a line of a batch can be."""
+"""The commands that a line of a batch can be."""
 
 
 def _digest(key: str) -> str:

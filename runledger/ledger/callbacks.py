@@ -1,4 +1,4 @@
-"""Callbacks as a ledger's user sees them: what was delivered, what is owed, and again, please."""
+"""Callbacks for users of a ledger: delivered ones, pending ones, and repeated deliveries."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -20,23 +20,21 @@ from runledger.span import check_span
 
 
 class Callbacks(LedgerPart):
-    """Everything about callbacks; sending them is the dispatcher's, here or in another process.
+    """Queries and requests about callbacks; a dispatcher sends them, here or in another process.
 
-    With `as_of`, a position of the log or a time, the questions are answered as they would have
-    been answered then.
+    With `as_of`, a position of the log or a time, queries return the answers of that time.
     """
 
     async def get_callback(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> Callback:
-        """Return what is owed for a run and the attempts, from its stream: always current.
+        """Return a run's delivery and its attempts, from its stream, so always current.
 
         Parameters:
             run_id: the id of the run.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         run = await self.opened.load(run_id, actor, as_of)
         events = (row.event for row in await self.opened.events(run_id, as_of))
@@ -53,19 +51,18 @@ class Callbacks(LedgerPart):
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> list[dict[str, Any]]:
-        """Return rows of the read model `callbacks`, those asked for last first.
+        """Return rows of the read model `callbacks`, the last requested first.
 
-        `since` and `until` (exclusive) are about when the run ended; no status means any.
+        `since` and `until` (exclusive) filter by the time of the run's end; no status means any.
 
         Parameters:
-            statuses: "pending", "delivered" or "failed"; any by default.
-            since: the first time of a run's end that counts; open by default.
-            until: the first time of a run's end that counts no more; open by default.
-            limit: how many at most, 100 by default; None for all.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            statuses: "pending", "delivered" or "failed"; all by default.
+            since: keeps runs that ended at this time or later; no bound by default.
+            until: keeps runs that ended before this time; no bound by default.
+            limit: the largest number of rows, 100 by default; None for all.
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         check_lists(statuses=statuses)
         wanted = list(statuses)
@@ -85,16 +82,18 @@ class Callbacks(LedgerPart):
         )
 
     async def redeliver_callback(self, run_id: str, **options: Unpack[CommandOptions]) -> Delivery:
-        """Ask for a run's callback to be sent again, with the same webhook-id, at once.
+        """Request that a run's callback is sent again at once, with the same webhook-id.
 
-        The request is an event; whichever dispatcher follows the log sends it. Raises
-        IllegalTransition for a run that has not ended, InvalidArgument for one without a
-        callback_url.
+        The request is an event; the dispatcher that follows the log sends the callback.
 
         Parameters:
             run_id: the id of the run.
-            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+            options: actor, expected_version, idempotency_key, and `at` in TimedOptions; see
                 CommandOptions.
+
+        Raises:
+            IllegalTransition: if the run has not ended.
+            InvalidArgument: if the run has no callback_url.
         """
         owed = (await self.opened.execute(run_id, RequestCallback(), **options)).run.delivery
         assert owed is not None
@@ -108,14 +107,13 @@ class Callbacks(LedgerPart):
         until: datetime | None = None,
         actor: Actor | None = None,
     ) -> list[str]:
-        """Ask for all callbacks of a range to be sent again; return the ids of their runs.
+        """Request that all callbacks of a range are sent again; return the ids of their runs.
 
         Parameters:
-            statuses: "pending", "delivered" or "failed"; any by default.
-            since: the first time of a run's end that counts; open by default.
-            until: the first time of a run's end that counts no more; open by default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            statuses: "pending", "delivered" or "failed"; all by default.
+            since: keeps runs that ended at this time or later; no bound by default.
+            until: keeps runs that ended before this time; no bound by default.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         found = await self.list_callbacks(
             statuses=statuses, since=since, until=until, limit=None, actor=actor

@@ -1,4 +1,4 @@
-"""What is kept or taken away: published copies, Parquet, the archive of the log; what is parked."""
+"""Published copies, Parquet exports, the archive of the log, and parked streams."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -16,16 +16,16 @@ from runledger.ledger.operator_work import OperatorWork
 
 
 class Copies(OperatorWork):
-    """None of it stops anything: live goes on projecting and answering."""
+    """All of it runs online: projecting and answering go on meanwhile."""
 
     async def publish(self, folder: str | Path) -> Published:
-        """Put a copy of the read models at `folder`/read_models.duckdb, in place of the last one.
+        """Write a copy of the read models to `folder`/read_models.duckdb, replacing the last one.
 
-        Any number of processes can open the copy (read-only), and each keeps what it has opened;
-        a ledger that is opened with read_models=FOLDER answers from the newest.
+        Any number of processes can open the copy (read-only), and each keeps the copy that it has
+        opened; a ledger that is opened with read_models=FOLDER answers from the newest.
 
         Parameters:
-            folder: the folder to write to; it is made if it is not there.
+            folder: the folder to write to; it is created if it does not exist.
         """
         check_paths(folder=folder)
         async with self._at_operator() as operator:
@@ -39,12 +39,12 @@ class Copies(OperatorWork):
         Parameters:
             folder: the folder to write to, new or empty; an earlier export there is replaced only
                 with `overwrite`.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
             overwrite: replace an earlier export.
 
         Raises:
-            InvalidArgument: for a folder that holds anything else.
+            InvalidArgument: if the folder has any other files.
         """
         check_paths(folder=folder)
         check_flags(overwrite=overwrite)
@@ -69,14 +69,15 @@ class Copies(OperatorWork):
     ) -> Archived:
         """Continue the archive of the log in `folder` up to the end of the log, or begin it.
 
-        Raises ArchiveError where the folder holds the archive of another log, or another process
-        is writing it.
-
         Parameters:
             folder: the folder of the archive, which is continued or begun.
-            segment_events: how many events a file of the archive has at most.
-            progress: is called with the number of events since the last call and the position; None
-                for none.
+            segment_events: the largest number of events in a file of the archive.
+            progress: called with the number of events since the last call and the position; None
+                for no calls.
+
+        Raises:
+            ArchiveError: if the folder has the archive of another log, or if another process is
+                writing it.
         """
         check_paths(folder=folder)
         check_counts(least=1, segment_events=segment_events)
@@ -85,10 +86,13 @@ class Copies(OperatorWork):
         )
 
     async def verify_archive(self, folder: str | Path) -> Archive:
-        """Read every byte of an archive; raises ArchiveDamaged where one is not as written.
+        """Read and verify every byte of an archive.
 
         Parameters:
             folder: the folder of the archive.
+
+        Raises:
+            ArchiveDamaged: if a file differs from the one that was written.
         """
         check_paths(folder=folder)
         found = await asyncio.to_thread(Archive, folder)
@@ -96,12 +100,14 @@ class Copies(OperatorWork):
         return found
 
     async def parked(self, *, as_of: AsOfMoment | None = None) -> list[Parked]:
-        """Return the streams that are left out of the read models, and why, in log order.
+        """Return the streams with events that are left out of the read models, and why, in log
+        order.
 
-        With `as_of`, a position of the log or a time, those that the answers as of then leave out.
+        With `as_of`, a position of the log or a time, return those that answers as of then leave
+        out.
 
         Parameters:
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
         """
         if as_of is not None or isinstance(self.opened.live, PublishedReadModels):
@@ -110,12 +116,12 @@ class Copies(OperatorWork):
             return await asyncio.to_thread(operator.parked)
 
     async def retry_parked(self, streams: Sequence[str] | None = None) -> Retried:
-        """Apply what was left out of parked streams, of all if none are named.
+        """Apply the events of parked streams that were left out; of all streams if none are named.
 
-        What can be applied is in the read models as if it had never been parked.
+        An event that can be applied is then in the read models as if it had never been parked.
 
         Parameters:
-            streams: ids of the parked streams to try again; all by default.
+            streams: ids of the parked streams to retry; all by default.
         """
         if streams is not None:
             check_lists(streams=streams)

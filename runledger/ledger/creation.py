@@ -1,4 +1,4 @@
-"""The commands that create a run, and lead it to the status that it is to have."""
+"""The commands that create a run and change it to the requested status."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,7 +13,7 @@ from runledger.run.commands import Command
 
 
 class Creation(NamedTuple):
-    """Commands, and a time for each if the end has one of its own, else none."""
+    """Commands, and a time for each if the end has a separate time, otherwise no times."""
 
     commands: tuple[Command, ...]
     times: tuple[datetime, ...]
@@ -44,8 +44,8 @@ def creation(
         policy: the addresses that a callback may go to.
 
     Raises:
-        InvalidArgument: for facts that contradict each other, UrlRefused for a callback_url that
-            could never be called.
+        InvalidArgument: for facts that contradict each other.
+        UrlRefused: for a callback_url that could never be called.
     """
     check_flags(exist_ok=exist_ok)
     if callback_url is not None:

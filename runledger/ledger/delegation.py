@@ -1,4 +1,4 @@
-"""Methods of the ledger that its parts have: shown on the ledger, done by the part."""
+"""Methods of the ledger that delegate to its parts."""
 
 import warnings
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _Part = TypeVar("_Part", bound=LedgerPart)
 
 
 class Whole(Protocol):
-    """An object that is made of parts."""
+    """An object that is composed of parts."""
 
     def part(self, kind: type[_Part]) -> _Part:
         """Return the part of a kind; raise LedgerError if the ledger is not open."""
@@ -21,7 +21,7 @@ class Whole(Protocol):
 class Delegated(Generic[_P, _R_co]):
     """A method of a part as a method of the whole, with its parameters and its documentation.
 
-    A method written out again would repeat every signature, and a mixin would share attributes that
+    Writing each method again would repeat every signature, and a mixin would share attributes that
     are missing until the ledger is open.
 
     Parameters:

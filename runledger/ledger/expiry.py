@@ -1,4 +1,4 @@
-"""Runs that nobody ends, and approvals that nobody gives: what ends them is called from outside."""
+"""Ends runs and approvals that were abandoned; a timer or a command calls it."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ _PARALLEL_RUNS: Final = 64
 
 
 class Expiry(LedgerPart):
-    """Called by a timer or by `runledger expire`; both need read models, which find the runs."""
+    """Called by a timer or by `runledger expire`; both methods find the runs in the read models."""
 
     async def expire_runs(
         self,
@@ -28,18 +28,17 @@ class Expiry(LedgerPart):
         actor: Actor | None = None,
         at: datetime | None = None,
     ) -> list[str]:
-        """Fail the open runs that were silent for so long, with the error type `lost`.
+        """Fail the open runs that had no event for some time, with the error type `lost`.
 
-        Their open tool calls are denied and their conversations freed in the same append; a run
-        that is heard of meanwhile stays open. Returns the ids of the runs that were ended.
+        Their open tool calls are denied and their conversations released in the same append; a run
+        with a new event meanwhile stays open. Returns the ids of the runs that were ended.
 
         Parameters:
             older_than: the silence after which a run is lost, 0 to 36,500 days.
-            every_organization: True works on the runs of all organizations; those of the actor by
-                default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
-            at: when it happened, with a time zone, for history that is recorded later; now by
+            every_organization: True applies to the runs of all organizations; by default only to
+                those of the actor's.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
+            at: the time when it happened, with a zone, for history that is recorded later; now by
                 default.
         """
         moment = optional_in_utc("at", at) or self.opened.clock()
@@ -64,11 +63,10 @@ class Expiry(LedgerPart):
         """Deny the open tool calls of runs whose approval deadline has passed; return their ids.
 
         Parameters:
-            every_organization: True works on the runs of all organizations; those of the actor by
-                default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
-            at: when it happened, with a time zone, for history that is recorded later; now by
+            every_organization: True applies to the runs of all organizations; by default only to
+                those of the actor's.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
+            at: the time when it happened, with a zone, for history that is recorded later; now by
                 default.
         """
         moment = optional_in_utc("at", at) or self.opened.clock()
@@ -93,14 +91,14 @@ class Expiry(LedgerPart):
             except NotFound:  # deleted since it was found
                 return None
             except UndecodableEvent as e:
-                # Parked: nobody knows how it stands, and the others must not wait for it.
+                # Parked: its state is unknown, and the other runs must not wait for it.
                 _LOG.warning("run %s is left as it is: %s", row["run_id"], e)
                 return None
             return row["run_id"] if outcome.events else None
 
         expired: list[str] = []
         for start in range(0, len(rows), _PARALLEL_RUNS):
-            # All of them end before the first error is raised: nobody waits for the rest.
+            # All tasks finish before the first error is raised, so that none is left running.
             done = await asyncio.gather(
                 *map(one, rows[start : start + _PARALLEL_RUNS]), return_exceptions=True
             )

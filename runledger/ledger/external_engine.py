@@ -6,16 +6,17 @@ from typing import Protocol
 from runledger.records import RunRecord
 
 RunsElsewhere = Callable[[RunRecord], bool]
-"""Says of a run if the external engine is to be asked about it."""
+"""Returns whether the external engine is asked about a run."""
 
 
 class ExternalEngine(Protocol):
     """A workflow engine that executes runs elsewhere."""
 
     async def status(self, run: RunRecord) -> str | None:
-        """Return how the run stands there, as a run status in any case, or None if unknown."""
+        """Return the run's status there, as a run status in lower or upper case, None if
+        unknown."""
 
 
 def no_run(_run: RunRecord) -> bool:
-    """Return that the run is executed here."""
+    """Return False: the run is executed here."""
     return False

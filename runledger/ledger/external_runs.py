@@ -1,4 +1,4 @@
-"""Runs that an external engine executes: its answer becomes part of the run, once."""
+"""Runs that an external engine executes: its answer is recorded as events of the run, once."""
 
 import asyncio
 import logging
@@ -19,19 +19,18 @@ _log: Final = logging.getLogger(__name__)
 
 
 class ExternalRuns(LedgerPart):
-    """The getter that asks the engine, and records what it says once for everybody."""
+    """The getter that asks the engine and records its answer once."""
 
     async def get_run_with_status(self, run_id: str, *, actor: Actor | None = None) -> RunRecord:
         """Return the run, after asking the engine that executes it whether it ended there.
 
-        A reported start or end becomes an event of the run, so that lists and getters agree. An
-        engine that fails, takes longer than 5 s or answers nonsense is logged, and the run is
-        returned as the ledger knows it.
+        A reported start or end becomes an event of the run, so that lists and getters agree. If the
+        engine fails, takes longer than 5 s or returns an invalid status, this is logged, and the
+        run is returned as it is recorded.
 
         Parameters:
             run_id: the id of the run.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         run = await self.opened.load(run_id, actor)
         known = run_record(run)
@@ -48,7 +47,7 @@ class ExternalRuns(LedgerPart):
                 answer = await engine.status(run)
             return None if answer is None else status_for(str(answer).lower(), None)
         except Exception as e:
-            # Whatever an engine raises is its own affair: the run can be shown without it.
+            # Any error of the engine is ignored: the run can be returned without its answer.
             _log.warning("run %s: the external engine gave no status: %r", run.run_id, e)
             return None
 
@@ -63,5 +62,5 @@ class ExternalRuns(LedgerPart):
         try:
             return run_record((await self.opened.execute(run.run_id, *orders, actor=whose)).run)
         except AlreadyEnded:
-            # Somebody recorded an end while the engine was asked; the first one wins.
+            # Another task recorded an end while the engine was asked; the first end wins.
             return run_record(await self.opened.load(run.run_id, whose))

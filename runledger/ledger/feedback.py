@@ -1,4 +1,4 @@
-"""Feedback: how a person judged a run, or one of its steps."""
+"""Feedback: a person's judgement of a run, or of one of its steps."""
 
 from collections.abc import Collection
 from typing import Unpack
@@ -16,7 +16,7 @@ from runledger.run import commands
 
 
 class FeedbackCommands(LedgerPart):
-    """The last word counts; the same word again changes nothing."""
+    """The last feedback replaces earlier feedback; the same feedback again changes nothing."""
 
     async def record_run_feedback(
         self,
@@ -24,15 +24,15 @@ class FeedbackCommands(LedgerPart):
         feedback: Feedback | None,
         **options: Unpack[TimedOptions],
     ) -> RunRecord:
-        """Record a person's judgement of a run, in any status; return the run.
+        """Record a person's feedback on a run, in any status; return the run.
 
-        `feedback` is "positive" or "negative"; None takes an earlier judgement back. `at` is when
-        it was given, with a time zone (default: now).
+        `feedback` is "positive" or "negative"; None withdraws earlier feedback. `at` is when it was
+        given, with a time zone (default: now).
 
         Parameters:
             run_id: the id of the run.
-            feedback: "positive" or "negative"; None takes an earlier judgement back.
-            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+            feedback: "positive" or "negative"; None withdraws earlier feedback.
+            options: actor, expected_version, idempotency_key, and `at` in TimedOptions; see
                 CommandOptions.
         """
         command = commands.RecordRunFeedback(feedback)
@@ -47,21 +47,24 @@ class FeedbackCommands(LedgerPart):
         run_id: str | None = None,
         **options: Unpack[TimedOptions],
     ) -> StepView:
-        """Record a person's judgement of a step that has ended; return the step.
+        """Record a person's feedback on a step that has ended; return the step.
 
-        `feedback` is "positive" or "negative"; None takes an earlier judgement back. `tags` take
-        the place of the step's tags; None leaves them. Without `run_id`, the read models tell which
-        run has the step (ReadModelsMissing if the ledger was opened without). `at` is when it was
-        given, with a time zone (default: now). Raises NotFound for a step that is not there, and
-        InvalidArgument for one that is pending.
+        `feedback` is "positive" or "negative"; None withdraws earlier feedback. `tags` replace the
+        step's tags; None leaves them. Without `run_id`, the run is found in the read models
+        (ReadModelsMissing if the ledger was opened without). `at` is when it was given, with a time
+        zone (default: now).
 
         Parameters:
             step_id: the id of the step.
-            feedback: "positive" or "negative"; None takes an earlier judgement back.
-            tags: take the place of the step's tags; None leaves them.
-            run_id: the run that has the step; without it, the read models are asked.
-            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+            feedback: "positive" or "negative"; None withdraws earlier feedback.
+            tags: replace the step's tags; None leaves them.
+            run_id: the run that has the step; found in the read models by default.
+            options: actor, expected_version, idempotency_key, and `at` in TimedOptions; see
                 CommandOptions.
+
+        Raises:
+            NotFound: if there is no such step.
+            InvalidArgument: if the step is pending.
         """
         check_id("step", step_id)
         given = None if tags is None else texts("tags", tags)

@@ -1,4 +1,4 @@
-"""What a status, a stop reason and times mean as commands: for creations and updates of fields."""
+"""Translates a status, a stop reason and times into commands, for creations and updates."""
 
 from runledger.errors import InvalidArgument
 from runledger.run import RunStatus, commands, status_of
@@ -7,9 +7,10 @@ ENDS = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
 
 
 def status_for(status: str | None, stop_reason: str | None) -> RunStatus | None:
-    """Return the status that the two ask for; a stop reason alone decides it, None asks nothing.
+    """Return the requested status; a stop reason alone determines it, None requests no change.
 
-    Raises InvalidArgument for unknown values and for two that contradict each other.
+    Raises:
+        InvalidArgument: for unknown values, or for two that contradict each other.
     """
     try:
         asked = None if status is None else RunStatus(status)
@@ -39,7 +40,7 @@ def transition(
     error_type: str | None = None,
     error_message: str | None = None,
 ) -> list[commands.Command]:
-    """Return the commands that lead to a status; its stop reason fits it or is None."""
+    """Return the commands that lead to a status; the stop reason matches it or is None."""
     match status:
         case RunStatus.CREATED:
             return []

@@ -15,11 +15,11 @@ from runledger.store.log_mark import LogMark, mark_at
 from runledger.store.protocol import StoredEvent
 
 _PAGE: Final = 500
-"""Events that one follower holds at most."""
+"""The largest number of events that one follower has in memory."""
 
 
 class Followers(LedgerPart):
-    """All followers share one look at the end of the log; each holds a position and a page."""
+    """All followers share one poll of the log's end; each has a position and a page of events."""
 
     async def follow_run(
         self,
@@ -30,19 +30,19 @@ class Followers(LedgerPart):
         idle_seconds: float | None = None,
         actor: Actor | None = None,
     ) -> AsyncIterator[StoredEvent | None]:
-        """Yield the events of a run in order, those that are there and those that come.
+        """Yield the events of a run in order, first the recorded ones, then new ones.
 
         Ends when the run has ended and everything was yielded.
 
         Parameters:
             run_id: the run.
-            after: the version of the run's last event that is known already, 0 for none.
-            contents: whether messages come with their bodies.
-            idle_seconds: after so long without an event, None is yielded; None for never.
-            actor: acts in the place of the ledger's own actor.
+            after: the version of the last event that the caller has, 0 for none.
+            contents: whether messages are returned with their bodies.
+            idle_seconds: after this time without an event, None is yielded; None for never.
+            actor: acts instead of the ledger's own actor.
 
         Raises:
-            NotFound: if the run is not there, or is deleted meanwhile.
+            NotFound: if there is no such run, or if it is deleted meanwhile.
             LogDiverged: if the run has fewer events than `after`: some were lost.
             StoreUnavailable: if the store cannot be read.
         """
@@ -54,7 +54,7 @@ class Followers(LedgerPart):
         async with self.opened.tail.of(store).watch(run_id) as woken:
             while True:
                 woken.clear()
-                # Before the page is read: an end that comes later is in a later page.
+                # Checked before the page is read: an end that is recorded later is in a later page.
                 run = await self.opened.load(run_id, actor)
                 page = await asyncio.to_thread(
                     store.read_stream, run_id, after, after + _PAGE, contents
@@ -67,7 +67,7 @@ class Followers(LedgerPart):
                 if page:
                     continue
                 if run.version < after:
-                    # Loaded once more: some of them may have been recorded after it was loaded.
+                    # Loaded again: some of these events may have been recorded after it was loaded.
                     run = await self.opened.load(run_id, actor)
                     _expect_not_shorter(run, after)
                 if run.ended:
@@ -84,18 +84,18 @@ class Followers(LedgerPart):
         idle_seconds: float | None = None,
         actor: Actor | None = None,
     ) -> AsyncIterator[StoredEvent | None]:
-        """Yield the events of the actor's organization in the order of the log, without an end.
+        """Yield the events of the actor's organization in the order of the log, endlessly.
 
         Parameters:
-            after: the position after which to begin; None for the present end of the log.
+            after: the position after which to begin; the current end of the log for None.
             topics: topics of events, such as `run.completed`; none for all.
-            contents: whether messages come with their bodies.
-            idle_seconds: after so long without an event, None is yielded; None for never.
-            actor: acts in the place of the ledger's own actor.
+            contents: whether messages are returned with their bodies.
+            idle_seconds: after this time without an event, None is yielded; None for never.
+            actor: acts instead of the ledger's own actor.
 
         Raises:
-            InvalidArgument: for a topic that the catalogue does not have.
-            UndecodableEvent: at an event of the organization that cannot be decoded.
+            InvalidArgument: if a topic is not in the catalogue.
+            UndecodableEvent: if an event of the organization cannot be decoded.
             LogDiverged: if the log ends before `after`, or has lost events that were read.
             StoreUnavailable: if the store cannot be read.
         """
@@ -122,7 +122,8 @@ class Followers(LedgerPart):
                     head,
                     organization,
                 )
-                # Once the page is read: a log that went back before has gone back by now.
+                # Checked after the page was read: a log that was reset before the read shows it
+                # now.
                 if not await asyncio.to_thread(_is_same, store, mark, position, head):
                     raise LogDiverged(
                         f"follow_log: expected the log that was read up to position {position:,}, "
@@ -131,12 +132,12 @@ class Followers(LedgerPart):
                     )
                 for row in page:
                     event = decode(row.stream, row.version, row.topic, row.facts, row.contents)
-                    # The store reads the same facts; two of one name could be read otherwise there.
+                    # The store reads the same JSON; it could resolve a duplicate key differently.
                     if event.organization == organization:
                         yield StoredEvent(row.position, row.stream, row.version, event)
                     position = row.position
                 if len(page) < _PAGE:
-                    # The events of others are not looked at again.
+                    # Events of other organizations are not read again.
                     position = max(position, head)
                 if page or mark is None or position > mark.position:
                     mark = await asyncio.to_thread(mark_at, store, position) or mark
@@ -154,7 +155,7 @@ def _expect_not_shorter(run: Run, after: int) -> None:
 
 
 def _is_same(store: Store, mark: LogMark | None, position: int, head: int) -> bool:
-    """Say whether a store still has what was read; positions may be gaps, which have no mark."""
+    """Checks whether a store still has the events that were read; gaps have no mark."""
     return head >= position if mark is None else mark.is_at(store)
 
 

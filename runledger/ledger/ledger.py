@@ -1,4 +1,4 @@
-"""RunLedger: the whole that is made of parts, opened by `async with`."""
+"""RunLedger: composed of parts, opened by `async with`."""
 
 import asyncio
 import copy
@@ -50,7 +50,7 @@ _T = TypeVar("_T")
 class RunLedger:
     """A ledger of agent runs; use it as `async with RunLedger.open(url) as ledger`.
 
-    Every method belongs to a part, where it is documented; each part is made of what is open.
+    Every method belongs to a part, where it is documented; each part uses the open resources.
 
     Parameters:
         opening: the settings to open with, made by `open`.
@@ -90,23 +90,23 @@ class RunLedger:
                 only read; or the address of a server, http://… or https://…, whose ledger has the
                 same methods (runledger.remote.RemoteLedger).
             read_models: the DuckDB file for lists and totals, or the folder of a published copy;
-                without either, only questions about single runs are answered. A server has its
-                own: what is named here is not opened.
+                without either, only queries about single runs are answered. A server has its own:
+                the path given here is not opened.
             archive: the folder of an archive of the log, from which answers `as_of` begin.
-            actor: acts if a call names no other; the default organization and user without.
-            unknown_agents: "register" makes agents known with their first run, "reject" refuses
-                runs of agents that were not registered.
-            clock: tells the time of a command; the clock of the machine by default.
-            create: False refuses a store that is not there.
-            live: deprecated; `Operator.open` takes the place of `live=False`.
-            on_changed: what to do if the SQL of read models on disk is not the one that made their
-                rows: "keep" goes on by the old one, "rebuild" makes them again before it begins.
-            engine: is asked by get_run_with_status about the runs that it executes.
-            runs_elsewhere: says of a run if the engine executes it; by default of none.
+            actor: acts if a call names no other; the default organization and user by default.
+            unknown_agents: "register" registers agents with their first run, "reject" refuses runs
+                of agents that were not registered.
+            clock: returns the time of a command; the clock of the machine by default.
+            create: False refuses a store that does not exist.
+            live: deprecated; `Operator.open` replaces `live=False`.
+            on_changed: what to do if the SQL of read models on disk differs from the SQL that made
+                their rows: "keep" continues with the old SQL, "rebuild" makes the rows again first.
+            engine: get_run_with_status asks it about the runs that it executes.
+            runs_elsewhere: returns whether the engine executes a run; False by default.
             image_addresses: the hosts that images may be fetched from; public ones by default.
             callbacks: True delivers callbacks with the settings of the environment,
-                CallbackSettings with its own; without, `runledger dispatch` delivers them.
-            api_key: the key that a server knows; for the address of a server alone, as the next.
+                CallbackSettings with these settings; by default `runledger dispatch` delivers them.
+            api_key: a key of the server; only for the address of a server, like `retry_for`.
             retry_for: seconds for which a request without an answer is sent again, 60 by default.
 
         Returns:
@@ -120,7 +120,7 @@ class RunLedger:
             from runledger.remote import RemoteLedger
 
             _expect_none("the server has its own", {"archive": archive, "actor": actor})
-            # What a caller holds is one interface in two places; only its type is said here.
+            # Both ledgers have the same methods; the declared type is the local one.
             return cast("Self", RemoteLedger(url, api_key=api_key, retry_for=retry_for))
         _expect_none("a store has no keys", {"api_key": api_key})
         _check_places(url, read_models=read_models, archive=archive)
@@ -163,7 +163,7 @@ class RunLedger:
     def _start_callbacks(self, opened: OpenLedger) -> None:
         settings = opened.callbacks
         if settings.dispatch:
-            # Most ledgers deliver nothing, and a question is answered sooner than this is loaded.
+            # Most ledgers deliver no callbacks, and loading this takes longer than a query.
             from runledger.callbacks.dispatcher import Dispatcher
 
             self._dispatcher = Dispatcher(
@@ -203,7 +203,7 @@ class RunLedger:
         return kind(self._expect_open())
 
     def as_actor(self, actor: Actor) -> Self:
-        """Return the same open ledger, which goes on to be closed by its owner, for another actor.
+        """Return the same open ledger for another actor; its owner still closes it.
 
         Parameters:
             actor: acts if a call names no other.
@@ -318,19 +318,19 @@ class RunLedger:
 
         Parameters:
             statement: one SELECT over the read models of all organizations.
-            take: is called in a thread with the names of the columns and an iterator of rows.
-            as_of: a position of the log or a time to answer as of; the present without.
+            take: called in a thread with the names of the columns and an iterator of rows.
+            as_of: answers as of a position of the log or a time; the present by default.
 
         Returns:
-            What `take` returns.
+            The result of `take`.
         """
-        # Written out, as a type variable of a method's own does not pass through Delegated.
+        # Written out, because a method's own type variable does not pass through Delegated.
         return await self.part(ListQueries).sql_rows(statement, take, as_of=as_of)
 
 
 def _check_places(url: str, **places: str | Path | None) -> None:
     if not isinstance(url, str):
-        # Its type alone: whatever it is, it may hold a password.
+        # Only its type is named: the value may contain a password.
         raise InvalidArgument(f"store: expected a URL as text, found {type(url).__name__}")
     check_paths(**{name: place for name, place in places.items() if place is not None})
 

@@ -1,4 +1,4 @@
-"""Questions over many runs: answered by the read models, which catch up first."""
+"""Queries over many runs, answered by the read models, which catch up first."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ _T = TypeVar("_T")
 
 
 class ListQueries(LedgerPart):
-    """Lists, totals and SQL; ReadModelsMissing is raised where the ledger was opened without.
+    """Lists, totals and SQL; ReadModelsMissing is raised if the ledger was opened without them.
 
-    With `as_of`, a position of the log or a time, they answer as they would have answered then, by
-    the SQL of today.
+    With `as_of`, a position of the log or a time, they return the answers of that time, by the
+    current SQL.
     """
 
     async def list_runs(
@@ -37,15 +37,14 @@ class ListQueries(LedgerPart):
         actor: Actor | None = None,
         **filters: Unpack[RunFilters],
     ) -> list[RunRecord]:
-        """Return a page of runs, the newest first unless asked otherwise.
+        """Return a page of runs, the newest first by default.
 
         `filters` are the fields of `RunFilter` (projections.queries); wrong ones are refused.
 
         Parameters:
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
             filters: the filters, the order and the page, as keywords; see the fields of RunFilters.
         """
         asked = run_filter("list_runs", **filters)
@@ -60,16 +59,15 @@ class ListQueries(LedgerPart):
         actor: Actor | None = None,
         **filters: Unpack[RunConditions],
     ) -> dict[str, Any]:
-        """Return count, p50, p90, p95 and p99 (ns) of exactly the runs that the filters leave.
+        """Return count, p50, p90, p95 and p99 (ns) of exactly the runs that pass the filters.
 
-        `filters` are those of `list_runs`; what orders or cuts a page is refused.
+        `filters` are those of `list_runs`; parameters of order and page are refused.
 
         Parameters:
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
-            filters: the filters of list_runs; what orders or cuts a page is refused.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
+            filters: the filters of list_runs; parameters of order and page are refused.
         """
         asked = unpaged_filter("run_durations", **filters)
         organization = self.opened.organization(actor)
@@ -82,15 +80,14 @@ class ListQueries(LedgerPart):
         actor: Actor | None = None,
         **filters: Unpack[StepFilters],
     ) -> list[StepView]:
-        """Return a page of steps of any runs, those recorded last first unless asked otherwise.
+        """Return a page of steps of any runs, the last recorded first by default.
 
         `filters` are the fields of `StepFilter` (projections.queries); wrong ones are refused.
 
         Parameters:
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
             filters: the filters, the order and the page, as keywords; see StepFilters.
         """
         asked = step_filter("list_steps", **filters)
@@ -104,10 +101,9 @@ class ListQueries(LedgerPart):
 
         Parameters:
             step_id: the id of the step.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         check_id("step", step_id)
         organization = self.opened.organization(actor)
@@ -132,12 +128,11 @@ class ListQueries(LedgerPart):
             project_id: the project; any by default.
             agent_id: the id of the agent; any by default.
             model: the model; any by default.
-            since: the first day or time that counts; open by default.
-            until: the first day or time that counts no more; open by default.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            since: the first day or time that is included; no bound by default.
+            until: the first day or time that is excluded; no bound by default.
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         organization = self.opened.organization(actor)
         check_lists(by=by)
@@ -174,12 +169,11 @@ class ListQueries(LedgerPart):
             by: any of "project", "agent" and "day"; one row for all by default.
             project_id: the project; any by default.
             agent_id: the id of the agent; any by default.
-            since: the first day or time that counts; open by default.
-            until: the first day or time that counts no more; open by default.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            since: the first day or time that is included; no bound by default.
+            until: the first day or time that is excluded; no bound by default.
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         organization = self.opened.organization(actor)
         check_lists(by=by)
@@ -209,10 +203,9 @@ class ListQueries(LedgerPart):
 
         Parameters:
             agent_id: the id of the agent; any by default.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         organization = self.opened.organization(actor)
         check_texts(agent_id=agent_id)
@@ -225,7 +218,7 @@ class ListQueries(LedgerPart):
 
         Parameters:
             statement: one SELECT over the read models of all organizations.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
         """
         _expect_text(statement)
@@ -236,15 +229,15 @@ class ListQueries(LedgerPart):
     ) -> _T:
         """Call `take(column names, iterator of rows)` in a thread; return what it returns.
 
-        The rows are made as they are taken, so that an answer may be larger than memory. A switch
-        of generations waits for what is done with a row; ReadModelsError where it comes between
-        two.
+        Rows are fetched while `take` consumes them, so an answer may be larger than memory. A
+        switch of generations waits while a row is processed; if it happens between two rows,
+        ReadModelsError is raised.
 
         Parameters:
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
             statement: one SELECT over the read models of all organizations.
-            take: is called in a thread with the names of the columns and an iterator of rows.
+            take: called in a thread with the names of the columns and an iterator of rows.
         """
         _expect_text(statement)
         begun = False
@@ -252,7 +245,7 @@ class ListQueries(LedgerPart):
         def taken(columns: list[str], rows: RowIterator) -> _T:
             nonlocal begun
             if begun:
-                # Rows of another generation would follow on those that are gone.
+                # Rows of another generation would follow those of the old one.
                 raise ReadModelsError(
                     "sql: expected one generation to give all rows, found another one live after "
                     "the first of them; ask again"
@@ -265,22 +258,23 @@ class ListQueries(LedgerPart):
     async def project(self, progress: Progress | None = None) -> int:
         """Bring the read models up to date; return their position.
 
-        Raises ReadModelsError for a published copy.
-
         Parameters:
-            progress: is called with the number of events since the last call and the position; None
-                for none.
+            progress: called with the number of events since the last call and the position; None
+                for no calls.
+
+        Raises:
+            ReadModelsError: if the read models are a published copy.
         """
         return await asyncio.to_thread(self.opened.read_models.catch_up, progress)
 
     async def _born(self, *named: str | None) -> dict[str | None, int]:
-        """Return when runs were born, of those that there are: the log finds one by its id."""
+        """Return `born` of the runs that exist: the log finds a run by its id."""
         found: dict[str | None, int] = {}
         read_stream = self.opened.store.read_stream
         for run_id in named:
             if run_id is None or not is_id("run", run_id):
                 continue
-            # Of a run whose first event nobody can read, nothing is in a read model.
+            # A run whose first event cannot be read is in no read model.
             with suppress(UndecodableEvent):
                 for first in await asyncio.to_thread(read_stream, run_id, 0, 1, False):
                     if isinstance(first.event, RunEvent):

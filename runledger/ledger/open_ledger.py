@@ -41,28 +41,28 @@ from runledger.store.protocol import StoredEvent
 
 _T = TypeVar("_T")
 ReadModels = LiveReadModels | PublishedReadModels | HeldReadModels
-"""Read models that this process holds, a published copy, or those that another process holds."""
+"""Read models that this process has open, a published copy, or those of another process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenLedger:
-    """Everything that is open, for one actor; the parts of the ledger are made of it.
+    """The open resources of a ledger, for one actor; the parts of the ledger use them.
 
     Parameters:
         store: the log.
-        handler: executes commands against it.
+        handler: executes commands on the log.
         actor: acts if a call names no other.
-        clock: tells the time of a command.
+        clock: returns the time of a command.
         live: the live read models, a published copy, or those of another process; None if the
             ledger was opened without.
         past: answers from the past; None without live read models.
         path: the file of the live read models, or the folder of a published copy; None without.
-        operations: the operator's work on live read models that this process holds, else None.
-        engine: knows of the runs that it executes; None if there is none.
-        runs_elsewhere: says of a run if the engine executes it.
+        operations: the operator's work on live read models that this process has open, else None.
+        engine: an external engine that executes runs; None if there is none.
+        runs_elsewhere: returns whether the engine executes a run.
         image_addresses: the hosts that images may be fetched from.
-        tail: the look at the end of the log that all followers share.
-        callbacks: how callbacks are delivered, and which addresses they may go to.
+        tail: the poll of the log's end that all followers share.
+        callbacks: the settings of callbacks, including the allowed addresses.
     """
 
     store: Store
@@ -91,7 +91,7 @@ class OpenLedger:
     def expect_own_process(self) -> None:
         """Refuse to work in a forked child.
 
-        A fork takes connections along, but no thread that answers: the child would wait for ever.
+        A forked child inherits connections but no threads, so it would wait forever.
 
         Raises:
             LedgerError: if another process opened the ledger.
@@ -142,7 +142,7 @@ class OpenLedger:
         return await self.handler.execute(batch, fresh=fresh)
 
     def new_id(self, kind: str, idempotency_key: str | None, actor: Actor | None) -> str:
-        """Return a fresh id, or with a key the one that it always gives."""
+        """Return a new random id, or with a key the id that is derived from it."""
         if idempotency_key is None:
             return new_id(kind)
         return derived_id(kind, self.organization(actor), check_key(idempotency_key))
@@ -154,15 +154,15 @@ class OpenLedger:
         actor: Actor | None,
         whole: tuple[str, ...] | None = None,
     ) -> list[Message]:
-        """Return messages as they can be recorded, with their images kept as blobs."""
+        """Return messages in the form in which they are recorded, with images stored as blobs."""
         messages = as_messages(given, whole=whole)
         if any(True for message in messages for _ in blob_sources(message)):
             check_blobs(messages, (await self.load(run_id, actor)).messages)
         return await keep_images(messages, self.store, self.image_addresses)
 
     async def load(self, run_id: str, actor: Actor | None, as_of: AsOfMoment | None = None) -> Run:
-        """Return a run, as it is or as it was at a moment; raise NotFound."""
-        # In the present first: a run that was deleted is not served from the past either.
+        """Return a run, now or as of a moment, or raise NotFound."""
+        # The present is checked first: a deleted run is not returned as of the past either.
         found = await self.handler.load(self.acting(actor), run_id)
         if as_of is None:
             return found
@@ -176,7 +176,7 @@ class OpenLedger:
     async def known_agent(
         self, organization: str, agent_id: str, as_of: AsOfMoment | None
     ) -> Agent | None:
-        """Return what is known of an agent at a moment, or None."""
+        """Return an agent, now or as of a moment, or None if it is unknown."""
         if as_of is None:
             return await self.handler.known_agent(organization, agent_id)
         agent: Agent | None = None
@@ -187,7 +187,7 @@ class OpenLedger:
     async def events(
         self, stream: str, as_of: AsOfMoment | None = None, *, contents: bool = False
     ) -> list[StoredEvent]:
-        """Return the events of a stream, up to a moment."""
+        """Return the events of a stream, all or up to a moment."""
         stored = await asyncio.to_thread(self.store.read_stream, stream, 0, None, contents)
         if as_of is None:
             return stored
@@ -195,13 +195,13 @@ class OpenLedger:
         return [row for row in stored if row.position <= upto]
 
     async def ask(self, question: Callable[[Queries], _T], as_of: AsOfMoment | None = None) -> _T:
-        """Return the answer of the read models, as they are or as they were at a moment."""
+        """Return the answer of the read models, now or as of a moment."""
         if as_of is None:
             return await asyncio.to_thread(self.read_models.ask, question)
         return await asyncio.to_thread(self.answers_from_the_past().ask, question, as_of)
 
     def answers_from_the_past(self) -> AsOf:
-        """Return what answers as of a moment; raise ReadModelsError if nothing can."""
+        """Return the source of answers as of a moment; ReadModelsError if there is none."""
         if isinstance(self.live, PublishedReadModels):
             raise ReadModelsError(
                 f"published read models {str(self.live.path)!r}: expected the live file, beside "
@@ -216,12 +216,12 @@ class OpenLedger:
         return self.past
 
     def acting(self, actor: Actor | None) -> Actor:
-        """Return the actor of a call, or the one of the ledger if the call names none."""
+        """Return the actor of a call, or the ledger's if the call names none."""
         if actor is None:
             return self.actor
         check_actor(actor)
         return actor
 
     def organization(self, actor: Actor | None) -> str:
-        """Return the organization that a call is about."""
+        """Return the organization of a call."""
         return self.acting(actor).organization

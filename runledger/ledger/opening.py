@@ -1,4 +1,4 @@
-"""How a ledger is opened: its settings, and the parts that are opened and closed in order."""
+"""Opens a ledger: its settings, and its resources in the order of opening and closing."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -27,15 +27,15 @@ from runledger.store.keeper import Keeper
 
 OnChanged = Literal["keep", "rebuild"]
 _PATIENCE_SECONDS: Final = 5.0
-"""How long a holder that does not answer, such as another command, is waited for."""
+"""How long to wait for another process that has the read models open and does not answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """The settings that a ledger is opened with; see RunLedger.open for what each one means.
+    """The settings that a ledger is opened with; they are described in RunLedger.open.
 
-    With `ask_holder`, read models that another process holds are asked of that process, as the
-    command line does.
+    With `ask_holder`, queries go to another process if it has the read models open, as on the
+    command line.
     """
 
     url: str
@@ -54,7 +54,7 @@ class Opening:
     callbacks: CallbackSettings = field(default_factory=lambda: CallbackSettings(dispatch=False))
 
     def __post_init__(self) -> None:
-        # Absolute from here on: a program may change its folder while the ledger is open.
+        # Made absolute: a program may change its working directory while the ledger is open.
         object.__setattr__(self, "url", absolute_url(self.url))
         for name in ("read_models", "archive"):
             if (place := getattr(self, name)) is not None:
@@ -64,7 +64,7 @@ class Opening:
         """Open everything, or nothing if a part fails.
 
         Returns:
-            What is open, and the stack that closes it: first the commands, the store last.
+            The open resources, and the stack that closes them: the commands first, the store last.
         """
         with ExitStack() as stack:
             store = open_log(self.url, create=self.create)
@@ -117,9 +117,9 @@ class Opening:
         return live, operations
 
     def _held(self, store: Store, path: Path) -> LiveReadModels | None:
-        """Open the live read models, or return None if their holder answers."""
+        """Open the live read models, or return None if another process has them and answers."""
         try:
             return hold_or_find(store, path, _PATIENCE_SECONDS)
         except ReadModelsLocked:
-            # Once more, as this error names the process that holds them.
+            # Tried again, because this error names the process that has them open.
             return LiveReadModels(store, path)

@@ -1,4 +1,4 @@
-"""The operator of a ledger: replay, compare, switch, verify, publish, archive, what is parked."""
+"""The operator of a ledger: replay, compare, switch, verify, publish, archive, parked streams."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 class Operator(Replays, Copies):
     """All work is done online: projecting and answering go on, and no callback is sent.
 
-    An open ledger has one as `ledger.operator`. One of its own is opened by `Operator.open`: it
-    holds the live read models only for the moments in which they are needed, or asks the process
-    that holds them.
+    An open ledger has one as `ledger.operator`. `Operator.open` opens a separate one: it has the
+    live read models open only while they are needed, or asks the process that has them open.
 
     Parameters:
         ledger: the open ledger whose operator this is.
@@ -40,24 +39,23 @@ class Operator(Replays, Copies):
         archive: str | Path | None = None,
         actor: Actor | None = None,
     ) -> AsyncIterator[Self]:
-        """Open a ledger for an operator, who leaves the live read models to the process that holds
-        them.
+        """Open a ledger for an operator, without keeping the live read models open.
 
-        Its `ledger` answers questions about single runs and questions `as_of`.
+        Its `ledger` answers queries about single runs and queries `as_of`.
 
         Parameters:
-            url: the store, as in RunLedger.open; one that is not there is refused.
+            url: the store, as in RunLedger.open; it must exist.
             read_models: the file of the live read models, or the folder of a published copy.
             archive: the folder of an archive of the log, from which answers `as_of` begin.
             actor: acts if a call names no other.
 
         Returns:
-            A context manager that gives the operator.
+            A context manager that yields the operator.
 
         Raises:
-            StoreUnavailable: if the store is not there.
+            StoreUnavailable: if the store does not exist.
         """
-        # RunLedger hands out operators, so its module imports this one.
+        # Imported here, because the module of RunLedger imports this one.
         from runledger.ledger.ledger import RunLedger
 
         opening = Opening(

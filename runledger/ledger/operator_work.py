@@ -1,4 +1,4 @@
-"""How an operator reaches the live read models: in this process, or in the one that holds them."""
+"""An operator's access to the live read models, in this process or in another one."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from runledger.ledger.part import LedgerPart
 
 
 class OperatorWork(LedgerPart):
-    """Work on generations of the live read models, wherever they are held."""
+    """Work on generations of the live read models, in whichever process they are open."""
 
     @property
     def _path(self) -> Path:

@@ -1,4 +1,4 @@
-"""A part of the ledger: some of its methods, over everything that is open."""
+"""A part of the ledger: some of its methods, on the open resources."""
 
 from runledger.ledger.open_ledger import OpenLedger
 

@@ -1,4 +1,4 @@
-"""Copies of the read models, as files that others may open."""
+"""Copies of the read models, as files for other processes."""
 
 import asyncio
 from pathlib import Path
@@ -8,10 +8,10 @@ from runledger.ledger.part import LedgerPart
 
 
 class ReadModelCopies(LedgerPart):
-    """Copies are made beside everything else that goes on."""
+    """Copies are made online: projecting and answering go on meanwhile."""
 
     async def copy_read_models(self, file: Path, *, as_of: AsOfMoment | None = None) -> int:
-        """Write the read models into a file that is not there yet; return their position.
+        """Write the read models into a new file; return their position.
 
         Parameters:
             file: the file to write.

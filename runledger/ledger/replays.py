@@ -1,4 +1,4 @@
-"""What an operator does with the read models: replay, compare, switch, go back, verify."""
+"""An operator's work on the read models: replay, compare, switch, revert, verify."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -25,10 +25,10 @@ from runledger.ledger.operator_work import OperatorWork
 
 
 class Replays(OperatorWork):
-    """None of it stops anything: live goes on projecting and answering, and nothing is sent.
+    """All operations run online: projecting and answering go on, and no callback is sent.
 
-    Where the ledger was opened with `live=False`, the live file is taken for the moments in which
-    it is needed, or the process that holds it is asked.
+    If the ledger was opened with `live=False`, the live file is opened only while it is needed, or
+    the process that has it open is asked.
     """
 
     async def replay(
@@ -51,19 +51,19 @@ class Replays(OperatorWork):
         begun: Begun | None = None,
         progress: Progress | None = None,
     ) -> Replayed:
-        """Project the log again beside the live read models, compare, and switch if told to.
+        """Project the log again beside the live read models, compare, and switch if requested.
 
-        One that was killed goes on where it was, unless `fresh`. Of every table `limit` differing
-        rows are returned and `explain` of them explained, or so many of each of `explain_runs`;
-        `out` is a new Parquet file with every value that differs, or with `overwrite` one to
-        replace. `max_changed` is a share of each table's rows (`0.1%`), `fail_if_changed` names
-        tables or columns (`runs.status`): if one is exceeded, nothing is switched. `keep` old
-        generations stay after a switch. `source` is an archive to read instead.
+        A replay that was killed is continued, unless `fresh`. `limit` differing rows of every table
+        are returned and `explain` of them are explained, or as many of each run in `explain_runs`.
+        `out` is a Parquet file for every value that differs; `overwrite` allows to replace it.
+        `max_changed` is a share of each table's rows (`0.1%`), `fail_if_changed` names tables or
+        columns (`runs.status`): if one is exceeded, nothing is switched. `keep` old generations are
+        kept after a switch. `source` is an archive to read instead of the store.
 
-        With `only_changed` the read models whose SQL on disk is new or another one are projected,
-        and the others copied. With a `selection` only the runs that it touches are projected
-        again, into a copy of live; `told` hears the blast radius before, and every other row is
-        proved to be as it was.
+        With `only_changed`, the read models whose SQL on disk is new or changed are projected, and
+        the others copied. With a `selection`, only the runs that it touches are projected again,
+        into a copy of the live generation. `on_blast_radius` is called before, and every other row
+        is proved to be unchanged.
 
         Parameters:
             switch: True makes the result live, unless a threshold is exceeded.
@@ -72,18 +72,18 @@ class Replays(OperatorWork):
             limit: how many differing rows of each table are returned; 10 by default.
             explain: how many differing rows of each table are explained; 1 by default.
             explain_runs: ids of runs whose differing rows are shown and explained instead.
-            out: a Parquet file that gets every value that differs; none by default.
-            overwrite: True replaces a Parquet file that is there; False refuses it.
-            keep: how many old generations stay after a switch; 2 by default.
-            fresh: True does not go on with a replay that was killed.
+            out: a Parquet file for every value that differs; none by default.
+            overwrite: True replaces an existing Parquet file; False refuses it.
+            keep: how many old generations are kept after a switch; 2 by default.
+            fresh: True does not continue a replay that was killed.
             source: an archived log to read instead of the store.
-            only_changed: True projects only read models whose SQL is new or another one, and those
-                that read them.
+            only_changed: True projects only read models whose SQL is new or changed, and those that
+                read them.
             selection: the runs to project again, into a copy of live; all by default.
-            on_blast_radius: hears, before the work, what a selection touches.
-            begun: hears the number of the generation, its position and the end of the log.
-            progress: is called with the number of events since the last call and the position; None
-                for none.
+            on_blast_radius: called before the work with the effect of a selection.
+            begun: called with the number of the generation, its position and the end of the log.
+            progress: called with the number of events since the last call and the position; None
+                for no calls.
         """
         check_flags(switch=switch, fresh=fresh, only_changed=only_changed)
         check_counts(least=0, keep=keep)
@@ -120,7 +120,8 @@ class Replays(OperatorWork):
     async def generations(self) -> list[GenerationManifest]:
         """Return the manifests of all generations, in order; `state` says which is live.
 
-        Of a live one that another process holds, position and rows are those of its opening.
+        If another process has the live one open, position and rows are those of the time of
+        opening.
         """
         if self.opened.operations is not None:
             await asyncio.to_thread(self.opened.operations.record)
@@ -154,8 +155,8 @@ class Replays(OperatorWork):
             limit: how many differing rows of each table are returned; 10 by default.
             explain: how many differing rows of each table are explained; 1 by default.
             explain_runs: ids of runs whose differing rows are shown and explained instead.
-            out: a Parquet file that gets every value that differs; none by default.
-            overwrite: True replaces a Parquet file that is there; False refuses it.
+            out: a Parquet file for every value that differs; none by default.
+            overwrite: True replaces an existing Parquet file; False refuses it.
         """
         check_counts(least=0, number=number)
         self._check_shown(limit, explain, out, overwrite)
@@ -170,7 +171,7 @@ class Replays(OperatorWork):
             )
 
     async def switch_generation(self, number: int) -> GenerationManifest:
-        """Make a generation the live one: the next, or an old one to go back.
+        """Make a generation the live one: a new one, or an old one to revert.
 
         Parameters:
             number: the number of the generation.
@@ -191,11 +192,12 @@ class Replays(OperatorWork):
     async def verify(self, *, sample: int | None = None) -> Verification:
         """Make rows again from their events, by the SQL that made them, and compare.
 
-        Of `sample` runs what is said of them alone; without, everything. `clean` says whether the
-        read models are what the log says; `problems` name the first difference of every table.
+        With `sample`, only the rows of that many runs are checked; without it, everything. `clean`
+        says whether the read models match the log; `problems` name the first difference of every
+        table.
 
         Parameters:
-            sample: how many runs to look at; everything by default.
+            sample: how many runs to check; everything by default.
         """
         if sample is not None:
             check_counts(least=1, sample=sample)

@@ -1,4 +1,4 @@
-"""The commands of the ledger, one by one: what an agent loop reports."""
+"""The commands of the ledger by which an agent loop reports its runs."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -20,8 +20,8 @@ from runledger.run.step_facts import StepFacts, expect_known
 class LedgerCommands(RunEndings):
     """Every method is idempotent: the same ids with the same content again change nothing.
 
-    All take `actor` (organization and user), and `at`: the time when it happened, for history
-    that is recorded later; it must know its time zone.
+    All take `actor` (organization and user), and `at`: the time when it happened, for history that
+    is recorded later, with a time zone.
     """
 
     def run(
@@ -33,18 +33,18 @@ class LedgerCommands(RunEndings):
         on_error: OnError = "raise",
         **facts: Unpack[RunFacts],
     ) -> RunHandle:
-        """Return a context manager that creates a run, and ends it as its block ends.
+        """Return a context manager that creates a run, and ends it when its block ends.
 
         Leaving the block completes the run, an exception fails it, a cancelled task or a generator
         that is closed early cancels it.
 
         Parameters:
-            agent_id: the agent whose run it is.
-            run_id: the id of the run; a fresh one by default.
-            actor: acts in place of the ledger's own actor.
-            on_error: what becomes of an error of the bookkeeping in the block: "raise" raises it
-                once the outcome of the work is recorded, "log" logs it. What could not be recorded
-                as it was told is recorded reduced in both cases.
+            agent_id: the agent of the run.
+            run_id: the id of the run; a generated one by default.
+            actor: acts instead of the ledger's own actor.
+            on_error: how to treat errors of recording in the block: "raise" raises them once the
+                outcome of the work is recorded, "log" logs them. Refused content is recorded in a
+                reduced form in both cases.
             facts: those of create_run.
         """
         return RunHandle(self, actor, agent_id, run_id, facts, on_error)
@@ -74,35 +74,39 @@ class LedgerCommands(RunEndings):
     ) -> RunRecord:
         """Create a run; return it.
 
-        A `status` other than created, or a `stop_reason`, records the events that lead there; a
-        run that is over already has a duration only where `completed_at` (with `at`) or `run_ns`
-        tells it. `hold_conversation` makes it the one active run of its conversation until it ends
-        (ConversationBusy otherwise). `callback_url` is told when the run has ended; UrlRefused if
-        it could never be called. Raises ContentConflict where the id was used for something else,
-        or at all with `exist_ok=False`. `idempotency_key` is as in CommandOptions.
+        A `status` other than created, or a `stop_reason`, records the events that lead there; a run
+        that has ended already has a duration only if `completed_at` (with `at`) or `run_ns` is
+        given. `hold_conversation` makes it the one active run of its conversation until it ends
+        (ConversationBusy otherwise). `callback_url` is called when the run has ended.
+        `idempotency_key` is as in CommandOptions.
 
         Parameters:
             agent_id: the agent that works on the run.
-            run_id: the id to give it; a fresh one by default.
+            run_id: its id; a generated one by default.
             project_id: the project; that of the agent by default.
             conversation_id: the conversation that the run belongs to; none by default.
             hold_conversation: True makes it the one active run of its conversation until it ends.
             base_template_id: the template that the agent was made from; none by default.
-            background: whether nobody waits for the run; unknown by default.
-            metadata: keys and values of the caller's own, as JSON; none by default.
-            request_config: the configuration of the request, kept as it is; none by default.
-            callback_url: is told when the run has ended; none by default.
-            status: records the events that lead to this status; "created" by default.
-            stop_reason: decides the status if none is given.
-            completed_at: when a run that is over already ended; needs `at`.
-            run_ns: the duration of a run that is over already, in nanoseconds.
-            exist_ok: False refuses an id that is there, even with the same content.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
-            at: when it happened, with a time zone, for history that is recorded later; now by
+            background: whether the run is in the background, without a waiting caller; unknown by
                 default.
-            correlation_id: an id of the caller's that is kept on the events; none by default.
+            metadata: the caller's own keys and values, as JSON; none by default.
+            request_config: the configuration of the request, stored unchanged; none by default.
+            callback_url: called when the run has ended; none by default.
+            status: records the events that lead to this status; "created" by default.
+            stop_reason: determines the status if none is given.
+            completed_at: the end of a run that has ended already; needs `at`.
+            run_ns: the duration of a run that has ended already, in nanoseconds.
+            exist_ok: False refuses an existing id, even with the same content.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
+            at: the time when it happened, with a zone, for history that is recorded later; now by
+                default.
+            correlation_id: the caller's id, which is stored in the events; none by default.
             idempotency_key: 1 to 255 printable ASCII characters that make the command happen once.
+
+        Raises:
+            ConversationBusy: if another run holds the conversation.
+            UrlRefused: if the callback_url could never be called.
+            ContentConflict: if the id was used with other content, or at all with `exist_ok=False`.
         """
         made = creation(
             self.opened.callbacks.policy,
@@ -135,11 +139,11 @@ class LedgerCommands(RunEndings):
         return run_record(outcome.run)
 
     async def start_run(self, run_id: str, **options: Unpack[TimedOptions]) -> RunRecord:
-        """Say that work on the run began.
+        """Record that work on the run began.
 
         Parameters:
             run_id: the id of the run.
-            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+            options: actor, expected_version, idempotency_key, and `at` in TimedOptions; see
                 CommandOptions.
         """
         outcome = await self.opened.execute(run_id, commands.StartRun(), **options)
@@ -154,14 +158,14 @@ class LedgerCommands(RunEndings):
         model: str | None = None,
         **options: Unpack[TimedOptions],
     ) -> str:
-        """Say that a step began, so that it is seen while it runs; return its id.
+        """Record that a step began, so that it is visible while it runs; return its id.
 
         Parameters:
             run_id: the id of the run.
-            step_id: the id to give it; a fresh one by default.
+            step_id: its id; a generated one by default.
             provider: the provider of the model; unknown by default.
             model: the model that is called; unknown by default.
-            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+            options: actor, expected_version, idempotency_key, and `at` in TimedOptions; see
                 CommandOptions.
         """
         step_id = step_id or self.opened.new_id(
@@ -188,24 +192,23 @@ class LedgerCommands(RunEndings):
 
         `facts` are the fields of runledger.events.StepRecorded: model, prompt_tokens,
         completion_tokens, prompt_tokens_details, status, step_ns, … A step of a run that has ended
-        is recorded as late: its tokens count, the outcome stays. A message without an id has one
-        derived from the run, the step and its place in `messages`, so that a repeat of the step is
-        recognised by `step_id`; other content at the same place is a ContentConflict.
+        is recorded as late: its tokens are counted, the outcome stays. A message without an id gets
+        one that is derived from the run, the step and its index in `messages`, so that a repeated
+        step is recognised by `step_id`; other content at the same index raises ContentConflict.
 
         Parameters:
             run_id: the id of the run.
-            step_id: the id to give it; a fresh one by default.
+            step_id: its id; a generated one by default.
             provider: the provider of the model; unknown by default.
             messages: the messages of the step, in order; none by default.
             approval_deadline: when open tool calls that need an approval are denied; never by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
             expected_version: the version that the run must have; any by default.
             idempotency_key: 1 to 255 printable ASCII characters that make the command happen once.
-            at: when it happened, with a time zone, for history that is recorded later; now by
+            at: the time when it happened, with a zone, for history that is recorded later; now by
                 default.
-            facts: what is known of the step; see the fields of StepFacts.
+            facts: facts of the step; see the fields of StepFacts.
         """
         command = await self.step_command(
             run_id,
@@ -234,7 +237,7 @@ class LedgerCommands(RunEndings):
         approval_deadline: datetime | None,
         actor: Actor | None,
     ) -> commands.RecordStep:
-        """Return the command that records a step, its arguments checked and its images kept."""
+        """Return the command that records a step, with checked arguments and stored images."""
         expect_known("record_step", facts)
         whole = (check_id("run", run_id), check_id("step", step_id))
         made = await self.opened.messages(run_id, messages, actor, whole)
@@ -250,15 +253,16 @@ class LedgerCommands(RunEndings):
     ) -> list[str]:
         """Record messages, skip those recorded before with the same content; return their ids.
 
-        A repeat is recognised by the ids of its messages, or by its `idempotency_key`, from which
-        the ids follow; without either, a message gets a fresh id each time, and is recorded again.
+        A repeated call is recognised by the ids of its messages, or by its `idempotency_key`, from
+        which the ids are derived. Without either, a message gets a new id each time, and is
+        recorded again.
 
         Parameters:
             run_id: the id of the run.
             messages: the messages, in order; a mapping needs a `role`.
             approval_deadline: when open tool calls that need an approval are denied; never by
                 default.
-            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+            options: actor, expected_version, idempotency_key, and `at` in TimedOptions; see
                 CommandOptions.
         """
         actor, key = options.get("actor"), options.get("idempotency_key")
@@ -276,24 +280,24 @@ class LedgerCommands(RunEndings):
         remove: Collection[str] = (),
         **options: Unpack[TimedOptions],
     ) -> RunRecord:
-        """Set top-level keys of the metadata, take keys away; concurrent patches all survive.
+        """Set and remove top-level keys of the metadata; concurrent patches are all applied.
 
         Parameters:
             run_id: the id of the run.
             patch: the keys to set, with their values.
-            remove: the keys to take away.
-            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+            remove: the keys to remove.
+            options: actor, expected_version, idempotency_key, and `at` in TimedOptions; see
                 CommandOptions.
         """
         command = commands.PatchMetadata(patch or {}, remove)
         return run_record((await self.opened.execute(run_id, command, **options)).run)
 
     async def record_heartbeat(self, run_id: str, **options: Unpack[TimedOptions]) -> None:
-        """Say that the worker is alive; see expire_runs.
+        """Record that the worker is alive; see expire_runs.
 
         Parameters:
             run_id: the id of the run.
-            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+            options: actor, expected_version, idempotency_key, and `at` in TimedOptions; see
                 CommandOptions.
         """
         await self.opened.execute(run_id, commands.RecordHeartbeat(), **options)
@@ -307,15 +311,14 @@ class LedgerCommands(RunEndings):
         agent_type: str | None = None,
         actor: Actor | None = None,
     ) -> Agent:
-        """Make an agent known, or tell its new project, name or type; return it.
+        """Register an agent, or change its project, name or type; return it.
 
         Parameters:
             agent_id: the id of the agent.
             project_id: its project; none by default.
             name: its name for people; none by default.
-            agent_type: its type, which says how its messages are shown; none by default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            agent_type: its type, which determines how its messages are shown; none by default.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         return await self.opened.handler.register_agent(
             self.opened.acting(actor),

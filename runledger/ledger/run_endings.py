@@ -1,4 +1,4 @@
-"""The commands that end a run, and those that read what an update of its fields asks for."""
+"""The commands that end a run, and the update of a run's fields."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -16,7 +16,7 @@ from runledger.run import Actor, RunStatus, commands
 
 
 class RunEndings(LedgerPart):
-    """The first end wins: a later one that differs is refused with AlreadyEnded."""
+    """The first end wins: a later, different end is refused with AlreadyEnded."""
 
     async def complete_run(
         self,
@@ -26,13 +26,13 @@ class RunEndings(LedgerPart):
         run_ns: int | None = None,
         **options: Unpack[TimedOptions],
     ) -> RunRecord:
-        """End the run well. Raises AlreadyEnded where it ended otherwise: the first end wins.
+        """Complete the run; AlreadyEnded is raised if it ended otherwise.
 
         Parameters:
             run_id: the id of the run.
             stop_reason: why it ended; "end_turn" by default.
             run_ns: the measured duration in nanoseconds; the time since the creation by default.
-            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+            options: actor, expected_version, idempotency_key, and `at` in TimedOptions; see
                 CommandOptions.
         """
         command = commands.CompleteRun(stop_reason, run_ns)
@@ -49,16 +49,16 @@ class RunEndings(LedgerPart):
         run_ns: int | None = None,
         **options: Unpack[TimedOptions],
     ) -> RunRecord:
-        """End the run badly. Raises AlreadyEnded where it ended otherwise.
+        """Fail the run; AlreadyEnded is raised if it ended otherwise.
 
         Parameters:
             run_id: the id of the run.
             stop_reason: why it ended; "error" by default.
             error_type: the class of the error; none by default.
             error_message: the text of the error; none by default.
-            error_data: anything else that is known of the error, as JSON; none by default.
+            error_data: more data about the error, as JSON; none by default.
             run_ns: the measured duration in nanoseconds; the time since the creation by default.
-            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+            options: actor, expected_version, idempotency_key, and `at` in TimedOptions; see
                 CommandOptions.
         """
         command = commands.FailRun(stop_reason, error_type, error_message, error_data, run_ns)
@@ -71,12 +71,12 @@ class RunEndings(LedgerPart):
         reason: str | None = None,
         **options: Unpack[TimedOptions],
     ) -> Cancellation:
-        """Cancel the run, deny its open tool calls and free its conversation, in one append.
+        """Cancel the run, deny its open tool calls and release its conversation, in one append.
 
         Parameters:
             run_id: the id of the run.
-            reason: why, as text that is kept; none by default.
-            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+            reason: the reason, as text that is stored; none by default.
+            options: actor, expected_version, idempotency_key, and `at` in TimedOptions; see
                 CommandOptions.
         """
         outcome = await self.opened.execute(run_id, commands.CancelRun(reason), **options)
@@ -96,17 +96,16 @@ class RunEndings(LedgerPart):
     ) -> list[Cancellation]:
         """Cancel every open run of an agent or of a conversation; the newest is first in the list.
 
-        `without_conversation` leaves out the agent's runs that belong to a conversation. Needs read
-        models (ReadModelsMissing otherwise). A run that ends or is deleted meanwhile is reported as
-        already ended, or left out.
+        `without_conversation` leaves out the agent's runs that belong to a conversation. Read
+        models are required (ReadModelsMissing otherwise). A run that ends meanwhile is reported as
+        already ended, a run that is deleted meanwhile is left out.
 
         Parameters:
             agent_id: the agent whose open runs are cancelled.
             conversation_id: the conversation whose open runs are cancelled.
             without_conversation: True leaves out the agent's runs that belong to a conversation.
-            reason: why, as text that is kept; none by default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            reason: the reason, as text that is stored; none by default.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         if (agent_id is None) == (conversation_id is None):
             raise InvalidArgument("cancel_runs: expected an agent_id or a conversation_id")
@@ -139,11 +138,11 @@ class RunEndings(LedgerPart):
         return done
 
     async def delete_run(self, run_id: str, **options: Unpack[CommandOptions]) -> None:
-        """Take the run out of every read model and getter; its id is never used again.
+        """Remove the run from every read model and getter; its id is never used again.
 
         Parameters:
             run_id: the id of the run.
-            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+            options: actor, expected_version, idempotency_key, and `at` in TimedOptions; see
                 CommandOptions.
         """
         await self.opened.execute(run_id, commands.DeleteRun(), **options)
@@ -162,24 +161,24 @@ class RunEndings(LedgerPart):
         error_message: str | None = None,
         **options: Unpack[CommandOptions],
     ) -> RunRecord:
-        """Map an update of fields onto the run's transitions, in one append; return the run.
+        """Translate an update of fields into the run's transitions, in one append; return the run.
 
-        The metadata is patched first, a key of `remove_metadata` taken away; a status then starts,
-        completes, fails or cancels the run. A stop_reason without a status decides it.
+        The metadata is patched first, and keys of `remove_metadata` are removed; a status then
+        starts, completes, fails or cancels the run. A stop_reason without a status determines it.
         `completed_at` is the time of the end and `total_duration_ns` its duration: both need an
-        end. Raises AlreadyEnded, with nothing changed, where the run ended otherwise.
+        end. AlreadyEnded is raised, with nothing changed, if the run ended otherwise.
 
         Parameters:
             run_id: the id of the run.
-            status: the status to lead the run to; unchanged by default.
-            stop_reason: why it ended; decides the status if none is given.
-            completed_at: when it ended; needs an end.
+            status: the new status; unchanged by default.
+            stop_reason: why it ended; determines the status if none is given.
+            completed_at: when it ended; only with an end.
             metadata: keys of the metadata to set.
-            remove_metadata: keys of the metadata to take away.
-            total_duration_ns: the duration in nanoseconds; needs an end.
+            remove_metadata: keys of the metadata to remove.
+            total_duration_ns: the duration in nanoseconds; only with an end.
             error_type: the class of the error; none by default.
             error_message: the text of the error; none by default.
-            options: actor, expected_version, idempotency_key and, if it can be told, `at`; see
+            options: actor, expected_version, idempotency_key, and `at` in TimedOptions; see
                 CommandOptions.
         """
         asked = status_for(status, stop_reason)

@@ -1,4 +1,4 @@
-"""Questions about one run: folded from its stream, so always current, from any process."""
+"""Queries about one run: folded from its stream, so always current, in any process."""
 
 import asyncio
 from collections.abc import Collection
@@ -32,9 +32,9 @@ _T = TypeVar("_T")
 
 
 class RunQueries(LedgerPart):
-    """Getters; NotFound for a run that is not there, was deleted, or is another organization's.
+    """Getters; NotFound for a run that does not exist, was deleted, or is another organization's.
 
-    With `as_of`, a position of the log or a time, they answer as they would have answered then.
+    With `as_of`, a position of the log or a time, they return the answers of that time.
     """
 
     async def get_run_by_id(
@@ -44,10 +44,9 @@ class RunQueries(LedgerPart):
 
         Parameters:
             run_id: the id of the run.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         return run_record(await self.opened.load(run_id, actor, as_of))
 
@@ -58,10 +57,9 @@ class RunQueries(LedgerPart):
 
         Parameters:
             run_id: the id of the run.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         return run_usage(await self.opened.load(run_id, actor, as_of))
 
@@ -72,24 +70,22 @@ class RunQueries(LedgerPart):
 
         Parameters:
             run_id: the id of the run.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         return run_metrics(await self.opened.load(run_id, actor, as_of))
 
     async def get_run_request_config(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> dict[str, Any] | None:
-        """Return the request's configuration as it was given at creation.
+        """Return the request's configuration that was given at creation.
 
         Parameters:
             run_id: the id of the run.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         return (await self.opened.load(run_id, actor, as_of)).request_config
 
@@ -104,20 +100,20 @@ class RunQueries(LedgerPart):
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> list[StepView]:
-        """Return the steps in the order they were recorded, a page of them if asked.
+        """Return the steps in the order of recording, all or a page of them.
 
-        `after` and `before` are step ids: further in the requested order, or short of it.
+        `after` and `before` are step ids: the page is after the one, or before the other, in the
+        requested order.
 
         Parameters:
             run_id: the id of the run.
             order: "asc" for the order of recording, "desc" for the reverse.
-            limit: how many steps at most; all by default.
-            after: an id from the page before: the page begins beyond it, in the requested order.
-            before: an id: the page ends short of it, in the requested order.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            limit: the largest number of steps; all by default.
+            after: an id of the previous page: the page begins after it, in the requested order.
+            before: an id: the page ends before it, in the requested order.
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         run = await self.opened.load(run_id, actor, as_of)
         stored = await self.opened.events(run_id, as_of)
@@ -133,14 +129,13 @@ class RunQueries(LedgerPart):
     async def get_stored_messages(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> list[Message]:
-        """Return all messages of the run as they are stored, in order.
+        """Return all stored messages of the run, in order.
 
         Parameters:
             run_id: the id of the run.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         await self.opened.load(run_id, actor, as_of)
         stored = await self.opened.events(run_id, as_of, contents=True)
@@ -164,26 +159,25 @@ class RunQueries(LedgerPart):
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> "list[ApiMessage]":
-        """Return a page of what the API shows of the run's messages; images with their bytes.
+        """Return a page of the run's messages in the form of the API; images with their bytes.
 
-        One stored message is shown as none, one or many, which share its id; the agent's type and
-        the run's request_config say how. `step_id` leaves the messages of one step. See
-        runledger.api_messages.api_message_page for cursors, types and limit.
+        One stored message corresponds to none, one or many API messages, which share its id; this
+        depends on the agent's type and the run's request_config. `step_id` keeps only the messages
+        of one step. See runledger.api_messages.api_message_page for cursors, types and limit.
 
         Parameters:
             run_id: the id of the run.
             order: "asc" for the order of recording, "desc" for the reverse.
-            limit: how many messages at most, 100 by default; None for all.
-            after: an id from the page before: the page begins beyond it, in the requested order.
-            before: an id: the page ends short of it, in the requested order.
-            step_id: leaves the messages of one step; all by default.
-            include_return_message_types: types of messages to show; all by default.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            limit: the largest number of messages, 100 by default; None for all.
+            after: an id of the previous page: the page begins after it, in the requested order.
+            before: an id: the page ends before it, in the requested order.
+            step_id: keeps only the messages of one step; all by default.
+            include_return_message_types: types of messages to return; all by default.
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
-        # The models of another system's API, which nothing else here is about.
+        # Imported here: these models of another system's API are used by this method only.
         from runledger.api_messages import api_message_page
 
         run = await self.opened.load(run_id, actor, as_of)
@@ -205,7 +199,7 @@ class RunQueries(LedgerPart):
         )
 
     def image_bytes(self, sha256: str) -> bytes:
-        """Return the bytes of a stored image, or raise NotFound if they are gone; it blocks.
+        """Return the bytes of a stored image, or raise NotFound if they were deleted; it blocks.
 
         Parameters:
             sha256: the digest of the bytes, in hexadecimal digits.
@@ -222,10 +216,9 @@ class RunQueries(LedgerPart):
 
         Parameters:
             agent_id: the id of the agent.
-            as_of: a position of the log or a time with a zone, to answer as of; the present by
+            as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
-            actor: acts in the place of the ledger's own actor, and whose organization is asked
-                about.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
         """
         check_id("agent", agent_id)
         known = await self.opened.known_agent(self.opened.organization(actor), agent_id, as_of)

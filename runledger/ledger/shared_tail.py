@@ -1,4 +1,4 @@
-"""The look at the end of the log that all followers of an open ledger share."""
+"""The poll of the log's end that all followers of an open ledger share."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from runledger.store.tail import Tail
 
 
 class SharedTail:
-    """Makes the tail of the running event loop at the first follower, and closes it."""
+    """Creates the tail of the running event loop for the first follower, and closes it."""
 
     def __init__(self) -> None:
         self._tail: Tail | None = None
@@ -23,7 +23,7 @@ class SharedTail:
         return self._tail
 
     async def close(self) -> Tail | None:
-        """Stop watching; return the tail, whose followers are woken once the store is closed."""
+        """Stop polling; return the tail, whose followers are woken once the store is closed."""
         tail, self._tail = self._tail, None
         if tail is None or tail.loop is not asyncio.get_running_loop():
             return None
