@@ -1,10 +1,11 @@
 """`runledger serve`: the ledger as one address."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from runledger.cli import parsers
 from runledger.cli.options import example
 from runledger.cli.settings import acting, given, tell_default
 
@@ -50,6 +51,21 @@ def serve(
             help="Where long operations write; beside the read models if none is named.",
         ),
     ] = None,
+    publish: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Publish copies of the read models there, for others."),
+    ] = None,
+    publish_every: Annotated[
+        Any,
+        typer.Option(parser=parsers.duration, metavar="DURATION", help="How often, such as 5s."),
+    ] = "5s",
+    max_requests: Annotated[
+        int, typer.Option(min=1, help="Requests that are answered at once.")
+    ] = 64,
+    max_streams: Annotated[int, typer.Option(min=1, help="Streams that are open at once.")] = 1_000,
+    max_streams_per_key: Annotated[
+        int, typer.Option(min=1, help="Streams that are open at once with one key.")
+    ] = 100,
     access_log: Annotated[
         bool, typer.Option("--access-log/--no-access-log", help="Log requests on stderr.")
     ] = True,
@@ -63,6 +79,7 @@ def serve(
     from runledger import RunLedger
 
     try:
+        from runledger.server.limits import Limits
         from runledger.server.serve import Options
         from runledger.server.serve import serve as served
         from runledger.web.mount import mount_page
@@ -86,7 +103,12 @@ def serve(
         port,
         tuple(allowed_host or ()),
         tuple(allowed_origin or ()),
+        limits=Limits(
+            requests=max_requests, streams=max_streams, streams_per_key=max_streams_per_key
+        ),
         access_log=access_log,
+        publish=publish,
+        publish_seconds=publish_every.total_seconds(),
         operations_folder=None
         if writer
         else operations_dir or Path(f"{settings.read_models}.operations"),

@@ -1,4 +1,4 @@
-"""Who sends a request: the key that it carries, looked up among those of the store."""
+"""The caller of a request: the key that it carries, looked up among those of the store."""
 
 import asyncio
 import time
@@ -37,7 +37,7 @@ class Authentication:
         return self._keys
 
     async def caller(self, headers: Mapping[str, str]) -> Caller:
-        """Return who sends a request with these headers; raise Refusal with status 401.
+        """Return the caller of a request with these headers; raise Refusal with status 401.
 
         If the store has no keys, Authorization is not looked at: users of the official client have
         one set. A store whose keys are all revoked still asks for one.

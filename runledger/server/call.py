@@ -17,7 +17,7 @@ B = TypeVar("B")
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Q, B]):
-    """What a handler answers from.
+    """A request, as a handler answers it.
 
     `names` are what the braces of the path stand for, decoded and not checked; `headers` have names
     in lower case, the last value of each; `path` is as it was sent, without the query;

@@ -1,4 +1,4 @@
-"""Who a request comes from, and what that key allows."""
+"""The caller of a request, and what its key allows."""
 
 from collections.abc import Set
 from dataclasses import dataclass

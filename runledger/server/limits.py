@@ -1,4 +1,4 @@
-"""What one request, one connection and one server may take; each is an option of `serve`."""
+"""Limits of one request, one connection and one server."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class Limits:
     """Sizes are bytes, times are seconds.
 
     `requests` are answered at once, streams not counted; `streams` are open at once, and
-    `streams_per_key` of them with one key (of a server without keys, with none).
+    `streams_per_key` of them with one key; a server without keys has no such limit.
     """
 
     target: int = 8 << 10
@@ -27,4 +27,4 @@ class Limits:
     ping_seconds: float = 15.0
     requests: int = 64
     streams: int = 1_000
-    streams_per_key: int = 1_000
+    streams_per_key: int = 100

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from runledger.server.refusal import Refusal
 
 Scope = Literal["runs:read", "runs:write", "log:read", "sql", "operate", "metrics"]
-"""What a key may be for. An address without a scope asks for no key."""
+"""The purposes that a key may have. An address without a scope asks for no key."""
 
 SCOPES: Final[tuple[Scope, ...]] = (
     "runs:read",

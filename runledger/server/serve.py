@@ -15,7 +15,7 @@ from runledger.server.app import Application
 from runledger.server.browser_rules import BrowserRules
 from runledger.server.limits import Limits
 from runledger.server.otlp.receiver import receiving
-from runledger.server.projector import keep_projecting
+from runledger.server.projector import keep_projecting, keep_publishing
 from runledger.server.services import Services
 from runledger.server.serving import PORT, Serving, bind
 
@@ -26,7 +26,8 @@ class Options:
 
     `host` None means both loopback addresses. `allowed_hosts` and `allowed_origins` are as in
     BrowserRules. `access_log` says whether requests are logged on stderr.
-    `operations_folder` is where long operations write; None for a server that does none.
+    `operations_folder` is where long operations write; None for a server that does none;
+    `publish` is the folder where copies of the read models are published, None for nowhere.
     """
 
     host: str | None = None
@@ -36,6 +37,8 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     access_log: bool = True
     operations_folder: Path | None = None
+    publish: Path | None = None
+    publish_seconds: float = 5.0
 
 
 async def serve(
@@ -80,12 +83,16 @@ async def serve(
             log = AccessLog(quiet=not options.access_log)
             application = Application(services, rules, log=log)
             extend(application)
-            projecting = asyncio.create_task(keep_projecting(ledger))
+            beside = [asyncio.create_task(keep_projecting(ledger))]
+            if options.publish is not None:
+                published = keep_publishing(ledger, options.publish, options.publish_seconds)
+                beside.append(asyncio.create_task(published))
             try:
                 async with receiving(application):
                     await Serving(application).run_on(sockets, lambda: ready(sockets))
             finally:
-                projecting.cancel()
+                for task in beside:
+                    task.cancel()
                 await services.close()
     finally:
         for one in sockets:

@@ -1,4 +1,4 @@
-"""What all requests share: the ledger, the limits, and whether the server is about to stop."""
+"""Shared by all requests: the ledger, the limits, and whether the server is about to stop."""
 
 import asyncio
 from collections.abc import Iterable

@@ -44,7 +44,7 @@ class StreamSlots:
         """Count a stream for the block; raise Refusal with status 503 if there are too many."""
         if self.open >= self._limits.streams:
             raise Refusal(503, f"{self._limits.streams} streams are open; try again")
-        if self._open[key_id] >= self._limits.streams_per_key:
+        if key_id is not None and self._open[key_id] >= self._limits.streams_per_key:
             most = self._limits.streams_per_key
             raise Refusal(503, f"{most} streams are open with this key; try again")
         self._open[key_id] += 1

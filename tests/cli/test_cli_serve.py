@@ -1,6 +1,7 @@
 """`runledger serve`: works without an argument, says where it is, stops in time."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -141,3 +142,27 @@ def _a_run(folder: Path) -> str:
             return (await ledger.create_run("agent-a")).run_id
 
     return asyncio.run(make())
+
+
+def test_copies_are_published_for_other_processes(tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    words = ("--publish", str(copies), "--publish-every", "100ms")
+    with _serving(tmp_path, *words) as (process, address):
+        assert process.stdout is not None
+        _line(process.stdout)
+        run_id = _a_run(tmp_path)
+        deadline = time.monotonic() + 30
+        found: list[str] = []
+        while run_id not in found and time.monotonic() < deadline:
+            if (copies / "read_models.duckdb").exists():
+                words = ("--store", f"sqlite:///{tmp_path}/data/runledger/runs.db")
+                done = subprocess.run(
+                    [*RUNLEDGER, *words, "--read-models", str(copies), "runs", "list", "--json"],
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+                found = re.findall(r"run-[0-9a-f-]{36}", done.stdout)
+            time.sleep(0.1)
+        assert run_id in found
+        assert httpx.get(f"{address}/readyz", trust_env=False).status_code == 200

@@ -39,7 +39,7 @@ _BODIES: Final[Mapping[str, type[BaseModel]]] = {
 
 
 class Result(BaseModel):
-    """What came of a line; `position` is null if nothing was appended for it."""
+    """The outcome of a line; `position` is null if nothing was appended for it."""
 
     line: int
     status: Literal["recorded", "unchanged", "refused"]
@@ -51,7 +51,7 @@ class Result(BaseModel):
 
 
 class Results(BaseModel):
-    """What came of a batch; `position` is the last one of its appends, null if there is none."""
+    """The outcome of a batch; `position` is the last one of its appends, null if there is none."""
 
     position: int | None
     results: list[Result]

@@ -1,4 +1,4 @@
-"""What the official client is shown of a run's events, one by one, as they are recorded."""
+"""The events of a run as the official client is shown them, one by one, as they are recorded."""
 
 from typing import Final
 

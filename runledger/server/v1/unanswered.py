@@ -1,4 +1,4 @@
-"""What the official client can ask for and a ledger cannot answer: 501, with words."""
+"""The questions of the official client that a ledger cannot answer: 501, with words."""
 
 from pathlib import Path
 from typing import Any, Final, NoReturn
