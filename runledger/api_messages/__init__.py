@@ -1,4 +1,4 @@
-"""What the API shows of a run's messages: models, conversion of stored messages, pages."""
+"""A run's messages in the form of the API: models, conversion of stored messages, pages."""
 
 from runledger.api_messages.conversion import to_api_messages
 from runledger.api_messages.models import (

@@ -1,4 +1,4 @@
-"""One stored message → the API messages that it is shown as, in order."""
+"""Converts one stored message to API messages, in order."""
 
 from collections.abc import Callable, Iterator, Set
 from typing import Any, Final
@@ -38,7 +38,7 @@ from runledger.tool_returns import Blobs, inline_image, returns_of, tool_return_
 from runledger.tool_returns import unwrap_return as unwrap
 
 _SPEAKS_IN_TEXT: Final = (None, "letta_v1_agent")
-"""Agent types whose text is for the user; the others think in text and speak through a tool."""
+"""Agent types whose text is for the user; others reason in text and answer through a tool."""
 
 
 def to_api_messages(
@@ -50,11 +50,11 @@ def to_api_messages(
     spoken: Set[str] = frozenset(),
     blobs: Blobs | None = None,
 ) -> list[ApiMessage]:
-    """Return what the API shows of a stored message: none, one or many, sharing its id.
+    """Return the API messages of a stored message: none, one or many, which share its id.
 
-    `request_config.include_return_message_types` is not applied: the place of each in the full
-    list is its index. `spoken` are ids of calls shown as assistant messages: their returns say
-    nothing and are left out. With `blobs`, stored images are shown with their bytes.
+    `request_config.include_return_message_types` is not applied: the index of each is its place in
+    the full list. `spoken` are ids of calls shown as assistant messages: their returns have no
+    content and are left out. With `blobs`, stored images have their bytes.
     """
     shown = _Shown(message, run_id)
     config = request_config or RequestConfig()
@@ -77,7 +77,7 @@ def to_api_messages(
 
 
 class _Shown:
-    """Collects what one stored message is shown as, and gives each its sub-id."""
+    """Collects the API messages of one stored message, and gives each its sub-id."""
 
     def __init__(self, message: Message, run_id: str | None) -> None:
         self.message, self._run_id = message, run_id
@@ -85,7 +85,7 @@ class _Shown:
 
     def add(self, kind: Callable[..., Any], *, keeps_otid: bool = False, **fields: Any) -> None:
         message = self.message
-        # Only what stands for the whole message may carry the id that its sender gave it.
+        # Only an API message for the whole stored message may have the id that its sender gave it.
         given = message.otid if keeps_otid else None
         self.messages.append(
             kind(
@@ -110,7 +110,7 @@ def _with_bytes(part: ReturnPart, blobs: Blobs | None) -> ReturnPart:
     try:
         found = inline_image(part.source, blobs)
     except LookupError:
-        # Erased bytes are a reference that leads nowhere, not a page that cannot be read.
+        # Erased bytes leave a dangling reference; the page must remain readable.
         return part
     if found is None:
         return part
@@ -164,7 +164,7 @@ def _show_content(shown: _Shown, speaks_in_text: bool, blobs: Blobs | None) -> N
 def _pieces(
     message: Message, speaks_in_text: bool
 ) -> Iterator[ContentPart | list[TextContent | ImageContent]]:
-    """Yield the content parts, neighbours that are spoken as one list; empty texts are nothing."""
+    """Yield the content parts, adjacent spoken ones as one list; empty texts are left out."""
     speech: list[TextContent | ImageContent] = []
     for part in message.content or ():
         if isinstance(part, TextContent) and not part.text:

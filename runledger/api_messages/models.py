@@ -1,7 +1,7 @@
 """The messages of the API: one model per message type, told apart by `message_type`.
 
 Field names are those of the replaced server and its clients. Several may share one `id`, that of
-the stored message they come from; `otid` tells them apart.
+their stored message; `otid` distinguishes them.
 """
 
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ MessageType = Literal[
     "summary_message",
     "event_message",
 ]
-"""The last two are of later servers: they may be asked for, and no stored message gives them."""
+"""The last two are of later servers: they may be requested, but no stored message has them."""
 
 Text = str | list[ReturnPart]
 
@@ -66,21 +66,21 @@ class SystemMessage(_ApiMessage):
 
 
 class UserMessage(_ApiMessage):
-    """What the user said: text, or text and image parts."""
+    """A message of the user: text, or text and image parts."""
 
     message_type: Literal["user_message"] = "user_message"
     content: Text
 
 
 class AssistantMessage(_ApiMessage):
-    """What the agent said to the user: text, or parts where it also gave images."""
+    """A message of the agent to the user: text, or parts if it includes images."""
 
     message_type: Literal["assistant_message"] = "assistant_message"
     content: Text
 
 
 class ReasoningMessage(_ApiMessage):
-    """What the model thought: by itself, or because it was prompted to."""
+    """The model's reasoning, native or prompted."""
 
     message_type: Literal["reasoning_message"] = "reasoning_message"
     source: Literal["reasoner_model", "non_reasoner_model"] = "non_reasoner_model"
@@ -114,7 +114,7 @@ class ToolCallMessage(_ApiMessage):
 
     @model_serializer(mode="wrap")
     def _without_nulls(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Alone among the types: older clients take a null for a delta of a stream.
+        # Only in this type: older clients interpret a null as a delta of a stream.
         return {key: value for key, value in handler(self).items() if value is not None}
 
     @classmethod
@@ -126,7 +126,7 @@ class ToolCallMessage(_ApiMessage):
 
 
 class ApiToolReturn(BaseModel):
-    """What a tool gave back: text, or text and image parts."""
+    """The result of a tool: text, or text and image parts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     type: Literal["tool"] = "tool"
@@ -138,7 +138,7 @@ class ApiToolReturn(BaseModel):
 
 
 class ToolReturnMessage(_ApiMessage):
-    """The returns of one message; the single fields repeat the first, its images as words."""
+    """The returns of one message; the single fields repeat the first, with images as text."""
 
     message_type: Literal["tool_return_message"] = "tool_return_message"
     tool_return: str

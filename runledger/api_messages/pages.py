@@ -14,7 +14,7 @@ from runledger.messages import Message
 from runledger.tool_returns import Blobs
 
 _Place = tuple[int, float]
-"""A stored message's number and an index within what it is shown as; both count in record order."""
+"""A stored message's number and an index in its API messages; both count in recording order."""
 
 
 def api_message_page(
@@ -31,15 +31,18 @@ def api_message_page(
     order: Literal["asc", "desc"] = "asc",
     blobs: Blobs | None = None,
 ) -> list[ApiMessage]:
-    """Return a page of a run's messages, which are given in the order in which they were recorded.
+    """Return a page of a run's messages, which are given in the order of recording.
 
-    `after` means further in the requested order, `before` the opposite; `before` alone gives the
-    page that ends there. A cursor is a message id (all that the message is shown as), an otid, or
+    `after` continues in the requested order, `before` in the opposite; `before` alone returns the
+    page that ends there. A cursor is a message id (all API messages of the message), an otid, or
     `<message id>#<index>`. `include_return_message_types` (default: the request config's) applies
-    before the limit. A page is shorter than `limit` where the next message would not fit whole,
-    longer only where one message alone is, and everything where it is None. Raises NotFound for an
-    unknown cursor and InvalidArgument for impossible values. `step_id` leaves the messages of one
-    step, shown as they are within their run.
+    before the limit. A page is shorter than `limit` if the next message does not fit completely,
+    longer only if a single message is, and everything if `limit` is None. `step_id` keeps the
+    messages of one step, converted as within their run.
+
+    Raises:
+        NotFound: for an unknown cursor.
+        InvalidArgument: for impossible values.
     """
     if limit is not None and (not isinstance(limit, int) or limit is True or limit < 1):
         raise InvalidArgument(f"limit: expected 1 or more, or None, found {limit!r}")
@@ -78,8 +81,8 @@ def api_message_page(
             and message.message_type in wanted
             and step_id in (None, message.step_id)
         ]
-        # Clients go on from the last id, which stands for the whole stored message: a message
-        # cut in two would lose its second half.
+        # Clients continue from the last id, which means the whole stored message: if a message were
+        # split, its second half would be lost.
         if limit is not None and count and count + len(group) > limit:
             break
         page.append(group)
@@ -109,7 +112,7 @@ def _types(given: Collection[str] | None, config: RequestConfig) -> frozenset[st
 def _span(
     cursor: str, messages: Sequence[Message], shown: Callable[[int], list[ApiMessage]]
 ) -> tuple[_Place, _Place]:
-    """Return the first and last place that a cursor stands for; raise NotFound if there is none."""
+    """Return the first and last place of a cursor; raise NotFound if there is none."""
     if not isinstance(cursor, str):
         raise NotFound("message", cursor, "it is the cursor of a page")
     message_id, mark, index = cursor.rpartition("#")
@@ -121,7 +124,7 @@ def _span(
             if index.isdecimal() and int(index) < len(shown(number)):
                 return (number, int(index)), (number, int(index))
             raise NotFound("message", cursor)
-        # An otid has all of its message's id but the last two digits, or is its sender's.
+        # An otid equals its message's id except for the last two digits, or it is the sender's.
         if message.otid == cursor or message.id[:-2].endswith(cursor[:-2]):
             likely.append(number)
     for number in chain(likely, range(len(messages))):

@@ -1,4 +1,4 @@
-"""How the user who started a run wants its messages shown."""
+"""How a run's messages are to be shown, as its request said."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -10,7 +10,7 @@ from runledger.errors import InvalidArgument, describe
 
 
 class RequestConfig(BaseModel):
-    """The four fields of a run's `request_config` that shape its messages; others are ignored."""
+    """The four fields of a run's `request_config` that affect its messages; others are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
     use_assistant_message: bool = True
@@ -20,7 +20,7 @@ class RequestConfig(BaseModel):
 
     @classmethod
     def read(cls, stored: Mapping[str, Any] | None) -> Self:
-        """Return the config of a run; raise InvalidArgument for one that cannot be honoured."""
+        """Return the config of a run; raise InvalidArgument if it cannot be applied."""
         given = {key: value for key, value in (stored or {}).items() if value is not None}
         try:
             return cls.model_validate(given)

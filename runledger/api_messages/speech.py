@@ -1,4 +1,4 @@
-"""What an agent says by calling a tool: the calls of a message, and which of them are speech."""
+"""Messages to the user by a tool call: the calls of a message, and which of them are speech."""
 
 import json
 
@@ -9,7 +9,7 @@ from runledger.tool_returns import without_halves
 
 
 def calls_of(message: Message) -> list[ApiToolCall]:
-    """Return a message's calls, once each, whether they stand apart or among its content."""
+    """Return a message's calls, once each, from its `tool_calls` and its content."""
     calls = {
         call.id: ApiToolCall(
             name=call.function.name, arguments=call.function.arguments, tool_call_id=call.id
@@ -24,9 +24,9 @@ def calls_of(message: Message) -> list[ApiToolCall]:
 
 
 def said_by(call: ApiToolCall, config: RequestConfig) -> str | None:
-    """Return what a call says to the user; None for a call like any other.
+    """Return the text of a call for the user; None for any other call.
 
-    A call that does not parse is like any other: it is shown as the model made it.
+    A call that does not parse counts as any other call: it is shown unchanged.
     """
     if not config.use_assistant_message or call.name != config.assistant_message_tool_name:
         return None
@@ -38,7 +38,7 @@ def said_by(call: ApiToolCall, config: RequestConfig) -> str | None:
 
 
 def spoken_calls(message: Message, config: RequestConfig) -> set[str]:
-    """Return the ids of a message's calls that are shown as what the agent said."""
+    """Return the ids of a message's calls that are shown as messages of the agent."""
     if message.role != "assistant" or not config.use_assistant_message:
         return set()
     return {call.tool_call_id for call in calls_of(message) if said_by(call, config) is not None}

@@ -8,7 +8,7 @@ _BITS = 0x7F
 def otid_of(message_id: str, index: int) -> str:
     """Return the message's UUID with its low 7 bits replaced by the index.
 
-    A message that is no UUID, or the 129th part of one, has a UUID hashed from both instead.
+    If the message's id is not a UUID, or for the 129th part and later, a UUID is hashed from both.
     """
     try:
         number = uuid.UUID(message_id.removeprefix("message-")).int

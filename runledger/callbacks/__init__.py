@@ -1,4 +1,4 @@
-"""Callbacks: the log is the outbox, a dispatcher follows it and delivers, each attempt an event."""
+"""Callbacks: the log is the outbox; a dispatcher follows it, delivers, and records each attempt."""
 
 from runledger.callbacks.process import dispatch
 from runledger.callbacks.settings import CALENDAR, CallbackSettings

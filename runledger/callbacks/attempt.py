@@ -1,4 +1,4 @@
-"""One attempt: look what is owed, send it, judge the answer, record it as an event."""
+"""One attempt: check the delivery, send it, evaluate the answer, record it as an event."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ _ERROR_LENGTH: Final = 300
 
 
 class Answer(NamedTuple):
-    """What came of sending. `alive` says whether the receiver works; None where nobody asked it."""
+    """The result of sending. `alive` says whether the receiver works; None if it was not called."""
 
     status_code: int | None = None
     error: str | None = None
@@ -68,17 +68,17 @@ class Sender:
         self._waiting: dict[Pending, asyncio.Timeout] = {}
 
     def give_up(self, pending: Pending) -> None:
-        """End the request of an attempt, as a failure; what comes of it is recorded as ever."""
+        """Abort the request of an attempt, which is recorded as a failure."""
         if pending in self._waiting:
             self._waiting[pending].reschedule(asyncio.get_running_loop().time())
 
     async def attempt(
         self, pending: Pending, pause: Pause | None
     ) -> tuple[Delivery | None, bool | None]:
-        """Attempt a delivery; return what is owed after it, and whether the receiver is alive.
+        """Attempt a delivery; return its state afterwards, and whether the receiver is alive.
 
-        The run's stream is looked at first: what is settled, or not due, is not sent, whatever
-        made this dispatcher believe otherwise.
+        The run's stream is read first: a delivery that is finished or not due is not sent, whatever
+        this dispatcher assumed.
         """
         actor = Actor(pending.organization)
         try:
@@ -89,7 +89,7 @@ class Sender:
         began = self._clock()
         if owed is None or owed.settled or (owed.next_attempt_at or began) > began:
             return owed, None
-        # What the cache holds goes on changing: taken now.
+        # The cached run goes on changing, so its values are copied now.
         url, tries, asked = run.callback_url or "", owed.tries + 1, owed.asked
         facts = {
             "webhook_id": owed.webhook_id,
@@ -98,8 +98,8 @@ class Sender:
             "redelivery": owed.redelivery,
         }
         clocked = time.monotonic_ns()
-        # The last attempt is sent whatever the receiver did before: no callback is given up for
-        # the failures of others.
+        # The last attempt is always sent: no callback is given up because of failures of other
+        # deliveries.
         if pause is not None and tries < len(self._settings.calendar):
             failed = f"not sent: the receiver failed {pause.failures} times in a row"
             answer = Answer(error=f"{failed}, and is left alone until {pause.ends:%H:%M:%S} UTC")
@@ -128,12 +128,12 @@ class Sender:
         try:
             check_url(url, settings.policy)
         except UrlRefused as e:
-            # Its text will not change. What a name resolves to may: that is tried again.
+            # The URL will not change, but the addresses of a name may: that is retried.
             return Answer(error=e.reason, final=True)
         try:
             body = await self._body(run)
         except StoreError:
-            # The store's trouble, not the delivery's: no attempt could be recorded either.
+            # The store failed, not the delivery: no attempt could be recorded either.
             raise
         except Exception as e:
             _LOG.error(
@@ -170,7 +170,7 @@ class Sender:
         return self._judge(response)
 
     def _judge(self, response: Response) -> Answer:
-        """Judge by the status alone: it came whole, and the body is nobody's business."""
+        """Evaluate only the status; the body of the answer is ignored."""
         status = response.status_code
         if 200 <= status < 300:
             return Answer(status, delivered=True, alive=True)
@@ -197,7 +197,7 @@ class Sender:
         return await asyncio.to_thread(full_payload, ended, self._store, agent_type, limit)
 
     async def _record(self, batch: CommandBatch) -> Delivery | None:
-        """Record an attempt, as often as it takes: for lack of it, the same would be sent again."""
+        """Record an attempt, with retries: without the record, the same would be sent again."""
         while True:
             try:
                 return (await self._handler.execute(batch)).run.delivery
@@ -210,5 +210,5 @@ class Sender:
 
 
 def _storable(error: str) -> str:
-    """Return an error's text as an event can hold it: whatever fails repeats what it was given."""
+    """Return an error's text in a form that an event can store: it may repeat arbitrary input."""
     return error.encode("utf-8", "backslashreplace").decode()[:_ERROR_LENGTH]

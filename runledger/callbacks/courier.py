@@ -1,6 +1,6 @@
-"""The courier: follows the log, sends what is due, and keeps what is left to do in order.
+"""The courier: follows the log, sends due deliveries, and schedules the others.
 
-It reads the log and nothing else, so that a replay of read models cannot send anything.
+It reads only the log, so a replay of read models cannot send anything.
 """
 
 import asyncio
@@ -18,11 +18,12 @@ from runledger.errors import LedgerError
 _LOG: Final = logging.getLogger("runledger.callbacks")
 _AFTER_A_FAULT: Final = timedelta(minutes=1)
 _DOUBLED: Final = 6
-"""How often the wait after a fault is doubled at most: to about an hour."""
+"""The largest number of times that the wait after a fault is doubled: to about an hour."""
 
 
 class Courier:
-    """One holder of the lock at work. What is in flight ends before the next one is made."""
+    """The work of the dispatcher that has the lease. Attempts end before the next courier is
+    made."""
 
     def __init__(
         self, outbox: Outbox, sender: Sender, settings: CallbackSettings, clock: Clock
@@ -34,7 +35,7 @@ class Courier:
         self._receivers = Receivers(settings)
         self.in_flight: set[asyncio.Task[None]] = set()
         self.woken = asyncio.Event()
-        """Set when an attempt ends or turns out slow: there is room for another one."""
+        """Set if an attempt ends or becomes slow, so that another one can start."""
 
     async def follow(self) -> bool:
         """Read a page of the log; return whether there may be more."""
@@ -46,7 +47,7 @@ class Courier:
         return True
 
     def send_due(self) -> None:
-        """Begin the attempts that are due, as many as receivers and limits have room for."""
+        """Start due attempts, as many as the limits of receivers and of the process allow."""
         moment = self._clock()
         while (pending := self._receivers.take(moment)) is not None:
             task = asyncio.create_task(self._attempt(pending))
@@ -68,8 +69,8 @@ class Courier:
             self._outbox.attempted(pending, owed)
             pending.faults = 0
         except Exception as e:
-            # Whatever it was, the delivery is not given up for it: giving up is an event, and what
-            # cannot be read or written now, a later version or a mended store can.
+            # The delivery is not given up because of any error here: giving up is an event, and a
+            # later version or a repaired store may be able to read or write it.
             _LOG.error(
                 "run %s: the callback could not be attempted: %s",
                 pending.run_id,
@@ -87,11 +88,11 @@ class Courier:
             self.woken.set()
 
     async def save(self) -> None:
-        """Keep the checkpoint."""
+        """Save the checkpoint."""
         await asyncio.to_thread(self._outbox.save, self._outbox.checkpoint)
 
     async def stop(self) -> None:
-        """Cut off what is still in flight."""
+        """Cancel the attempts that are still in progress."""
         for task in self.in_flight:
             task.cancel()
         await asyncio.gather(*self.in_flight, return_exceptions=True)

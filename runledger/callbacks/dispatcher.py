@@ -1,4 +1,4 @@
-"""The dispatcher: one per store sends, by a lease; the others wait, ready to take over."""
+"""The dispatcher: the one that has the store's lease sends; the others wait to take over."""
 
 import asyncio
 import logging
@@ -44,13 +44,13 @@ class Dispatcher:
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin, in a task."""
+        """Start dispatching in a task."""
         for said in self._settings.warnings():
             _LOG.warning("%s", said)
         self._running = asyncio.create_task(self._run(), name="runledger-callbacks")
 
     async def close(self) -> None:
-        """Send what is due, for `closing_seconds` at most; then stop and give the lease back."""
+        """Send due deliveries for `closing_seconds` at most; then stop and release the lease."""
         self._closing.set()
         if self._running is not None:
             await self._running
@@ -85,7 +85,7 @@ class Dispatcher:
                 if loop.time() >= save:
                     await courier.save()
                     save = loop.time() + _SAVE_SECONDS
-                # The lease last: between it and the requests nothing is waited for.
+                # The lease is checked last: nothing is awaited between it and the requests.
                 if not self._leadership.held():
                     _LOG.warning("the lease of the callbacks is lost; waiting to take it again")
                     break
@@ -96,7 +96,8 @@ class Dispatcher:
             await self._finish(courier)
 
     async def _finish(self, courier: Courier) -> None:
-        """Let what is in flight be recorded; on closing, send what is due, for a limited time."""
+        """Wait until running attempts are recorded; on closing, send due ones for a limited
+        time."""
         if not self._closing.is_set():
             while courier.in_flight and not self._closing.is_set():
                 await _first(self._closing, courier.woken)

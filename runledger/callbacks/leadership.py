@@ -1,4 +1,4 @@
-"""The lease by which one dispatcher of a store sends and the others wait to take over."""
+"""The lease of the store's active dispatcher; the others wait to take over."""
 
 import asyncio
 from contextlib import AbstractContextManager
@@ -8,7 +8,7 @@ from runledger.store import Store
 
 
 class Leadership:
-    """The store's lease, taken and given back beside the event loop."""
+    """The store's lease, acquired and released outside the event loop's thread."""
 
     def __init__(self, store: Store, seconds: float) -> None:
         self._store = store
@@ -16,7 +16,7 @@ class Leadership:
         self._held: AbstractContextManager[bool] | None = None
 
     async def take(self) -> bool:
-        """Take the lease; return whether it is this dispatcher's."""
+        """Try to acquire the lease; return whether this dispatcher has it."""
         return await asyncio.to_thread(self._take)
 
     def _take(self) -> bool:
@@ -29,11 +29,12 @@ class Leadership:
         return taken
 
     def held(self) -> bool:
-        """Whether it still is; a database that does not answer has perhaps given it away."""
+        """Whether this dispatcher still has it; it may have been lost if the database does not
+        answer."""
         return self._store.leads(NAME)
 
     async def release(self) -> None:
-        """Give it back."""
+        """Release the lease."""
         lease, self._held = self._held, None
         if lease is not None:
             await asyncio.to_thread(lease.__exit__, None, None, None)

@@ -1,7 +1,8 @@
-"""The outbox is the log: which callbacks are outstanding, by its ends, requests and attempts.
+"""The outbox is the log: pending callbacks, derived from its ends, requests and attempts.
 
-Only what is outstanding is kept in memory. The checkpoint lies before the first event that still
-matters, so that a dispatcher that starts anew reads only from there; it may lag, never lead.
+Only pending deliveries are kept in memory. The checkpoint is before the first event that is still
+needed, so that a restarted dispatcher reads only from there. It may be too early, but never too
+late.
 """
 
 import logging
@@ -29,25 +30,25 @@ from runledger.store.protocol import StoredRow
 
 _LOG: Final = logging.getLogger("runledger.callbacks")
 NAME: Final = "callbacks"
-"""Of the checkpoint and of the lock."""
+"""The name of the checkpoint and of the lease."""
 
 _ENDS: Final = (RunCompleted, RunFailed, RunCancelled)
 _TOPICS: Final = tuple(
     event.topic for event in (*_ENDS, CallbackRequested, CallbackAttempted, RunDeleted)
 )
 IMMEDIATELY: Final = datetime.min.replace(tzinfo=UTC)
-"""Not the time of the end: the clock of the machine that recorded it may be ahead."""
+"""Due at once. The time of the end is not used: its machine's clock may be ahead."""
 _PAGE: Final = 1_000
 _STRETCH: Final = 50_000
-"""Positions looked through at a time: others wait for the store's one reading connection."""
+"""Positions that are scanned at a time, because others wait for the store's reading connection."""
 _PORTS: Final = {"https": 443, "http": 80}
 
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """A delivery that is outstanding; `position` and `asked` say where the event that asked is.
+    """A pending delivery; `position` and `asked` locate the event that requested it.
 
-    `position` is that in the log, `asked` the version in the run's stream.
+    `position` is its position in the log, `asked` its version in the run's stream.
     """
 
     run_id: str
@@ -59,22 +60,22 @@ class Pending:
     due: datetime = IMMEDIATELY
     attempts: int = 0
     faults: int = 0
-    """How often in a row nothing came of it, not even an attempt on record."""
+    """How often in a row not even an attempt could be recorded."""
     busy: bool = False
     settled: bool = False
 
     def take_over(self, owed: Delivery) -> None:
-        """Take over what the run's stream says."""
+        """Update from the run's stream."""
         self.webhook_id, self.attempts = owed.webhook_id, owed.attempts
         self.due = owed.next_attempt_at or IMMEDIATELY
 
     def waits(self, due: datetime) -> bool:
-        """Whether it waits for this moment, and not for another one or for none."""
+        """Whether it is scheduled for exactly this time."""
         return not self.settled and not self.busy and due == self.due
 
 
 class Sign(NamedTuple):
-    """An event of the log that says something of callbacks."""
+    """An event of the log that concerns callbacks."""
 
     position: int
     run_id: str
@@ -85,7 +86,7 @@ class Sign(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What was read, how far the log was looked at, and the mark of the event there."""
+    """The events that were read, the last scanned position, and the mark of the event there."""
 
     signs: list[Sign]
     position: int
@@ -100,15 +101,16 @@ class Outbox:
         self._saved = self.position = store.checkpoint(NAME)
         self._mark = mark_at(store, self.position)
         self._unread: int | None = None
-        # In the order of positions: what asks for a delivery again goes to the end.
+        # Ordered by position: a repeated request moves to the end.
         self.pending: dict[str, Pending] = {}
 
     def read(self) -> Page:
-        """Read on from where the outbox is; blocks, and changes nothing.
+        """Read the next page; blocks, and changes nothing.
 
-        Raises LogDiverged where the log is not the one that was read so far any more.
+        Raises:
+            LogDiverged: if the log is not the one that was read so far.
         """
-        # The head first: whatever is recorded after it will be read by the next page.
+        # The head is read first: later events will be in the next page.
         head = self._store.head()
         if head <= self.position:
             self._expect_same_log()
@@ -117,9 +119,9 @@ class Outbox:
         rows = self._store.read_log(self.position, _PAGE, _TOPICS, upto=upto)
         signs = [sign for sign in map(self._sign, rows) if sign is not None]
         reached = rows[-1].position if len(rows) == _PAGE else upto
-        # The last position may be a gap: then the event before it is known still.
+        # The last position may be a gap: then the mark of the event before it is kept.
         mark = mark_at(self._store, reached) or self._mark
-        # Last: a log that went back before the page was read has gone back by now.
+        # Checked last: a log that was reset before the page was read shows it now.
         self._expect_same_log()
         return Page(signs, reached, mark)
 
@@ -151,7 +153,8 @@ class Outbox:
         return Sign(row.position, row.stream, row.version, owed, event, url)
 
     def _stumbled(self, position: int, error: UndecodableEvent) -> None:
-        # The others go on. The checkpoint does not: a newer version may know what this event says.
+        # The other deliveries continue. The checkpoint stays: a newer version may decode this
+        # event.
         if self._unread is None:
             self._unread = position
             _LOG.error("callbacks: position %d cannot be read: %s", position, error)
@@ -161,7 +164,7 @@ class Outbox:
         return first.event.callback_url if isinstance(first.event, RunCreated) else None
 
     def fold(self, page: Page) -> list[Pending]:
-        """Take in a page; return the deliveries that it makes due, or due at another time."""
+        """Apply a page; return the deliveries that it schedules or reschedules."""
         changed = {}
         for sign in page.signs:
             pending = self._fold(sign)
@@ -177,7 +180,7 @@ class Outbox:
             return None
         if isinstance(event, CallbackAttempted):
             return self._attempted(sign.run_id, event)
-        # The same object: an attempt that is in flight goes on, and then sees what is owed.
+        # The object is updated in place: a running attempt continues, and then sees the new state.
         pending = self.pending.pop(sign.run_id, None)
         if pending is None:
             pending = Pending(sign.run_id, event.organization, receiver_of(sign.url or ""))
@@ -192,7 +195,7 @@ class Outbox:
         pending = self.pending.get(run_id)
         if pending is None or pending.webhook_id != event.webhook_id:
             return None
-        # One that this dispatcher made comes back from the log when a later one may be done.
+        # This dispatcher's own attempt is read from the log when a later one may be finished.
         if event.attempt <= pending.attempts:
             return None
         pending.attempts = event.attempt
@@ -203,8 +206,9 @@ class Outbox:
         return pending
 
     def attempted(self, pending: Pending, owed: Delivery | None) -> None:
-        """Take in what is owed after an attempt of this dispatcher; None where nobody waits."""
-        # The log may have told more meanwhile: settled, or asked for again and due at once.
+        """Apply the state after an attempt of this dispatcher; None if the delivery is not
+        pending."""
+        # The log may have changed it meanwhile: finished, or requested again and due at once.
         if pending.settled or (owed is not None and owed.asked < pending.asked):
             return
         if owed is None or owed.settled:
@@ -213,20 +217,20 @@ class Outbox:
             pending.take_over(owed)
 
     def settle(self, run_id: str) -> None:
-        """Forget a run: nothing is owed any more."""
+        """Remove a run: its delivery is not pending any more."""
         pending = self.pending.pop(run_id, None)
         if pending is not None:
             pending.settled = True
 
     @property
     def checkpoint(self) -> int:
-        """The position up to which nothing matters any more."""
+        """The position up to which no event is needed any more."""
         first = next(iter(self.pending.values()), None)
         safe = self.position if first is None else first.position - 1
         return safe if self._unread is None else min(safe, self._unread - 1)
 
     def save(self, checkpoint: int) -> None:
-        """Keep the checkpoint; blocks. Raises LogDiverged: it is no position of another log."""
+        """Save the checkpoint; blocks. LogDiverged if the log is another one."""
         if checkpoint != self._saved:
             self._expect_same_log()
             self._store.save_checkpoint(NAME, checkpoint)
@@ -234,7 +238,7 @@ class Outbox:
 
 
 def receiver_of(url: str) -> str:
-    """Return the host and port that a URL names: what shares one queue and one breaker."""
+    """Return the host and port of a URL, by which queue and circuit breaker are shared."""
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)

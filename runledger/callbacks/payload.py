@@ -1,4 +1,4 @@
-"""What a callback says: how the run ended, its metadata, and its result, up to a size limit."""
+"""The payload of a callback: the run's end, its metadata and its result, up to a size limit."""
 
 import json
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from runledger.run import Run
 from runledger.store import Store
 
 _WINDOW: Final = 16
-"""Events read at a time, from the last one backwards: a long run is not read whole to be cut."""
+"""Events read at a time, from the last one backwards, so that a long run is not read completely."""
 
 
 class Ended(NamedTuple):
-    """What the payload says of a run, taken at one moment: the run itself goes on changing."""
+    """The payload's values of a run, copied at one time, because the run goes on changing."""
 
     run_id: str
     version: int
@@ -30,7 +30,7 @@ class Ended(NamedTuple):
 
     @classmethod
     def of(cls, run: Run) -> Self:
-        """Take it from the run."""
+        """Copy the values from a run."""
         outcome = {
             "run_id": run.run_id,
             "status": run.status.value,
@@ -42,7 +42,7 @@ class Ended(NamedTuple):
 
 
 def thin_payload(ended: Ended) -> bytes:
-    """Return run_id, status, completed_at and stop_reason: the receiver asks for the rest."""
+    """Return run_id, status, completed_at and stop_reason; the receiver requests the rest."""
     return to_json(ended.outcome)
 
 
@@ -50,7 +50,7 @@ def full_payload(ended: Ended, store: Store, agent_type: str | None, limit: int)
     """Return the outcome, metadata, and metadata.result with messages, stop reason and usage.
 
     Above `limit` bytes the oldest messages are left out, then the metadata; `truncated` says so.
-    Blocks. Images stay references: a payload is no place for megabytes.
+    Blocks. Images stay references, because their bytes would make payloads too large.
     """
     result: dict[str, Any] = {
         "messages": [],
@@ -62,7 +62,7 @@ def full_payload(ended: Ended, store: Store, agent_type: str | None, limit: int)
         },
     }
     body = {**ended.outcome, "metadata": {**ended.metadata, "result": result}}
-    room = limit - len(to_json(body)) + 1  # every message but the first brings a comma
+    room = limit - len(to_json(body)) + 1  # every message except the first adds a comma
     stored, complete = _last_messages(ended, store, max(room, 0))
     shown = _shown(stored, ended, agent_type)
     kept: list[bytes] = []
@@ -94,7 +94,7 @@ def _cut(body: dict[str, Any], result: dict[str, Any], kept: list[bytes], limit:
 
 
 def _last_messages(ended: Ended, store: Store, enough: int) -> tuple[list[Message], bool]:
-    """Return the last messages, about `enough` bytes of them, and whether they are all."""
+    """Return the last messages, about `enough` bytes of them, and whether these are all."""
     bodies: list[Message] = []
     upto, size = ended.version, 0
     while upto > 0 and size <= enough:

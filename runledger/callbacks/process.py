@@ -1,4 +1,4 @@
-"""A process that delivers callbacks beside any number of writers."""
+"""A process that delivers callbacks, separate from any number of writers."""
 
 import asyncio
 import signal
@@ -11,9 +11,11 @@ from runledger.store import open_store
 async def dispatch(url: str, settings: CallbackSettings) -> None:
     """Deliver the callbacks of the store at `url` until SIGINT or SIGTERM.
 
-    Raises OnlyRead where no attempt could be recorded.
+    Raises:
+        OnlyRead: if the store is read-only, so that no attempt could be recorded.
     """
-    # Every ledger loads this module with the settings; what delivers, those that deliver.
+    # Every ledger loads this module with the settings; the delivery code is loaded only for
+    # delivery.
     from runledger.callbacks.dispatcher import Dispatcher
 
     store = await asyncio.to_thread(open_store, url, create=False)

@@ -1,16 +1,16 @@
-"""Whose turn it is: deliveries in queues, one per receiving host, and which host is served next.
+"""The scheduling of deliveries: a queue for each receiving host, and the choice of the next host.
 
-A receiver's share of the attempts in flight grows by one with every success and falls to one with
-a failure, so that a dead receiver holds one place however much waits for it. After several failures
-in a row it is left alone for a while; then one attempt tells whether it is back. What was due when
-it failed shares the failure: it waits for the next time in its calendar, and no delivery waits for
-ever.
+The number of concurrent attempts per receiver grows by one with every success and falls to one with
+a failure, so that a dead receiver uses one place however many deliveries wait for it. After several
+failures in a row the receiver is paused (a circuit breaker); then one attempt checks whether it
+works again. Deliveries that were due when it failed share the failure: each waits for the next time
+in its retry schedule, and no delivery waits forever.
 
 A thousand dead receivers must not delay one that answers, so there are three queues of receivers,
-served in turn: those that answered last time, those that were never asked, those that failed.
-The last two together have half of the places, and an attempt that has no answer after
-`slow_after_seconds` gives its place up: it goes on beside them, up to `max_slow` attempts, of which
-the oldest is ended where another one needs the room.
+served in turn: those that answered last time, those that were never called, those that failed. The
+last two together have half of the places. An attempt without an answer after `slow_after_seconds`
+releases its place and continues as a slow attempt. There are up to `max_slow` of these; the oldest
+is aborted if another one needs the room.
 """
 
 import heapq
@@ -27,7 +27,7 @@ from runledger.callbacks.settings import CallbackSettings
 
 
 class Pause(NamedTuple):
-    """The receiver is left alone; what was due when it began is not sent."""
+    """A pause of a receiver; deliveries that were due at its beginning are not sent."""
 
     began: datetime
     ends: datetime
@@ -35,7 +35,7 @@ class Pause(NamedTuple):
 
 
 class Standing(Enum):
-    """What the last attempt says of a receiver; also the order in which they are served."""
+    """The result of a receiver's last attempt; also the order in which receivers are served."""
 
     ANSWERED = "answered"
     NEW = "new"
@@ -54,7 +54,7 @@ class Receiver:
     waiting: list[tuple[datetime, int, Pending]] = field(default_factory=list)
 
     def paused(self, now: datetime) -> Pause | None:
-        """Return the pause that the receiver is in at this moment."""
+        """Return the receiver's current pause."""
         return self.pause if self.pause is not None and now < self.pause.ends else None
 
     def next(self, now: datetime) -> Pending | None:
@@ -73,7 +73,7 @@ class Receiver:
 
 
 class Receivers:
-    """All receivers for which something waits."""
+    """All receivers with waiting deliveries."""
 
     def __init__(self, settings: CallbackSettings) -> None:
         self._settings = settings
@@ -91,7 +91,7 @@ class Receivers:
         return len(self._known)
 
     def add(self, pending: Pending) -> None:
-        """Let a delivery wait until it is due; call it again whenever that changes."""
+        """Schedule a delivery; call it again whenever its due time changes."""
         name = pending.receiver
         receiver = self._known.get(name)
         if receiver is None:
@@ -99,7 +99,7 @@ class Receivers:
         heapq.heappush(receiver.waiting, (pending.due, next(self._order), pending))
 
     def take(self, now: datetime) -> Pending | None:
-        """Return a delivery whose turn it is, each receiver after the other; `done` must follow."""
+        """Return the next delivery, alternating between receivers; `done` must be called for it."""
         if len(self._places) >= self._settings.max_in_flight:
             return None
         for _ in Standing:
@@ -125,8 +125,8 @@ class Receivers:
     def _in_turn(self, standing: Standing) -> Iterator[tuple[str, Receiver]]:
         turns = self._turns[standing]
         if standing is Standing.NEW:
-            # By turns from both ends: one that has just appeared does not wait behind a thousand
-            # that will not answer, and those do not wait for ever behind newer ones.
+            # Taken alternately from both ends: a new receiver does not wait behind a thousand that
+            # do not answer, and those do not wait forever behind newer ones.
             newest_first = next(self._newest_first)
             yield from list(reversed(turns.items()) if newest_first else turns.items())
             return
@@ -136,7 +136,7 @@ class Receivers:
             yield name, receiver
 
     def slow(self, pending: Pending) -> Pending | None:
-        """Let an attempt give its place up; return the one that must end to make room for it."""
+        """Release the place of a slow attempt; return the one that must be aborted to make room."""
         if self._places.pop(pending, None) is None:
             return None
         self._slow[pending] = None
@@ -146,11 +146,11 @@ class Receivers:
         return oldest
 
     def pause(self, pending: Pending, now: datetime) -> Pause | None:
-        """Return the pause of the receiver: during one, what was taken must not be sent."""
+        """Return the pause of the receiver: during a pause, the taken delivery must not be sent."""
         return self._known[pending.receiver].paused(now)
 
     def done(self, pending: Pending, alive: bool | None, now: datetime) -> None:
-        """Hear of an attempt's end; `alive` is None if it says nothing of the receiver."""
+        """Record the end of an attempt; `alive` is None if it says nothing about the receiver."""
         self._places.pop(pending, None)
         self._slow.pop(pending, None)
         name = pending.receiver
@@ -165,7 +165,7 @@ class Receivers:
             return
         receiver.share = 1
         if receiver.paused(now):
-            return  # it was on its way when the pause began, and says nothing more
+            return  # it was sent before the pause began, and says nothing new
         receiver.failures += 1
         beyond = receiver.failures - self._settings.breaker_failures
         if beyond >= 0:

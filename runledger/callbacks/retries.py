@@ -1,4 +1,4 @@
-"""When the next attempt is due: the calendar with jitter, and what the receiver asked for."""
+"""The due time of the next attempt: the retry schedule with jitter, and Retry-After."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from runledger.callbacks.settings import CallbackSettings
 
 Chance = Callable[[], float]
-"""Gives a random number from 0 to 1."""
+"""Returns a random number from 0 to 1."""
 
 
 def wait_after(tries: int, settings: CallbackSettings, chance: Chance) -> timedelta | None:
@@ -21,7 +21,7 @@ def wait_after(tries: int, settings: CallbackSettings, chance: Chance) -> timede
 def retry_after(
     headers: Mapping[str, str], now: datetime, settings: CallbackSettings
 ) -> timedelta | None:
-    """Return what a Retry-After header asks for (RFC 9110, 10.2.3), no more than the cap."""
+    """Return the delay of a Retry-After header (RFC 9110, 10.2.3), limited by the cap."""
     asked = headers.get("retry-after", "").strip()
     try:
         if asked.isascii() and asked.isdigit():

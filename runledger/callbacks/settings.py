@@ -1,4 +1,4 @@
-"""How callbacks are delivered: keys, payload, what may be called, retries, limits."""
+"""The settings of callbacks: keys, payload, allowed addresses, retries, limits."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -21,25 +21,26 @@ _ENVIRONMENT: Final = "RUNLEDGER_CALLBACK_"
 class CallbackSettings:
     """Every setting of callbacks. Times are seconds.
 
-    `dispatch=False` sends nothing and only says which callback_url a run may be created with.
-    `keys` (whsec_… or whsk_…) all sign, so that a receiver may hold the old or the next one;
-    `organization_keys` are those of an organization instead: whoever can check an HMAC can also
-    make one, so organizations that do not trust each other need keys of their own. `thin` leaves
-    metadata and result out; a payload above `max_payload_bytes` is cut and says so.
+    `dispatch=False` sends nothing; the settings then only determine which callback_url is accepted.
+    All `keys` (whsec_… or whsk_…) sign, so that a receiver may have the old or the next one.
+    `organization_keys` replace them for an organization: a receiver that can check an HMAC can also
+    make one, so organizations that do not trust each other need separate keys. `thin` leaves out
+    metadata and result; a payload above `max_payload_bytes` is cut and marked as truncated.
 
     `allow_private_callbacks` and `allow_http` are for development; `allowed_hosts` are names that
     may resolve to private addresses.
 
-    An attempt has `timeout_seconds` in all, and at most `max_response_bytes` are read. `calendar`
-    holds the waits before the attempts, each made up to `jitter` (a share) shorter or longer; a
-    Retry-After counts up to `max_retry_after_seconds`. A receiver gets at most `per_receiver`
-    attempts at a time, all together `max_in_flight`, of which receivers that have not answered have
-    half. An attempt without an answer after `slow_after_seconds` is counted among the slow ones
-    instead; above `max_slow` of them the oldest is ended, as a failure. After `breaker_failures`
-    failures in a row a receiver is left alone for `breaker_seconds`, doubled with each further one
-    up to `breaker_max_seconds`. The log is looked at every `poll_seconds`. The one that sends
-    has a lease of `lease_seconds`, which it renews; the others ask for it every `takeover_seconds`.
-    On closing, what is due may still be sent for `closing_seconds`.
+    An attempt may take `timeout_seconds` in all, and at most `max_response_bytes` are read.
+    `calendar` is the retry schedule: the waits before the attempts, each up to `jitter` (a share)
+    shorter or longer. A Retry-After is respected up to `max_retry_after_seconds`. A receiver gets
+    at most `per_receiver` attempts at a time, all receivers together `max_in_flight`; receivers
+    that have not answered get half of these. An attempt without an answer after
+    `slow_after_seconds` is counted as slow instead; above `max_slow` the oldest is aborted, as a
+    failure. After `breaker_failures` failures in a row a receiver is paused for `breaker_seconds`,
+    doubled with each further failure up to `breaker_max_seconds`. The log is polled every
+    `poll_seconds`. The active dispatcher has a lease of `lease_seconds`, which it renews; the
+    others try to acquire it every `takeover_seconds`. On closing, due deliveries may still be sent
+    for `closing_seconds`.
     """
 
     dispatch: bool = True
@@ -106,7 +107,7 @@ class CallbackSettings:
             raise InvalidArgument(
                 f"allowed_hosts: expected a list of names, found {self.allowed_hosts!r:.80}"
             )
-        # What was found may be a key, or hold one: it is not repeated.
+        # The value may be a key, or contain one: it is not repeated.
         if not isinstance(self.organization_keys, Mapping):
             raise InvalidArgument("organization_keys: expected a mapping of lists of keys")
         if not _are_texts(self.keys) or not all(map(_are_texts, self.organization_keys.values())):
@@ -114,11 +115,11 @@ class CallbackSettings:
 
     @classmethod
     def from_environment(cls, *, keys_file: Path | None = None, **given: Any) -> Self:
-        """Return the settings that RUNLEDGER_CALLBACK_… variables name, `given` before them.
+        """Return the settings of the RUNLEDGER_CALLBACK_… variables; `given` takes precedence.
 
-        KEYS (separated by spaces) and KEYS_FILE, or `keys_file`: a line is `KEY` or
-        `ORGANIZATION KEY`; neither is read where nothing is sent.
-        ALLOW_PRIVATE, ALLOW_HTTP and THIN (1 or 0); ALLOWED_HOSTS (separated by spaces).
+        KEYS (separated by spaces) and KEYS_FILE, or `keys_file`: a line is `KEY` or `ORGANIZATION
+        KEY`; neither is read if nothing is sent. ALLOW_PRIVATE, ALLOW_HTTP and THIN (1 or 0);
+        ALLOWED_HOSTS (separated by spaces).
         """
         found: dict[str, Any] = {}
         signs = given.get("dispatch", True)
@@ -139,7 +140,7 @@ class CallbackSettings:
 
     @property
     def policy(self) -> AddressPolicy:
-        """What may be called."""
+        """The policy of allowed addresses."""
         return AddressPolicy(
             allow_private=self.allow_private_callbacks,
             allow_http=self.allow_http,
@@ -156,7 +157,7 @@ class CallbackSettings:
         return self._parsed.get(organization, self._parsed[None])
 
     def warnings(self) -> list[str]:
-        """Return what an operator must hear before anything is sent."""
+        """Return warnings that an operator must get before anything is sent."""
         said = []
         if self.allow_private_callbacks:
             said.append("callbacks may reach private addresses (allow_private_callbacks)")
@@ -193,7 +194,7 @@ def _read_keys(file: Path) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]
             case [organization, key]:
                 owned[organization] = (*owned.get(organization, ()), key)
             case _:
-                # The line itself may hold a key: it is not repeated.
+                # The line may contain a key: it is not repeated.
                 raise InvalidArgument(
                     f"keys file {str(file)!r}, line {number}: expected KEY or ORGANIZATION KEY"
                 )

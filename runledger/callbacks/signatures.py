@@ -1,6 +1,6 @@
 """Signatures of Standard Webhooks: HMAC-SHA256 (v1), and Ed25519 (v1a) as an extra.
 
-Source: the specification of Standard Webhooks; signed is `id.timestamp.body`.
+Source: the specification of Standard Webhooks; the signed text is `id.timestamp.body`.
 """
 
 import base64
@@ -13,14 +13,14 @@ from runledger.errors import InvalidArgument
 
 
 class Key(Protocol):
-    """Something that signs."""
+    """A key that signs."""
 
     def sign(self, content: bytes) -> str:
         """Return `version,signature`, the signature in base64."""
 
 
 class HmacKey:
-    """A secret that the receiver holds too: `whsec_` and base64 of 24 to 64 bytes."""
+    """A secret shared with the receiver: `whsec_` and base64 of 24 to 64 bytes."""
 
     def __init__(self, secret: bytes) -> None:
         if not 24 <= len(secret) <= 64:
@@ -56,7 +56,7 @@ class Ed25519Key:
 
 
 def parse_key(text: str) -> HmacKey | Ed25519Key:
-    """Return the key that `whsec_…` or `whsk_…` spells; no error repeats any of it."""
+    """Parse a key `whsec_…` or `whsk_…`; errors do not contain any part of it."""
     for prefix, kind in (("whsec_", HmacKey), ("whsk_", Ed25519Key)):
         if text.startswith(prefix):
             try:

@@ -1,6 +1,6 @@
-"""The run manager of an agent server, by its old names, on a ledger: switch by changing an import.
+"""The run manager of an agent server, with its old names, on a ledger: only the import changes.
 
-See docs/compat.md for what is the same, what is better, and what a server must know.
+See docs/compat.md for what is the same, what differs, and what a server must know.
 """
 
 from runledger.compat.agent_manager import AgentManager

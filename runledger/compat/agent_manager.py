@@ -1,4 +1,4 @@
-"""AgentManager: as much of the replaced server's as a run manager shows there."""
+"""AgentManager: the part of the replaced server's agent manager that runs need."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from runledger.compat.schemas import AgentState
 
 
 class AgentManager(Manager):
-    """Reads agents; a run makes its agent known, RunLedger.register_agent tells more of it."""
+    """Reads agents; a run registers its agent, RunLedger.register_agent adds more facts."""
 
     @enforce_types
     async def get_agent_by_id_async(
@@ -18,7 +18,7 @@ class AgentManager(Manager):
         actor: Any,
         include_relationships: list[str] | None = None,  # noqa: ARG002
     ) -> AgentState:
-        """Return an agent, with the stop reason of the run of it that ended last."""
+        """Return an agent, with the stop reason of its run that ended last."""
         whose = actor_of(actor)
         async with self._ledger() as ledger:
             await ledger.get_agent(agent_id, actor=whose)

@@ -39,7 +39,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is dict:
         return isinstance(value, dict)
     if isinstance(value, bool):
-        # True is an int to Python, and no number to anybody else.
+        # True is an int in Python, but not a number for a caller.
         return hint is bool
     if hint is float:
         return isinstance(value, int | float)

@@ -1,4 +1,4 @@
-"""The ledger of managers that are made without one: opened on first use, shared by the process."""
+"""The ledger of managers without their own: opened on first use, shared by the process."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from runledger.records import RunRecord
 
 STORE: Final = "sqlite:///runs.db"
 READ_MODELS: Final = "runs.duckdb"
-"""Where `runledger` on the command line looks, too."""
+"""The same default as on the command line."""
 
 _Key = tuple[str, str, str, int]
 _opened: Final[dict[_Key, RunLedger]] = {}
@@ -18,10 +18,10 @@ _turn: Final = threading.Lock()
 
 
 async def default_ledger() -> RunLedger:
-    """Return the ledger that RUNLEDGER_STORE and RUNLEDGER_READ_MODELS name, open.
+    """Return the open ledger of RUNLEDGER_STORE and RUNLEDGER_READ_MODELS.
 
     RUNLEDGER_UNKNOWN_AGENTS=reject refuses runs of agents that were not registered. The ledger
-    serves one event loop after the other: test suites make a loop for every test.
+    serves event loops one after the other, because test suites use a loop for every test.
     """
     key = (
         os.environ.get("RUNLEDGER_STORE") or STORE,
@@ -34,17 +34,18 @@ async def default_ledger() -> RunLedger:
 
 
 async def close_default_ledgers() -> None:
-    """Close what was opened here; a manager that is used again opens it again."""
+    """Close the default ledger; a manager that is used again opens it again."""
     while _opened:
         _, ledger = _opened.popitem()
         await ledger.__aexit__(None, None, None)
 
 
 def runs_in_lettuce(run: RunRecord) -> bool:
-    """Return whether the metadata says so, with the key that the replaced server uses.
+    """Return whether the run's metadata says that an engine executes it, by the replaced server's
+    key.
 
     Parameters:
-        run: the run that is asked for.
+        run: the run.
     """
     return bool(run.metadata.get("lettuce"))
 
@@ -59,7 +60,7 @@ def _open(key: _Key) -> RunLedger:
                 unknown_agents="reject" if unknown_agents == "reject" else "register",
                 runs_elsewhere=runs_in_lettuce,
             )
-            # In a loop of this thread's own: nothing of an open ledger belongs to a loop.
+            # In a separate loop of this thread: an open ledger does not depend on a loop.
             asyncio.run(ledger.__aenter__())
             _opened[key] = ledger
         return _opened[key]

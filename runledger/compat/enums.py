@@ -1,4 +1,4 @@
-"""The enumerations of the replaced server, by their names there."""
+"""The enumerations of the replaced server, with their names there."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from runledger.run import status_of
 
 
 class RunStatus(StrEnum):
-    """Where a run stands; the last three are ends."""
+    """The status of a run; the last three are terminal."""
 
     created = "created"
     running = "running"
@@ -39,7 +39,7 @@ class StopReasonType(StrEnum):
 
 
 class StepStatus(StrEnum):
-    """Where a step stands."""
+    """The status of a step."""
 
     PENDING = "pending"
     SUCCESS = "success"
@@ -48,7 +48,7 @@ class StepStatus(StrEnum):
 
 
 class FeedbackType(StrEnum):
-    """How a person judged a step."""
+    """A person's feedback on a step."""
 
     POSITIVE = "positive"
     NEGATIVE = "negative"
@@ -65,7 +65,7 @@ class ComparisonOperator(StrEnum):
 
 
 class MessageRole(StrEnum):
-    """Who speaks in a stored message."""
+    """The role of a stored message."""
 
     assistant = "assistant"
     user = "user"
@@ -76,7 +76,7 @@ class MessageRole(StrEnum):
 
 
 class MessageType(StrEnum):
-    """What an API message is."""
+    """The type of an API message."""
 
     system_message = "system_message"
     user_message = "user_message"

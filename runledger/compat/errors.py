@@ -1,4 +1,4 @@
-"""The errors of the replaced server, by their names there; each is also one of the ledger's."""
+"""The errors of the replaced server, with their names there; each is also one of the ledger's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from runledger import errors
 
 
 class ErrorCode(StrEnum):
-    """What kind of error it is."""
+    """The kind of an error."""
 
     CONFLICT = "CONFLICT"
     CONVERSATION_BUSY = "CONVERSATION_BUSY"
@@ -31,7 +31,7 @@ class LettaError(Exception):
 
 
 class LettaInvalidArgumentError(LettaError, errors.InvalidArgument):
-    """An argument has a value that no run manager could take; nothing was written."""
+    """An argument has an invalid value; nothing was written."""
 
     def __init__(self, message: str, argument_name: str | None = None) -> None:
         details = {"argument_name": argument_name} if argument_name else {}
@@ -39,15 +39,15 @@ class LettaInvalidArgumentError(LettaError, errors.InvalidArgument):
 
 
 class LettaAgentNotFoundError(LettaError, errors.LedgerError, LookupError):
-    """The agent is not there, or belongs to another organization."""
+    """The agent does not exist, or belongs to another organization."""
 
 
 class NoResultFound(errors.NotFound):
-    """What was asked for is not there, or belongs to another organization."""
+    """The requested object does not exist, or belongs to another organization."""
 
 
 class UniqueConstraintViolationError(errors.ContentConflict):
-    """The id is taken."""
+    """The id is in use already."""
 
 
 class ConversationBusyError(LettaError, errors.Conflict):
@@ -56,9 +56,10 @@ class ConversationBusyError(LettaError, errors.Conflict):
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise the ledger's errors by their old names.
+    """Raise the ledger's errors with their old names.
 
-    The others, AlreadyEnded above all, have no old name: what they refuse was not refused.
+    Other errors, such as AlreadyEnded, have no old name, because the old server did not refuse
+    these cases.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What the managers share: the ledger, and the ledger's errors by their old names."""
+"""The common part of the managers: the ledger, and the ledger's errors with their old names."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +9,7 @@ from runledger.ledger import RunLedger
 
 
 class Manager:
-    """Speaks for one open ledger, or for the process's default one."""
+    """Works on one open ledger, or on the process's default one."""
 
     def __init__(self, ledger: RunLedger | None = None) -> None:
         self._given = ledger

@@ -1,4 +1,5 @@
-"""The stored message of the replaced server: to and from the ledger's, and as the API shows it."""
+"""The stored message of the replaced server: converted to and from the ledger's, and to the
+API's."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -16,11 +17,11 @@ from runledger.messages import Message as StoredMessage
 from runledger.records import RunRecord
 
 ToolIds = Callable[[str], str | None]
-"""Gives the id of a tool by its name, None where it has none."""
+"""Returns the id of a tool by its name, None if it has none."""
 
 
 class Message(LettaBase):
-    """One stored message; `agent_id`, `run_id` and who created it are not part of what is kept."""
+    """One stored message; `agent_id`, `run_id` and the creator are not stored in it."""
 
     id_prefix = "message"
     id: str = Field(default_factory=lambda: new_id("message"), pattern=r"^message-[a-fA-F0-9]{8}")
@@ -57,7 +58,7 @@ class Message(LettaBase):
     @field_validator("content", "tool_calls", "tool_returns", "approvals", mode="before")
     @classmethod
     def _any_model(cls, value: Any) -> Any:
-        """Take the models of other libraries too, such as openai's tool calls."""
+        """Accept the models of other libraries too, such as openai's tool calls."""
         if not isinstance(value, list):
             return value
         return [item.model_dump() if hasattr(item, "model_dump") else item for item in value]
@@ -69,7 +70,7 @@ class Message(LettaBase):
 
     @classmethod
     def of(cls, stored: StoredMessage, run: RunRecord) -> Self:
-        """Return a message of a run as the ledger keeps it."""
+        """Convert a message of a run from the ledger's form."""
         shared = StoredMessage.model_fields.keys() & cls.model_fields.keys()
         return cls(
             **{name: getattr(stored, name) for name in shared},
@@ -87,7 +88,7 @@ class Message(LettaBase):
         reverse: bool = True,
         text_is_assistant_message: bool = False,
     ) -> list[ApiMessage]:
-        """Return what the API shows of stored messages; `reverse` turns what each is shown as."""
+        """Return the API messages of stored messages; `reverse` reverses those of each message."""
         config = RequestConfig(
             use_assistant_message=use_assistant_message,
             assistant_message_tool_name=assistant_message_tool_name,
@@ -108,7 +109,7 @@ class Message(LettaBase):
         return [each for group in shown for each in (group[::-1] if reverse else group)]
 
     def stored(self, tool_ids: ToolIds | None = None) -> StoredMessage:
-        """Return the ledger's message, its calls with the ids of their tools where known."""
+        """Convert to the ledger's message; calls get the ids of their tools if known."""
         shared = StoredMessage.model_fields.keys() & Message.model_fields.keys()
         fields = {name: getattr(self, name) for name in shared}
         if self.created_at.tzinfo is None:

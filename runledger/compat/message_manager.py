@@ -1,4 +1,4 @@
-"""MessageManager: as much of the replaced server's as a run manager needs beside it."""
+"""MessageManager: the part of the replaced server's message manager that a run manager needs."""
 
 from itertools import groupby
 from typing import Any
@@ -13,7 +13,7 @@ from runledger.ledger import RunLedger
 
 
 class MessageManager(Manager):
-    """Records and lists the messages of runs; `tool_ids` gives the id of a tool by its name."""
+    """Records and lists the messages of runs; `tool_ids` returns the id of a tool by its name."""
 
     def __init__(self, ledger: RunLedger | None = None, *, tool_ids: ToolIds | None = None) -> None:
         super().__init__(ledger)
@@ -27,7 +27,7 @@ class MessageManager(Manager):
         project_id: str | None = None,  # noqa: ARG002
         template_id: str | None = None,  # noqa: ARG002
     ) -> list[Message]:
-        """Record messages, each in the run that it names; return them."""
+        """Record messages, each in its own run; return them."""
         for message in pydantic_msgs:
             if message.run_id is None:
                 raise LettaInvalidArgumentError(
@@ -59,8 +59,8 @@ class MessageManager(Manager):
     ) -> list[Message]:
         """Return stored messages of a run; `before` is older and `after` newer, in either order.
 
-        The page lies at its cursor; between two cursors it begins at the first in the order. The
-        agent is the run's; `limit` counts what `roles` leave.
+        The page is next to its cursor; with two cursors it begins at the first in the order. The
+        agent is the run's; `limit` counts the messages that pass `roles`.
         """
         if run_id is None:
             raise LettaInvalidArgumentError("run_id: expected a run's id, found None", "run_id")

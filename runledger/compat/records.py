@@ -1,4 +1,4 @@
-"""The ledger's records as the replaced server's resources."""
+"""Converts the ledger's records to the replaced server's resources."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -29,16 +29,16 @@ def actor_of(actor: Any) -> Actor:
 
 
 def utc(moment: datetime | None) -> datetime | None:
-    """Return the moment with its zone; the replaced server means UTC where it names none."""
+    """Return the time with a zone; the replaced server means UTC if there is none."""
     if moment is None:
         return None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else as_utc(moment)
 
 
 def run_of(record: records.RunRecord) -> Run:
-    """Return a run. One that was recorded when it was over has no end that anybody saw.
+    """Convert a run. If it was recorded after its end, its time of completion is unknown.
 
-    One whose end lies before its beginning, by the clocks of two machines, was seen to end.
+    If clocks of two machines disagree so that its end is before its beginning, the end is known.
     """
     ended = record.completed_at is not None
     unseen = ended and record.run_ns is None and not record.ended_before_it_began
@@ -57,7 +57,7 @@ def run_of(record: records.RunRecord) -> Run:
 
 
 def agent_of(row: dict[str, Any]) -> AgentState:
-    """Return an agent of a row of the read model."""
+    """Convert a row of the read model to an agent."""
     shared = AgentState.model_fields.keys() & row.keys()
     return AgentState(**{name: row[name] for name in shared}, id=row["agent_id"])
 
@@ -68,7 +68,7 @@ def request_config_of(stored: dict[str, Any] | None) -> LettaRequestConfig | Non
 
 
 def metrics_of(found: records.RunMetrics) -> RunMetrics:
-    """Return a run's numbers; `tools_used` are ids where calls came with any, names otherwise."""
+    """Return a run's metrics; `tools_used` are ids if calls had any, names otherwise."""
     return RunMetrics(
         id=found.run_id,
         organization_id=found.organization,

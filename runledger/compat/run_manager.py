@@ -35,13 +35,14 @@ _log: Final = logging.getLogger(__name__)
 
 
 class RunManager(Manager):
-    """Methods, parameters and return shapes of the replaced manager; `actor` as in schemas.User.
+    """The methods, parameters and return shapes of the replaced manager; `actor` is as in
+    schemas.User.
 
-    `cursors="parity"` reads `before` and `after` as the replaced manager does: of runs, `before`
-    goes on in the requested order; of messages, it means older. `"documented"` reads them as
-    RunLedger does everywhere: `after` goes on in the requested order, `before` the other way.
-    `hold_conversations` makes a run with a conversation the only active one there; a second is
-    refused with ConversationBusyError.
+    `cursors="parity"` interprets `before` and `after` as the replaced manager does: for runs,
+    `before` continues in the requested order; for messages, it means older. `"documented"`
+    interprets them as RunLedger does everywhere: `after` continues in the requested order, `before`
+    in the opposite. With `hold_conversations`, a run is the only active one of its conversation; a
+    second one is refused with ConversationBusyError.
     """
 
     def __init__(
@@ -57,10 +58,11 @@ class RunManager(Manager):
 
     @enforce_types
     async def create_run(self, pydantic_run: Run, actor: Any) -> Run:
-        """Create a run in any status; a stop_reason decides the status."""
+        """Create a run in any status; a stop_reason determines the status."""
         given = pydantic_run
         ends_at = utc(given.completed_at)
-        # A creation time that nobody chose is the ledger's: it is read as the command is recorded.
+        # A default creation time is replaced by the ledger's, which is read when the command is
+        # recorded.
         chosen = "created_at" in given.model_fields_set or ends_at is not None
         config = given.request_config
         async with self._ledger() as ledger:
@@ -123,8 +125,8 @@ class RunManager(Manager):
     ) -> list[Run]:
         """Return a page of runs, the newest first unless `ascending`; see RunLedger.list_runs.
 
-        A `limit` of None is 100, more than 1000 is 1000, 0 is an empty page; an `agent_id` goes
-        before `agent_ids`. Unknown cursors and impossible values are errors.
+        A `limit` of None is 100, more than 1000 is 1000, 0 is an empty page; an `agent_id` takes
+        precedence over `agent_ids`. Unknown cursors and impossible values are errors.
         """
         if limit == 0:
             return []
@@ -159,7 +161,7 @@ class RunManager(Manager):
 
     @enforce_types
     async def delete_run(self, run_id: str, actor: Any) -> None:
-        """Take the run out of every list and getter; its id is never used again."""
+        """Remove the run from every list and getter; its id is never used again."""
         async with self._ledger() as ledger:
             await ledger.delete_run(run_id, actor=actor_of(actor))
 
@@ -172,10 +174,10 @@ class RunManager(Manager):
         refresh_result_messages: bool = True,  # noqa: ARG002
         conversation_id: str | None = None,  # noqa: ARG002
     ) -> Run:
-        """Change a run; the first end wins, AlreadyEnded tells who comes later.
+        """Change a run; the first end wins, and a later one raises AlreadyEnded.
 
-        The last two arguments change nothing: the callback's payload is made when it is sent, and
-        a conversation is freed in the append that ends its run.
+        The last two arguments change nothing: the callback's payload is made when it is sent, and a
+        conversation is released in the append that ends its run.
         """
         async with self._ledger() as ledger:
             record = await ledger.update_run(
@@ -228,7 +230,7 @@ class RunManager(Manager):
 
     @enforce_types
     async def get_run_metrics_async(self, run_id: str, actor: Any) -> RunMetrics:
-        """Return the numbers of the run."""
+        """Return the metrics of the run."""
         async with self._ledger() as ledger:
             return metrics_of(await ledger.get_run_metrics(run_id, actor=actor_of(actor)))
 
@@ -262,7 +264,7 @@ class RunManager(Manager):
     ) -> Run | None:
         """Cancel a run, or every open run of an agent; return the (newest) run that was cancelled.
 
-        None says that nothing was left to cancel. `agent_id` beside a `run_id` is not read.
+        None means that there was no run to cancel. `agent_id` is ignored if there is a `run_id`.
         """
         if not run_id and not agent_id:
             raise ValueError("Agent ID is required to cancel a run by ID")
@@ -286,10 +288,10 @@ class _Outcome(TypedDict):
 
 
 def _outcome(run_id: str, status: RunStatus | None, stop_reason: StopReasonType | None) -> _Outcome:
-    """Return what to ask for: a stop reason alone where there is one, since it decides the status.
+    """Return the update: a stop reason alone if there is one, since it determines the status.
 
-    Three of the replaced server's four writers say `completed` for stop reasons that mean failed.
-    To refuse them would leave their runs open for ever.
+    Three of the replaced server's four writers send `completed` with stop reasons that mean failed.
+    Refusing them would leave their runs open forever.
     """
     if stop_reason is None:
         return {"status": None if status is None else status.value, "stop_reason": None}
@@ -305,7 +307,7 @@ def _outcome(run_id: str, status: RunStatus | None, stop_reason: StopReasonType 
 
 
 def _duration_filter(given: Any) -> dict[str, Any] | None:
-    """Return a filter that came as a dictionary or as an object."""
+    """Return a filter that was given as a dictionary or as an object."""
     if given is None or isinstance(given, dict):
         return given
     operator = getattr(given.operator, "value", given.operator)

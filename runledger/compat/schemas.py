@@ -1,4 +1,4 @@
-"""The resources of the replaced server: field names, defaults and strictness as there."""
+"""The resources of the replaced server, with its field names, defaults and strictness."""
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Self
@@ -16,7 +16,7 @@ def now() -> datetime:
 
 
 class LettaBase(BaseModel):
-    """What all resources have in common; a bare UUID as `id` gets the prefix of its kind."""
+    """The base of all resources; a bare UUID as `id` gets the prefix of its kind."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, from_attributes=True)
     id_prefix: ClassVar[str] = ""
@@ -35,7 +35,7 @@ class LettaBase(BaseModel):
 
 
 class User(BaseModel):
-    """Who acts: any object with these two attributes will do."""
+    """The actor; any object with these two attributes is accepted."""
 
     model_config = ConfigDict(extra="ignore", from_attributes=True)
     id: str = Field(default_factory=lambda: new_id("user"))
@@ -44,7 +44,7 @@ class User(BaseModel):
 
 
 class LettaRequestConfig(BaseModel):
-    """How the messages of a run are to be shown."""
+    """The options of how the messages of a run are shown."""
 
     use_assistant_message: bool = True
     assistant_message_tool_name: str = "send_message"
@@ -58,7 +58,7 @@ class LettaRequestConfig(BaseModel):
 
 
 class Run(LettaBase):
-    """One agent run. Times know their zone; `total_duration_ns` is there wherever a run is."""
+    """One agent run. Times have a zone; `total_duration_ns` is in every form of a run."""
 
     id_prefix = "run"
     id: str = Field(default_factory=lambda: new_id("run"), pattern=r"^(job|run)-[a-fA-F0-9]{8}")
@@ -81,7 +81,7 @@ class Run(LettaBase):
 
 
 class RunUpdate(LettaBase):
-    """What may be changed of a run; None changes nothing."""
+    """The fields of a run that may be changed; None changes nothing."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True, from_attributes=True)
     status: RunStatus | None = None
@@ -99,7 +99,7 @@ class LettaStopReason(BaseModel):
 
 
 class AgentState(LettaBase):
-    """What a run manager knows of an agent; `last_stop_reason` is that of its run ended last."""
+    """The facts of an agent; `last_stop_reason` is that of its run that ended last."""
 
     id_prefix = "agent"
     id: str
@@ -110,7 +110,7 @@ class AgentState(LettaBase):
 
 
 class RunMetrics(LettaBase):
-    """The numbers of a run; `id` is the run's, times and durations are nanoseconds."""
+    """The metrics of a run; `id` is the run's, times and durations are nanoseconds."""
 
     id: str
     organization_id: str | None = None
@@ -180,7 +180,7 @@ class StepMetrics(LettaBase):
 
 
 class LettaUsageStatistics(BaseModel):
-    """The tokens of a run; None where no step reported, 0 where 0 was reported."""
+    """The tokens of a run; None if no step reported the count, 0 if 0 was reported."""
 
     message_type: str = "usage_statistics"
     completion_tokens: int = 0
@@ -195,7 +195,7 @@ class LettaUsageStatistics(BaseModel):
 
 
 class UsageStatisticsPromptTokenDetails(BaseModel):
-    """Which prompt tokens came from, or went to, a cache."""
+    """The prompt tokens that were read from, or written to, a cache."""
 
     cached_tokens: int | None = None
     cache_read_tokens: int | None = None
@@ -203,13 +203,13 @@ class UsageStatisticsPromptTokenDetails(BaseModel):
 
 
 class UsageStatisticsCompletionTokenDetails(BaseModel):
-    """Which completion tokens were reasoning."""
+    """The completion tokens that were reasoning."""
 
     reasoning_tokens: int | None = None
 
 
 class UsageStatistics(BaseModel):
-    """What a provider reported for one model call."""
+    """The usage that a provider reported for one model call."""
 
     completion_tokens: int = 0
     prompt_tokens: int = 0

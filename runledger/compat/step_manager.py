@@ -1,4 +1,4 @@
-"""StepManager: as much of the replaced server's as a run manager needs beside it."""
+"""StepManager: the part of the replaced server's step manager that a run manager needs."""
 
 from datetime import datetime
 from typing import Any, Final, Literal, cast
@@ -40,7 +40,7 @@ class StepManager(Manager):
         model_handle: str | None = None,
         allow_partial: bool | None = False,  # noqa: ARG002
     ) -> Step:
-        """Record a step of a run with its usage; a pending one only begins.
+        """Record a step of a run with its usage; for a pending step, only its beginning.
 
         The agent and the project are the run's.
         """
@@ -93,15 +93,15 @@ class StepManager(Manager):
     ) -> list[Step]:
         """Return a page of the steps of any runs, the oldest last unless `order` is asc.
 
-        Filters that are empty keep every step. A `limit` of None is 1000, and so is a larger one;
-        0 is an empty page. `start_date` is included, `end_date` is not.
+        Empty filters keep every step. A `limit` of None is 1000, and so is a larger one; 0 is an
+        empty page. `start_date` is included, `end_date` is not.
         """
         if limit == 0:
             return []
         async with self._ledger() as ledger:
             whose = actor_of(actor)
             if run_id:
-                # An unknown run is an error, a filter that keeps nothing an empty page.
+                # An unknown run is an error; a filter that matches no step returns an empty page.
                 await ledger.get_run_by_id(run_id, actor=whose)
             views = await ledger.list_steps(
                 run_id=run_id or None,
@@ -135,9 +135,9 @@ class StepManager(Manager):
         actor: Any,
         tags: list[str] | None = None,
     ) -> Step:
-        """Record a person's judgement of the step; None takes an earlier one back.
+        """Record a person's feedback on the step; None withdraws earlier feedback.
 
-        `tags` take the place of the step's tags where there are any.
+        `tags` replace the step's tags if there are any.
         """
         async with self._ledger() as ledger:
             judged = await ledger.record_step_feedback(
@@ -161,6 +161,6 @@ def _status(given: StepStatus | None, error_type: str | None) -> RecordedStatus:
 
 
 def _reason(given: Any) -> StopReason | None:
-    """Return a stop reason that came by itself or inside an object; the ledger checks it."""
+    """Return a stop reason that was given alone or in an object; the ledger checks it."""
     reason = getattr(given, "stop_reason", given)
     return None if reason is None else cast("StopReason", str(getattr(reason, "value", reason)))

@@ -1,4 +1,4 @@
-"""Requests to addresses that strangers chose: image URLs and callbacks, guarded at connect time."""
+"""Requests to untrusted addresses, for images and callbacks; addresses are checked on connect."""
 
 from runledger.outbound.addresses import AddressPolicy, public_address, why_not_public
 from runledger.outbound.client import GuardedClient, Resolver, Response

@@ -1,7 +1,7 @@
-"""Which IP addresses are public: our own table, since `ipaddress.is_global` lets tunnels through.
+"""The table of public IP addresses; `ipaddress.is_global` alone accepts tunnelled addresses.
 
-Source: the IANA special-purpose address registries (RFC 6890), and the providers' documentation
-for metadata services that live on addresses which the registries call ordinary.
+Source: the IANA special-purpose address registries (RFC 6890), and the providers' documentation for
+metadata services on addresses that the registries do not list as special.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _METADATA: Final = tuple(
     ip_network(network)
     for network in (
         "169.254.169.254/32",  # nearly every cloud
-        "168.63.129.16/32",  # Azure's host agent, a public address by the registries
+        "168.63.129.16/32",  # Azure's host agent, public according to the registries
         "100.100.100.200/32",  # Alibaba, inside the carriers' shared range
         "192.0.0.192/32",  # Oracle
         "fd00:ec2::/32",  # Amazon, inside the unique local range
@@ -89,7 +89,7 @@ def why_not_public(address: IPAddress | str, *, internal: bool = False) -> str |
     ip = ip_address(address) if isinstance(address, str) else address
     if any(ip in network for network in _METADATA):
         return "a metadata service"
-    # Loopback before the tables of `never`: ::1 also lies in ::/96.
+    # Loopback is checked before the tables of `never`: ::1 is also in ::/96.
     for network, reason in _INTERNAL:
         if ip in network:
             return None if internal else reason
@@ -99,21 +99,22 @@ def why_not_public(address: IPAddress | str, *, internal: bool = False) -> str |
             return reason if embedded is None or not int(ip) else f"{reason} form of {embedded}"
     if isinstance(ip, IPv6Address) and ip not in _UNICAST:
         return "reserved"
-    # Python's own table last: it learns of new reservations with its releases.
+    # Python's own table is checked last: its releases add new reservations.
     return None if ip.is_global else "reserved"
 
 
 def public_address(address: IPAddress | str) -> bool:
-    """Say whether an address belongs to the public internet."""
+    """Return whether an address belongs to the public internet."""
     return why_not_public(address) is None
 
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """What may be called: https to public addresses, and what these three fields add.
+    """The allowed addresses: https to public addresses, and what these three fields allow in
+    addition.
 
-    `allow_private` lets every host be loopback, private or shared (for development);
-    `allowed_hosts` lets only these names be so; `allow_http` adds the plain scheme.
+    `allow_private` allows loopback, private and shared addresses for every host (for development);
+    `allowed_hosts` allows them only for these names; `allow_http` allows http.
     """
 
     allow_private: bool = False
@@ -121,7 +122,7 @@ class AddressPolicy:
     allowed_hosts: frozenset[str] = frozenset()
 
     def refusal(self, host: str, address: IPAddress) -> str | None:
-        """Return why `host` may not be reached at `address`, or None where it may."""
+        """Return why `host` may not be reached at `address`, or None if it may."""
         named = host.lower().rstrip(".") in {
             name.lower().rstrip(".") for name in self.allowed_hosts
         }

@@ -1,4 +1,4 @@
-"""The guarded HTTP client: resolves once, checks every answer, connects only to a checked address.
+"""The guarded HTTP client: resolves once, checks every address, connects only to a checked address.
 
 No redirect is followed, no proxy or environment setting is read, no cookie is kept, nothing is
 decompressed, and no connection is used twice.
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
     import httpx
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Gives the addresses of a host and port, as text; an OSError where there are none."""
+"""Returns the addresses of a host and port, as text; OSError if there are none."""
 
 _TRIED: Final = 4  # addresses, of those checked: a name may have hundreds
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back: the status, headers (names in lower case), and the first bytes of the body.
+    """The response: status, headers (names in lower case), and the first bytes of the body.
 
-    `incomplete` says why the body is not whole (cap, reset, deadline); None when it is.
+    `incomplete` says why the body is incomplete (size limit, reset, timeout); None if it is
+    complete.
     """
 
     status_code: int
@@ -43,7 +44,7 @@ class Response:
 
 
 class GuardedClient:
-    """Sends single requests to addresses that strangers chose. Use it from one event loop."""
+    """Sends single requests to untrusted addresses. Use it from one event loop."""
 
     def __init__(
         self, *, resolver: Resolver | None = None, ssl_context: ssl.SSLContext | None = None
@@ -58,7 +59,7 @@ class GuardedClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close what was opened; the client must not be used afterwards."""
+        """Close the client; it must not be used afterwards."""
         if "_transport" in self.__dict__:
             await self._transport.aclose()
         if "_threads" in self.__dict__:
@@ -73,7 +74,7 @@ class GuardedClient:
         max_response_bytes: int,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """Fetch; see `request`."""
+        """Send a GET request; see `request`."""
         return await self.request(
             "GET",
             url,
@@ -93,7 +94,7 @@ class GuardedClient:
         timeout: float,
         max_response_bytes: int,
     ) -> Response:
-        """Deliver; see `request`."""
+        """Send a POST request; see `request`."""
         return await self.request(
             "POST",
             url,
@@ -117,8 +118,12 @@ class GuardedClient:
     ) -> Response:
         """Send one request within `timeout` seconds, resolution and body included.
 
-        Raises UrlRefused or AddressRefused before anything is sent, and OutboundFailed where no
-        status line came. Once one came there is a Response, however its body ends.
+        Once a status line is received, a Response is returned, even if its body is incomplete.
+
+        Raises:
+            UrlRefused: if the URL is refused, before anything is sent.
+            AddressRefused: if an address is refused, before anything is sent.
+            OutboundFailed: if no status line is received.
         """
         import httpx
 
@@ -145,14 +150,14 @@ class GuardedClient:
         except OutboundError:
             raise
         except Exception as error:
-            # Beside httpx's own errors those of ssl, idna and h11 about a name or an answer.
+            # Besides httpx's errors, those of ssl, idna and h11 about a name or an answer.
             raise OutboundFailed(url, _cause(error)) from error
         body = bytearray()
         incomplete = None
         try:
             async with (
                 asyncio.timeout_at(deadline),
-                # The raw stream: what came compressed a thousandfold stays as small as it came.
+                # The raw stream is read: a highly compressed body is not expanded.
                 aclosing(cast("Any", response.aiter_raw())) as chunks,
             ):
                 async for chunk in chunks:
@@ -186,7 +191,7 @@ class GuardedClient:
         addresses: list[IPAddress] = [ip_address(answer) for answer in answers]
         if not addresses:
             raise OutboundFailed(url, f"{host!r} resolves to nothing")
-        # All of them: a name with one public and one private answer is an attack or a mistake.
+        # All must pass: a name with one public and one private address is an attack or a mistake.
         for address in addresses:
             reason = policy.refusal(host, address)
             if reason is not None:
@@ -202,9 +207,10 @@ class GuardedClient:
 
         named = request.url
         request.extensions = {
-            # One dead address must leave time for the next.
+            # One unreachable address must leave time for the next.
             "timeout": {"connect": timeout / len(addresses)},
-            # No certificate and no server knows the dot of a fully qualified name (RFC 6066, 3).
+            # Certificates and servers do not use the final dot of a fully qualified name (RFC 6066,
+            # 3).
             "sni_hostname": named.raw_host.decode("ascii").rstrip("."),
         }
         for address in addresses[:-1]:
@@ -220,8 +226,8 @@ class GuardedClient:
     def _transport(self) -> "httpx.AsyncHTTPTransport":
         import httpx
 
-        # A kept connection would be found again by its address alone: under another name's
-        # certificate, or under a stricter policy than the one that it was opened with.
+        # A pooled connection would be reused by its address only: with the certificate of another
+        # name, or under a stricter policy than the one it was opened with.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         return httpx.AsyncHTTPTransport(
             verify=self._ssl_context or True, trust_env=False, limits=limits, retries=0
@@ -229,8 +235,8 @@ class GuardedClient:
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
-        # Threads of its own: a dead name server holds one for half a minute, and the loop's
-        # default pool also serves the rest of the program.
+        # A separate thread pool: a dead name server blocks a thread for half a minute, and the
+        # loop's default pool also serves the rest of the program.
         return ThreadPoolExecutor(max_workers=32, thread_name_prefix="runledger-resolve")
 
     async def _system_resolver(self, host: str, port: int) -> list[str]:
@@ -242,7 +248,7 @@ class GuardedClient:
 
 
 def _cause(error: BaseException) -> str:
-    """Return the innermost reason: the layers between say only that a connection failed."""
+    """Return the innermost cause: the outer exceptions say only that a connection failed."""
     root = error
     while root.__cause__ is not None:
         root = root.__cause__

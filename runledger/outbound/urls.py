@@ -1,4 +1,4 @@
-"""What can be said of a URL without the network: scheme, length, credentials, host."""
+"""Checks of a URL without the network: scheme, length, credentials, host."""
 
 import re
 import socket
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     import httpx
 
 MAX_URL_LENGTH: Final = 2048
-"""Characters; what proxies and servers in practice still take."""
+"""Characters; the practical limit of proxies and servers."""
 
 _NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
-"""A name that could resolve (RFC 1035, 2.3.4), underscores too, which some names have."""
+"""A name that could resolve (RFC 1035, 2.3.4), also with underscores, which some names have."""
 
 
 def check_url(url: str, policy: AddressPolicy) -> "httpx.URL":
     """Return the parsed URL if the policy could allow it; raise UrlRefused or AddressRefused.
 
-    A host name passes here and is judged by its addresses when it is called.
+    A host name passes here; its addresses are checked when it is called.
     """
     if not isinstance(url, str):
         raise UrlRefused(repr(url), f"expected text, found {type(url).__name__}")
@@ -33,7 +33,7 @@ def check_url(url: str, policy: AddressPolicy) -> "httpx.URL":
         found = repr(parsed.scheme) if parsed.scheme else "none"
         raise UrlRefused(url, f"expected the scheme {' or '.join(schemes)}, found {found}")
     if parsed.userinfo:
-        # The message must not repeat a password into logs.
+        # The message must not contain a password, because it may be logged.
         raise UrlRefused(str(parsed.copy_with(userinfo=b"")), "expected no user or password")
     if not parsed.host:
         raise UrlRefused(url, "expected a host, found none")
@@ -50,21 +50,21 @@ def check_url(url: str, policy: AddressPolicy) -> "httpx.URL":
 
 
 def _parsed(url: str) -> "httpx.URL":
-    import httpx  # a third of a second: whoever calls nobody does not pay for it
+    import httpx  # takes a third of a second, so it is loaded only for calls
 
     try:
         parsed = httpx.URL(url)
-        # The host is decoded when it is asked for, and may be one that cannot be.
+        # The host is decoded when it is accessed, which may fail.
         assert isinstance(parsed.host, str)
     except Exception as error:
-        # Three libraries have a say in a URL, and each raises errors of its own (idna's are
-        # UnicodeErrors, httpx's are not ValueErrors): whatever it is, the URL is what is wrong.
+        # Three libraries process a URL, and each raises its own errors (idna's are UnicodeErrors,
+        # httpx's are not ValueErrors): all of them mean that the URL is wrong.
         raise UrlRefused(url, f"not a url: {error or type(error).__name__}") from None
     return parsed
 
 
 def _literal(host: str) -> IPAddress | None:
-    """Return the address that a host spells, also as 127.1, 0x7f.1, 0177.0.0.1 or 2130706433."""
+    """Return the address in a host, also written as 127.1, 0x7f.1, 0177.0.0.1 or 2130706433."""
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return IPv4Address("127.0.0.1")
@@ -73,7 +73,7 @@ def _literal(host: str) -> IPAddress | None:
     except ValueError:
         pass
     try:
-        # The rules by which the C library's resolver reads a number as an address.
+        # These are the rules by which the C library's resolver parses a number as an address.
         return IPv4Address(socket.inet_aton(name))
     except (OSError, ValueError):
         return None

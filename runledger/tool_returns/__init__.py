@@ -1,6 +1,6 @@
-"""Tool returns as the model's provider takes them: four payloads, one text rule, one truncation.
+"""Tool returns in the forms of model providers: four payloads, one text rule, one truncation.
 
-Pure functions. The bytes of a BlobImage come through a callable: nothing here reads a store.
+Pure functions. A callable returns the bytes of a BlobImage: nothing here reads a store.
 """
 
 from runledger.tool_returns.anthropic import to_anthropic

@@ -1,4 +1,4 @@
-"""The JSON envelope in which a tool's text goes to the model: status, message, time."""
+"""The JSON envelope of a tool's text for the model: status, message, time."""
 
 import json
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ def wrap_return(text: str, status: Status, at: datetime) -> str:
 
 
 def unwrap_return(text: str) -> tuple[str, Status | None]:
-    """Return the text and status inside an envelope; text that is no envelope is itself, None."""
+    """Return the text and status in an envelope; (text, None) if the text is not an envelope."""
     envelope = read_json(text)
     if not isinstance(envelope, dict) or "message" not in envelope:
         return text, None
@@ -38,9 +38,9 @@ def unwrap_return(text: str) -> tuple[str, Status | None]:
 
 
 def read_json(text: str) -> Any:
-    """Return the JSON value that a text is, or Ellipsis for text that is none."""
+    """Return the JSON value of a text, or Ellipsis if the text is not JSON."""
     try:
-        # NaN and Infinity are Python's alone: no provider reads them.
+        # NaN and Infinity are an extension of Python: no provider reads them.
         return json.loads(without_halves(text), parse_constant=_refuse)
     except (ValueError, RecursionError):
         return ...

@@ -1,4 +1,4 @@
-"""JSON escapes of half a surrogate pair: what is left of an emoji where a model was cut off."""
+"""JSON escapes of half a surrogate pair, which remain if a model's output is cut in an emoji."""
 
 import re
 from typing import Final
@@ -13,7 +13,7 @@ _HALF: Final = re.compile(
 def without_halves(text: str) -> str:
     """Return JSON text with U+FFFD for each escape of half a surrogate pair.
 
-    The half is no Unicode: the string that JSON makes of it could be shown to nobody. The text is
-    mended rather than the value, in which halves may lie at any depth, and in keys.
+    Half a pair is not valid Unicode and cannot be encoded. The JSON text is repaired and not the
+    value, because halves may be at any depth of the value, and in keys.
     """
     return _HALF.sub(lambda found: r"\ufffd" if found[1] else found[0], text)

@@ -19,8 +19,8 @@ def to_google(
 ) -> Payload:
     """Return one function message: a functionResponse per return, each followed by its images.
 
-    `names` gives the called function of each call id; without it the message's name, or the call
-    id, stands for all.
+    `names` gives the called function of each call id; without it, the message's name or the call id
+    is used for all.
     """
     parts: list[Payload] = []
     for call_id, item in answered_calls(message):

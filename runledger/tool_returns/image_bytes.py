@@ -1,4 +1,4 @@
-"""The bytes of an image as a provider is sent them: base64 with a media type, or a url."""
+"""The bytes of an image in the form for a provider: base64 with a media type, or a url."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -7,13 +7,13 @@ from typing import Final
 from runledger.messages import Base64Image, BlobImage, ImageSource, LettaImage, UrlImage
 
 Blobs = Callable[[str], bytes]
-"""Gives the bytes of an image by their SHA-256."""
+"""Returns the bytes of an image by their SHA-256."""
 
 DEFAULT_MEDIA_TYPE: Final = "image/png"
 
 
 def inline_image(source: ImageSource, blobs: Blobs) -> tuple[str, str] | None:
-    """Return the media type and base64 text of an image whose bytes are at hand."""
+    """Return the media type and base64 text of an image whose bytes are available."""
     if isinstance(source, BlobImage):
         return source.media_type, b64encode(blobs(source.sha256)).decode("ascii")
     if isinstance(source, UrlImage):

@@ -1,4 +1,4 @@
-"""Tool returns for OpenAI: Chat Completions, which takes text alone, and Responses."""
+"""Tool returns for OpenAI: Chat Completions, which accepts only text, and Responses."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ _ID_LENGTH: Final = 29
 
 
 def openai_call_id(tool_call_id: str) -> str:
-    """Return a call id as short as OpenAI is sent it, on the call and on the return alike."""
+    """Shorten a call id to OpenAI's limit, in the same way for calls and returns."""
     return tool_call_id[:_ID_LENGTH]
 
 

@@ -1,4 +1,4 @@
-"""The returns of a message, and what is left of one as text."""
+"""The returns of a message, and their form as text."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -15,8 +15,8 @@ IMAGE_OMITTED: Final = "[Image omitted]"
 def returns_of(message: Message) -> list[ToolReturn]:
     """Return a message's tool returns, each with its call id if any is known.
 
-    A tool message without `tool_returns` has one per ToolReturnContent, or else its whole content
-    is the return, whose status is `is_err` or what the envelope says.
+    A tool message without `tool_returns` has one return per ToolReturnContent. If there is none,
+    its whole content is the return, and the status comes from `is_err` or the envelope.
     """
     if message.tool_returns:
         if len(message.tool_returns) > 1:
@@ -51,7 +51,7 @@ def _whole(message: Message) -> ToolReturn:
 
 
 def answered_calls(message: Message) -> Iterator[tuple[str, ToolReturn]]:
-    """Yield each return with the id of its call; raise InvalidArgument where none is known."""
+    """Yield each return with the id of its call; raise InvalidArgument if an id is unknown."""
     for item in returns_of(message):
         if not item.tool_call_id:
             raise InvalidArgument(
@@ -61,7 +61,7 @@ def answered_calls(message: Message) -> Iterator[tuple[str, ToolReturn]]:
 
 
 def tool_return_to_text(response: str | list[ReturnPart] | None) -> str | None:
-    """Return a tool return as text alone: texts by line, then how many images were left out."""
+    """Return a tool return as text only: texts by line, then the number of omitted images."""
     if response is None or isinstance(response, str):
         return response or None
     texts = [part.text for part in response if isinstance(part, TextContent)]
@@ -80,7 +80,7 @@ def truncate(text: str, limit: int | None) -> str:
 def text_or_parts(
     item: ToolReturn, part: Callable[[ReturnPart], Payload], limit: int | None
 ) -> str | list[Payload]:
-    """Return a text return as text, and a list as what `part` makes of each; nothing is ""."""
+    """Return a text return as text, a list as the results of `part` for each item; "" if empty."""
     if isinstance(item.func_response, list):
         return [part(each) for each in item.func_response] or ""
     return truncate(item.func_response or "", limit)
