@@ -142,7 +142,8 @@ def test_of_two_dispatchers_one_sends_and_the_other_takes_over(store_url):
                 await until(lambda: len(receiver.requests) >= 40)
                 leads = [ledger.store.leads("callbacks") for ledger in (one, two)]
                 first, other = (one, two) if leads[0] else (two, one)
-                await first._stop_callbacks()
+                assert first._dispatcher is not None
+                await first._dispatcher.close()
                 await until(lambda: other.store.leads("callbacks"))
                 for _ in range(20):
                     await ended(writer, receiver.url)
