@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from runledger.command_handling.command_options import CommandOptions, TimedOptions
 from runledger.errors import InvalidArgument
@@ -13,6 +13,15 @@ from runledger.handles import OnError, RunFacts, RunHandle
 from runledger.ids import check_id, new_id
 from runledger.messages import Message
 from runledger.records import Cancellation, RunRecord, StepView
+from runledger.remote.answers import (
+    AGENT,
+    ALL_CANCELLED,
+    CANCELLED,
+    MESSAGE_IDS,
+    STEP,
+    STEP_ID,
+    Cancelled,
+)
 from runledger.remote.connection import expect_no_actor
 from runledger.remote.part import (
     NOTHING,
@@ -26,26 +35,6 @@ from runledger.run import Actor
 from runledger.run.parties import Agent
 from runledger.run.step_facts import StepFacts, expect_known
 
-
-class _StepId(BaseModel):
-    step_id: str
-
-
-class _MessageIds(BaseModel):
-    message_ids: list[str]
-
-
-class _Cancelled(BaseModel):
-    outcome: str
-    run: RunRecord
-
-
-_STEP_ID: Final = TypeAdapter(_StepId)
-_MESSAGE_IDS: Final = TypeAdapter(_MessageIds)
-_CANCELLED: Final = TypeAdapter(_Cancelled)
-_ALL_CANCELLED: Final = TypeAdapter(list[_Cancelled])
-_STEP: Final = TypeAdapter(StepView)
-_AGENT: Final = TypeAdapter(Agent)
 _T = TypeVar("_T")
 Messages = Iterable[Message | Mapping[str, Any]]
 
@@ -124,7 +113,7 @@ class RemoteCommands(RemotePart):
         """Say that a step began, so that it is seen while it runs; return its id."""
         body = {"step_id": step_id, "provider": provider, "model": model}
         if _alone(options):
-            return (await self._command(run_id, "/steps/start", _STEP_ID, body, options)).step_id
+            return (await self._command(run_id, "/steps/start", STEP_ID, body, options)).step_id
         step_id = step_id or new_id("step")
         await self._in_batch("start_step", run_id, {**body, "step_id": step_id}, options)
         return step_id
@@ -159,7 +148,7 @@ class RemoteCommands(RemotePart):
             "facts": facts,
         }
         if _alone(options):
-            return (await self._command(run_id, "/steps", _STEP_ID, body, options)).step_id
+            return (await self._command(run_id, "/steps", STEP_ID, body, options)).step_id
         step_id = step_id or new_id("step")
         await self._in_batch("record_step", run_id, {**body, "step_id": step_id}, options)
         return step_id
@@ -176,7 +165,7 @@ class RemoteCommands(RemotePart):
         given_messages = _messages(messages)
         body = {"messages": given_messages, "approval_deadline": approval_deadline}
         if _alone(options):
-            recorded = await self._command(run_id, "/messages", _MESSAGE_IDS, body, options)
+            recorded = await self._command(run_id, "/messages", MESSAGE_IDS, body, options)
             return recorded.message_ids
         named = [
             {"id": new_id("message"), **one} if isinstance(one, Mapping) else one
@@ -235,7 +224,7 @@ class RemoteCommands(RemotePart):
         self, run_id: str, *, reason: str | None = None, **options: Unpack[TimedOptions]
     ) -> Cancellation:
         """Cancel the run, deny its open tool calls and free its conversation, in one append."""
-        done = await self._command(run_id, "/cancel", _CANCELLED, {"reason": reason}, options)
+        done = await self._command(run_id, "/cancel", CANCELLED, {"reason": reason}, options)
         return _cancellation(done)
 
     async def cancel_runs(
@@ -258,7 +247,7 @@ class RemoteCommands(RemotePart):
             "reason": reason,
         }
         done = await self._connection.command(
-            "POST", "runs/cancel", _ALL_CANCELLED, given(body), actor=actor
+            "POST", "runs/cancel", ALL_CANCELLED, given(body), actor=actor
         )
         return [_cancellation(one) for one in done]
 
@@ -315,7 +304,7 @@ class RemoteCommands(RemotePart):
         named = None if tags is None else _keys("tags", tags)
         body = {**given({"tags": named, "run_id": run_id, "at": at}), "feedback": feedback}
         path = f"steps/{check_id('step', step_id)}/feedback"
-        return await self._connection.command("POST", path, _STEP, body, **_untimed(options))
+        return await self._connection.command("POST", path, STEP, body, **_untimed(options))
 
     async def redeliver_callback(self, run_id: str, **options: Unpack[CommandOptions]) -> None:
         """Ask for a run's callback to be sent again, with the same webhook-id, at once."""
@@ -332,9 +321,7 @@ class RemoteCommands(RemotePart):
     ) -> Agent:
         """Make an agent known, or tell its new project, name or type; return it."""
         body = given({"project_id": project_id, "name": name, "agent_type": agent_type})
-        return await self._connection.command(
-            "PUT", agent_path(agent_id), _AGENT, body, actor=actor
-        )
+        return await self._connection.command("PUT", agent_path(agent_id), AGENT, body, actor=actor)
 
     async def _in_batch(
         self, op: str, run_id: str, body: Mapping[str, Any], options: TimedOptions
@@ -381,7 +368,7 @@ def _untimed(options: TimedOptions) -> CommandOptions:
     }
 
 
-def _cancellation(done: _Cancelled) -> Cancellation:
+def _cancellation(done: Cancelled) -> Cancellation:
     return Cancellation("cancelled" if done.outcome == "cancelled" else "already_ended", done.run)
 
 
