@@ -1,7 +1,7 @@
 """A demo: a real agent loop whose model is a script, so that it needs no network and no key.
 
-A support desk answers customers. Some runs find what they look for, some fail, some are cancelled,
-some wait for a person's approval, and some are still at work when the demo ends.
+The agent answers customers' questions. Some runs succeed, some fail, some are cancelled, some wait
+for a person's approval, and some are still running when the demo ends.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ FATES: Final = (
     *["needs_approval"] * 4,
     *["running"] * 2,
 )
-"""What happens to each of the runs."""
+"""The course of each of the runs."""
 
 _MAX_STEPS: Final = 6
 _MODELS: Final = (("openai", "gpt-4.1"), ("anthropic", "claude-sonnet-4"))
@@ -34,11 +34,11 @@ _QUESTIONS: Final = (
 
 
 class ToolError(Exception):
-    """What a tool of the demo raises when it fails."""
+    """The error of a failing tool of the demo."""
 
 
 class Reply(NamedTuple):
-    """What the model says in one turn: a text, or a call of a tool."""
+    """The model's answer in one turn: a text, or a call of a tool."""
 
     text: str | None
     tool: str | None
@@ -48,7 +48,7 @@ class Reply(NamedTuple):
 
 
 class ScriptedModel:
-    """Stands where a provider's client would: takes its time, answers, reports its usage."""
+    """Replaces a provider's client: waits, answers, and reports its usage."""
 
     def __init__(self, seed: int, fate: str) -> None:
         self._random = random.Random(seed)
@@ -85,7 +85,7 @@ async def call_tool(name: str) -> str:
 
 
 async def agent_loop(ledger: RunLedger, seed: int, fate: str) -> None:
-    """Work on one customer's question: this is what a program that uses the ledger looks like."""
+    """Work on one customer's question; an example of a program that uses the ledger."""
     provider, name = _MODELS[seed % len(_MODELS)]
     model = ScriptedModel(seed, fate)
     async with ledger.run(
@@ -115,7 +115,7 @@ async def agent_loop(ledger: RunLedger, seed: int, fate: str) -> None:
 
 
 async def still_running(ledger: RunLedger, seed: int) -> None:
-    """Record a run that nobody has ended yet, with the plain commands instead of the handles."""
+    """Record a run that has not ended yet, with the plain commands instead of the handles."""
     run = await ledger.create_run(AGENTS[seed % len(AGENTS)], metadata={"run_type": "demo"})
     await ledger.start_run(run.run_id)
     await ledger.record_step(
@@ -129,7 +129,7 @@ async def still_running(ledger: RunLedger, seed: int) -> None:
 
 
 async def work(ledger: RunLedger, fates: Sequence[str] = FATES) -> None:
-    """Let the runs of the demo happen, all at the same time."""
+    """Execute the runs of the demo concurrently."""
     tasks = []
     for seed, fate in enumerate(fates):
         if fate == "running":

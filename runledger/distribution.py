@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 DISTRIBUTION: Final = "run-event-ledger"
-"""The name on the package index, where `runledger` is another project."""
+"""The name on the package index, where `runledger` is a different project."""
 
 
 def package_version(package: str = DISTRIBUTION) -> str:

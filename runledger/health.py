@@ -1,4 +1,4 @@
-"""What `runledger doctor` finds out: versions, the store, the read models and their lag."""
+"""The checks of `runledger doctor`: versions, the store, the read models and their lag."""
 
 import platform
 from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ _PACKAGES: Final = (DISTRIBUTION, "eventsourcing", "duckdb", "psycopg", "pydanti
 
 
 class Check(NamedTuple):
-    """One finding; a `note` is worth knowing, `wrong` must be mended."""
+    """One finding; a `note` is information, `wrong` must be repaired."""
 
     name: str
     state: State
@@ -33,7 +33,7 @@ class Check(NamedTuple):
 
 
 def examine(url: str, read_models: str | Path) -> list[Check]:
-    """Look at a store and its read models without changing either."""
+    """Check a store and its read models without changing either."""
     return list(_checks(url, Path(read_models)))
 
 
@@ -88,7 +88,7 @@ def _read_models(named: Path, store: Store) -> Iterator[Check]:
             streams, events = counts(generation.cursor())
             owed = left_out(generation.cursor())
             reversed_runs, one = ended_before_they_began(generation.cursor())
-            # Steps by older SQL do not say by which rule; that it is older is said below.
+            # Steps made by older SQL have no rule; that the SQL is older is reported below.
             rules = None if "steps" in stale else token_rules(generation.cursor())
     except ReadModelsLocked as e:
         yield Check("read models", "note", str(e))
@@ -120,7 +120,7 @@ def _read_models(named: Path, store: Store) -> Iterator[Check]:
 
 
 def _token_rules(rules: TokenRules) -> Iterator[Check]:
-    """Tell by which rule tokens were split, and what contradicts what."""
+    """Report the rules by which tokens were split, and contradictions between counts."""
     for side, counted in rules.steps.items():
         found = ", ".join(f"{rule} {steps:,}" for rule, steps in counted.items())
         yield Check(f"{side} tokens split by", "ok", found)
@@ -133,7 +133,7 @@ def _token_rules(rules: TokenRules) -> Iterator[Check]:
 
 
 def _unsent(owed: Iterable[str], store: Store) -> Iterator[Check]:
-    """Tell of callbacks that no dispatcher can send, since their runs cannot be read."""
+    """Report callbacks that no dispatcher can send, because their runs cannot be read."""
     faults = []
     for run_id in owed:
         try:

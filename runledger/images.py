@@ -66,9 +66,11 @@ async def resolve_images(
 ) -> tuple[list[Message], dict[str, Blob]]:
     """Return the messages with every url and base64 image as a BlobImage, and the bytes by SHA-256.
 
-    `max_bytes` and `timeout` (seconds, redirects included) hold for each image. Images by file id
-    and by blob stay as they are; a message without others is returned itself. Raises ImageRefused
-    where one cannot be had, and then nothing is returned.
+    `max_bytes` and `timeout` (seconds, redirects included) apply to each image. Images by file id
+    and by blob stay as they are; a message without other images is returned unchanged.
+
+    Raises:
+        ImageRefused: if an image cannot be fetched or decoded.
     """
     wanted: dict[ImageSource, str] = {}
     for message in messages:
@@ -83,7 +85,7 @@ async def resolve_images(
     finally:
         for task in tasks:
             task.cancel()
-        # The caller may close the client next: no connection may still be open then.
+        # The caller may close the client next, so no connection may still be open.
         await asyncio.gather(*tasks, return_exceptions=True)
     found = {
         source: BlobImage(
@@ -116,7 +118,7 @@ def _sources(message: Message) -> Iterator[ImageSource]:
 
 
 def blob_sources(message: Message) -> Iterator[BlobImage]:
-    """Yield the references of a message to bytes that are stored already."""
+    """Yield a message's references to stored bytes."""
     for part in _parts(message):
         if isinstance(part, ImageContent) and isinstance(part.source, BlobImage):
             yield part.source
@@ -127,7 +129,7 @@ def _is_data(url: str) -> bool:
 
 
 def _public_source(source: ImageSource) -> str | None:
-    """Return where the image came from; a data url is its own bytes and is not kept twice."""
+    """Return the source of the image; None for a data url, which would only repeat the bytes."""
     if isinstance(source, UrlImage) and not _is_data(source.url):
         return source.url
     return None
@@ -165,7 +167,7 @@ def _replaced(message: Message, found: dict[ImageSource, BlobImage]) -> Message:
 
 
 class _Images:
-    """Takes images one by one, each with its own size cap and deadline."""
+    """Fetches images one by one, each with its own size limit and timeout."""
 
     def __init__(
         self, client: GuardedClient, policy: AddressPolicy, max_bytes: int, timeout: float
@@ -211,7 +213,7 @@ class _Images:
             target = response.headers.get("location")
             if response.status_code not in (301, 302, 303, 307, 308) or target is None:
                 return _body(response)
-            # Every hop goes through the same guard: schemes, addresses, deadline.
+            # Every redirect passes the same checks: schemes, addresses, timeout.
             at = urljoin(at, target)
         raise ValueError(f"expected {_REDIRECTS} redirects at most, found more")
 
@@ -220,7 +222,7 @@ def _body(response: Response) -> tuple[str, bytes]:
     if response.status_code != 200:
         raise ValueError(f"expected status 200, found {response.status_code}")
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        # Never decompressed: a bomb is small until somebody opens it.
+        # Never decompressed: a decompression bomb is small until it is opened.
         raise ValueError(
             f"expected plain bytes, found content-encoding {response.headers['content-encoding']!r}"
         )
@@ -230,9 +232,10 @@ def _body(response: Response) -> tuple[str, bytes]:
 
 
 def image_type(declared: str, data: bytes, name: str) -> str:
-    """Return the media type: as declared, without parameters; else by first bytes; else by name.
+    """Return the media type: as declared, without parameters; otherwise by first bytes or by name.
 
-    Raises ValueError where it is declared to be no image, or nothing tells.
+    Raises:
+        ValueError: if another type than an image is declared, or if the type is unknown.
     """
     declared = declared.partition(";")[0].strip().lower()
     if declared not in _UNNAMED:
@@ -250,7 +253,7 @@ def image_type(declared: str, data: bytes, name: str) -> str:
 
 def _decoded(text: str, max_bytes: int) -> bytes:
     text = "".join(text.split())
-    # Before decoding: four characters hold three bytes.
+    # Checked before decoding: four characters encode three bytes.
     if len(text) > max_bytes * 4 // 3 + 4:
         raise ValueError(f"expected {max_bytes} bytes at most, found more")
     try:
@@ -260,7 +263,7 @@ def _decoded(text: str, max_bytes: int) -> bytes:
 
 
 def _from_data_url(url: str, max_bytes: int) -> tuple[str, bytes]:
-    """Split and decode a data url (RFC 2397); its media type is text/plain where it names none."""
+    """Split and decode a data url (RFC 2397); its media type is text/plain by default."""
     head, comma, payload = url[5:].partition(",")
     if not comma:
         raise ValueError("expected a comma in the data url, found none")

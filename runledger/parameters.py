@@ -1,8 +1,8 @@
-"""Values that come as text: each function reads one kind, and says what it expected.
+"""Parsers of values that are given as text: one function for each kind.
 
-A command line and a server read the same ones. They raise InvalidArgument whatever the log holds,
-so that a value that no ledger could take is refused before anything is opened. The modules that
-know the choices are imported late: `--help` must stay quick.
+The command line and the server use the same parsers. They raise InvalidArgument independently of
+the log, so that an invalid value is refused before anything is opened. The modules with the choices
+are imported late, so that `--help` stays fast.
 """
 
 import re
@@ -29,7 +29,7 @@ def nanoseconds(text: str) -> int:
 
 
 def duration(text: str) -> timedelta:
-    """Return such a duration as a timedelta of `LONGEST` at most."""
+    """Return a duration such as `90s` as a timedelta of `LONGEST` at most."""
     if (ns := nanoseconds(text)) > LONGEST.days * _UNITS["d"]:
         raise InvalidArgument(f"expected {LONGEST.days} days at most, found {text!r}")
     return timedelta(microseconds=ns / 1000)
@@ -47,17 +47,17 @@ def moment(text: str) -> datetime:
 
 
 def last_moment(text: str) -> datetime:
-    """Return the same for an end that is included: a date alone is its last moment."""
+    """Return a time that is an inclusive end: a date alone is its last moment."""
     given = moment(text)
     return datetime.combine(given, time.max, UTC) if _is_day(text) else given
 
 
 def before(text: str) -> datetime:
-    """Return the same for an end that is left out: a date alone is where the next one begins."""
+    """Return a time that is an exclusive end: a date alone is the beginning of the next one."""
     given = moment(text)
     if not _is_day(text):
         return given
-    # Nothing is recorded in the last year that there is.
+    # The last year that Python can represent is not used.
     return given + timedelta(days=1) if given.year < date.max.year else given
 
 
@@ -104,21 +104,21 @@ def stop_reason(text: str) -> str:
 
 
 def operator(text: str) -> str:
-    """Return how two numbers are compared."""
+    """Return a comparison operator of numbers."""
     from projections.queries.run_filter import Operator
 
     return _one_of(get_args(Operator), text)
 
 
 def order(text: str) -> str:
-    """Return what a list of runs is ordered by."""
+    """Return the order of a list of runs."""
     from projections.queries.run_filter import SortKey
 
     return _one_of(get_args(SortKey), text)
 
 
 def feedback(text: str) -> str:
-    """Return how a run was judged."""
+    """Return the feedback on a run."""
     from runledger.events import Feedback
 
     return _one_of(get_args(Feedback), text)
@@ -132,14 +132,14 @@ def callback_status(text: str) -> str:
 
 
 def usage_group(text: str) -> str:
-    """Return what token totals are grouped by."""
+    """Return the grouping of token totals."""
     from projections.queries.queries import USAGE_GROUPS
 
     return _one_of(USAGE_GROUPS, text)
 
 
 def percentiles_group(text: str) -> str:
-    """Return what durations are grouped by."""
+    """Return the grouping of durations."""
     from projections.queries.queries import PERCENTILES_GROUPS
 
     return _one_of(PERCENTILES_GROUPS, text)
@@ -153,7 +153,7 @@ def topic(text: str) -> str:
 
 
 def share(text: str) -> str:
-    """Return a share of rows, as it is written."""
+    """Return a share of rows, as the text that was given."""
     from projections.compare.comparison import share
 
     share(text)

@@ -1,6 +1,7 @@
 """A file of named SQL statements: `-- name: purpose`, then the statement, up to the next name.
 
-Where events are folded, `-- name [topic, …]: purpose` says which ones the statement is about.
+In the SQL that folds events, `-- name [topic, …]: purpose` lists the events that the statement
+processes.
 """
 
 import re
@@ -15,14 +16,14 @@ _COMMENT = re.compile(r"^\s*--.*\n?", re.MULTILINE)
 
 
 class Statement(NamedTuple):
-    """A statement; `topics` are the events it is about, empty for all."""
+    """A statement; `topics` are the events that it processes, empty for all."""
 
     name: str
     topics: frozenset[str]
     sql: str
 
     def wanted(self, topics: frozenset[str], left: frozenset[str]) -> bool:
-        """Whether a batch with these topics, after one with those that are `left`, needs it."""
+        """Whether a batch with these topics needs it, after a batch with the topics `left`."""
         # A table that was filled from the last batch must be emptied for the next.
         makes_table = self.sql.startswith("CREATE")
         needs = topics | left if makes_table else topics
@@ -36,12 +37,12 @@ def statements(path: Path | Traversable) -> dict[str, str]:
 
 
 def quoted(name: str) -> str:
-    """Return an identifier as SQL writes it."""
+    """Return an identifier quoted for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """Return a text as SQL writes it, for where a statement takes no parameter."""
+    """Return a text as an SQL literal, for statements that accept no parameter."""
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -1,4 +1,4 @@
-"""Text as it can be stored: UTF-8 has no half of a surrogate pair, Python's text may have one."""
+"""Makes text storable: UTF-8 cannot encode half a surrogate pair, Python's text may have one."""
 
 import dataclasses
 import re
@@ -28,15 +28,15 @@ def storable_text(text: str) -> str:
 def storable(value: _T) -> _T:
     """Return `value` with every text in it as `storable_text` returns it, keys included.
 
-    Mappings, lists, tuples, sets, dataclasses and pydantic models are looked into. What needs no
-    change is returned itself, so that `storable(value) is value` tells it.
+    Mappings, lists, tuples, sets, dataclasses and pydantic models are processed recursively. A
+    value that needs no change is returned itself, so that `storable(value) is value` detects it.
     """
     return _storable(value)  # type: ignore[no-any-return]
 
 
 def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        # A member of an enumeration is text too, and has to stay one.
+        # A member of an enumeration is text too, and must stay a member.
         return storable_text(value) if type(value) is str else value
     if isinstance(value, Mapping):
         return _mapping(value)

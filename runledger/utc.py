@@ -1,4 +1,4 @@
-"""Times in UTC: the only zone in which Python's arithmetic with times is that of the clock."""
+"""Times in UTC: the only zone in which Python's arithmetic with times is reliable."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -9,9 +9,11 @@ from pydantic import AfterValidator, AwareDatetime
 def as_utc(value: datetime) -> datetime:
     """Return an aware time in UTC.
 
-    Python subtracts and compares two times of one zone by their wall clocks, so that an hour is
-    lost over the end of summer time, and finds a time of that hour equal to none of another zone.
-    Raises ValueError for a time that lies beyond what Python can hold in UTC.
+    Python subtracts and compares two times of one zone by their wall clocks, so an hour is lost at
+    the end of summer time, and a time in that hour equals no time of another zone.
+
+    Raises:
+        ValueError: if Python cannot represent the time in UTC.
     """
     try:
         return value.astimezone(UTC)
@@ -20,4 +22,4 @@ def as_utc(value: datetime) -> datetime:
 
 
 UtcTime = Annotated[AwareDatetime, AfterValidator(as_utc)]
-"""A field of a model: a time with a zone, held in UTC."""
+"""A field of a model: a time with a zone, stored in UTC."""

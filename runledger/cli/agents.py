@@ -1,4 +1,4 @@
-"""`runledger agents`: who runs, and how the last run went."""
+"""`runledger agents`: the agents, with their last runs."""
 
 from typing import Annotated
 

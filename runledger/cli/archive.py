@@ -36,7 +36,7 @@ def archive(
 ) -> None:
     """Continue the archive in DIR up to the end of the log, or begin it.
 
-    It goes on where the last call ended, or was killed. A replay can be made from it.
+    It continues where the last call ended, or was killed. A replay can read it.
     """
     if verify:
         _verify(folder, as_json)
@@ -68,7 +68,7 @@ def archive(
 def _verify(folder: Path, as_json: bool) -> None:
     from projections.archive.archive import Archive
 
-    # Without a ledger: the store may be what was lost.
+    # No ledger is opened, because the store may be lost.
     found = Archive(folder)
     found.verify()
     if as_json:

@@ -1,4 +1,4 @@
-"""`runledger callbacks`: what was delivered, what is owed, and send it again."""
+"""`runledger callbacks`: list delivered and pending callbacks, and send them again."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -52,7 +52,7 @@ def list_callbacks(
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
-    """List callbacks of runs that ended, the last asked for first."""
+    """List callbacks of runs that ended, the last requested first."""
     asked = _range(begin, end, [*(status or ()), *(["failed"] if failed else ())])
     rows = ask(
         ctx, lambda ledger: ledger.list_callbacks(limit=limit, as_of=as_of, **asked), as_of=as_of
@@ -117,7 +117,7 @@ def redeliver(
     failed: Failed = False,
     as_json: Json = False,
 ) -> None:
-    """Ask for callbacks to be sent again, with the same webhook-id; a dispatcher sends them."""
+    """Request that callbacks are sent again, with the same webhook-id; a dispatcher sends them."""
     ranged = failed or begin is not None or end is not None
     if bool(run) == ranged:
         raise typer.BadParameter("expected --run RUN_ID, or any of --from, --to and --failed")

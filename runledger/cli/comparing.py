@@ -1,4 +1,4 @@
-"""How two generations differ, for people."""
+"""The differences of two generations as text."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Which ledger a command is about if it names none: the one of this folder, else the user's own."""
+"""The ledger of a command that names none: the one in this folder, otherwise the user's."""
 
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -8,7 +8,7 @@ _READ_MODELS: Final = "runs.duckdb"
 
 
 class Chosen(NamedTuple):
-    """The store's URL and the read models' path; `folder` is the one that was chosen, or None."""
+    """The store's URL and the read models' path; `folder` is the chosen default folder, or None."""
 
     store: str
     read_models: str
@@ -16,7 +16,7 @@ class Chosen(NamedTuple):
 
 
 def chosen(store: str | None, read_models: str | None) -> Chosen:
-    """Return where the ledger lies: what was given, `./runs.db` if it is there, the user's data."""
+    """Return the ledger: the given one, `./runs.db` if it exists, otherwise the user's."""
     if store is not None:
         return Chosen(store, read_models or _READ_MODELS, None)
     if Path(_STORE).exists():

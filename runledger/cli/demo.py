@@ -1,4 +1,4 @@
-"""`runledger demo`: let an agent loop happen, and show what was projected from it."""
+"""`runledger demo`: execute an agent loop, and show the read models made from it."""
 
 import shlex
 import sys
@@ -25,7 +25,7 @@ def demo(
     ] = Path("demo"),
     as_json: Json = False,
 ) -> None:
-    """Let a few dozen runs of every fate happen in a ledger of its own, and show them."""
+    """Execute a few dozen runs with different outcomes in a separate ledger, and show them."""
     import asyncio
 
     from runledger import RunLedger

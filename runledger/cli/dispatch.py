@@ -1,4 +1,4 @@
-"""`runledger dispatch`: deliver callbacks beside any number of writers."""
+"""`runledger dispatch`: deliver callbacks, separate from any number of writers."""
 
 from pathlib import Path
 from typing import Annotated
@@ -61,7 +61,7 @@ def dispatch(
 ) -> None:
     """Deliver callbacks until SIGINT or SIGTERM.
 
-    One dispatcher of a store sends, the others wait and take over. Keys may also stand in
+    One dispatcher of a store sends, the others wait to take over. Keys may also be given in
     RUNLEDGER_CALLBACK_KEYS, separated by spaces.
     """
     import asyncio

@@ -1,4 +1,4 @@
-"""`runledger doctor`: is everything as it should be?"""
+"""`runledger doctor`: check the installation, the store and the read models."""
 
 import typer
 
@@ -11,7 +11,7 @@ app = typer.Typer()
 
 @app.command(epilog=example("runledger doctor", "runledger doctor --json"))
 def doctor(ctx: typer.Context, as_json: Json = False) -> None:
-    """Show versions, settings, positions and lag; exit code 1 if something must be mended."""
+    """Show versions, settings, positions and lag; exit code 1 if something must be repaired."""
     from runledger.health import examine
 
     checks = examine(given(ctx).store, given(ctx).read_models)

@@ -1,4 +1,4 @@
-"""`runledger expire`: end what nobody will end."""
+"""`runledger expire`: end abandoned runs and approvals."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -34,7 +34,7 @@ def expire(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Fail silent runs as lost, and deny approvals that come too late."""
+    """Fail inactive runs as lost, and deny approvals whose deadline has passed."""
     if older_than is None and not approvals:
         raise typer.BadParameter("expected --older-than DURATION, or --approvals, or both")
 

@@ -1,4 +1,4 @@
-"""`runledger export …`: take away what is in the log."""
+"""`runledger export …`: export the log or the read models."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
@@ -37,8 +37,8 @@ def jsonl(
     """Write every event of the log as a line of JSON, in order; see `import jsonl`.
 
     A file appears when it is complete; --json then prints how many lines it has. An event that
-    cannot be read is written as it is stored, and told on stderr. Organizations are not kept apart
-    here.
+    cannot be read is written as it is stored, and reported on stderr. The events of all
+    organizations are exported.
     """
     import sys
 
@@ -83,8 +83,8 @@ def parquet(
 ) -> None:
     """Write every table of the read models as Parquet, a folder per table, in it one per day (UTC).
 
-    All tables are of one position, which DIR/export.json tells. With --overwrite, an earlier export
-    is replaced.
+    All tables are as of one position, which is in DIR/export.json. With --overwrite, an earlier
+    export is replaced.
     """
     done = ask_operator(
         ctx, lambda operator: operator.export_parquet(folder, as_of=as_of, overwrite=overwrite)
@@ -116,7 +116,7 @@ def _write_file(
     try:
         with unfinished(output) as part, part.open("wb") as file:
             if output.suffix == ".gz":
-                # No time in the header: the same events give the same bytes.
+                # The header has no time, so that the same events result in the same bytes.
                 with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as packed:
                     lines = _write(ledger, packed, after, damage)
             else:

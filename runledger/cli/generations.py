@@ -1,4 +1,4 @@
-"""`runledger generations`: what read models there are, go back, drop."""
+"""`runledger generations`: list, compare, switch and drop generations of read models."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +24,7 @@ Number = Annotated[int, typer.Argument(min=0, metavar="NUMBER", help="As `genera
 
 @app.command("list", epilog=example("runledger generations list --json"))
 def list_generations(ctx: typer.Context, as_json: Json = False) -> None:
-    """List the generations: the live one, those that were, and what a replay built."""
+    """List the generations: the live one, earlier ones, and those that a replay built."""
     found = ask_operator(ctx, lambda operator: operator.generations())
     if as_json:
         printing.print_json(found)
@@ -50,7 +50,7 @@ def list_generations(ctx: typer.Context, as_json: Json = False) -> None:
 
 @app.command(epilog=example("runledger generations show 2"))
 def show(ctx: typer.Context, number: Number, as_json: Json = False) -> None:
-    """Show what is known of a generation."""
+    """Show the manifest of a generation."""
     entry = ask_operator(ctx, lambda operator: operator.generation(number))
     if as_json:
         printing.print_json(entry)
@@ -98,7 +98,7 @@ def compare(
 
 @app.command(epilog=example("runledger generations switch 1"))
 def switch(ctx: typer.Context, number: Number, as_json: Json = False) -> None:
-    """Make a generation the live one: the next, or an old one to go back."""
+    """Make a generation the live one: a new one, or an old one to revert."""
     live = ask_operator(ctx, lambda operator: operator.switch_generation(number))
     if as_json:
         printing.print_json(live)

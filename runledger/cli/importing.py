@@ -1,4 +1,4 @@
-"""`runledger import …`: bring in what others wrote down."""
+"""`runledger import …`: import runs that other programs recorded."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -156,7 +156,7 @@ def inspect(ctx: typer.Context, paths: Paths, as_json: Json = False) -> None:
 def auto(ctx: typer.Context, paths: Paths, as_json: Json = False) -> None:
     """Import files of any format that is recognised, and say which it is.
 
-    A file that is named and not recognised is refused; one in a folder is passed over.
+    A named file that is not recognised is refused; such a file in a folder is skipped.
     """
     from runledger.importers.automatic import AutoImport, recognise
     from runledger.importers.recognition import FORMATS

@@ -1,4 +1,4 @@
-"""`runledger keys`: make, list and revoke the keys of a server."""
+"""`runledger keys`: create, list and revoke the keys of a server."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -65,7 +65,7 @@ def create(
 
 @app.command("list", epilog=example("runledger keys list"))
 def list_keys(ctx: typer.Context, as_json: Json = False) -> None:
-    """List all keys that were made, those revoked too."""
+    """List all keys, including revoked ones."""
     keys = _with_keys(ctx, lambda keyring: keyring.keys())
     rows = [{name: getattr(key, name) for name in _SHOWN} for key in keys]
     if as_json:
@@ -80,7 +80,7 @@ def revoke(
     key_id: Annotated[str, typer.Argument(help="The 8 characters after `rlk_`.")],
     as_json: Json = False,
 ) -> None:
-    """Let a key not be used any more; running servers notice within a second."""
+    """Revoke a key; running servers refuse it within a second."""
     key = _with_keys(ctx, lambda keyring: keyring.revoke(key_id))
     if as_json:
         printing.print_json({"key_id": key.key_id, "revoked_at": key.revoked_at})

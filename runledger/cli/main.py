@@ -1,8 +1,8 @@
-"""`runledger`: the global options, and where the commands are.
+"""`runledger`: the global options, and the modules of the commands.
 
-To add commands, name them and their module in MODULES. A module has an `app` (a typer.Typer; with a
-name it is a group) and imports nothing but typer and runledger.cli at its top: every module is
-loaded for `--help`, and but one for a command. What a command needs, it imports when it runs.
+To add commands, add them and their module to MODULES. A module has an `app` (a typer.Typer; with a
+name it is a group) and imports only typer and runledger.cli at its top: every module is loaded for
+`--help`, but only one for a command. A command imports other modules when it runs.
 """
 
 import errno
@@ -56,16 +56,16 @@ MODULES: Final = {
 _GLOBAL: Final = ("--store", "--read-models", "--archive", "--organization", "--api-key")
 _OUTPUT_LOST: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 CLOSED_PIPE: Final = 128 + signal.SIGPIPE
-"""Exit code where whoever read the output wanted no more: as a shell says of other programs."""
+"""Exit code if the reader of the output closed the pipe, as shells report it for programs."""
 
 
 class _Commands(UserDict[str, Any]):
-    """The commands by name, each made when it is looked up: all take longer than most answers."""
+    """The commands by name, each created when it is looked up, because all take long to create."""
 
     def __getitem__(self, name: str) -> Any:
         if isinstance(self.data[name], str):
             module = import_module(f"runledger.cli.{self.data[name]}")
-            # Made as a part, so that an app of one command is that command and not a group.
+            # Added to a group, so that an app with one command is that command and not a group.
             whole = typer.Typer(rich_markup_mode=None)
             whole.add_typer(module.app)
             self.data[name] = command = typer.main.get_group(whole).commands[name]
@@ -74,18 +74,18 @@ class _Commands(UserDict[str, Any]):
 
 
 class LedgerGroup(TyperGroup):
-    """Takes the global options anywhere on the line; turns the ledger's errors into one line."""
+    """Accepts the global options anywhere on the line; prints the ledger's errors as one line."""
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self.commands = _Commands(MODULES)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Move the global options to the front, where click looks for them."""
+        """Move the global options to the front, where click expects them."""
         return super().parse_args(ctx, _hoisted(args))
 
     def make_context(self, *given: Any, **more: Any) -> Any:
-        """Read the line; a help page may meet a closed pipe too."""
+        """Parse the line; writing a help page may also fail because of a closed pipe."""
         with _ended_by_closed_pipe():
             return super().make_context(*given, **more)
 
@@ -188,7 +188,7 @@ def settings(
 ) -> None:
     """An event-sourced ledger of agent runs.
 
-    The global options may stand anywhere on the line. Every option can also be given by the
+    The global options may be anywhere on the line. Every option can also be given by the
     environment variable that its help names. Exit codes: 0 done, 1 refused or failed, 2 wrong use,
     3 a threshold of a replay is exceeded.
     """
@@ -198,13 +198,13 @@ def settings(
 
 def main() -> None:
     """Run the command line; the entry point of the `runledger` script."""
-    # What a command imports stays; to look for garbage in it at the usual pace takes 20 ms.
+    # Imported objects are never garbage; collecting at the usual rate would take 20 ms.
     gc.set_threshold(50_000)
     try:
         try:
             app()
         finally:
-            # What could not be written as late as at the interpreter's end would not be told.
+            # Flushed here: an error when the interpreter ends would not be reported.
             sys.stdout.flush()
     except BrokenPipeError:
         _drop_output()
@@ -220,7 +220,7 @@ def main() -> None:
 
 @contextmanager
 def _ended_by_closed_pipe() -> Iterator[None]:
-    """End quietly where nobody reads any more: click would take it for a failure, exit code 1."""
+    """Exit silently if the output pipe is closed: click would report a failure with exit code 1."""
     try:
         yield
     except BrokenPipeError as e:
@@ -229,7 +229,8 @@ def _ended_by_closed_pipe() -> Iterator[None]:
 
 
 def _drop_output() -> None:
-    """Let what is still to be written go nowhere: the interpreter would try again at its end."""
+    """Redirect buffered output to the null device: the interpreter would write it again at its
+    end."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -1,4 +1,4 @@
-"""Options that many commands share, and how an example is written into a help page."""
+"""Options that many commands share, and the examples in help pages."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -43,13 +43,14 @@ ExplainRun = Annotated[
 
 
 def typed(ctx: typer.Context, name: str) -> bool:
-    """Whether an option stands on the command line; one of the environment is a mere default."""
+    """Whether an option is given on the command line; the environment is only a default."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def expect_span(*, exclusive: bool = False, **ends: date | None) -> None:
-    """Refuse options that name a begin and an end, in this order, between which nothing can lie."""
+    """Refuse options of a beginning and an end, in this order, if the span between them is
+    empty."""
     from runledger.span import check_span
 
     options = {f"--{name.replace('_', '-')}": value for name, value in ends.items()}

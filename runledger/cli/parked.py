@@ -1,4 +1,4 @@
-"""`runledger parked`: events that could not be applied, and what waits behind them."""
+"""`runledger parked`: events that could not be applied, and later events of their runs."""
 
 from typing import Annotated
 
@@ -48,7 +48,7 @@ def retry(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Apply what was left out, once the cause is mended. Exit code 1: some are still parked."""
+    """Apply parked events, once the cause is removed. Exit code 1: some are still parked."""
     done = ask_operator(ctx, lambda operator: operator.retry_parked(streams or None))
     if as_json:
         left = [parked._asdict() for parked in done.parked]

@@ -1,4 +1,4 @@
-"""Parsers of options: `runledger.parameters`, with what is refused as wrong use of the command."""
+"""Parsers of options: `runledger.parameters`, with refusals as wrong use of the command line."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""`runledger percentiles`: how long runs take."""
+"""`runledger percentiles`: percentiles of the durations of runs."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date

@@ -17,10 +17,10 @@ def print_json(value: Any) -> None:
 
 
 def print_json_list(values: Iterable[Any]) -> None:
-    """Print the same as of a list, of which a thousand are in memory at once."""
+    """Print a list as JSON, with a thousand items in memory at a time."""
     rest = iter(values)
     before = "["
-    # One at a time, most of the time would go into making encoders.
+    # Encoded in groups: one at a time, creating encoders would take most of the time.
     while some := list(islice(rest, _ROWS_MAX)):
         sys.stdout.write(before + _json(some, ensure_ascii=False, indent=2)[1:-2])
         before = ","
@@ -33,7 +33,7 @@ def _json(value: Any, **how: Any) -> str:
     try:
         return json.dumps(value, default=_plain, allow_nan=False, **how)
     except ValueError:
-        # JSON has no word for them. They are rare: only then all is written and read once more.
+        # JSON cannot express them. They are rare: only then is the value encoded again.
         words = json.dumps(value, default=_plain)
         return json.dumps(json.loads(words, parse_constant=lambda _: None), **how)
 
@@ -64,9 +64,9 @@ def print_table(
     """Print rows of text under their columns, those named in `right` aligned to the right.
 
     Every cell is whole. On a terminal that is too narrow, the last columns are left out, and it
-    says so: give them in the order of what matters most.
+    says so: give the most important columns first.
     """
-    # Only the widths of characters: rich's tables would double the time of a small question.
+    # Only rich's character widths are used: its tables would double the time of a small query.
     from rich.cells import cell_len
 
     lines = [list(columns), *([visible(cell) for cell in row] for row in rows)]
@@ -97,14 +97,14 @@ _GAP: Final = "  "
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
-    """Print names and values, one a line."""
+    """Print names and values, one per line."""
     width = max(map(len, facts), default=0)
     for name, value in facts.items():
         typer.echo(f"{name:<{width}}  {visible(value)}")
 
 
 def visible(text: str) -> str:
-    """Return text for a terminal: what an agent wrote must not move the cursor or ring the bell."""
+    """Return text for a terminal: an agent's text must not contain control characters."""
     return text.translate(_CONTROLS)
 
 

@@ -1,4 +1,4 @@
-"""A progress bar on stderr, for a terminal and for work that takes a while; nothing otherwise."""
+"""A progress bar on stderr, for a terminal and for long work; nothing otherwise."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ WORTH_A_BAR = 20_000
 
 @contextmanager
 def progress(what: str, total: int, unit: str = "events") -> Iterator[Callable[[int], None]]:
-    """Give a function to call with the amount done since its last call."""
+    """Yield a function to call with the amount done since its last call."""
     if total < WORTH_A_BAR or not sys.stderr.isatty():
         yield lambda _amount: None
         return

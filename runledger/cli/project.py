@@ -11,7 +11,7 @@ app = typer.Typer()
 
 @app.command(epilog=example("runledger project", "runledger project --json"))
 def project(ctx: typer.Context, as_json: Json = False) -> None:
-    """Catch up with the log. Questions do so by themselves; this only does it sooner."""
+    """Catch up with the log. Queries do so by themselves; this only does it earlier."""
 
     reached = ask(ctx, lambda ledger: ledger.project())
     if as_json:

@@ -1,4 +1,4 @@
-"""`runledger publish`: a copy of the read models for everybody else."""
+"""`runledger publish`: a copy of the read models for other processes."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,10 +20,10 @@ def publish(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the copy is to lie.")],
     as_json: Json = False,
 ) -> None:
-    """Put a copy of the read models at DIR/read_models.duckdb, in place of the last one.
+    """Write a copy of the read models to DIR/read_models.duckdb, replacing the last one.
 
-    Any number of processes can open it, read-only, while the ledger goes on; whoever has the last
-    copy open keeps it as it was.
+    Any number of processes can open it, read-only, while the ledger is in use. A process that has
+    the last copy open keeps reading it unchanged.
     """
     done = ask_operator(ctx, lambda operator: operator.publish(folder))
     if as_json:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 EXCEEDED = 3
-"""Exit code where a threshold is exceeded: nothing failed, and nothing was switched."""
+"""Exit code if a threshold is exceeded: nothing failed, and nothing was switched."""
 
 
 @app.command(
@@ -99,8 +99,9 @@ def replay(
 ) -> None:
     """Build the read models again and compare them with the live ones: a dry run.
 
-    Live goes on meanwhile, and callbacks are not sent. Exit code 3: a threshold is exceeded. A
-    partial replay makes again what is said of some runs, and of the totals they are part of.
+    The live ones stay in use meanwhile, and callbacks are not sent. Exit code 3: a threshold is
+    exceeded. A partial replay makes again the rows of some runs, and of the totals to which they
+    contribute.
     """
     from contextlib import ExitStack
 

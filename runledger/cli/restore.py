@@ -1,4 +1,4 @@
-"""`runledger restore`: the store as it was when a backup was made."""
+"""`runledger restore`: restore the store from a backup."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ def restore(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Put the backup in DIR where the store is to be, and say what is lost.
+    """Restore the store from the backup in DIR, and report what is lost.
 
     Read models that were made from lost events are refused afterwards: `runledger replay --switch`
     makes others.

@@ -1,4 +1,4 @@
-"""`runledger runs`: list runs, look at one, cancel or delete it."""
+"""`runledger runs`: list runs, show, cancel or delete one."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,7 +29,7 @@ def show(
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
-    """Show a run with its steps, from its own stream: always current, needs no read models."""
+    """Show a run with its steps, from its own stream: always current, without read models."""
 
     async def whole(ledger: "RunLedger") -> dict[str, Any]:
         found: dict[str, Any] = {
@@ -64,7 +64,7 @@ def cancel(
     reason: Annotated[str | None, typer.Option(help="Why; kept with the event.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Cancel a run, deny its open tool calls and free its conversation."""
+    """Cancel a run, deny its open tool calls and release its conversation."""
     expect_writable(ctx)
     outcome = ask(ctx, lambda ledger: ledger.cancel_run(run_id, reason=reason), read_models=False)
     if as_json:
@@ -82,7 +82,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Take a run out of every list and getter; its id is never used again."""
+    """Remove a run from every list and getter; its id is never used again."""
     if not yes:
         typer.confirm(f"delete {run_id}?", abort=True, err=True)
     expect_writable(ctx)

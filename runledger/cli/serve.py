@@ -1,4 +1,4 @@
-"""`runledger serve`: the ledger as one address."""
+"""`runledger serve`: an HTTP server for the ledger."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final

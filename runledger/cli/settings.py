@@ -1,4 +1,4 @@
-"""The global options, and the one way in which a command reaches the ledger."""
+"""The global options, and the functions by which every command opens the ledger."""
 
 import os
 import signal
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from runledger.errors import LedgerError
 
 _LOWEST: Final = 19
-"""The priority of the operator's commands: they take what others leave of the processors."""
+"""The scheduling priority (nice value) of the operator's commands: the lowest."""
 _PATIENCE_SECONDS: Final = 5.0
-"""How long a server that does not answer is asked again."""
+"""How long requests to a server that does not answer are retried."""
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the global options say; `folder` holds the default ledger, None if one is named."""
+    """The values of the global options; `folder` has the default ledger, None if one is named."""
 
     store: str
     read_models: str
@@ -40,7 +40,7 @@ class Settings:
 
 
 def given(ctx: typer.Context) -> Settings:
-    """Return the global options of the command line, checked as far as no file is needed for it."""
+    """Return the global options of the command line, with all checks that need no file."""
     from runledger.cli.parsers import as_usage_error
     from runledger.store import check_url
 
@@ -64,7 +64,7 @@ def _expect_of_a_server(settings: Settings) -> None:
 
 
 def tell_default(settings: Settings, *, create: bool = False) -> None:
-    """Say on stderr which ledger it is if none was named; `create` makes its folder."""
+    """Print the default ledger on stderr if none was named; `create` makes its folder."""
     if settings.folder is None:
         return
     if create:
@@ -74,7 +74,7 @@ def tell_default(settings: Settings, *, create: bool = False) -> None:
 
 
 def expect_writable(ctx: typer.Context) -> None:
-    """Raise OnlyRead for an archive, before anything is read for it."""
+    """Raise OnlyRead for an archive, before anything is read."""
     from runledger.errors import OnlyRead
 
     if (store := given(ctx).store).startswith("archive:"):
@@ -89,11 +89,10 @@ def ask(
     create: bool = False,
     as_of: object = None,
 ) -> _T:
-    """Open the ledger, bring the read models up to date, return the answer to the question.
+    """Open the ledger, bring the read models up to date, return the answer to the query.
 
-    Without `read_models` the file is not touched, so that it may be another process's; nor is it
-    for a question `as_of` some moment. A store that is not there is refused unless it is to be
-    created.
+    Without `read_models`, and for a query `as_of` a moment, the file is not opened, so that another
+    process may have it open. A missing store is refused unless it is to be created.
     """
     import asyncio
 
@@ -117,7 +116,7 @@ def ask(
 async def _ask_server(settings: Settings, question: "Callable[[RunLedger], Awaitable[_T]]") -> _T:
     from runledger import RunLedger
 
-    # A person waits: an answer that does not come soon is an answer, too.
+    # A person waits: a late answer is reported as a failure.
     opened = RunLedger.open(settings.store, api_key=settings.api_key, retry_for=_PATIENCE_SECONDS)
     async with opened as ledger:
         try:
@@ -141,8 +140,8 @@ def _not_at_a_server(settings: Settings) -> "LedgerError":
 def _ended_by_interrupt() -> Iterator[None]:
     """Let Ctrl-C end the process at once, with exit code 130.
 
-    Cancelling waits for DuckDB's thread, which goes on to the end of its question. What a crash
-    leaves of a projection is rolled back by whoever opens the file next.
+    Cancelling would wait for DuckDB's thread until its query ends. An interrupted projection is
+    rolled back when the file is opened next.
     """
 
     def end(*_: object) -> None:
@@ -159,10 +158,11 @@ def _ended_by_interrupt() -> Iterator[None]:
 
 
 def ask_operator(ctx: typer.Context, work: "Callable[[Operator], Awaitable[_T]]") -> _T:
-    """Open the ledger without its read models, which another process may hold; return the answer.
+    """Open the ledger without its read models, which another process may have open; return the
+    answer.
 
-    What needs their file takes it for a moment, or has that process do it. The operator's work goes
-    through whole logs: whoever appends and asks meanwhile goes first.
+    Work on their file opens it briefly, or is done by that process. The operator's work reads whole
+    logs, so it runs with low priority behind appends and queries.
     """
     import asyncio
 
@@ -183,7 +183,7 @@ def ask_operator(ctx: typer.Context, work: "Callable[[Operator], Awaitable[_T]]"
             return await work(operator)
 
     os.setpriority(os.PRIO_PROCESS, 0, _LOWEST)
-    # All of it goes on, or begins anew, after a kill.
+    # All of it can be continued or repeated after a kill.
     with _ended_by_interrupt():
         return asyncio.run(answer())
 
@@ -191,7 +191,7 @@ def ask_operator(ctx: typer.Context, work: "Callable[[Operator], Awaitable[_T]]"
 def open_ledger(settings: Settings, *, read_models: bool, create: bool) -> "RunLedger":
     """Return the ledger that the global options describe, to be opened by `async with`.
 
-    Read models that another process holds are asked of that process.
+    If another process has the read models open, queries go to that process.
     """
     from runledger import RunLedger
     from runledger.callbacks import CallbackSettings
@@ -212,7 +212,7 @@ def open_ledger(settings: Settings, *, read_models: bool, create: bool) -> "RunL
 
 
 def acting(settings: Settings) -> "Actor":
-    """Return on whose behalf the commands run."""
+    """Return the actor of the commands."""
     from runledger import Actor
 
     return Actor(settings.organization) if settings.organization else Actor()
@@ -231,5 +231,5 @@ async def _catch_up(ledger: "RunLedger") -> None:
 
 
 def fields(**given: Any) -> dict[str, Any]:
-    """Return what was given on the command line, without what was not."""
+    """Return the options that were given on the command line."""
     return {name: value for name, value in given.items() if value is not None}

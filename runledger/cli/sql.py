@@ -1,4 +1,4 @@
-"""`runledger sql`: the analyst's own questions to the read models."""
+"""`runledger sql`: an analyst's own queries on the read models."""
 
 from collections.abc import Iterable, Sequence
 from itertools import chain, count
@@ -29,11 +29,11 @@ def sql(
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
 ) -> None:
-    """Ask the read models in SQL; nothing can be written. Organizations are not kept apart here.
+    """Query the read models in SQL; nothing can be written. All organizations are included.
 
-    It may read whatever file this process may, by DuckDB's functions. In JSON, NaN and infinities
-    are null, and the second column of a name is name_1. JSON and CSV are written row by row,
-    however many there are; a table is held in memory whole.
+    By DuckDB's functions, it may read any file that this process may read. In JSON, NaN and
+    infinities are null, and a second column of the same name is name_1. JSON and CSV are written
+    row by row, independent of their number; a table is kept in memory as a whole.
     """
     if typed(ctx, "as_json") and typed(ctx, "as_csv"):
         raise typer.BadParameter("expected --json or --csv, found both")
@@ -52,7 +52,7 @@ def _print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> No
 
 
 def _distinct(columns: Sequence[str]) -> list[str]:
-    """Return the names of columns, numbered where one comes again, as in DuckDB's data frames."""
+    """Return the names of columns, repeated ones numbered, as in DuckDB's data frames."""
     names: list[str] = []
     for column in columns:
         again = (f"{column}_{number}" for number in count(1))

@@ -1,4 +1,5 @@
-"""Values of the command line that no ledger could hold: text that is not UTF-8, huge numbers."""
+"""Refuses values of the command line that cannot be stored: text that is not UTF-8, huge
+numbers."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,12 +12,12 @@ _Callback = Callable[[Any, Any, Any], Any]
 
 
 def expect_storable(command: Any) -> None:
-    """Have a command, or each of a group, refuse such values as wrong use: exit code 2.
+    """Make a command, or each one of a group, refuse such values as wrong use: exit code 2.
 
-    A pathlib.Path is left alone: a file's name may have any bytes.
+    A pathlib.Path is not checked: a file's name may have any bytes.
 
     Parameters:
-        command: what typer made; its parameters get a callback more.
+        command: the command made by typer; its parameters get an additional callback.
     """
     for part in getattr(command, "commands", {}).values():
         expect_storable(part)

@@ -44,7 +44,7 @@ def usage(
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
-    """Show token totals; `-` stands where no step reported a count."""
+    """Show token totals; `-` if no step reported a count."""
     expect_span(since=since, until=until)
     rows = ask(
         ctx,

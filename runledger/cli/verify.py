@@ -1,4 +1,4 @@
-"""`runledger verify`: are the read models what the log says?"""
+"""`runledger verify`: check the read models against the log."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,9 +31,9 @@ def verify(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make rows again from their events and compare; exit code 1 if anything is wrong.
+    """Make rows again from their events and compare them; exit code 1 if anything is wrong.
 
-    With --log every event is read, and compared with the hash that was kept of it.
+    With --log, every event is read and compared with its stored hash.
     """
     if log:
         if sample is not None or everything:

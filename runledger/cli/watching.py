@@ -1,4 +1,4 @@
-"""`runledger watch …`: bring in what others write down while they write it."""
+"""`runledger watch …`: import runs that other programs record, while they record them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +17,7 @@ app = typer.Typer(name="watch", help="Bring in runs while they go on.", no_args_
 
 @app.callback()
 def watch() -> None:
-    """Bring in runs while they go on."""
+    """Import runs while they are in progress."""
 
 
 @app.command("claude-code", epilog=example("runledger watch claude-code"))
@@ -36,7 +36,7 @@ def claude_code(
 ) -> None:
     """Follow the sessions of Claude Code until SIGINT or SIGTERM.
 
-    What is recorded stays; the same command goes on from there. Claude Code's own folder is
+    Recorded events stay; the same command continues from there. Claude Code's own folder is
     `projects` in $CLAUDE_CONFIG_DIR, or in ~/.claude.
     """
     expect_writable(ctx)
@@ -61,7 +61,7 @@ def claude_code(
 
 
 def _tell(report: "ImportReport") -> None:
-    """Say what is new; nothing if nothing is."""
+    """Print what was imported; nothing if there is nothing new."""
     for refusal in report.refusals:
         typer.echo(f"refused: {refusal.place}: {refusal.reason}", err=True)
     if report.events:

@@ -1,8 +1,8 @@
 """Token usage: the provider's raw numbers, and the disjoint buckets derived from them once.
 
 Providers disagree on what "input" and "output" include, and libraries between the provider and the
-caller change it again. `derived` decides in one place, when a step is recorded and when an older
-event is read; everything else takes its result.
+caller change it again. `derived` computes them in one place, when a step is recorded and when an
+older event is read; all other code uses its result.
 """
 
 from runledger.usage.buckets import (

@@ -1,4 +1,4 @@
-"""How one step's usage is split into disjoint buckets, and which rule decided that.
+"""Splits one step's usage into disjoint buckets, and records the rule that decided.
 
 The two questions are whether the input includes what was read from and written to a cache, and
 whether the output includes the reasoning. Four rules answer them, in this order: arithmetic that
@@ -14,7 +14,7 @@ from runledger.usage.counts import CACHE_READ, REASONING, cache_writes, count, f
 from runledger.usage.dialects import includes
 
 Rule = Literal["arithmetic", "stated", "provider", "default", "contradicted"]
-"""Which rule decided; `contradicted`: arithmetic did, against what the caller stated."""
+"""The rule that decided; `contradicted`: arithmetic decided, against the caller's statement."""
 RULES: Final[tuple[Rule, ...]] = get_args(Rule)
 
 
@@ -34,15 +34,16 @@ class Buckets(NamedTuple):
 BUCKETS: Final = Buckets._fields
 """The disjoint buckets, by the names of their fields and columns."""
 COUNTED: Final = (*BUCKETS, "cache_write_1h_tokens")
-"""What is summed: the buckets, and the part of one of them that has a price of its own."""
+"""The counts that are summed: the buckets, and the part of one of them with a separate price."""
 DERIVED: Final = frozenset({*COUNTED, "input_rule", "output_rule", "total_derived"})
-"""What the ledger adds to a step's facts, so that it is no part of what the caller said."""
+"""The facts that the ledger adds to a step, which are not the caller's."""
 
 
 class Split(NamedTuple):
     """The buckets, the part of the cache writes that is kept for one hour, and the rules.
 
-    A rule is None if there was nothing to decide: no cache, no reasoning, or no whole to be in.
+    A rule is None if there was nothing to decide: no cache, no reasoning, or no total input or
+    output.
     """
 
     buckets: Buckets
@@ -55,7 +56,7 @@ _SPLIT: Final = (*BUCKETS, *Split._fields[1:])
 
 
 class _Question(NamedTuple):
-    """Is `part` inside of `of`? Open only if there is a part and a whole."""
+    """The question whether `of` includes `part`; undecided only if both are given."""
 
     of: int | None
     part: int
@@ -68,7 +69,7 @@ class _Question(NamedTuple):
 
     @property
     def answers(self) -> tuple[bool, ...]:
-        # A part that exceeds the whole cannot be inside.
+        # A part that exceeds the whole cannot be included.
         if self.of is None or self.part == 0:
             return (True,)
         return (True, False) if self.part <= self.of else (False,)
@@ -84,7 +85,7 @@ class _Question(NamedTuple):
         return (self.of or 0) + (0 if inside else self.part)
 
     def rule(self, chosen: bool, left: set[bool]) -> Rule | None:
-        """Return which rule chose; `left` are the answers that arithmetic allows."""
+        """Return the rule that decided; `left` are the answers that arithmetic allows."""
         if not self.open:
             return None
         if self.stated is not None and self.stated is not chosen:
@@ -148,7 +149,7 @@ def _decide(
     readings = list(product(given.answers, made.answers))
     if total is not None and given.of is not None:
         told = [r for r in readings if given.whole(r[0]) + made.whole(r[1]) == total]
-        # A total that no reading leads to says nothing about them.
+        # A total that matches no combination of answers is no evidence.
         readings = told or readings
 
     def weight(reading: tuple[bool, bool]) -> tuple[int, int, int]:
@@ -169,7 +170,7 @@ def _decide(
 
 
 def derived(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what follows from what is said of a step: the buckets, the rules, maybe the total.
+    """Return the derived facts of a step: the buckets, the rules, possibly the total.
 
     facts: by the names of the fields of StepRecorded; `total_tokens` only if it was reported.
     If it was not, the total is the sum of the buckets, and `total_derived` says so.

@@ -1,4 +1,4 @@
-"""The counts in a provider's usage, by any of the names that providers and libraries give them."""
+"""The counts in a provider's usage, by all names that providers and libraries use."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ def bare(name: str) -> str:
 
 
 Names = Mapping[str, int]
-"""The names of one count, bare, each with its place: an earlier one comes before a later one."""
+"""The normalized names of one count, each with its rank: an earlier one takes precedence."""
 
 
 def _bare(*names: str) -> Names:
@@ -45,7 +45,7 @@ COMPLETION: Final = _bare(
 )
 TOTAL: Final = _bare("total_tokens", "total_token_count")
 TOOL_PROMPT: Final = _bare("tool_use_prompt_token_count", "total_tool_use_tokens")
-"""Input that Google counts beside the prompt."""
+"""Input that Google counts separately from the prompt."""
 CACHE_READ: Final = _bare(
     "cached_tokens",
     "cache_read_tokens",
@@ -107,11 +107,11 @@ def find(details: Mapping[str, Any] | None, names: Names) -> int | None:
     """Return the first positive count among the names, else 0 if any was reported, else None.
 
     A count of 0 falls through to the next name: some gateways fill both the OpenAI and the
-    Anthropic key. Objects and lists are no counts.
+    Anthropic key. Objects and lists are not counts.
     """
     if not details:
         return None
-    # Details have few keys, and there are many names: it is the keys that are looked at one by one.
+    # Details have few keys, and there are many names, so the loop is over the keys.
     ranked = [(names[bare(str(key))], str(key)) for key in details if bare(str(key)) in names]
     found: int | None = None
     for _, key in sorted(ranked):
@@ -127,7 +127,7 @@ def find(details: Mapping[str, Any] | None, names: Names) -> int | None:
 def cache_writes(details: Mapping[str, Any] | None) -> tuple[int | None, int | None]:
     """Return the tokens written to a cache, and those of them that were written for one hour.
 
-    A sum over the lifetimes that exceeds the whole is taken for the whole: a smaller one would hide
+    If the sum over the lifetimes exceeds the whole, the sum is used: the smaller number would hide
     tokens that are paid for.
     """
     if not details:

@@ -1,4 +1,4 @@
-"""The table of dialects: what providers mean by input and output, with a source for each row."""
+"""The table of dialects: how providers define input and output, with a source for each row."""
 
 import json
 import tomllib
@@ -13,7 +13,7 @@ FILE: Final = Path(__file__).with_name("dialects.toml")
 
 
 class Includes(NamedTuple):
-    """Whether the input includes the cache and the output the reasoning; None: not known."""
+    """Whether the input includes the cache and the output the reasoning; None if unknown."""
 
     cache: bool | None = None
     reasoning: bool | None = None
@@ -22,8 +22,8 @@ class Includes(NamedTuple):
 class Dialect(NamedTuple):
     """A row: the names of a provider, what it means, a source, and a worked example.
 
-    `usage` is what its API returns, `buckets` what that means by the names of Buckets and of the
-    one-hour cache writes; a bucket that is left out was not reported.
+    `usage` is an answer of its API, `buckets` are the resulting counts by the names of Buckets and
+    of the one-hour cache writes; a missing bucket was not reported.
     """
 
     name: str
@@ -60,7 +60,7 @@ def _by_provider() -> dict[str, Includes]:
 
 
 def includes(provider: str | None) -> Includes:
-    """Return what a provider's input and output include, by any of its names.
+    """Return what a provider's input and output include; any of its names is accepted.
 
     provider: a name, of which case and separators do not count; None or an unknown one has no row.
     """

@@ -1,4 +1,4 @@
-"""A provider's own usage → the facts of a step: known counts by name, the rest as details."""
+"""Converts a provider's usage to the facts of a step: known counts by name, others as details."""
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -18,7 +18,7 @@ _DETAILS: Final = {
     for whole in wholes
     for details in ("tokens_details", "token_details")
 }
-"""The objects that hold the parts of the prompt and of the completion."""
+"""The objects with the parts of the prompt and of the completion."""
 _OF_PROMPT: Final = frozenset().union(
     counts.CACHE_READ,
     counts.CACHE_WRITE,
@@ -42,13 +42,13 @@ _LONGEST: Final = 2_000
 
 
 def usage_facts(reported: object) -> dict[str, Any]:
-    """Return the facts of a step that a provider's usage tells.
+    """Return the facts of a step in a provider's usage.
 
     reported: a mapping, a pydantic model, a dataclass, a named tuple, a protobuf message or any
         object with attributes, as OpenAI (Chat Completions, Responses), Anthropic, Google, Bedrock,
-        Mistral, DeepSeek, xAI, OpenRouter, Cohere or LiteLLM return it; None tells nothing.
+        Mistral, DeepSeek, xAI, OpenRouter, Cohere or LiteLLM return it; None has no facts.
     Returns prompt_tokens, completion_tokens, total_tokens, their details, and in usage_details
-        all else; what was not reported is left out.
+        everything else; counts that were not reported are left out.
     Raises InvalidArgument for what has no fields, and for counts that cannot be.
     """
     if reported is None:
@@ -102,7 +102,7 @@ def _sorted_out(fields: dict[str, Any]) -> dict[str, Any]:
 def _chosen(
     fact: str, names: counts.Names, told: dict[str, tuple[str, int]], rest: dict[str, Any]
 ) -> dict[str, int]:
-    """Return the count under the first name that has a positive one; others go to the rest."""
+    """Return the first positive count among the names; the others are kept as details."""
     if not told:
         return {}
     order = sorted(told, key=lambda name: (not told[name][1], names[name]))
@@ -133,10 +133,10 @@ def _fields(given: object) -> Mapping[str, Any] | None:
             try:
                 made = make()
             except Exception:
-                continue  # Another way to the same fields follows.
+                continue  # The same fields are found in another way below.
             if isinstance(made, Mapping):
                 return made
-    # A protobuf message, perhaps inside of its wrapper from proto-plus.
+    # A protobuf message, possibly inside its wrapper from proto-plus.
     message = getattr(given, "_pb", given)
     return {name: getattr(message, name, None) for name in _names(message)} or None
 
@@ -153,7 +153,7 @@ def _names(given: object) -> Iterator[str]:
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """Return a value as JSON has it; what JSON has not becomes a text."""
+    """Return a value as JSON; values that JSON lacks become text."""
     if isinstance(value, Enum):
         value = value.value
     if value is None or isinstance(value, bool | int):

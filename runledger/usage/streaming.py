@@ -1,4 +1,4 @@
-"""Usage that is told several times while an answer streams in: the later word corrects."""
+"""Usage that is reported several times while an answer is streamed: later reports correct it."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,9 +8,9 @@ _WHOLES: Final = ("prompt_tokens", "completion_tokens")
 
 
 def with_details(before: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is told, with the details that were told before and are not told again.
+    """Return the new facts, with earlier details that are not reported again.
 
-    before, told: facts of a step by name; details are told key by key.
+    before, told: facts of a step by name; details are merged key by key.
     """
     details = {
         name: {**(before.get(name) or {}), **told[name]} for name in _DETAILS if name in told
@@ -19,7 +19,7 @@ def with_details(before: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str
 
 
 def corrected(before: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts after a later word; a total that was told before other counts is dropped.
+    """Return the facts after a later report; an earlier total is dropped if other counts change.
 
     before, told: facts of a step by name.
     """
@@ -27,6 +27,6 @@ def corrected(before: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, A
     if "total_tokens" not in told and any(
         name in told and told[name] != before.get(name) for name in _WHOLES
     ):
-        # It was the sum of the earlier counts: the later ones are not in it.
+        # It was the sum of the earlier counts, without the later ones.
         both.pop("total_tokens", None)
     return both
