@@ -30,5 +30,5 @@ def show_moment(value: datetime | None) -> str:
 
 
 def show_count(value: int | None) -> str:
-    """Return a count with thousands apart; `-` where nothing was reported."""
+    """Return a count with separated thousands; `-` if nothing was reported."""
     return "-" if value is None else f"{value:,}"
