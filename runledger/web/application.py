@@ -22,11 +22,10 @@ from runledger.server.problems import failure, problem, refusal_of
 from runledger.server.refusal import Refusal
 from runledger.server.route_table import Found, RouteTable
 from runledger.server.services import Services
-from runledger.web import runs
 from runledger.web.address import Address
 from runledger.web.environment import environment
 from runledger.web.frame import frame
-from runledger.web.routes import ROUTES
+from runledger.web.routes import DOWNLOADS, ROUTES
 from runledger.web.sessions import Sessions
 from runledger.web.static_files import static_file
 from runledger.web.view import Elsewhere, View
@@ -117,9 +116,11 @@ class WebApplication:
 
     async def _answer(self, call: Call[Any, Any], found: Found, stem: str, form: str) -> Response:
         if form in _DOWNLOADS:
-            if found.route.handler is not runs.show:
+            download = DOWNLOADS.get(found.route.name)
+            if download is None:
                 raise Refusal(404, f"this view has no {form}")
-            return await runs.download(call, form)
+            file: Response = await download(call, form)
+            return file
         made: Any
         if found.route.name in ("sign_in", "sign_out"):
             made = await found.route.handler((call, self._sessions))

@@ -316,25 +316,37 @@ def line_chart(
             for place, begin in enumerate(begins)
             if place % every == 0
         )
-        taken: list[float] = []
-        for line, values in series.items():
-            points = [
-                (round(chart.left + place * step, 1), round(chart.floor - place_of(ns, high), 1))
-                for place, ns in enumerate(values)
-                if ns is not None
-            ]
-            if not points:
-                continue
-            x, y = points[-1]
-            # Labels of lines that end side by side stand one below the other.
-            while any(abs(y - other) < 12 for other in taken):
-                y += 12
-            taken.append(y)
-            known = next(ns for ns in reversed(values) if ns is not None)
-            drawn = " ".join(f"{a},{b}" for a, b in points)
-            chart.lines.append(Line(drawn, line, x + 6, y + 4, f"{line} {show(known)}"))
+        chart.lines.extend(_named_lines(chart, series, step, high, show))
         charts.append(chart)
     return charts
+
+
+def _named_lines(
+    chart: Chart,
+    series: dict[str, Sequence[float | None]],
+    step: float,
+    high: float,
+    show: Callable[[float | None], str | None],
+) -> list[Line]:
+    """Return the lines; names of lines that end side by side stand one below the other."""
+    found = []
+    for name, values in series.items():
+        points = [
+            (round(chart.left + place * step, 1), round(chart.floor - place_of(ns, high), 1))
+            for place, ns in enumerate(values)
+            if ns is not None
+        ]
+        if points:
+            last = next(ns for ns in reversed(values) if ns is not None)
+            found.append((points[-1][1], points, name, f"{name} {show(last)}"))
+    made: list[Line] = []
+    below = 0.0
+    for y, points, name, words in sorted(found, key=lambda line: (line[0], -int(line[2][1:]))):
+        below = max(y + 4, below)
+        drawn = " ".join(f"{a},{b}" for a, b in points)
+        made.append(Line(drawn, name, points[-1][0] + 6, below, words))
+        below += 12
+    return made
 
 
 def _ticks(top: int) -> list[int]:

@@ -1,12 +1,13 @@
 """All views of the page."""
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
 from runledger.server.call import Call
 from runledger.server.route import Route, Scope, Strict
-from runledger.web import login, run, run_actions, runs
+from runledger.web import group_views, login, operations, overview, run, run_actions, runs, sql
 from runledger.web.address import Address
 from runledger.web.run_search import AsOfNow, RunSearch
 from runledger.web.view import Elsewhere
@@ -19,7 +20,7 @@ class Nothing(Strict):
 
 
 async def _begin(call: Call[AsOfNow, None]) -> Elsewhere:
-    return Elsewhere(Address.of("runs").having(as_of=call.query.as_of))
+    return Elsewhere(Address.of("overview").having(as_of=call.query.as_of))
 
 
 def _view(
@@ -43,12 +44,33 @@ def _form(
 
 ROUTES: Final = (
     _view("/", "begin", _begin),
+    _view("/overview", "overview", overview.show, overview.Span),
+    _view("/agents", "agents", group_views.shows(group_views.AGENTS)),
+    _view("/tools", "tools", group_views.shows(group_views.TOOLS)),
+    _view("/models", "models", group_views.shows(group_views.MODELS)),
+    _view("/sql", "sql", sql.show, sql.Question, "sql"),
     _view("/runs", "runs", runs.show, RunSearch),
     _view("/runs/{run_id}", "run", run.show, run.RunView),
     _view("/runs/{run_id}/images/{sha256}", "image", run.image),
+    _view("/operations", "operations", operations.show, operations.Looking, "operate"),
+    *(
+        _form(f"/operations/{path}", f"operations_{handler.__name__}", handler, body, "operate")
+        for path, handler, body in (
+            ("replay", operations.replay, operations.Replaying),
+            ("compare", operations.compare, operations.Numbered),
+            ("switch", operations.switch, operations.Numbered),
+            ("drop", operations.drop, operations.Numbered),
+            ("verify", operations.verify, Nothing),
+            ("parked/retry", operations.retry, Nothing),
+            ("{operation_id}/cancel", operations.cancel, Nothing),
+        )
+    ),
     _form("/runs/{run_id}/cancel", "cancel_run", run_actions.cancel),
     _form("/runs/{run_id}/delete", "delete_run", run_actions.delete, run_actions.Certain),
     _form("/runs/{run_id}/callback", "redeliver_callback", run_actions.redeliver),
     _form("/sign-in", "sign_in", login.sign_in, login.Key, None),
     _form("/sign-out", "sign_out", login.sign_out, scope=None),
 )
+
+DOWNLOADS: Final[Mapping[str, Any]] = {"runs": runs.download, "sql": sql.download}
+"""The views, by name, that can be had as a file too: `.csv` and `.jsonl`."""

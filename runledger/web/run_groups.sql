@@ -41,3 +41,43 @@ FROM runs {where} AND status = 'failed' GROUP BY 1, 2 ORDER BY 3 DESC, 1 LIMIT 1
 -- most_tokens: the runs that used most
 SELECT run_id, agent_id, status, total_tokens FROM runs {where} AND total_tokens > 0
 ORDER BY total_tokens DESC, run_id LIMIT $limit;
+
+-- agents: each agent with its outcomes, its durations and its tokens
+SELECT agent_id AS value, count(*) AS runs, count(*) FILTER (status = 'failed') AS failed,
+    count(*) FILTER (status = 'cancelled') AS cancelled,
+    count(*) FILTER (status IN ('created', 'running')) AS open,
+    quantile_cont(run_ns, [0.5, 0.95, 0.99]) AS p, sum(total_tokens)::BIGINT AS total_tokens,
+    sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
+    sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
+    sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
+    sum(output_tokens)::BIGINT AS output_tokens,
+    sum(reasoning_tokens)::BIGINT AS reasoning_tokens, max(created_at) AS last
+FROM runs WHERE organization = $organization GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 500;
+
+-- tools: each tool with its calls, their outcomes and how long they took
+SELECT name AS value, count(DISTINCT run_id) AS runs, count(*) AS calls,
+    count(*) FILTER (status = 'error') AS failed, count(*) FILTER (denied) AS denied,
+    count(*) FILTER (status = 'open') AS open,
+    quantile_cont(epoch_ns(returned_at) - epoch_ns(called_at), [0.5, 0.95, 0.99]) AS p,
+    max(called_at) AS last
+FROM tool_calls WHERE organization = $organization AND name IS NOT NULL
+GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 500;
+
+-- models: each model with its steps, their outcomes, durations and tokens
+SELECT model AS value, count(DISTINCT run_id) AS runs, count(*) AS steps,
+    count(*) FILTER (status = 'failed') AS failed,
+    quantile_cont(coalesce(llm_request_ns, step_ns), [0.5, 0.95, 0.99]) AS p,
+    sum(total_tokens)::BIGINT AS total_tokens,
+    sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
+    sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
+    sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
+    sum(output_tokens)::BIGINT AS output_tokens,
+    sum(reasoning_tokens)::BIGINT AS reasoning_tokens, max(created_at) AS last
+FROM steps WHERE organization = $organization GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 500;
+
+-- columns: the tables that SQL can ask, with their columns
+SELECT table_name AS name, list({'name': column_name, 'kind': lower(data_type)} ORDER BY column_index)
+    AS columns
+FROM duckdb_columns() WHERE NOT internal AND schema_name = 'main' AND database_name = current_database()
+    AND NOT starts_with(table_name, 'run_') OR table_name = 'run_durations'
+GROUP BY 1 ORDER BY 1;

@@ -22,7 +22,12 @@ def page(tmp_path_factory: Any) -> Iterator[RunningServer]:
     """A server with runs; tests that share it do not write."""
     folder: Path = tmp_path_factory.mktemp("page")
     store = f"sqlite:///{folder}/runs.db"
-    with RunningServer(store, folder / "runs.duckdb", prepare=mount_page) as server:
+    with RunningServer(
+        store,
+        folder / "runs.duckdb",
+        prepare=mount_page,
+        services=lambda _: {"operations_folder": folder / "operations"},
+    ) as server:
         server.do(make_sample(server.ledger))
         server.do(make_hostile_run(server.ledger))
         yield server

@@ -73,5 +73,13 @@ for (const plot of document.querySelectorAll("[data-brush]")) {
   });
 }
 
+$("#statement")?.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.form.requestSubmit();
+});
+
+// Work that goes on is looked at again; nothing that is being read moves but its own numbers.
+const working = $("[data-reload]");
+if (working) setTimeout(() => location.reload(), Number(working.dataset.reload) * 1000);
+
 const slide = $("#ev");
 slide?.addEventListener("input", () => { $("#ev-out").value = slide.value; });
