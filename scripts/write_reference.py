@@ -14,10 +14,12 @@ from typing import Any, Final
 
 import typer
 
+from projections.fold.layouts import LAYOUTS as GENERATION_LAYOUTS
 from projections.read_models.catalog import discover
 from runledger import errors
 from runledger.cli.main import app
 from runledger.events import CATALOGUE, Event, RunEvent
+from runledger.store.layouts import LAYOUTS as STORE_LAYOUTS
 from runledger.usage import dialects
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
@@ -202,6 +204,18 @@ def _text(cls: type) -> str:
     return " ".join(inspect.cleandoc(cls.__doc__ or "").split())
 
 
+def layouts() -> Iterator[str]:
+    """The numbered layouts of stores and of read models."""
+    for title, numbered in (("Stores", STORE_LAYOUTS), ("Read models", GENERATION_LAYOUTS)):
+        yield f"## {title}"
+        yield ""
+        yield "| layout | what it adds |"
+        yield "|---|---|"
+        for number, adds in numbered.items():
+            yield f"| {number} | {adds} |"
+        yield ""
+
+
 PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "events.md": events,
     "read_models.md": read_models,
@@ -209,6 +223,7 @@ PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "errors.md": error_classes,
     "index.md": decisions,
     "usage.md": token_dialects,
+    "upgrades.md": layouts,
 }
 """Page → what writes its part."""
 

@@ -17,6 +17,7 @@ from projections.files.ownership import not_read_models
 from projections.files.writer_lock import WriterLock, expect_free
 from projections.fold import batch, stored_models
 from projections.fold.database import open_database, unusable_own
+from projections.fold.layouts import LAYOUT
 from projections.fold.whole_file import expect_whole
 from projections.read_models.catalog import changed, described_otherwise, discover
 from projections.read_models.order import in_order
@@ -24,10 +25,6 @@ from projections.read_models.read_model import ReadModel
 from runledger.distribution import package_version
 from runledger.errors import NotReadModels, ReadModelsDamaged, ReadModelsError
 from runledger.sql_file import fill, literal, quoted, statements
-
-LAYOUT: Final = stored_models.DECLARED
-"""The layout of the generation's own tables; layout 2 added declarations. Read models are versioned
-by their digests."""
 
 SQL: Final = statements(Path(__file__).with_name("generation.sql"))
 MEMORY: Final = ":memory:"

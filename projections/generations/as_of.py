@@ -24,7 +24,8 @@ from projections.archive.writer import expect_same_log
 from projections.files.durable_file import sweep, unfinished
 from projections.fold.batch import events_digest
 from projections.fold.engine import Engine
-from projections.fold.generation import LAYOUT, Generation
+from projections.fold.generation import Generation
+from projections.fold.layouts import LAYOUT
 from projections.fold.log_identity import LogIdentity
 from projections.generations.generations import Generations
 from projections.generations.interruptible_gate import Gate

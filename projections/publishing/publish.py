@@ -14,8 +14,9 @@ from projections.files.duckdb_connection import connect, draw_no_bar
 from projections.files.durable_file import expect_written, only_writer, put_in_place
 from projections.files.writer_lock import expect_free
 from projections.fold.engine import Progress
-from projections.fold.generation import LAYOUT, MEMORY_LIMIT
+from projections.fold.generation import MEMORY_LIMIT
 from projections.fold.generation import SQL as GENERATION
+from projections.fold.layouts import LAYOUT
 from projections.fold.log_identity import LogIdentity
 from projections.queries.queries import Queries
 from runledger.errors import InvalidArgument, ReadModelsError, ReadModelsMissing

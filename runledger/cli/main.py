@@ -35,6 +35,7 @@ MODULES: Final = {
     "sql": "sql",
     "project": "project",
     "doctor": "doctor",
+    "migrate": "migrate",
     "import": "importing",
     "watch": "watching",
     "otel": "otel",

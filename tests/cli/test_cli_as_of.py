@@ -30,6 +30,7 @@ OF_THE_PRESENT = {
     "generations switch": "does something",
     "import": "does something",
     "keys": "keys are what they are now",
+    "migrate": "does something",
     "otel": "looks at the spans that are there",
     "serve": "does something",
     "watch": "does something",

@@ -14,7 +14,8 @@ import duckdb
 import pytest
 from replaying import change, open_live
 
-from projections.fold.generation import LAYOUT, Generation
+from projections.fold.generation import Generation
+from projections.fold.layouts import LAYOUT
 from projections.generations.generations import Generations
 from projections.generations.live import LiveReadModels
 from projections.operator.local import Operations

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from projections.fold.generation import LAYOUT, Generation
+from projections.fold.generation import Generation
+from projections.fold.layouts import LAYOUT
 from projections.generations.live import LiveReadModels
 from projections.operator.local import Operations
 from projections.replay.changed_models import build_changed
