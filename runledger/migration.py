@@ -1,4 +1,4 @@
-"""What an upgrade changes in a ledger: its store, and its read models."""
+"""Upgrades of a ledger: the changes to its store and its read models."""
 
 from contextlib import closing
 from pathlib import Path
@@ -15,14 +15,14 @@ from runledger.store.schema_version import SCHEMA_VERSION
 
 
 class Change(NamedTuple):
-    """A part of a ledger with the layout that it has and the one that it gets.
+    """A part of a ledger with its present and its new layout.
 
     Parameters:
         part: the store or the read models.
-        found: the number of its layout; None if it is not there.
+        found: the number of its layout; None if the part does not exist.
         newest: the number of the newest layout.
         adds: what each layout between the two adds, in order.
-        by: the command that makes the change; None if nothing is to be done.
+        by: the command that makes the change; None if there is none to make.
     """
 
     part: Literal["store", "read models"]
@@ -33,7 +33,7 @@ class Change(NamedTuple):
 
 
 def changes(url: str, read_models: str | Path) -> list[Change]:
-    """Return what an upgrade of a ledger to this version changes; nothing is changed here.
+    """Return the changes of an upgrade of a ledger to this version, without making them.
 
     Parameters:
         url: the store, sqlite:///path or postgresql://….
@@ -41,7 +41,7 @@ def changes(url: str, read_models: str | Path) -> list[Change]:
 
     Raises:
         StoreUnavailable: if the store cannot be read.
-        ReadModelsLocked: if another process holds the read models.
+        ReadModelsLocked: if another process has the read models open.
         ReadModelsError: if they cannot be used, or were made by a newer version.
     """
     found = stored_layout(url)
@@ -56,13 +56,13 @@ def changes(url: str, read_models: str | Path) -> list[Change]:
 
 
 def migrate(url: str) -> None:
-    """Bring a store to the newest layout; stored events stay as they are.
+    """Migrate a store to the newest layout; stored events stay as they are.
 
     Parameters:
-        url: the store, which must be there.
+        url: the store, which must exist.
 
     Raises:
-        StoreUnavailable: if it is not there or cannot be written to.
+        StoreUnavailable: if it does not exist or cannot be written to.
         StoreIsNewer: if a newer version has written it.
     """
     open_store(url, create=False).close()

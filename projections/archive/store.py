@@ -198,7 +198,7 @@ class ArchiveStore:
 
     @property
     def spans(self) -> NoReturn:
-        """Raise OnlyRead: an archive holds events alone."""
+        """Raise OnlyRead: an archive has only events."""
         self.expect_writable()
 
     def save_note(self, _name: str, _text: str) -> None:

@@ -22,7 +22,7 @@ REPLAY: Final = (
     "were made from"
 )
 MOST: Final = 512
-"""Most marks that are kept; beyond it, those that lie close together far behind the checkpoint are
+"""Most marks that are kept; of more, those that are close together far behind the checkpoint are
 deleted."""
 
 

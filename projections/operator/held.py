@@ -1,7 +1,7 @@
-"""Read models that another process holds: questions to them are answered by that process.
+"""Read models that another process has open: that process answers queries on them.
 
-A question is a method of Queries with its arguments. Both sides read its types from its signature,
-so that what is asked for and answered needs no second description.
+A query is a method of Queries with its arguments. Both sides read its types from its signature, so
+that requests and answers need no second description.
 """
 
 import inspect
@@ -24,9 +24,9 @@ from runledger import errors
 from runledger.errors import InvalidArgument, LedgerError, ReadModelsError
 
 QUESTION: Final = "ask"
-"""The verb of a question; `method` names it, `given` are its arguments as JSON."""
+"""The verb of a query; `method` is its name, `given` are its arguments as JSON."""
 MOST_ROWS: Final = 100_000
-"""Rows of an analyst's answer that one process hands to another."""
+"""Most rows of an analyst's answer that one process sends to another."""
 
 _RECORDS: Final = ("list_runs", "list_steps", "step", "open_runs", "parked")
 _ROWS: Final = (
@@ -40,9 +40,10 @@ _T = TypeVar("_T")
 
 
 def answer_question(live: LiveReadModels, method: str, given: str) -> str:
-    """Return the answer to another process's question, as JSON.
+    """Return the answer to another process's query, as JSON.
 
-    Raises ReadModelsError for what is no question, or has an answer that is too large.
+    Raises:
+        ReadModelsError: if the query is unknown, or if its answer is too large.
     """
     if method == _POSITION:
         return str(live.position)
@@ -62,7 +63,8 @@ def answer_question(live: LiveReadModels, method: str, given: str) -> str:
 
 
 class HeldQueries:
-    """Stands for Queries: its methods are asked of the process that holds the read models."""
+    """Has the methods of Queries, which are executed by the process that has the read models
+    open."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -82,11 +84,12 @@ class HeldQueries:
         return ask
 
     def sql(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Return columns and rows of one SELECT of the analyst's."""
+        """Return columns and rows of an analyst's SELECT."""
         return self.sql_rows(statement, lambda columns, rows: (columns, list(rows)))
 
     def sql_rows(self, statement: str, take: Take[_T]) -> _T:
-        """Return what `take` makes of columns and rows; the rows are there when it is called."""
+        """Return the result of `take` for columns and rows; all rows are received before it is
+        called."""
         columns, rows = _from_text(ask_question(self._path, _SQL, json.dumps(statement)))
         return take(columns, (tuple(row) for row in rows))
 
@@ -94,7 +97,7 @@ class HeldQueries:
 class HeldReadModels:
     """The live read models of another process, which catches up before each answer.
 
-    `path` is the file that it holds.
+    `path` is the file that it has open.
     """
 
     follows: Final = True
@@ -104,35 +107,35 @@ class HeldReadModels:
 
     @property
     def position(self) -> int:
-        """The last position that they have."""
+        """The last position of the read models."""
         return int(ask_question(self.path, _POSITION, ""))
 
     def catch_up(self, _progress: Progress | None = None) -> int:
-        """Have what is recorded projected; return the position."""
+        """Request that the recorded events are projected; return the position."""
         return int(ask_question(self.path, _CATCH_UP, ""))
 
     def ask(self, question: Callable[[Queries], _T]) -> _T:
-        """Have a question answered."""
+        """Request the answer to a query."""
         queries: Any = HeldQueries(self.path)
         return question(queries)
 
     def copy(self, file: Path) -> int:
-        """Have a copy written to a place that both processes see; return its position."""
+        """Request a copy at a path that both processes can access; return its position."""
         return int(request(self.path, "copy", file=str(file.absolute())))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: this process has no file open."""
 
 
 def ask_question(path: Path, method: str, given: str) -> str:
-    """Return the other process's answer; raise the error that it met, by its class and words."""
+    """Return the other process's answer, or raise its error with the same class and message."""
     answer = ask_holder(path, QUESTION, PATIENCE_SECONDS, method=method, given=given)
     if "error" not in answer:
         return answer["answer"]
     kind = getattr(errors, answer.get("kind", ""), None)
     if not (inspect.isclass(kind) and issubclass(kind, LedgerError)):
         raise ReadModelsError(answer["error"])
-    # Its own initialiser would make the words again, from attributes that are not here.
+    # The class's initialiser would build the message from attributes that are not available here.
     failed = kind.__new__(kind)
     Exception.__init__(failed, answer["error"])
     raise failed
@@ -172,11 +175,11 @@ def _from_text(text: str) -> Any:
 
 
 _TAG: Final = "\0type"
-"""No column and no key has this name: DuckDB takes no zero byte in one."""
+"""No column and no key has this name: DuckDB allows no zero byte in names."""
 
 
 def _tagged(value: Any) -> dict[str, str]:
-    # A time is a date, too.
+    # A datetime is a date too.
     for kind in (datetime, date, Decimal):
         if isinstance(value, kind):
             text = str(value) if isinstance(value, Decimal) else value.isoformat()

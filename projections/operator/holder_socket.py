@@ -1,4 +1,4 @@
-"""The Unix socket beside a read-models file: its holder listens there, for its own user alone."""
+"""The Unix socket beside a read-models file: the process that has it open serves its own user."""
 
 import glob
 import os
@@ -12,25 +12,27 @@ from pathlib import Path
 from typing import Final
 
 _LONGEST: Final = 100
-"""Bytes of an address; Linux takes 107, others 103."""
+"""Bytes of an address; Linux allows 107, other systems 103."""
 
 
 def socket_path(path: Path) -> Path:
-    """Return where the holder of the read models at `path` listens."""
+    """Return the socket of the process that has the read models at `path` open."""
     return path.with_name(f"{path.name}.socket")
 
 
 def listen(path: Path) -> socket.socket:
-    """Listen beside the read models at `path`, which the caller holds.
+    """Listen beside the read models at `path`, which the caller has open.
 
-    What earlier holders left there, killed, is replaced and taken away. Raises OSError where the
-    folder takes no socket.
+    A socket that a killed process left is replaced and deleted.
+
+    Raises:
+        OSError: if the folder does not support sockets.
     """
     place = socket_path(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # Bound where nobody else may look, and moved when it has its mode: the umask, which bind
-        # goes by, is that of the whole process.
+        # Bound in a private folder, and moved once it has its mode: bind uses the umask, which
+        # applies to the whole process.
         private_folder = f".{place.name}-"
         for left in place.parent.glob(f"{glob.escape(private_folder)}*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -48,7 +50,7 @@ def listen(path: Path) -> socket.socket:
 
 
 def connect(path: Path) -> socket.socket:
-    """Connect to the holder of the read models at `path`; OSError if none listens."""
+    """Connect to the process that has the read models at `path` open; OSError if none listens."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with _address(socket_path(path)) as address:
@@ -60,14 +62,14 @@ def connect(path: Path) -> socket.socket:
 
 
 def remove(path: Path) -> None:
-    """Take the socket away; the caller still holds the read models, so that it is its own."""
+    """Delete the socket; the caller still has the read models open, so it is the caller's."""
     with suppress(OSError):
         socket_path(path).unlink()
 
 
 @contextmanager
 def _address(place: Path) -> Iterator[str]:
-    """Give the address of a socket, by way of its open folder where the path is too long."""
+    """Yield the address of a socket, relative to its open folder if the path is too long."""
     text = str(place)
     if len(os.fsencode(text)) <= _LONGEST:
         yield text

@@ -1,9 +1,9 @@
-"""Requests between processes: asked through a socket, answered by the holder of the read models.
+"""Requests between processes through a socket, to the one that has the read models open.
 
-DuckDB lets one process in, so what needs the live file is done by the process that has it open. A
-request and its answer are a line of JSON each; a first byte says that the holder has taken it, so
-that a long answer is told from a process that serves nothing. A connection that ends without an
-answer is a process that has died.
+DuckDB lets one process open a file, so work on the live file is done by the process that has it
+open. A request and its answer are a line of JSON each. A first byte confirms that the request was
+accepted, which distinguishes a long request from a process that serves none. If a connection ends
+without an answer, the process has died.
 """
 
 import json
@@ -26,7 +26,7 @@ from runledger.errors import (
 )
 
 PATIENCE_SECONDS: Final = 15.0
-"""How long a request waits to be taken."""
+"""How long a request waits to be accepted."""
 _AGAIN_SECONDS: Final = 0.025
 _TAKEN: Final = b"+"
 _LONGEST: Final = 16 << 20
@@ -74,7 +74,7 @@ class RequestServer:
 
     def _answer(self, connection: socket.socket) -> None:
         try:
-            # The caller may have gone away meanwhile; what it asked for is done all the same.
+            # The caller may have disconnected meanwhile; the request is still executed.
             with connection, suppress(OSError):
                 connection.sendall(_TAKEN)
                 asked = _line(connection, _LONGEST)
@@ -90,7 +90,7 @@ class RequestServer:
         except LedgerError as e:
             return {"error": str(e), "kind": type(e).__name__}
         except Exception as e:
-            # The caller must hear of a bug, and other requests must be served after it.
+            # The caller must learn of a bug, and other requests must be served after it.
             return {"error": f"the process that holds the read models failed: {e!r}"}
 
     def close(self) -> None:
@@ -98,8 +98,8 @@ class RequestServer:
         if self._listener is None:
             return
         self._stopped = True
-        # To close a socket does not wake a thread that waits for a connection to it: a shutdown
-        # does on Linux, a connection elsewhere.
+        # Closing a socket does not wake a thread that waits for a connection to it: a shutdown does
+        # on Linux, a connection on other systems.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         with suppress(OSError):
@@ -114,8 +114,11 @@ class RequestServer:
 def request(path: Path, verb: str, patience: float = PATIENCE_SECONDS, **arguments: Any) -> str:
     """Send a request to the process that has the read models at `path` open; return its answer.
 
-    Raises ReadModelsLocked if none takes the request in time, ReadModelsError with the words of the
-    other process if it fails there (ProjectionFailed or ReadModelsDiverged if that is it), or dies.
+    Raises:
+        ReadModelsLocked: if no process accepts the request in time.
+        ReadModelsError: if the request fails in the other process, with its message (as
+            ProjectionFailed or ReadModelsDiverged if it raised one of these), or if that process
+            dies.
     """
     answer = ask_holder(path, verb, patience, **arguments)
     if "error" in answer:
@@ -124,8 +127,7 @@ def request(path: Path, verb: str, patience: float = PATIENCE_SECONDS, **argumen
 
 
 def ask_holder(path: Path, verb: str, patience: float, **arguments: Any) -> Mapping[str, str]:
-    """Return what the holder of the read models at `path` answers: `answer`, or `error` and
-    `kind`."""
+    """Return the other process's answer: `answer`, or `error` and `kind`."""
     deadline = time.monotonic() + patience
     with _taken(path, deadline) as connection:
         try:

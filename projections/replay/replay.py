@@ -134,7 +134,7 @@ class Replayed(BaseModel):
 
 
 class Plan(BaseModel):
-    """What to do with the generation that was built: a dry run unless `switch`.
+    """The options for the generation that was built: a dry run unless `switch`.
 
     `limit` differing rows of each table are shown and `explain` of them are explained, or as many
     of each run in `explain_runs`. `out` is a Parquet file for every value that differs. `keep` old

@@ -25,12 +25,12 @@ app = typer.Typer()
 )
 def archive(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the archive lies.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the archive.")],
     segment_events: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Events per segment, at most.")
+        int, typer.Option(min=1, metavar="N", help="Most events per segment.")
     ] = 500_000,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Write nothing; read every byte that is there.")
+        bool, typer.Option("--verify", help="Write nothing; read and verify every byte.")
     ] = False,
     as_json: Json = False,
 ) -> None:

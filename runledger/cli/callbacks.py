@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runledger import RunLedger
 
 app = typer.Typer(
-    name="callbacks", help="List callbacks, look at one, send again.", no_args_is_help=True
+    name="callbacks", help="List callbacks, show one, send again.", no_args_is_help=True
 )
 
 From = Annotated[
@@ -29,10 +29,10 @@ To = Annotated[
         "--to",
         parser=before,
         metavar="TIME",
-        help="Runs that ended before; a day alone counts whole (UTC).",
+        help="Runs that ended before; a day alone is included (UTC).",
     ),
 ]
-Failed = Annotated[bool, typer.Option("--failed", help="Those that were given up.")]
+Failed = Annotated[bool, typer.Option("--failed", help="Callbacks that were given up.")]
 _RUN = "run-0f1e2d3c-4b5a-4678-9abc-def012345678"
 
 

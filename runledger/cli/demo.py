@@ -21,7 +21,7 @@ app = typer.Typer()
 def demo(
     ctx: typer.Context,
     directory: Annotated[
-        Path, typer.Option(help="Where the demo's own store and read models go.")
+        Path, typer.Option(help="The folder of the demo's store and read models.")
     ] = Path("demo"),
     as_json: Json = False,
 ) -> None:

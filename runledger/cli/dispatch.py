@@ -39,7 +39,7 @@ def dispatch(
         typer.Option(
             "--allow-private-callbacks",
             envvar="RUNLEDGER_CALLBACK_ALLOW_PRIVATE",
-            help="For development: any host may.",
+            help="For development: allow this for any host.",
         ),
     ] = None,
     allow_http: Annotated[
@@ -55,7 +55,7 @@ def dispatch(
         typer.Option(
             "--thin",
             envvar="RUNLEDGER_CALLBACK_THIN",
-            help="Send the outcome alone, without metadata and result.",
+            help="Send only the outcome, without metadata and result.",
         ),
     ] = None,
 ) -> None:

@@ -26,7 +26,7 @@ def expire(
         typer.Option(
             parser=duration,
             metavar="DURATION",
-            help="Fail the open runs that were silent for so long.",
+            help="Fail the open runs without an event for this time.",
         ),
     ] = None,
     approvals: Annotated[

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from runledger import RunLedger
     from runledger.importers.event_lines.exporter import Damage
 
-app = typer.Typer(name="export", help="Take events and read models away.", no_args_is_help=True)
+app = typer.Typer(name="export", help="Export events and read models.", no_args_is_help=True)
 
 
 @app.command(
@@ -30,7 +30,7 @@ def jsonl(
     ] = None,
     overwrite: Overwrite = False,
     after: Annotated[
-        int, typer.Option(min=0, metavar="POSITION", help="Only events beyond it.")
+        int, typer.Option(min=0, metavar="POSITION", help="Only events after it.")
     ] = 0,
     as_json: Json = False,
 ) -> None:

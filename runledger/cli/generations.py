@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="generations",
-    help="The read models that were built; go back to one.",
+    help="Generations of read models; switch to one.",
     no_args_is_help=True,
 )
-Number = Annotated[int, typer.Argument(min=0, metavar="NUMBER", help="As `generations list` says.")]
+Number = Annotated[int, typer.Argument(min=0, metavar="NUMBER", help="See `generations list`.")]
 
 
 @app.command("list", epilog=example("runledger generations list --json"))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-app = typer.Typer(name="import", help="Bring in transcripts and events.", no_args_is_help=True)
+app = typer.Typer(name="import", help="Import transcripts and events.", no_args_is_help=True)
 
 Files = Annotated[
     list[Path],

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runledger.server.keys import Keyring
 
 app = typer.Typer(
-    name="keys", help="Make, list and revoke the keys of a server.", no_args_is_help=True
+    name="keys", help="Create, list and revoke the keys of a server.", no_args_is_help=True
 )
 _T = TypeVar("_T")
 
@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 )
 def create(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="The user of what is recorded with it.")],
+    name: Annotated[str, typer.Argument(help="The user of events recorded with it.")],
     scope: Annotated[
         list[str] | None,
         typer.Option(
@@ -37,7 +37,7 @@ def create(
     ] = None,
     expires: Annotated[
         datetime | None,
-        typer.Option(parser=parsers.moment, metavar="TIME", help="When it ends to be good."),
+        typer.Option(parser=parsers.moment, metavar="TIME", help="The time of expiry."),
     ] = None,
     as_json: Json = False,
 ) -> None:

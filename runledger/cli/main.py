@@ -163,7 +163,7 @@ def settings(
     read_models: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH", help="The DuckDB file of the read models; without, runs.duckdb."
+            metavar="PATH", help="The DuckDB file of the read models; default: runs.duckdb."
         ),
     ] = None,
     archive: Annotated[
@@ -173,9 +173,7 @@ def settings(
     organization: Annotated[
         str | None, typer.Option(metavar="ID", help="Act for this organization.")
     ] = None,
-    api_key: Annotated[
-        str | None, typer.Option(metavar="KEY", help="The key that the server asks for.")
-    ] = None,
+    api_key: Annotated[str | None, typer.Option(metavar="KEY", help="A key of the server.")] = None,
     _version: Annotated[
         bool,
         typer.Option(

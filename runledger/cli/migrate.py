@@ -1,4 +1,4 @@
-"""`runledger migrate`: bring a store to the newest layout, or say what that would change."""
+"""`runledger migrate`: migrate a store to the newest layout, or show the changes."""
 
 from typing import Annotated
 
@@ -15,14 +15,13 @@ app = typer.Typer()
 def migrate(
     ctx: typer.Context,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+        bool, typer.Option("--dry-run", help="Show the changes, and make none.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring the store to the newest layout; stored events stay as they are.
+    """Migrate the store to the newest layout; stored events stay as they are.
 
-    Read models of an older layout go on answering by their own SQL until `runledger replay
-    --switch`.
+    Read models of an older layout still answer by their own SQL until `runledger replay --switch`.
     """
     from runledger import migration
 

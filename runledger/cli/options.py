@@ -12,7 +12,7 @@ Json = Annotated[
 ]
 
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace what an earlier command wrote there.")
+    bool, typer.Option("--overwrite", help="Replace the output of an earlier command.")
 ]
 
 AsOf = Annotated[
@@ -20,7 +20,7 @@ AsOf = Annotated[
     typer.Option(
         parser=position_or_moment,
         metavar="POSITION|TIME",
-        help="Answer as of then: a position of the log, or a time; of a day alone, its end (UTC).",
+        help="Answer as of a position of the log, or a time; a day alone means its end (UTC).",
     ),
 ]
 
@@ -37,7 +37,7 @@ ExplainRun = Annotated[
     typer.Option(
         parser=run_id,
         metavar="RUN_ID",
-        help="Explain what differs of this run instead; repeatable.",
+        help="Explain the differences of this run instead; repeatable.",
     ),
 ]
 

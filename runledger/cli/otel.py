@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from runledger import RunLedger
     from runledger.store.spans import TraceRow
 
-app = typer.Typer(name="otel", help="Tell what became of received spans.", no_args_is_help=True)
+app = typer.Typer(
+    name="otel", help="Show how received spans were interpreted.", no_args_is_help=True
+)
 _LATEST: Final = 10_000
 
 TraceIds = Annotated[

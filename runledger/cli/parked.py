@@ -10,7 +10,7 @@ from runledger.cli.settings import ask_operator
 
 app = typer.Typer(
     name="parked",
-    help="Runs that are left out of the read models, because an event could not be applied.",
+    help="Runs left out of the read models because an event could not be applied.",
     no_args_is_help=True,
 )
 
@@ -44,7 +44,7 @@ def list_parked(ctx: typer.Context, as_of: AsOf = None, as_json: Json = False) -
 def retry(
     ctx: typer.Context,
     streams: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN]…", help="These runs; all without.")
+        list[str] | None, typer.Argument(metavar="[RUN]…", help="These runs; all by default.")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -28,7 +28,7 @@ def percentiles(
         list[str] | None,
         typer.Option(
             parser=parsers.percentiles_group,
-            help="Group by project, agent or day; may be repeated. All runs without.",
+            help="Group by project, agent or day; may be repeated. Default: all runs.",
         ),
     ] = None,
     project_id: Annotated[str | None, typer.Option(help="Only this project.")] = None,

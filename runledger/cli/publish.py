@@ -17,7 +17,7 @@ app = typer.Typer()
 )
 def publish(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the copy is to lie.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the copy.")],
     as_json: Json = False,
 ) -> None:
     """Write a copy of the read models to DIR/read_models.duckdb, replacing the last one.

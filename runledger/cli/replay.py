@@ -42,7 +42,7 @@ def replay(
     ] = None,
     fail_if_changed: Annotated[
         list[str] | None,
-        typer.Option(metavar="TABLE[.COLUMN]", help="What must not change; may be repeated."),
+        typer.Option(metavar="TABLE[.COLUMN]", help="Must not change; may be repeated."),
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Rows shown per table.")] = 5,
     explain: Annotated[int, typer.Option(min=0, help="Rows explained per table.")] = 1,
@@ -74,7 +74,7 @@ def replay(
         typer.Option(
             parser=before,
             metavar="TIME",
-            help="Partial: … and before then; a day alone counts whole (UTC).",
+            help="Partial: … and before then; a day alone is included (UTC).",
         ),
     ] = None,
     events_of_type: Annotated[
@@ -89,11 +89,11 @@ def replay(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Read the log from its archive, and only what is beyond from the store.",
+            help="Read the log from its archive, and only later events from the store.",
         ),
     ] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Do not go on with one that was begun before.")
+        bool, typer.Option("--fresh", help="Do not continue an unfinished replay.")
     ] = False,
     as_json: Json = False,
 ) -> None:

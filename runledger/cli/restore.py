@@ -18,7 +18,9 @@ def restore(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder with a backup.")],
     replace: Annotated[
         bool,
-        typer.Option("--replace", help="Keep the store that is there beside it, and replace it."),
+        typer.Option(
+            "--replace", help="Keep an existing store under another name, and replace it."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -45,7 +45,9 @@ def list_runs(
         list[str] | None,
         typer.Option(help="Runs that used this tool (name or id); may be repeated: any of them."),
     ] = None,
-    step_count: Annotated[int | None, typer.Option(min=0, help="With so many steps.")] = None,
+    step_count: Annotated[
+        int | None, typer.Option(min=0, help="With this number of steps.")
+    ] = None,
     step_count_operator: Annotated[
         str, typer.Option(parser=parsers.operator, help="eq, gt, gte, lt or lte.")
     ] = "eq",
@@ -61,12 +63,12 @@ def list_runs(
         typer.Option(
             min=0,
             max=100,
-            help="At least as slow as this percentile of the runs filtered otherwise.",
+            help="At least as slow as this percentile of the otherwise filtered runs.",
         ),
     ] = None,
     feedback: Annotated[
         str | None,
-        typer.Option(parser=parsers.feedback, help="Judged so: positive or negative."),
+        typer.Option(parser=parsers.feedback, help="With this feedback: positive or negative."),
     ] = None,
     start_date: Annotated[
         datetime | None,
@@ -77,7 +79,7 @@ def list_runs(
         typer.Option(
             parser=last_moment,
             metavar="TIME",
-            help="Created then or earlier; a day alone counts whole (UTC).",
+            help="Created then or earlier; a day alone is included (UTC).",
         ),
     ] = None,
     order_by: Annotated[
@@ -86,10 +88,10 @@ def list_runs(
     ascending: Annotated[bool, typer.Option("--ascending/--descending")] = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Runs on a page, 1000 at most.")] = 50,
     after: Annotated[
-        str | None, typer.Option(metavar="RUN_ID", help="The page beyond this run.")
+        str | None, typer.Option(metavar="RUN_ID", help="The page after this run.")
     ] = None,
     before: Annotated[
-        str | None, typer.Option(metavar="RUN_ID", help="The page short of this run.")
+        str | None, typer.Option(metavar="RUN_ID", help="The page before this run.")
     ] = None,
     as_of: AsOf = None,
     as_json: Json = False,

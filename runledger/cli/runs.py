@@ -12,9 +12,7 @@ from runledger.quantities import show_count, show_duration, show_moment
 if TYPE_CHECKING:
     from runledger import RunLedger
 
-app = typer.Typer(
-    name="runs", help="List runs, look at one, cancel or delete.", no_args_is_help=True
-)
+app = typer.Typer(name="runs", help="List runs, show, cancel or delete one.", no_args_is_help=True)
 app.command("list", epilog=run_list.EXAMPLE)(run_list.list_runs)
 
 RunId = Annotated[str, typer.Argument(parser=parsers.run_id, metavar="RUN_ID", help="run-<uuid4>")]
@@ -61,7 +59,7 @@ def show(
 def cancel(
     ctx: typer.Context,
     run_id: RunId,
-    reason: Annotated[str | None, typer.Option(help="Why; kept with the event.")] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason; stored in the event.")] = None,
     as_json: Json = False,
 ) -> None:
     """Cancel a run, deny its open tool calls and release its conversation."""

@@ -29,11 +29,11 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = _PORT,
     allowed_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A name that leads here, such as a proxy's; repeatable."),
+        typer.Option(metavar="NAME", help="A name of this server, such as a proxy's; repeatable."),
     ] = None,
     allowed_origin: Annotated[
         list[str] | None,
-        typer.Option(metavar="ORIGIN", help="An origin whose pages may ask; repeatable."),
+        typer.Option(metavar="ORIGIN", help="An origin whose pages may send requests; repeatable."),
     ] = None,
     writer: Annotated[
         bool,

@@ -23,11 +23,11 @@ app = typer.Typer()
 def verify(
     ctx: typer.Context,
     sample: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Only what is said of N runs.")
+        int | None, typer.Option(metavar="N", min=1, help="Only the rows of N runs.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every row; the default.")] = False,
     log: Annotated[
-        bool, typer.Option("--log", help="The events themselves, as they were when kept.")
+        bool, typer.Option("--log", help="The events themselves, against their stored hashes.")
     ] = False,
     as_json: Json = False,
 ) -> None:

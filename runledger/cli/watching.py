@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from runledger import RunLedger
     from runledger.importers.report import ImportReport
 
-app = typer.Typer(name="watch", help="Bring in runs while they go on.", no_args_is_help=True)
+app = typer.Typer(
+    name="watch", help="Import runs while they are in progress.", no_args_is_help=True
+)
 
 
 @app.callback()
@@ -31,7 +33,7 @@ def claude_code(
             show_default=False,
         ),
     ] = None,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two checks.")] = 2.0,
     by_folder: ByFolder = False,
 ) -> None:
     """Follow the sessions of Claude Code until SIGINT or SIGTERM.

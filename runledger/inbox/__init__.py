@@ -1,1 +1,1 @@
-"""Spans are durable before they are understood: the inbox keeps them, and then says so."""
+"""The inbox stores received spans durably before they are acknowledged and interpreted."""

@@ -1,6 +1,6 @@
-"""Keeps spans for many requests in one commit, as the appender does with events.
+"""Stores the spans of many requests in one commit, as the appender does with events.
 
-There is no timer: while a commit is on its way to the disk, the next batch collects by itself.
+There is no timer: while a commit is written to the disk, the next batch is collected.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from runledger.store.spans import SpanRow, SpanTable
 MAX_SPANS: Final = 4_096
 """Spans per commit; a single larger request goes alone."""
 MAX_WAITING: Final = 64 << 20
-"""Bytes of spans that may wait for the disk; more are refused for now."""
+"""Bytes of spans that may wait to be written; more are refused temporarily."""
 
 
 class _Request(NamedTuple):
@@ -27,7 +27,7 @@ class _Request(NamedTuple):
 
 
 class Inbox:
-    """Groups requests into commits; all of a request is kept, or it is told that it is not."""
+    """Groups requests into commits; a request is stored completely, or it fails."""
 
     def __init__(self, table: SpanTable) -> None:
         self._table = table
@@ -39,10 +39,13 @@ class Inbox:
         self._thread.start()
 
     async def keep(self, rows: Sequence[SpanRow]) -> None:
-        """Keep spans durably.
+        """Store spans durably.
 
-        Raises StoreUnavailable if that is not known to have happened, or too much waits already;
-        the same spans may be sent again, since the first of each stays.
+        The same spans may be sent again; the first version of each is kept.
+
+        Raises:
+            StoreUnavailable: if it is unknown whether the spans were stored, or if too many are
+                waiting.
         """
         if not rows:
             return
@@ -61,7 +64,7 @@ class Inbox:
         await answer
 
     def close(self) -> None:
-        """Keep what was submitted, then stop."""
+        """Store the submitted spans, then stop."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -83,7 +86,7 @@ class Inbox:
                 with self._lock:
                     self._waiting -= sum(one.size for one in batch)
                 for one, outcome in zip(batch, outcomes, strict=True):
-                    # A loop that was closed meanwhile has no task that waits.
+                    # A loop that was closed meanwhile has no waiting task.
                     with suppress(RuntimeError):
                         one.answer.get_loop().call_soon_threadsafe(_resolve, one.answer, outcome)
 
@@ -91,12 +94,13 @@ class Inbox:
         try:
             self._table.put([row for one in batch for row in one.rows], time.time())
         except StoreRefused as e:
-            # One request holds what the database cannot take; its neighbours must not fail for it.
+            # One request has a value that the database refuses; the other requests must not fail
+            # because of it.
             return [e] if len(batch) == 1 else [self._keep([one])[0] for one in batch]
         except LedgerError as e:
             return [e] * len(batch)
         except Exception as e:
-            # A dead thread would leave the callers waiting for ever.
+            # A dead thread would leave the callers waiting forever.
             failed = StoreUnavailable(f"the spans could not be kept: {e!r}")
             failed.__cause__ = e
             return [failed] * len(batch)

@@ -13,7 +13,8 @@ from runledger.utc import as_utc
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """On whose behalf a command runs; every read and write is scoped to the organization."""
+    """The organization and user for which a command runs; all access is scoped to the
+    organization."""
 
     organization: str = DEFAULT_ORGANIZATION
     user: str | None = None
