@@ -31,6 +31,13 @@ class TraceRow(NamedTuple):
     note: str
 
 
+class SavedTrace(NamedTuple):
+    """What was made of a trace; it is looked at again at `not_before`, or when a span comes."""
+
+    trace: TraceRow
+    not_before: float = 0.0
+
+
 class SpanCounts(NamedTuple):
     """How many spans and traces there are; traces that wait, gave no run, or had refusals."""
 
@@ -63,8 +70,8 @@ class SpanTable(Protocol):
     def traces(self, organization: str, trace_id: str) -> list[TraceRow]:
         """Return the trace of an organization, or none."""
 
-    def save(self, trace: TraceRow, now: float, not_before: float = 0.0) -> None:
-        """Keep the runs, the note and what is done of a trace; look again `not_before` a time."""
+    def save(self, traces: Sequence[SavedTrace], now: float) -> None:
+        """Keep the runs, the note and what is done of traces, in one transaction."""
 
     def latest(self, organization: str, limit: int) -> list[TraceRow]:
         """Return traces, the latest first."""

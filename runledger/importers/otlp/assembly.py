@@ -8,21 +8,22 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from runledger.command_handling.batch import CommandBatch
 from runledger.command_handling.handler import CommandHandler
-from runledger.errors import LedgerError
+from runledger.errors import Conflict, InvalidArgument, LedgerError, NotFound
 from runledger.importers.otlp.recorded import recorded
-from runledger.importers.otlp.run import Recorded, Run, Trace
+from runledger.importers.otlp.run import Run, Trace
 from runledger.importers.otlp.span import Span
-from runledger.importers.recorder import LARGE, FoundRun, RunRecorder
+from runledger.importers.recorder import FoundRun, RunRecorder, Timed
 from runledger.importers.report import ImportReport
 from runledger.run import Actor
 from runledger.run import commands as c
 from runledger.store import Store
-from runledger.store.spans import TraceRow
+from runledger.store.spans import SavedTrace, TraceRow
 
 QUIET: Final = 2.0
 """Seconds without a span after which a trace is assembled."""
@@ -69,6 +70,8 @@ class Assembler:
                     await asyncio.to_thread(lease.__exit__, None, None, None)
             except LedgerError as e:
                 _LOG.warning("spans wait: %s: %s", type(e).__name__, e)
+            except Exception:
+                _LOG.exception("spans wait")
             await _pause(stopping)
 
     async def assemble(self) -> int:
@@ -77,77 +80,114 @@ class Assembler:
         due = await asyncio.to_thread(
             self._store.spans.due, time.time(), waiting.quiet, waiting.patience, _AT_ONCE
         )
-        for trace in due:
-            await self._assemble(trace)
+        found = await asyncio.gather(*(asyncio.to_thread(self._read, row) for row in due))
+        planned = [one.planned() for one in found if one.ids != one.before]
+        if planned:
+            # Before anything is recorded, so that a process that goes on from here knows of it.
+            await self._save(planned)
+        for organization in sorted({one.row.organization for one in found}):
+            await self._record(
+                Actor(organization), [one for one in found if one.row.organization == organization]
+            )
+        if found:
+            await self._save([one.done() for one in found])
         return len(due)
 
-    async def _assemble(self, row: TraceRow) -> None:
-        spans = await asyncio.to_thread(self._store.spans.of_trace, row.organization, row.trace_id)
+    def _read(self, row: TraceRow) -> "_Due":
+        try:
+            return self._understood(row)
+        except LedgerError:
+            raise
+        except Exception as e:
+            # A fault in our reading of one trace must not keep all others waiting; its spans stay.
+            _LOG.exception("trace %s", row.trace_id)
+            before: list[str] = json.loads(row.runs)
+            return _Due(row, Trace([], row.organization), before, [], 0.0, [repr(e)])
+
+    def _understood(self, row: TraceRow) -> "_Due":
+        spans = self._store.spans.of_trace(row.organization, row.trace_id)
         trace = Trace(map(Span.from_json, spans), row.organization)
-        report = ImportReport("runs")
         before: list[str] = json.loads(row.runs)
-        known = {run_id: await self._recorded(run_id) for run_id in before}
-        made = trace.runs(known)
-        now, deferred = time.time(), False
-        if now - row.first_at < self._waiting.headless:
+        made = trace.runs({run_id: recorded(self._store, run_id) for run_id in before})
+        again_at = row.first_at + self._waiting.headless
+        if time.time() < again_at:
             shown = [run for run in made if run.has_head or run.agent_told or run.run_id in before]
-            deferred, made = len(shown) < len(made), shown
-        ids = [*before, *(run.run_id for run in made if run.run_id not in before)]
-        if ids != before:
-            # Before anything is recorded, so that a process that goes on from here knows of it.
-            await asyncio.to_thread(self._store.spans.save, _undone(row, ids), now)
-        actor = Actor(row.organization)
-        async with RunRecorder(
-            self._store, self._handler, actor, report, at_once=LARGE
-        ) as recorder:
-            for run in made:
-                await recorder.submit(f"trace {row.trace_id}", found_run(run, ended=False))
-        await self._close(trace, before, actor)
-        done = row._replace(
-            runs=json.dumps(ids),
-            note=json.dumps(_note(trace, report)),
-            done=row.done if deferred else row.version,
-        )
-        later = row.first_at + self._waiting.headless if deferred else 0.0
-        await asyncio.to_thread(self._store.spans.save, done, time.time(), later)
+        else:
+            shown = made
+        return _Due(row, trace, before, shown, again_at if len(shown) < len(made) else 0.0)
 
-    async def _recorded(self, run_id: str) -> Recorded:
-        return await asyncio.to_thread(recorded, self._store, run_id)
+    async def _record(self, actor: Actor, found: Sequence["_Due"]) -> None:
+        report = ImportReport("runs")
+        async with RunRecorder(self._store, self._handler, actor, report) as recorder:
+            for one in found:
+                for run in one.runs:
+                    await recorder.submit(one.row.trace_id, found_run(run, ended=False))
+        for refusal in report.refusals:
+            for one in found:
+                if one.row.trace_id == refusal.place:
+                    one.refused.append(refusal.reason)
+        for one in found:
+            await self._close(one, actor)
 
-    async def _close(self, trace: Trace, before: list[str], actor: Actor) -> None:
+    async def _close(self, due: "_Due", actor: Actor) -> None:
         """Complete runs that, as spans show that came later, are parts of another."""
-        current = {trace.run_id(group) for group in trace.groups}
-        for run_id in before:
+        current = {due.trace.run_id(group) for group in due.trace.groups}
+        for run_id in due.before:
             if run_id in current or not current:
                 continue
-            part_of = sorted(current)[0]
             orders: list[c.Command] = [
-                c.PatchMetadata({"otel.part_of": part_of}),
+                c.PatchMetadata({"otel.part_of": sorted(current)[0]}),
                 c.CompleteRun("end_turn", measured=False),
             ]
-            await self._handler.execute(CommandBatch(actor, run_id, orders))
+            try:
+                await self._handler.execute(CommandBatch(actor, run_id, orders))
+            except (Conflict, NotFound) as e:
+                due.refused.append(str(e))
+
+    async def _save(self, traces: Sequence[SavedTrace]) -> None:
+        await asyncio.to_thread(self._store.spans.save, traces, time.time())
+
+
+@dataclass(slots=True)
+class _Due:
+    """A trace that is due, its runs that are shown now, and those that it had before."""
+
+    row: TraceRow
+    trace: Trace
+    before: list[str]
+    runs: list[Run]
+    again_at: float
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def ids(self) -> list[str]:
+        return [*self.before, *(r.run_id for r in self.runs if r.run_id not in self.before)]
+
+    def planned(self) -> SavedTrace:
+        return SavedTrace(self.row._replace(runs=json.dumps(self.ids)))
+
+    def done(self) -> SavedTrace:
+        note: dict[str, Any] = {}
+        if self.refused:
+            note["refused"] = self.refused
+        if not self.trace.groups:
+            scopes = Counter(node.span.scope_name or "no scope" for node in self.trace.nodes)
+            note["scopes"] = dict(sorted(scopes.items()))
+        done = self.row.done if self.again_at else self.row.version
+        row = self.row._replace(runs=json.dumps(self.ids), note=json.dumps(note), done=done)
+        return SavedTrace(row, self.again_at)
 
 
 def found_run(run: Run, *, ended: bool) -> FoundRun:
     """Return what the recorder needs of a run; `ended` as in Run.commands."""
-    return FoundRun(
-        run.run_id, run.agent_id, run.agent_name, lambda: list(run.commands(ended=ended))
-    )
 
+    def commands() -> list[Timed]:
+        try:
+            return list(run.commands(ended=ended))
+        except ValueError as e:
+            raise InvalidArgument(f"span {run.group.key}: {e}") from e
 
-def _undone(row: TraceRow, runs: list[str]) -> TraceRow:
-    return row._replace(runs=json.dumps(runs))
-
-
-def _note(trace: Trace, report: ImportReport) -> Mapping[str, Any]:
-    """Return what was refused of a trace, and the scopes of one that has no run."""
-    note: dict[str, Any] = {}
-    if report.refusals:
-        note["refused"] = [refusal.reason for refusal in report.refusals]
-    if not trace.groups:
-        scopes = Counter(node.span.scope_name or "no scope" for node in trace.nodes)
-        note["scopes"] = dict(sorted(scopes.items()))
-    return note
+    return FoundRun(run.run_id, run.agent_id, run.agent_name, commands)
 
 
 async def _pause(stopping: asyncio.Event) -> None:

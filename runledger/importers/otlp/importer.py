@@ -7,12 +7,13 @@ from pathlib import Path
 from runledger.command_handling.handler import CommandHandler
 from runledger.errors import ImportFailed, InvalidArgument
 from runledger.importers.json_lines import files_in
+from runledger.importers.otlp.assembly import found_run
 from runledger.importers.otlp.conventions import Kind
 from runledger.importers.otlp.documents import spans_of
 from runledger.importers.otlp.recorded import recorded
 from runledger.importers.otlp.run import Recorded, Trace
 from runledger.importers.otlp.span import Span
-from runledger.importers.recorder import LARGE, FoundRun, RunRecorder
+from runledger.importers.recorder import LARGE, RunRecorder
 from runledger.importers.report import Advance, ImportReport
 from runledger.run import Actor
 from runledger.store import Store
@@ -80,8 +81,8 @@ class OtelImport:
             for one in run.counting.left_out:
                 if one.node in run.group.nodes:
                     self.report.left_out[one.reason] += 1
-            found = FoundRun(run.run_id, run.agent_id, run.agent_name, run.commands)
-            await recorder.submit(f"trace {trace_id}, span {run.group.key}", found)
+            place = f"trace {trace_id}, span {run.group.key}"
+            await recorder.submit(place, found_run(run, ended=True))
 
     def _tell(self, trace: Trace) -> None:
         """Count what the table of conventions has no meaning for."""

@@ -209,12 +209,15 @@ SELECT span FROM {schema}.ledger_spans WHERE organization = %s AND trace_id = %s
 SELECT organization, trace_id, version, done, first_at, last_at, runs, note
 FROM {schema}.ledger_traces WHERE organization = %s AND trace_id = %s;
 
--- save_trace: what was made of a trace
-UPDATE {schema}.ledger_traces
-SET runs = %(runs)s::text, note = %(note)s::text, done = %(done)s::bigint,
-    waiting_since = %(now)s::float8,
-    not_before = CASE WHEN version = %(version)s::bigint THEN %(not_before)s::float8 ELSE 0 END
-WHERE organization = %(organization)s::text AND trace_id = %(trace_id)s::text;
+-- save_traces: what was made of traces
+UPDATE {schema}.ledger_traces t
+SET runs = g.runs, note = g.note, done = g.done, waiting_since = %(now)s::float8,
+    not_before = CASE WHEN t.version = g.version THEN g.not_before ELSE 0 END
+FROM unnest(
+    %(organization)s::text[], %(trace_id)s::text[], %(version)s::bigint[], %(done)s::bigint[],
+    %(runs)s::text[], %(note)s::text[], %(not_before)s::float8[]
+) AS g (organization, trace_id, version, done, runs, note, not_before)
+WHERE t.organization = g.organization AND t.trace_id = g.trace_id;
 
 -- latest_traces: traces, the latest first
 SELECT organization, trace_id, version, done, first_at, last_at, runs, note

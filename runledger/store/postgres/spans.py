@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from runledger.store.spans import SpanCounts, SpanRow, TraceRow
+from runledger.store.spans import SavedTrace, SpanCounts, SpanRow, TraceRow
 
 Fetch = Callable[[str, Any], list[tuple[Any, ...]]]
 
@@ -39,9 +39,14 @@ class PostgresSpans:
         """Return the trace of an organization, or none."""
         return [TraceRow(*row) for row in self._fetch("trace", (organization, trace_id))]
 
-    def save(self, trace: TraceRow, now: float, not_before: float = 0.0) -> None:
-        """Keep the runs, the note and what is done of a trace."""
-        self._fetch("save_trace", {**trace._asdict(), "now": now, "not_before": not_before})
+    def save(self, traces: Sequence[SavedTrace], now: float) -> None:
+        """Keep the runs, the note and what is done of traces."""
+        given = {
+            name: [getattr(one.trace, name) for one in traces]
+            for name in ("organization", "trace_id", "version", "done", "runs", "note")
+        }
+        later = [one.not_before for one in traces]
+        self._fetch("save_traces", {**given, "not_before": later, "now": now})
 
     def latest(self, organization: str, limit: int) -> list[TraceRow]:
         """Return traces, the latest first."""

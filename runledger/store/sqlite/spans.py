@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from runledger.store.spans import SpanCounts, SpanRow, TraceRow
+from runledger.store.spans import SavedTrace, SpanCounts, SpanRow, TraceRow
 
 Fetch = Callable[[str, Any], list[tuple[Any, ...]]]
 Execute = Callable[[Sequence[tuple[str, Sequence[Any]]]], None]
@@ -39,10 +39,12 @@ class SQLiteSpans:
         """Return the trace of an organization, or none."""
         return [TraceRow(*row) for row in self._fetch("trace", (organization, trace_id))]
 
-    def save(self, trace: TraceRow, now: float, not_before: float = 0.0) -> None:
-        """Keep the runs, the note and what is done of a trace."""
-        given = {**trace._asdict(), "now": now, "not_before": not_before}
-        self._execute([("save_trace", [given])])
+    def save(self, traces: Sequence[SavedTrace], now: float) -> None:
+        """Keep the runs, the note and what is done of traces."""
+        given = [
+            {**one.trace._asdict(), "now": now, "not_before": one.not_before} for one in traces
+        ]
+        self._execute([("save_trace", given)])
 
     def latest(self, organization: str, limit: int) -> list[TraceRow]:
         """Return traces, the latest first."""
