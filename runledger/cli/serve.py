@@ -27,6 +27,12 @@ def serve(
         typer.Option(metavar="ADDRESS", help="Listen there instead of on the loopback addresses."),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = _PORT,
+    otlp_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, help="Listen there too; exporters of OpenTelemetry look at 4318."
+        ),
+    ] = None,
     allowed_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A name of this server, such as a proxy's; repeatable."),
@@ -101,6 +107,7 @@ def serve(
     options = Options(
         host,
         port,
+        otlp_port,
         tuple(allowed_host or ()),
         tuple(allowed_origin or ()),
         limits=Limits(

@@ -24,14 +24,16 @@ from runledger.server.serving import PORT, Serving, bind
 class Options:
     """Where a server listens, and which names lead to it.
 
-    `host` None means both loopback addresses. `allowed_hosts` and `allowed_origins` are as in
-    BrowserRules. `access_log` says whether requests are logged on stderr.
+    `host` None means both loopback addresses. On `otlp_port`, if there is one, the server listens
+    as well: exporters of OpenTelemetry look for it at 4318. `allowed_hosts` and `allowed_origins`
+    are as in BrowserRules. `access_log` says whether requests are logged on stderr.
     `operations_folder` is where long operations write; None for a server that does none;
     `publish` is the folder where copies of the read models are published, None for nowhere.
     """
 
     host: str | None = None
     port: int = PORT
+    otlp_port: int | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
@@ -65,6 +67,13 @@ async def serve(
             machines reach while there are no keys.
     """
     sockets = bind(options.host, options.port)
+    if options.otlp_port is not None:
+        try:
+            sockets += bind(options.host, options.otlp_port)
+        except InvalidArgument:
+            for one in sockets:
+                one.close()
+            raise
     ports = {one.getsockname()[1] for one in sockets}
     rules = BrowserRules(ports, options.allowed_hosts, options.allowed_origins)
     try:
