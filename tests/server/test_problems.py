@@ -17,6 +17,7 @@ CLASSES = [
 ]
 OURS = {
     errors.AccessRefused,
+    errors.LogDamaged,
     errors.LogDiverged,
     errors.NotReadModels,
     errors.ReadModelsDiverged,
