@@ -1,1 +1,1 @@
-"""Bringing in history: other tools' transcripts, and the ledger's own event format."""
+"""Imports of history: other tools' transcripts, and the ledger's own event format."""

@@ -1,4 +1,4 @@
-"""Imports whatever is recognised, each file by the importer of its format."""
+"""Imports files of any recognised format, each by the importer of its format."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,7 +39,7 @@ _IMPORTS: Final[dict[Format, Callable[[Store, CommandHandler, Actor], _Import]]]
 
 
 class Recognised(NamedTuple):
-    """What was found: the files of each format, and those of none."""
+    """The recognised files by format, and the files of unknown formats."""
 
     files: dict[Format, list[Path]]
     unknown: list[Path]
@@ -47,7 +47,7 @@ class Recognised(NamedTuple):
 
 
 def recognise(paths: Sequence[Path]) -> Recognised:
-    """Return the formats of files, and of those in folders that may be of one."""
+    """Return the formats of files, and of files in folders that may have one."""
     files: dict[Format, list[Path]] = {}
     unknown: list[Path] = []
     failed: list[tuple[Path, str]] = []
@@ -62,7 +62,7 @@ def recognise(paths: Sequence[Path]) -> Recognised:
 
 
 class AutoImport:
-    """Imports of all formats; each has its report."""
+    """Imports of all formats, each with its report."""
 
     def __init__(self, store: Store, handler: CommandHandler, actor: Actor) -> None:
         self._store = store
@@ -72,9 +72,10 @@ class AutoImport:
     async def run(
         self, found: Recognised, advance: Advance = lambda _: None
     ) -> dict[Format, ImportReport]:
-        """Import what was recognised; return the report of each format.
+        """Import the recognised files; return the report of each format.
 
-        Raises OnlyRead, before anything is read, if nothing can be recorded.
+        Raises:
+            OnlyRead: if nothing can be recorded; checked before anything is read.
         """
         self._store.expect_writable()
         return {

@@ -1,4 +1,4 @@
-"""A JSON object that somebody else wrote: its fields by type, faults named by their place."""
+"""A JSON object of another program: typed access to its fields, errors with their place."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Foreign:
     place: str = ""
 
     def fault(self, key: str, expected: str) -> InvalidArgument:
-        """Return the error of a field that is not as expected."""
+        """Return the error for a field with an unexpected value."""
         where = f"{self.place}.{key}" if self.place else key
         return InvalidArgument(f"{where}: expected {expected}, found {self.fields.get(key)!r:.80}")
 
@@ -31,7 +31,7 @@ class Foreign:
         return value
 
     def flag(self, key: str) -> bool:
-        """Return a truth value; one that is missing is False."""
+        """Return a bool; False if it is missing."""
         value = self.fields.get(key)
         if value is not None and not isinstance(value, bool):
             raise self.fault(key, "true or false")
@@ -49,7 +49,7 @@ class Foreign:
         return int(value)
 
     def seconds_as_ns(self, key: str) -> int | None:
-        """Return seconds of 0 or more, perhaps written as text, as nanoseconds, or None."""
+        """Return seconds of 0 or more, possibly given as text, as nanoseconds, or None."""
         value = self.fields.get(key)
         if value is None:
             return None
@@ -85,7 +85,7 @@ class Foreign:
         return Foreign(value, f"{self.place}.{key}" if self.place else key)
 
     def objects(self, key: str) -> Iterator["Foreign"]:
-        """Yield the objects of a list; one that is missing is empty."""
+        """Yield the objects of a list; a missing list is empty."""
         value = self.fields.get(key)
         if value is None:
             return
@@ -99,7 +99,8 @@ class Foreign:
 
 
 def last_part(folder: str | None) -> str | None:
-    """Return the last part of a folder's path, written as on any system; None if it has none."""
+    """Return the last part of a folder's path in the syntax of any system; None if there is
+    none."""
     if not folder:
         return None
     path = PureWindowsPath(folder) if "\\" in folder else PurePosixPath(folder)

@@ -1,4 +1,4 @@
-"""Files of JSON lines that another program may be writing at this moment, and where they lie."""
+"""Reads files of JSON lines that another program may be writing at the same time."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ SUFFIXES: Final = (".jsonl", ".jsonl.gz")
 
 
 class RawLine(NamedTuple):
-    """A line as it stands in a file, `offset` bytes after its begin; `place` names it."""
+    """A line of a file, `offset` bytes after its beginning; `place` names it in messages."""
 
     offset: int
     place: str
@@ -24,9 +24,10 @@ class RawLine(NamedTuple):
 def raw_lines(
     path: Path, report: ImportReport, advance: Advance, offset: int = 0
 ) -> Iterator[RawLine]:
-    """Yield the lines from a place on; the report tells of damage, which ends them.
+    """Yield the lines from an offset on; damage is reported, and ends them.
 
-    Raises ImportFailed for a file that cannot be opened.
+    Raises:
+        ImportFailed: if the file cannot be opened.
     """
     with opened(path) as source:
         if offset:
@@ -51,8 +52,8 @@ def raw_lines(
 def parsed(raw: RawLine, report: ImportReport) -> Foreign | None:
     """Return a line's object, or None if there is none.
 
-    A last line without an end is being written: it is not there yet. Any other line that is no
-    object is refused.
+    A last line without a line end is still being written, and is ignored. Any other line that is
+    not an object is refused.
     """
     if not raw.text.strip():
         return None
@@ -69,9 +70,10 @@ def parsed(raw: RawLine, report: ImportReport) -> Foreign | None:
 
 
 def files_in(paths: Iterable[Path], suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
-    """Return files as they are and those of folders with these suffixes, by path, each once.
+    """Return the files, and the files in folders with these suffixes, by path, each once.
 
-    Raises ImportFailed for what is neither a file nor a folder.
+    Raises:
+        ImportFailed: if a path is neither a file nor a folder.
     """
     files: dict[Path, None] = {}
     for path in paths:

@@ -1,7 +1,7 @@
-"""Reads one large JSON document piece by piece: an array's elements come one at a time.
+"""Reads one large JSON document incrementally: an array's elements are returned one at a time.
 
-A file that is cut short, or broken in the middle, gives everything that stands before the fault.
-NaN and Infinity, which some write although they are no JSON, are read as null.
+For a file that is truncated or damaged in the middle, everything before the fault is returned. NaN
+and Infinity, which some programs write although they are not JSON, are read as null.
 """
 
 import codecs
@@ -16,7 +16,7 @@ CHUNK: Final = 1 << 20
 """Characters read at a time; doubled for a value that is larger."""
 
 _SPACE: Final = " \t\n\r"
-# What more text can change lies this close to the end of what was read, or is an open string: a
+# More text can change only a value this close to the end of the text read, or an open string: a
 # literal or an escape that is cut, and a number ("1" of "1.5e-7").
 _MARGIN: Final = 16
 
@@ -69,7 +69,7 @@ class JsonStream:
             yield self.value()
 
     def value(self) -> Any:
-        """Return the value at the cursor, whole."""
+        """Return the complete value at the cursor."""
         self._peek()
         while True:
             try:
@@ -96,13 +96,13 @@ class JsonStream:
                 self._ended = not read
                 pieces.append(self._utf8.decode(read, final=not read))
             except DAMAGE as e:
-                # What was read before stands; the fault is told when the cursor arrives here.
+                # Earlier values remain valid; the fault is raised when the cursor gets here.
                 self._ended, self._damage = True, str(e) or type(e).__name__
             wanted -= len(pieces[-1])
         self._buffer, self._at = "".join(pieces), 0
 
     def _over(self) -> bool:
-        """Pass over space; return whether nothing follows it."""
+        """Skip whitespace; return whether nothing follows it."""
         while True:
             while self._at < len(self._buffer):
                 if self._buffer[self._at] not in _SPACE:

@@ -1,4 +1,4 @@
-"""What a file is, by what stands at its beginning; its name tells nothing."""
+"""Recognises the format of a file by its beginning; its name is not used."""
 
 import io
 import json
@@ -24,15 +24,16 @@ _SPANS: Final = (
     {"span_count", "spans"},
     {"session_id", "span_count"},
 )
-"""Keys of spans as SDKs print them, and of the object that CloudWatch has around them."""
+"""Keys of spans as SDKs print them, and of the object in which CloudWatch wraps them."""
 _CLAUDE_CODE: Final = frozenset({"file-history-snapshot", "summary"})
-"""Types of first lines of Claude Code that name no session."""
+"""Types of first lines of Claude Code without a session id."""
 
 
 def recognised(path: Path) -> Format | None:
-    """Return the format of a file, or None for one that no importer reads.
+    """Return the format of a file, or None if no importer reads it.
 
-    Raises ImportFailed for a file that cannot be opened.
+    Raises:
+        ImportFailed: if the file cannot be opened.
     """
     head = _head(path)
     if head.startswith(_ZIP):
@@ -73,7 +74,7 @@ def _is_evaluation(path: Path) -> bool:
 
 
 def _by_line(line: dict[str, Any]) -> Format | None:
-    """Return the format of lines of which the first one is this."""
+    """Return the format of lines, by the first one."""
     kind = line.get("type")
     if {"stream", "version", "topic"} <= line.keys() or {"blob", "media_type"} <= line.keys():
         return "jsonl"
@@ -87,7 +88,7 @@ def _by_line(line: dict[str, Any]) -> Format | None:
 
 
 def _by_keys(keys: set[str]) -> Format | None:
-    """Return the format of a document, or of a long first line, of which these keys are seen."""
+    """Return the format of a document, or of a long first line, by the keys read so far."""
     if {"stream", "version", "topic"} <= keys or {"blob", "media_type"} <= keys:
         return "jsonl"
     if {"sessionId", "type"} <= keys:
@@ -106,7 +107,7 @@ def _by_keys(keys: set[str]) -> Format | None:
 
 
 def _keys(document: bytes) -> Iterator[str]:
-    """Yield the keys of an object up to where its text is cut off."""
+    """Yield the keys of an object up to the end of its truncated text."""
     with suppress(ImportFailed):
         yield from _skipped(JsonStream(io.BytesIO(document)))
 

@@ -1,4 +1,4 @@
-"""Records the runs that an importer finds: each once, whole or as far as its source has grown."""
+"""Records the runs that an importer finds: each once, completely or the new part of it."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,13 +25,13 @@ from runledger.run import commands as c
 from runledger.store import Store
 
 CONCURRENCY: Final = 64
-"""Runs on their way at a time: enough for the appender to make large commits of them."""
+"""Runs recorded concurrently: enough for the appender to make large commits."""
 
 LARGE: Final = 8
-"""Runs on their way at a time if each may take many megabytes."""
+"""Runs recorded concurrently if each may need many megabytes."""
 
 DIGEST: Final = "source_digest"
-"""The key of a run's metadata by which an import sees that it has this source already."""
+"""The key of a run's metadata by which an import detects a source that was imported already."""
 
 Timed = tuple[datetime, c.Command]
 
@@ -43,10 +43,11 @@ _COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 class FoundRun(NamedTuple):
     """A run of a source.
 
-    `commands` gives what happened, in order, creation first; it is called if something of it may
-    be new. A source that never changes has a `digest`, which its metadata holds under DIGEST: the
-    run is there with this content, or it is refused. Without one, what is new of a run that is
-    there is added to it. `earlier_id` is one by which an older version recorded the same run.
+    `commands` returns the commands in order, creation first; it is called if any of them may be
+    new. A source that never changes has a `digest`, stored in the metadata under DIGEST: an
+    existing run must have this content, otherwise it is refused. Without a digest, new commands are
+    added to an existing run. `earlier_id` is the id by which an older version recorded the same
+    run.
     """
 
     run_id: str
@@ -59,7 +60,7 @@ class FoundRun(NamedTuple):
 
 @dataclass(slots=True)
 class _Known:
-    """What is recorded of a run."""
+    """The recorded part of a run."""
 
     organization: str
     digest: object = None
@@ -70,7 +71,7 @@ class _Known:
 
 
 class RunRecorder:
-    """Records runs beside each other; `async with` waits for those that are on their way."""
+    """Records runs concurrently; `async with` waits for those in progress."""
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class RunRecorder:
         *,
         at_once: int = CONCURRENCY,
     ) -> None:
-        """Begin; `at_once` runs are in memory at a time, fewer if each may be large."""
+        """Start; `at_once` runs are in memory at a time, fewer if each may be large."""
         self._store = store
         self._handler = handler
         self._actor = actor
@@ -91,11 +92,11 @@ class RunRecorder:
         self._agents: set[str] = set()
 
     async def __aenter__(self) -> "RunRecorder":
-        """Begin; nothing is held."""
+        """Return itself; nothing is opened."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Wait for what is on its way; raise the first error that is no refusal."""
+        """Wait for runs in progress; raise the first error that is not a refusal."""
         await self.settle()
 
     async def settle(self) -> None:
@@ -111,7 +112,8 @@ class RunRecorder:
         await self._room.acquire()
         before = self._tasks.get(run.run_id)
         if before is not None:
-            # What one copy of a history adds must be known before the next is compared with it.
+            # The events of one copy of a history must be recorded before the next copy is compared
+            # with it.
             await asyncio.wait([before])
         for run_id in [key for key, task in self._tasks.items() if task.done()]:
             self._tasks.pop(run_id).result()
@@ -170,7 +172,7 @@ class RunRecorder:
         return len((await self._handler.execute(batch, fresh=fresh)).events)
 
     async def _known(self, run: FoundRun) -> _Known | None:
-        # All of a run with a digest went in with its first event, so that one tells enough.
+        # A run with a digest is recorded in one append, so its first event is enough.
         upto = None if run.digest is None else 1
         stored = await asyncio.to_thread(self._store.read_stream, run.run_id, 0, upto, False)
         known: _Known | None = None
@@ -188,7 +190,7 @@ class RunRecorder:
         )
 
     async def _register(self, run: FoundRun) -> None:
-        # Before the first run, not with it: 64 runs that all bring their agent along would
+        # Registered before the first run, not with it: 64 runs that all register their agent would
         # conflict with each other.
         if run.agent_id in self._agents:
             return
@@ -217,7 +219,7 @@ def _fold(known: _Known | None, event: Event) -> _Known:
 
 
 def _unrecorded(commands: Iterable[Timed], known: _Known) -> Iterator[Timed]:
-    """Yield what the run does not have yet: steps, messages, and its end if it has none."""
+    """Yield the commands that are new for the run: steps, messages, and its end if it has none."""
     for time, command in commands:
         if isinstance(command, c.RecordStep | c.RecordMessages):
             messages = [m for m in command.messages if m.id not in known.messages]
@@ -233,7 +235,7 @@ def _unrecorded(commands: Iterable[Timed], known: _Known) -> Iterator[Timed]:
 
 
 def _differences(commands: Iterable[Timed], known: _Known) -> Iterator[str]:
-    """Yield a sentence for each recorded step whose source now says other token counts."""
+    """Yield a sentence for each recorded step whose source now has other token counts."""
     for _, command in commands:
         if not isinstance(command, c.RecordStep) or command.step_id not in known.steps:
             continue

@@ -1,4 +1,5 @@
-"""What an import tells at its end: how much went in, and what was refused, where and why."""
+"""The report of an import: the counts of imported objects, and each refusal with place and
+reason."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -6,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 MAX_REFUSALS: Final = 1_000
-"""Refusals kept with place and reason; more are counted."""
+"""Refusals that are stored with place and reason; further ones are only counted."""
 
 Advance = Callable[[int], None]
 """Called with the number of bytes of the files that were read since the last call."""
 
 
 class Refusal(NamedTuple):
-    """Something that did not go in."""
+    """A refused object."""
 
     place: str
     reason: str
@@ -21,11 +22,12 @@ class Refusal(NamedTuple):
 
 @dataclass(slots=True)
 class ImportReport:
-    """Counts of one import; `unit` is what is counted, `events` is what was appended for it.
+    """Counts of one import; `unit` names the counted objects, `events` is the number of appended
+    events.
 
-    `extended` were there and got something new; `not_understood` counts, by kind, what the source
-    holds and the importer has no meaning for; `left_out` counts, by reason, the numbers that are
-    not added because they are counted elsewhere.
+    `extended` objects existed and got new events. `not_understood` counts, by kind, records of the
+    source that the importer does not map. `left_out` counts, by reason, the numbers that are not
+    added because they are counted elsewhere.
     """
 
     unit: str
@@ -39,7 +41,7 @@ class ImportReport:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def refuse(self, place: str, reason: object) -> None:
-        """Count and keep a refusal."""
+        """Count and store a refusal."""
         self.refused += 1
         if len(self.refusals) < MAX_REFUSALS:
             self.refusals.append(Refusal(place, str(reason)))

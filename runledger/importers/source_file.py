@@ -1,4 +1,4 @@
-"""A file or pipe to import: plain or gzip, by its first bytes, with the bytes read so far."""
+"""A file or pipe to import: plain or gzip, by its first bytes, with a count of bytes read."""
 
 import gzip
 import io
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT: Final = Path("-")
 DAMAGE: Final = (EOFError, OSError, zlib.error, UnicodeDecodeError)
-"""What reading a damaged file raises: cut short, not gzip after all, not UTF-8."""
+"""The errors of reading a damaged file: truncated, not gzip, not UTF-8."""
 _PACKED: Final = b"\x1f\x8b"
 
 
 class Bytes(Protocol):
-    """What importers need of a binary stream."""
+    """The methods of a binary stream that importers use."""
 
     def read1(self, size: int = -1, /) -> bytes:
         """Return some bytes, none at the end."""
@@ -30,21 +30,21 @@ class Bytes(Protocol):
         """Return a line with its end, empty at the end of the file."""
 
     def tell(self) -> int:
-        """Return the place in the stream."""
+        """Return the offset in the stream."""
 
     def seek(self, place: int, /) -> int:
-        """Go to a place in the stream."""
+        """Move to an offset in the stream."""
 
 
 class SourceFile(NamedTuple):
-    """The unpacked bytes, and the file below, whose place tells the progress."""
+    """The decompressed bytes, and the underlying file, whose offset is the progress."""
 
     stream: Bytes
     file: Bytes
 
 
 class _Pipe(io.RawIOBase):
-    """What cannot be read twice, from its first bytes on: they are kept. It counts for tell()."""
+    """A pipe, which cannot be read twice: its first bytes are kept. It counts bytes for tell()."""
 
     def __init__(self, file: io.BufferedReader) -> None:
         self._file = file
@@ -52,7 +52,7 @@ class _Pipe(io.RawIOBase):
         self.head = self._kept = file.read(2)
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
@@ -73,7 +73,8 @@ class _Pipe(io.RawIOBase):
 def opened(path: Path) -> Iterator[SourceFile]:
     """Open a file or pipe for reading, standard input for `-`.
 
-    Raises ImportFailed where that is not possible.
+    Raises:
+        ImportFailed: if it cannot be opened.
     """
     try:
         file: io.BufferedReader
@@ -95,6 +96,6 @@ def opened(path: Path) -> Iterator[SourceFile]:
 
 
 def size_of(paths: list[Path]) -> int:
-    """Return the bytes of the files together, those in folders too; what is not there counts 0."""
+    """Return the total size of the files, including files in folders; missing ones count as 0."""
     files = (one for path in paths for one in (path.rglob("*") if path.is_dir() else [path]))
     return sum(one.stat().st_size for one in files if one.is_file())

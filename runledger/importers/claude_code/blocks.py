@@ -20,13 +20,13 @@ Block = Mapping[str, Any]
 
 
 def is_known(block: Block) -> bool:
-    """Whether a block has a place in a message of the ledger."""
-    # What another program wrote may be of any type, a list too, which no set can be asked for.
+    """Whether a block can be part of a message of the ledger."""
+    # The value may be of any type, even a list, which cannot be looked up in a set.
     return str(block.get("type")) in _KNOWN
 
 
 def parts(blocks: Iterable[Block]) -> list[ContentPart]:
-    """Return what was said and thought; of an image, only that it was there."""
+    """Return text and reasoning; for an image, only a placeholder."""
     return [part for block in blocks for part in _part(block)]
 
 
@@ -48,7 +48,7 @@ def _part(block: Block) -> Iterator[ContentPart]:
 
 
 def tool_calls(blocks: Iterable[Block]) -> list[ToolCall]:
-    """Return the calls of tools."""
+    """Return the tool calls."""
     return [
         ToolCall(
             id=str(block.get("id")),
@@ -63,7 +63,7 @@ def tool_calls(blocks: Iterable[Block]) -> list[ToolCall]:
 
 
 def tool_return(block: Block) -> ToolReturn:
-    """Return the result of a tool; of an image in it, only that it was there."""
+    """Return the result of a tool; for an image in it, only a placeholder."""
     content = block.get("content")
     if isinstance(content, list):
         told = "\n".join(

@@ -1,4 +1,4 @@
-"""Brings sessions of Claude Code into a ledger: what is new since the last time, once."""
+"""Imports sessions of Claude Code: everything new since the last import, once."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from runledger.store import Store
 
 
 class TurnPlace(NamedTuple):
-    """Where the lines of a turn begin in the session's file, in bytes, and how it stands."""
+    """The offset of a turn's lines in the session's file, in bytes, and the state of the turn."""
 
     offset: int
     started_at: datetime
@@ -36,11 +36,11 @@ class TurnPlace(NamedTuple):
 
 
 class ClaudeCodeImport:
-    """Imports of sessions into one ledger; `report` fills while they run.
+    """Imports of sessions into one ledger; `report` is updated while they run.
 
-    `by_folder` makes the last part of a session's working directory the project of its runs. A
-    call that a second turn repeats (a copy of a history under other ids) is counted in the first
-    one that this object has met.
+    `by_folder` makes the last part of a session's working directory the project of its runs. A call
+    that a second turn repeats (a copy of a history with other ids) is counted in the first turn
+    that this object has imported.
     """
 
     def __init__(
@@ -54,9 +54,10 @@ class ClaudeCodeImport:
         self._counted: dict[bytes, str] = {}
 
     async def run(self, paths: Sequence[Path], advance: Advance = lambda _: None) -> ImportReport:
-        """Import the sessions of files and folders; what cannot go in is in the report.
+        """Import the sessions of files and folders; refused content is in the report.
 
-        Raises OnlyRead, before anything is read, if nothing can be recorded.
+        Raises:
+            OnlyRead: if nothing can be recorded; checked before anything is read.
         """
         found = []
         for path in paths:
@@ -64,7 +65,7 @@ class ClaudeCodeImport:
                 found += files_in([path])
             except ImportFailed as e:
                 self.report.refuse(str(path), e)
-        # All together: a sub-agent's file may be named beside its session's.
+        # All together: a sub-agent's file may be given separately from its session's.
         for session in sessions(found):
             await self.session(session, 0, advance)
         return self.report
@@ -77,9 +78,10 @@ class ClaudeCodeImport:
         *,
         written_at: datetime | None = None,
     ) -> list[TurnPlace]:
-        """Import a session from a place on at which a turn begins; return where its turns are.
+        """Import a session from the offset of a turn on; return the places of its turns.
 
-        `written_at` is when its files were last written, if that tells how long it has been silent.
+        `written_at` is the time of the last write to its files, if that shows how long it has been
+        inactive.
         """
         self._store.expect_writable()
         turns: list[TurnPlace] = []

@@ -1,4 +1,4 @@
-"""A turn → a run: the mapping, pure."""
+"""The pure mapping of a turn to a run."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -39,7 +39,7 @@ def run_id(turn: Turn, organization: str) -> str:
 
 
 def is_run(turn: Turn) -> bool:
-    """Whether a model was asked: a command that a session answers itself is no run."""
+    """Whether a model was called: a command that the session answers itself is not a run."""
     if turn.prompt is None:
         return bool(turn.calls)
     said = "".join(str(block.get("text", "")) for block in turn.prompt.blocks).lstrip()
@@ -47,7 +47,7 @@ def is_run(turn: Turn) -> bool:
 
 
 def is_over(turn: Turn, now: datetime) -> bool:
-    """Whether nothing more will follow in the turn."""
+    """Whether the turn is complete."""
     return turn.next_at is not None or turn.run_ns is not None or _silence(turn, now) > QUIET
 
 
@@ -60,13 +60,14 @@ def commands(
 ) -> Iterator[Timed]:
     """Yield the turn's commands with their times.
 
-    turn: what the session's file says, up to the next prompt or to the end of the file.
-    organization: on whose behalf the run is recorded; a part of every id.
+    turn: the content of the session's file, up to the next prompt or to the end of the file.
+    organization: the organization of the run; a part of every id.
     now: the present time; it decides whether the last turn and the last answer are complete.
     counted: message ids of calls that are counted in another run; they are left out.
     project: the run's project id, or None.
 
-    Raises InvalidArgument for a message that the ledger does not take.
+    Raises:
+        InvalidArgument: if the ledger refuses a message.
     """
     over = is_over(turn, now)
     metadata: dict[str, Any] = {"source": SOURCE, "session_id": turn.session_id, **turn.facts}
@@ -92,7 +93,7 @@ def commands(
         elif entry.message_id not in counted and (
             over
             or entry.answered
-            # Told with the counts of the whole answer.
+            # Reported with the counts of the whole answer.
             or entry.stop_reason is not None
             or _silence(turn, now) > ANSWERED
         ):
@@ -104,7 +105,7 @@ def commands(
 
 
 def not_understood(turn: Turn) -> Counter[str]:
-    """Count what has no place in the run: content of unknown types, results without a call."""
+    """Count content that is not imported: content of unknown types, results without a call."""
     found = Counter(
         f"content of type {block.get('type')}"
         for call in turn.calls.values()
@@ -160,7 +161,7 @@ def _tags(turn: Turn, call: ModelCall) -> Iterator[str]:
         kind = turn.kinds.get(turn.tasks.get(call.thread, ""))
         yield f"subagent:{kind}" if kind else "subagent"
     if call.stop_reason is None:
-        # The count of the answer's beginning: the source does not say how it ended.
+        # The count at the answer's beginning: the source does not have the final one.
         yield "output-partial"
     if call.retried:
         yield "retried"

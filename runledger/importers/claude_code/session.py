@@ -1,4 +1,4 @@
-"""Where sessions lie, and the turns of one: its own file and those of its sub-agents."""
+"""Finds sessions, and reads the turns of one: its own file and those of its sub-agents."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def home() -> Path:
 def sessions(paths: Iterable[Path]) -> list[Session]:
     """Return the sessions of files and folders, by path; raise ImportFailed for what is neither.
 
-    A sub-agent's file lies in the folder `<session>/subagents`, or beside the session's file.
+    A sub-agent's file is in the folder `<session>/subagents`, or beside the session's file.
     """
     files = files_in(paths)
     own = [path for path in files if not path.name.startswith(_AGENT)]
@@ -75,7 +75,7 @@ class _Beginning(NamedTuple):
 
 
 def _first(path: Path) -> _Beginning:
-    """Return what the first line says; nothing if it cannot be read, which is told later."""
+    """Return the first line's fields; none if it cannot be read, which is reported later."""
     try:
         with opened(path) as source:
             given = json.loads(source.stream.readline())
@@ -86,12 +86,12 @@ def _first(path: Path) -> _Beginning:
 
 
 def began(path: Path) -> datetime | None:
-    """Return when a sub-agent's file begins, or None if its first line does not say."""
+    """Return the time of a sub-agent's first line, or None if it has none."""
     return _first(path).at
 
 
 class TurnReader:
-    """Reads the turns of a session, from the beginning or from a place where a turn began."""
+    """Reads the turns of a session, from the beginning or from the offset of a turn."""
 
     def __init__(self, session: Session, report: ImportReport, advance: Advance) -> None:
         self._session = session
@@ -99,7 +99,7 @@ class TurnReader:
         self._advance = advance
 
     def turns(self, offset: int = 0) -> Iterator[Turn]:
-        """Yield the turns from this place of the file on, the calls of sub-agents in them."""
+        """Yield the turns from this offset on, including the calls of sub-agents."""
         dated = [(began(path) or _UNDATED, path) for path in self._session.agents]
         waiting = sorted(dated)
         transcript = Transcript(self._session.session_id, self._report)
@@ -109,7 +109,7 @@ class TurnReader:
                 if turn.next_at is not None and since >= turn.next_at:
                     break
                 waiting.pop(0)
-                # One that began before the first of these turns belongs to an earlier one.
+                # A sub-agent that began before the first of these turns belongs to an earlier turn.
                 if offset == 0 or since >= turn.started_at:
                     self._sub_agent(turn, path)
             yield turn

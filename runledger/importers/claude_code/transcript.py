@@ -19,7 +19,7 @@ _LOCAL: Final = (
     "<bash-stdout>",
     "<bash-stderr>",
 )
-"""What a user line begins with that no model is sent: shell commands and output of commands."""
+"""Beginnings of user lines that are not sent to a model: shell commands and their output."""
 _NO_PART_OF_A_TURN: Final = frozenset(
     {
         "agent-name",
@@ -53,7 +53,7 @@ _SYNTHETIC: Final = "<synthetic>"
 
 
 class Transcript:
-    """Makes turns of the lines of one session; what is not understood is counted in the report."""
+    """Converts the lines of one session to turns; unknown content is counted in the report."""
 
     def __init__(self, session_id: str, report: ImportReport) -> None:
         self._session_id = session_id
@@ -61,7 +61,7 @@ class Transcript:
         self._turn: Turn | None = None
 
     def turns(self, lines: Iterable[RawLine]) -> Iterator[Turn]:
-        """Yield each turn once it is over; the last one, which may go on, at the end."""
+        """Yield each turn once it is complete, and the last one, which may continue, at the end."""
         for raw in lines:
             source = parsed(raw, self._report)
             if source is None:
@@ -77,13 +77,14 @@ class Transcript:
             yield self._turn
 
     def _take(self, raw: RawLine, source: Foreign) -> Turn | None:
-        """Add the line to its turn; return the turn that it ends by beginning the next one."""
+        """Add the line to its turn; if the line begins a new turn, return the one before."""
         kind = source.text("type")
         if kind == "user" and is_prompt(source):
             return self._begin(raw, source)
         if kind in ("user", "assistant", "progress") and _counts(source):
             if self._turn is None:
-                # A file that begins in the middle: what its beginning would tell is not there.
+                # The file begins in the middle of a session: the facts of the beginning are
+                # missing.
                 self._begin(raw, source)
             assert self._turn is not None
             add_line(self._turn, source, MAIN)
@@ -143,7 +144,7 @@ class Transcript:
 
 
 def is_prompt(source: Foreign) -> bool:
-    """Whether a user line begins a turn: not a tool's result, nothing that a program wrote."""
+    """Whether a user line begins a turn: not a tool's result, not written by a program."""
     written = ("isMeta", "isCompactSummary", "isSidechain", "isVisibleInTranscriptOnly")
     if any(source.flag(key) for key in written):
         return False
@@ -155,7 +156,7 @@ def is_prompt(source: Foreign) -> bool:
 
 
 def add_line(turn: Turn, source: Foreign, thread: str) -> None:
-    """Add a line of the session, or of a sub-agent's own file, to the turn that it belongs to."""
+    """Add a line of the session, or of a sub-agent's file, to its turn."""
     kind = source.text("type")
     if kind == "progress":
         data = source.object("data")
@@ -195,7 +196,7 @@ def _assistant(turn: Turn, source: Foreign, message: Foreign, thread: str, line:
 
 
 def _counts(source: Foreign) -> bool:
-    """Whether a line that is no prompt holds a call, a result or an interruption."""
+    """Whether a line that is not a prompt has a call, a result or an interruption."""
     if source.text("type") == "progress":
         data = source.object("data")
         return data is not None and data.text("type") == "agent_progress"

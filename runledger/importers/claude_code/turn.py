@@ -1,4 +1,4 @@
-"""A turn: a prompt and what followed it up to the next one, gathered from lines of a session."""
+"""A turn: a prompt and everything up to the next one, collected from lines of a session."""
 
 import json
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ USAGE: Final = (
     "cache_creation_input_tokens",
 )
 LIFETIMES: Final = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
-"""What a cache write is divided into, by how long it lives."""
+"""The parts of a cache write, by their lifetimes."""
 
 Block = Mapping[str, Any]
 
 
 class Line(NamedTuple):
-    """Part of what was said: the line's id, its time, its content blocks."""
+    """A part of a message: the line's id, its time, its content blocks."""
 
     uuid: str
     at: datetime
@@ -44,7 +44,7 @@ class ModelCall:
     last_at: datetime
     retried: bool
     said: dict[str, tuple[datetime, Block]] = field(default_factory=dict)
-    """Key of a content block → when it was told, and the block."""
+    """Key of a content block → its time, and the block."""
     usage: dict[str, int] = field(default_factory=dict)
     stop_reason: str | None = None
     answered: bool = False
@@ -65,7 +65,8 @@ LastWord = Literal["prompt", "call", "result", "interrupted", "error"]
 
 @dataclass(slots=True)
 class Turn:
-    """What a session's file says from one prompt to the next; `offset` is where its lines begin."""
+    """The content of a session's file from one prompt to the next; `offset` is that of its first
+    line."""
 
     uuid: str
     session_id: str
@@ -88,19 +89,19 @@ class Turn:
     without_call: int = 0
     """Results of tool calls that the turn does not have: its file begins after them."""
     compactions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Key of the run's metadata → what it says of a compaction."""
+    """Key of the run's metadata → the facts of a compaction."""
     last_at: datetime = field(init=False)
     last_word: LastWord = "prompt"
     error: str = ""
     run_ns: int | None = None
     retrying: bool = False
     written_at: datetime | None = None
-    """When a file was last written that is followed; its lines may be older than that."""
+    """The time of the last write to a followed file; its lines may be older."""
     next_at: datetime | None = None
     """When the next turn began; None if this is the last one of its file."""
 
     def __post_init__(self) -> None:
-        """Begin with the prompt."""
+        """Start the turn with its prompt."""
         self.last_at = self.started_at
 
     def add_call(self, thread: str, line: Line, message: Foreign, request_id: str | None) -> None:
@@ -119,8 +120,8 @@ class Turn:
             self.entries.append(call)
             self.retrying = False
         for block in line.blocks:
-            # A sub-agent's call may be told twice, by its own file and in the session's, in lines
-            # with other ids.
+            # A sub-agent's call may be reported twice, in its own file and in the session's, in
+            # lines with different ids.
             key = block_key(block)
             if key not in call.said:
                 call.said[key] = line.at, block
@@ -132,7 +133,7 @@ class Turn:
         self._heard(thread, line.at, "call")
 
     def add_results(self, thread: str, line: Line) -> None:
-        """Add results of tools; one that was told before is passed over."""
+        """Add results of tools; repeated ones are skipped."""
         results = [block for block in line.blocks if block.get("type") == "tool_result"]
         for block in results:
             tool_id = str(block.get("tool_use_id"))
@@ -170,7 +171,7 @@ class Turn:
         if lifetimes is not None:
             counted += [(name, lifetimes.count(name)) for name in LIFETIMES]
         for name, count in counted:
-            # Each line repeats the usage as far as it was known then: the largest is the last.
+            # Each line repeats the usage known at that time: the largest is the last.
             if count is not None:
                 call.usage[name] = max(count, call.usage.get(name, 0))
 
@@ -181,7 +182,7 @@ class Turn:
 
 
 def block_key(block: Block) -> str:
-    """Return what tells a content block from the others of its answer."""
+    """Return a key that distinguishes a content block from others of its answer."""
     if block.get("type") == "tool_use" and isinstance(block.get("id"), str):
         return str(block["id"])
     told = json.dumps(block, sort_keys=True, ensure_ascii=False)

@@ -16,19 +16,20 @@ from runledger.importers.report import ImportReport
 
 @dataclass(slots=True)
 class _Seen:
-    """What was read of a session: how long its files were, where its turns begin."""
+    """The state of a session that was read: the sizes of its files and the offsets of its turns."""
 
     sizes: dict[Path, int] = field(default_factory=dict)
     places: list[TurnPlace] = field(default_factory=list)
     due: datetime | None = None
-    """When time alone makes the last turn's last answer, or the turn, count as over."""
+    """The time at which the last answer, or the last turn, counts as complete without a new
+    line."""
 
 
 class ClaudeCodeWatch:
-    """Looks at the sessions again and again; what it knows of them is no more than a shortcut.
+    """Checks the sessions repeatedly; its state only saves work.
 
-    Nothing is kept but the ledger: a watch that was killed begins with the whole folder, of which
-    what is recorded changes nothing.
+    Only the ledger is stored: a watch that was killed starts with the whole folder, and recorded
+    events change nothing.
     """
 
     def __init__(self, importing: ClaudeCodeImport, paths: Sequence[Path]) -> None:
@@ -39,9 +40,11 @@ class ClaudeCodeWatch:
     async def follow(
         self, stopped: asyncio.Event, interval: float, tell: Callable[[ImportReport], None]
     ) -> None:
-        """Look every `interval` seconds until `stopped` is set; `tell` gets each look's report.
+        """Check every `interval` seconds until `stopped` is set; `tell` gets the report of each
+        check.
 
-        Raises ImportFailed if a path is not there.
+        Raises:
+            ImportFailed: if a path does not exist.
         """
         while not stopped.is_set():
             tell(await self.look())
@@ -51,9 +54,10 @@ class ClaudeCodeWatch:
                 continue
 
     async def look(self) -> ImportReport:
-        """Import what is new since the last look; return the report of this one.
+        """Import everything new since the last check; return the report of this one.
 
-        Raises ImportFailed if a path is not there.
+        Raises:
+            ImportFailed: if a path does not exist.
         """
         for path in self._paths:
             if not path.exists():
@@ -77,7 +81,7 @@ class ClaudeCodeWatch:
 
 
 def _offset(session: Session, seen: _Seen, sizes: dict[Path, int]) -> int:
-    """Return where to begin: at the first turn of which something may be new."""
+    """Return the offset of the first turn that may have something new."""
     if session.path.suffix == ".gz" or sizes[session.path] < seen.sizes.get(session.path, 0):
         return 0
     offset = seen.places[-1].offset if seen.places else 0
@@ -109,6 +113,6 @@ def _file(path: Path) -> _File:
     try:
         found = path.stat()
     except OSError:
-        # Taken away since it was found: the import tells it.
+        # Deleted since it was found: the import reports it.
         return _File(-1, datetime.min.replace(tzinfo=UTC))
     return _File(found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))

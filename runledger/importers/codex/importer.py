@@ -1,4 +1,4 @@
-"""Brings sessions of Codex into a ledger: what is new since the last time, once."""
+"""Imports sessions of Codex: everything new since the last import, once."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from runledger.store import Store
 
 
 class CodexImport:
-    """One import; `report` fills while it runs.
+    """One import; `report` is updated while it runs.
 
     `by_folder` makes the last part of a session's working directory the project of its runs.
     """
@@ -33,9 +33,10 @@ class CodexImport:
         self._parents: dict[str, str] = {}
 
     async def run(self, paths: Sequence[Path], advance: Advance = lambda _: None) -> ImportReport:
-        """Import the sessions of files and folders; what cannot go in is in the report.
+        """Import the sessions of files and folders; refused content is in the report.
 
-        Raises OnlyRead, before anything is read, if nothing can be recorded.
+        Raises:
+            OnlyRead: if nothing can be recorded; checked before anything is read.
         """
         self._store.expect_writable()
         files: list[Path] = []
@@ -44,7 +45,7 @@ class CodexImport:
                 files += files_in([path])
             except ImportFailed as e:
                 self.report.refuse(str(path), e)
-        # The names begin with the time: a session comes before those that are forked from it.
+        # The names begin with the time, so a session comes before those that are forked from it.
         files = sorted(dict.fromkeys(files), key=lambda path: (path.name, path))
         for path in files:
             self._note_parent(path)
@@ -57,7 +58,7 @@ class CodexImport:
         return self.report
 
     def _note_parent(self, path: Path) -> None:
-        # What is wrong with the line is told when all of the file is read.
+        # A fault of the line is reported when the whole file is read.
         untold = ImportReport("lines")
         try:
             for raw in raw_lines(path, untold, lambda _: None):

@@ -1,4 +1,4 @@
-"""A turn → a run: the mapping, pure."""
+"""The pure mapping of a turn to a run."""
 
 import json
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def run_id(turn: Turn, organization: str) -> str:
 
 
 def is_over(turn: Turn, now: datetime) -> bool:
-    """Whether nothing more will follow in the turn."""
+    """Whether the turn is complete."""
     ended = turn.last_word in ("aborted", "complete")
     return not turn.last or ended or now - turn.last_at > QUIET
 
@@ -43,12 +43,13 @@ def is_over(turn: Turn, now: datetime) -> bool:
 def commands(turn: Turn, organization: str, now: datetime, project: str | None) -> Iterator[Timed]:
     """Yield the turn's commands with their times.
 
-    turn: what the session's file says, up to the next prompt or to the end of the file.
-    organization: on whose behalf the run is recorded; a part of every id.
+    turn: the content of the session's file, up to the next prompt or to the end of the file.
+    organization: the organization of the run; a part of every id.
     now: the present time; it decides whether the last turn is over.
     project: the run's project id, or None.
 
-    Raises InvalidArgument that names the place of a fault.
+    Raises:
+        InvalidArgument: if the content is wrong; the message names the place.
     """
     header, over = turn.header, is_over(turn, now)
     metadata: dict[str, Any] = {"source": SOURCE, "session_id": header.session_id, **header.facts}
@@ -70,11 +71,11 @@ def commands(turn: Turn, organization: str, now: datetime, project: str | None) 
         elif entry.usage is not None:
             yield entry.at, _step(turn, entry, organization, callers)
         elif over:
-            # No usage was told of it: what was said stays, and no step is made up.
+            # It has no usage: its text is kept, and no step is invented.
             said = _said((turn.key, str(number)), entry, organization, None, callers)
             yield entry.at, c.RecordMessages([said])
         else:
-            break  # Its usage is on its way, and what follows comes after it.
+            break  # Its usage is not written yet, and later content comes after it.
     if turn.compactions:
         yield turn.last_at, c.PatchMetadata(turn.compactions)
     if over:

@@ -1,10 +1,9 @@
 """Lines of a session's file → turns, one in memory at a time.
 
 The lines are those that codex-rs/protocol/src/protocol.rs calls RolloutItem: a time, a type and a
-payload. Usage is told by `token_count` events, which hold the session's totals so far and are
-repeated while nothing was used. A forked session, or one of a sub-agent, begins with a copy of its
-parent's history, times written anew; so a call is known by the totals that lead to it, and not by
-its line.
+payload. Usage is in `token_count` events, which have the session's totals so far and are repeated
+while nothing is used. A forked session, or one of a sub-agent, begins with a copy of its parent's
+history, times written anew; so a call is identified by its preceding totals, and not by its line.
 """
 
 from collections.abc import Iterable, Iterator, MutableMapping
@@ -42,7 +41,7 @@ _SHOWN: Final = (
     "stream_error", "sub_agent_", "task_started", "thread_", "turn_diff", "turn_started", "undo_",
     "view_", "warning", "web_search_", "context_compacted",
 )  # fmt: skip
-"""How events begin that repeat response items, or tell the user something, and use no tokens."""
+"""Type prefixes of events that repeat response items or inform the user, and use no tokens."""
 
 Usage = dict[str, int]
 LastWord = Literal["prompt", "answer", "aborted", "error", "complete"]
@@ -50,7 +49,7 @@ LastWord = Literal["prompt", "answer", "aborted", "error", "complete"]
 
 @dataclass(slots=True)
 class Header:
-    """What the first line says of the session."""
+    """The fields of a session's first line."""
 
     session_id: str
     model: str | None = None
@@ -60,7 +59,7 @@ class Header:
 
 @dataclass(slots=True)
 class Answer:
-    """What a model said and called; `usage` is None until it is told."""
+    """A model's text and calls; `usage` is None until it is reported."""
 
     at: datetime
     model: str | None
@@ -73,7 +72,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Result:
-    """What a tool gave back."""
+    """The result of a tool."""
 
     at: datetime
     item: Foreign
@@ -97,16 +96,16 @@ class Turn:
     """Whether no other turn follows in the file."""
 
     def __post_init__(self) -> None:
-        """Begin with the prompt."""
+        """Start the turn with its prompt."""
         self.last_at = self.started_at
 
     def heard(self, at: datetime, word: LastWord) -> None:
-        """Note what was said last, and when."""
+        """Store the last entry and its time."""
         self.last_at, self.last_word = max(self.last_at, at), word
 
 
 class Transcript:
-    """Makes turns of the lines of one session; what is not understood is counted in the report.
+    """Converts the lines of one session to turns; unknown content is counted in the report.
 
     `parents` maps a session to the one that it was forked from, for as many as are known.
     """
@@ -126,7 +125,7 @@ class Transcript:
         self._prompts = 0
 
     def turns(self, lines: Iterable[RawLine]) -> Iterator[Turn]:
-        """Yield each turn once it is over; the last one, which may go on, at the end."""
+        """Yield each turn once it is complete, and the last one, which may continue, at the end."""
         for raw in lines:
             source = parsed(raw, self._report)
             if source is None:
@@ -143,7 +142,7 @@ class Transcript:
             yield self._turn
 
     def _take(self, raw: RawLine, source: Foreign) -> Turn | None:
-        """Add the line to its turn; return the turn that it ends by beginning the next one."""
+        """Add the line to its turn; if the line begins a new turn, return the one before."""
         kind, payload = source.text("type"), source.object("payload") or Foreign({})
         at = source.time("timestamp")
         if at is None:
@@ -169,7 +168,7 @@ class Transcript:
         if parent is not None:
             self._parents[session_id] = parent
         if self._named:
-            return  # That of a parent, in the copy of its history.
+            return  # The header of a parent, in the copy of its history.
         self._named = True
         facts = {
             name: value
@@ -190,7 +189,7 @@ class Transcript:
         elif self._turn is None:
             return None
         elif kind in _ENDED:
-            # An interruption or error that was told before is what ended the turn.
+            # An earlier interruption or error is the reason of the turn's end.
             word = self._turn.last_word
             self._turn.heard(at, word if word in ("aborted", "error") else "complete")
         elif kind == "turn_aborted":
@@ -239,7 +238,7 @@ class Transcript:
         if totals is None and last is None:
             return
         if totals is not None and totals == self._totals:
-            return  # Told again: nothing was used since.
+            return  # Repeated: nothing was used since.
         used, jumped = _used(self._totals, totals, last)
         if totals is not None:
             self._totals = totals
@@ -257,7 +256,7 @@ class Transcript:
         turn.heard(at, "answer")
 
     def _root(self) -> str:
-        """Return the session of which all that this one is forked from are copies."""
+        """Return the original session of which this one's ancestors are copies."""
         found, seen = self._header.session_id, set()
         while found in self._parents and found not in seen:
             seen.add(found)
@@ -278,12 +277,12 @@ def _usage(given: Foreign | None) -> Usage | None:
 
 
 def _used(before: Usage | None, totals: Usage | None, last: Usage | None) -> tuple[Usage, bool]:
-    """Return what a call used, and whether the totals grew by more than it says."""
+    """Return the usage of a call, and whether the totals increased by more than that."""
     if before is None or totals is None:
         return last or totals or {}, False
     grown = {name: count - before.get(name, 0) for name, count in totals.items()}
     if min(grown.values()) < 0:
-        return last or totals, False  # The totals began anew.
+        return last or totals, False  # The totals started again at 0.
     return grown, last is not None and any(last.get(n, 0) != grown[n] for n in grown)
 
 

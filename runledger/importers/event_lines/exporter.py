@@ -12,7 +12,7 @@ from runledger.importers.source_file import DAMAGE, opened
 from runledger.store import Store
 
 _LONGEST: Final = 64 << 20
-"""Of a first line that is looked at; the lines of an export are shorter."""
+"""Most bytes of a first line that are read; the lines of an export are shorter."""
 PAGE: Final = 1_000
 """Events in memory at a time."""
 
@@ -28,7 +28,7 @@ class Damage:
     def look_at(self, position: int, line: bytes) -> None:
         """Count an event whose line cannot be read again."""
         try:
-            # As JSON it may be space; as a line, its end.
+            # In JSON this is whitespace, in a line it is the end.
             if b"\n" in line[:-1]:
                 raise InvalidArgument("facts or contents: expected one line, found more")
             read_line(line)
@@ -45,7 +45,7 @@ def export_lines(
     progress: Callable[[int], None] = lambda _: None,
     damage: Damage | None = None,
 ) -> Iterator[bytes]:
-    """Yield a line for every event beyond `after` that is recorded at the time of the call.
+    """Yield a line for every event after `after` that is recorded at the time of the call.
 
     An event that cannot be read is written as it is stored; `damage` counts those.
     """
@@ -70,7 +70,7 @@ def export_lines(
 
 
 def _is_export(path: Path) -> bool:
-    """Whether a file is empty, or begins with a line of the ledger's own."""
+    """Whether a file is empty, or begins with a line in the ledger's format."""
     try:
         with opened(path) as source:
             line = source.stream.readline(_LONGEST)
@@ -86,7 +86,7 @@ EXPORT: Final = Kind("an export of events", _is_export)
 
 def _blob(store: Store, digest: str) -> Iterator[bytes]:
     kept = store.get_blob(digest)
-    # Bytes that were erased stay away; the reference to them goes along.
+    # Erased bytes are left out; the reference to them is exported.
     if kept is not None:
         yield blob_line(digest, *kept)
 
@@ -95,7 +95,7 @@ def _referred(contents: bytes) -> Iterator[str]:
     try:
         value = json.loads(contents)
     except (ValueError, RecursionError):
-        return  # What cannot be read refers to nothing.
+        return  # An unreadable event has no references.
     yield from _blobs(value)
 
 

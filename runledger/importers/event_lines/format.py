@@ -1,8 +1,8 @@
 """The ledger's own event format: JSON Lines, one event or one blob a line, in the log's order.
 
 An event: {"position", "stream", "version", "topic", "facts", "contents"?}, facts and contents byte
-for byte as the log holds them. A blob, before the first event that refers to it:
-{"blob": <sha256>, "media_type", "data": <base64>}.
+for byte as in the log. A blob, before the first event that refers to it: {"blob": <sha256>,
+"media_type", "data": <base64>}.
 """
 
 import base64
@@ -39,7 +39,7 @@ _CONTENTS: Final = ',"contents":'
 
 
 class EventLine(NamedTuple):
-    """An event as a line has it, checked, and still encoded as the log will hold it."""
+    """An event of a line, checked, and still encoded as it will be stored in the log."""
 
     stream: str
     version: int
@@ -78,7 +78,7 @@ def blob_line(sha256: str, media_type: str, data: bytes) -> bytes:
 
 
 def read_line(line: bytes) -> EventLine | BlobLine:
-    """Return what a line holds.
+    """Parse a line.
 
     Raises InvalidArgument, or UndecodableEvent for an event that is not in the catalogue.
     """
@@ -131,13 +131,13 @@ def _members(text: str) -> Iterator[tuple[str, Any, str]]:
 
 
 def _after_space(text: str, at: int, wanted: str) -> int:
-    """Step over space, the wanted character, and the space that follows it."""
+    """Skip whitespace, the expected character, and the whitespace after it."""
     while text[at : at + 1] in (" ", "\t"):
         at += 1
     if text[at : at + 1] != wanted:
         raise ValueError(f"expected {wanted!r} at character {at + 1}, found {text[at : at + 1]!r}")
     at += 1
-    # What follows a quote belongs to the string.
+    # Text after a quote belongs to the string.
     while wanted != '"' and text[at : at + 1] in (" ", "\t"):
         at += 1
     return at
@@ -172,7 +172,7 @@ def _checked(stream: str, version: int, topic: str, facts: str, contents: str | 
     encoded = EncodedEvent(topic, facts.encode(), bodies)
     event = decode(stream, version, *encoded)
     if _SURROGATE.search(facts) or (contents and _SURROGATE.search(contents)):
-        # JSON can name half of a surrogate pair, read models can hold none.
+        # JSON can express half of a surrogate pair, read models cannot store it.
         escaped = storable(event)
         if escaped is not event:
             event, encoded = escaped, encode(escaped)
@@ -183,7 +183,7 @@ def _checked(stream: str, version: int, topic: str, facts: str, contents: str | 
 
 
 def _check_place(stream: str, version: int, event: Event) -> None:
-    """Check that the event may stand at this version of this stream."""
+    """Check that the event may be at this version of this stream."""
     if isinstance(event, AgentRegistered):
         expected = agent_stream(event.organization, event.agent_id)
     elif isinstance(event, ConversationOpened | ConversationClaimed | ConversationReleased):

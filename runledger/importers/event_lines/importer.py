@@ -1,4 +1,4 @@
-"""Brings lines of events into a log, in their order, each at its version of its stream, once."""
+"""Imports lines of events into a log, in order, each at its version of its stream, once."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -25,34 +25,36 @@ from runledger.store.protocol import Append, Conflicted, StreamWrite
 
 CHUNK_EVENTS: Final = 4_000
 CHUNK_BYTES: Final = 8 << 20
-"""What is parsed while the chunk before is on its way to the disk."""
+"""Bytes that are parsed while the previous chunk is written to the disk."""
 
 _ATTEMPTS: Final = 10
 
 
 class Placed(NamedTuple):
-    """A line and where it stands."""
+    """A line and its place in the file."""
 
     place: str
     line: EventLine
 
 
 class EventImport:
-    """One import; `report` fills while it runs."""
+    """One import; `report` is updated while it runs."""
 
     def __init__(self, store: Store, handler: CommandHandler) -> None:
         self.report = ImportReport("events")
         self._store = store
         self._handler = handler
-        # Streams of which an event was refused: what follows it would stand on something else.
+        # Streams with a refused event: later events would follow a different history.
         self._broken: set[str] = set()
-        # Whether the last chunk met events that were there already: then the next one will too.
+        # Whether the last chunk had events that exist already: then the next one probably has too.
         self._meets_known = False
 
     async def run(self, paths: Sequence[Path], advance: Advance = lambda _: None) -> ImportReport:
-        """Import the files in turn; what cannot go in is in the report, the rest goes in.
+        """Import the files one after the other; refused content is in the report, the rest is
+        imported.
 
-        Raises OnlyRead, before anything is read, where nothing can be recorded.
+        Raises:
+            OnlyRead: if nothing can be recorded; checked before anything is read.
         """
         self._store.expect_writable()
         for path in paths:
@@ -83,7 +85,7 @@ class EventImport:
                 advance(source.file.tell() - done)
                 done = source.file.tell()
                 recording = asyncio.create_task(self._record(chunk))
-                # Lets the task submit its append, which is written while the next lines are read.
+                # The task can submit its append, which is written while the next lines are read.
                 await asyncio.sleep(0)
                 chunk, size = [], 0
             if not line:
@@ -126,14 +128,14 @@ class EventImport:
             self.report.refuse(place, reason)
 
     def _unknown(self, chunk: Sequence[Placed]) -> list[Placed]:
-        """Return the lines to append; count those that are there, refuse those that cannot be."""
+        """Return the lines to append; count existing ones, refuse invalid ones."""
         extents: dict[str, tuple[int, int]] = {}
         for _, line in chunk:
             first, last = extents.get(line.stream, (line.version, line.version))
             extents[line.stream] = min(first, line.version), max(last, line.version)
         known: dict[str, dict[int, Event | EventLine]] = {}
         for stream, (first, last) in extents.items():
-            # From the version before: without it, there is a gap.
+            # Read from the previous version: if that is missing, there is a gap.
             stored = self._store.read_stream(stream, max(0, first - 2), last)
             known[stream] = {row.version: row.event for row in stored}
         unknown = []
@@ -165,7 +167,8 @@ class EventImport:
 
 
 def _same(known: Event | EventLine, line: EventLine) -> bool:
-    """Whether a line says what is known; mostly its bytes tell, at a fraction of decoding it."""
+    """Whether a line equals the stored event; usually comparing bytes suffices, without
+    decoding."""
     if isinstance(known, EventLine):
         return known.encoded == line.encoded or known.event() == line.event()
     return encode(known) == line.encoded or known == line.event()
@@ -182,7 +185,7 @@ def _is_whole(chunk: Iterable[Placed]) -> bool:
 
 
 def _append(lines: Iterable[EventLine]) -> Append:
-    """Return one append in the order of the lines; neighbours of one stream are one write."""
+    """Return one append in the order of the lines; adjacent lines of one stream are one write."""
     writes: list[StreamWrite] = []
     events: list[EventLine] = []
     for line in lines:

@@ -1,4 +1,4 @@
-"""Brings evaluation logs of Inspect into a ledger: each sample once, in one append."""
+"""Imports evaluation logs of Inspect: each sample once, in one append."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from runledger.store import Store
 
 
 class InspectImport:
-    """One import; `report` fills while it runs."""
+    """One import; `report` is updated while it runs."""
 
     def __init__(self, store: Store, handler: CommandHandler, actor: Actor) -> None:
         self.report = ImportReport("runs")
@@ -24,9 +24,10 @@ class InspectImport:
         self._actor = actor
 
     async def run(self, paths: Sequence[Path], advance: Advance = lambda _: None) -> ImportReport:
-        """Import logs (`.json` or `.eval`), and those in folders; each file in turn.
+        """Import logs (`.json` or `.eval`), also in folders; one file after the other.
 
-        Raises OnlyRead, before anything is read, if nothing can be recorded.
+        Raises:
+            OnlyRead: if nothing can be recorded; checked before anything is read.
         """
         self._store.expect_writable()
         async with RunRecorder(

@@ -14,12 +14,13 @@ from runledger.importers.source_file import opened
 
 SUFFIXES: Final = (".json", ".json.gz", ".eval")
 _HEADERS: Final = ("header.json", "_journal/start.json")
-"""Where a zip says what is evaluated: at its end, or while the evaluation goes on."""
+"""The members of a zip that describe the evaluation: at its end, or while it is running."""
 _BROKEN: Final = (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, RecursionError)
 
 
 class Sample(NamedTuple):
-    """A sample as the log has it, and what the log says of the evaluation; `place` names it."""
+    """A sample of the log, and the log's description of the evaluation; `place` names it in
+    messages."""
 
     place: str
     evaluation: Foreign
@@ -29,7 +30,10 @@ class Sample(NamedTuple):
 def samples(path: Path, advance: Advance) -> Iterator[Sample]:
     """Yield the samples of a log, one in memory at a time.
 
-    Raises ImportFailed for what is no log, or is damaged; what was yielded before stands.
+    Samples that were yielded before an error are valid.
+
+    Raises:
+        ImportFailed: if the file is not a log, or is damaged.
     """
     if path.suffix == ".eval":
         yield from _zipped(path, advance)

@@ -1,4 +1,4 @@
-"""A sample → a run: the mapping, pure."""
+"""The pure mapping of a sample to a run."""
 
 import json
 from collections.abc import Iterator
@@ -36,10 +36,10 @@ _KEPT: Final = ("eval_id", "run_id", "task", "task_id", "task_version", "model",
 
 
 class SampleRun:
-    """One sample in one epoch: what is recorded of it, and what tells it from others."""
+    """One sample in one epoch: its commands and its identity."""
 
     def __init__(self, sample: Sample, organization: str) -> None:
-        """Read the sample; raise InvalidArgument that names the place of a fault."""
+        """Read the sample; InvalidArgument with the place if the content is wrong."""
         if not isinstance(sample.given, dict):
             raise InvalidArgument(f"expected an object, found {sample.given!r:.80}")
         self._sample, self._eval = Foreign(sample.given), sample.evaluation
@@ -65,7 +65,7 @@ class SampleRun:
         return str(value)
 
     def commands(self) -> Iterator[Timed]:
-        """Yield what happened with its times; raise InvalidArgument that names a fault."""
+        """Yield the commands with their times; InvalidArgument if the content is wrong."""
         events = list(_flat(self._sample))
         times = [at for event in events for at in (_time(event), event.time("completed")) if at]
         began = self._sample.time("started_at") or min(times, default=None)
@@ -181,7 +181,7 @@ class SampleRun:
         call_id, completed = event.text("id") or "call", event.time("completed") or at
         step_id = self._callers.get(call_id)
         if step_id is None:
-            # A tool that a solver called by itself: no model's answer names the call.
+            # A solver called the tool directly: no model's answer has the call.
             call = self._call(event, "")
             called = self._message("assistant", f"call/{number}", at, tool_calls=[call])
             yield at, c.RecordMessages([called])
@@ -214,7 +214,7 @@ class SampleRun:
         return found if isinstance(found, str) else text
 
     def _parts(self, content: Any) -> list[ContentPart]:
-        """Return what was said and thought; of an image or a file, only that it was there."""
+        """Return text and reasoning; for an image or a file, only a placeholder."""
         if isinstance(content, str):
             return [TextContent(text=self._attached(content))] if content else []
         parts: list[ContentPart] = []
@@ -255,7 +255,7 @@ class SampleRun:
 
 
 def _flat(holder: Foreign) -> Iterator[Foreign]:
-    """Yield the events, those inside of a tool's or a subtask's event after it."""
+    """Yield the events; those nested in a tool's or a subtask's event come after it."""
     for event in holder.objects("events"):
         yield event
         yield from _flat(event)

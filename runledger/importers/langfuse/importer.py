@@ -1,4 +1,4 @@
-"""Brings trace exports of Langfuse into a ledger: each trace once, in one append."""
+"""Imports trace exports of Langfuse: each trace once, in one append."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz")
 
 
 class LangfuseImport:
-    """One import; `report` fills while it runs."""
+    """One import; `report` is updated while it runs."""
 
     def __init__(self, store: Store, handler: CommandHandler, actor: Actor) -> None:
         self.report = ImportReport("runs")
@@ -27,9 +27,10 @@ class LangfuseImport:
         self._actor = actor
 
     async def run(self, paths: Sequence[Path], advance: Advance = lambda _: None) -> ImportReport:
-        """Import files, and those in folders: a trace, a list of traces, or one after the other.
+        """Import files, also in folders: a trace, a list of traces, or a sequence of traces.
 
-        Raises OnlyRead, before anything is read, if nothing can be recorded.
+        Raises:
+            OnlyRead: if nothing can be recorded; checked before anything is read.
         """
         self._store.expect_writable()
         async with RunRecorder(

@@ -1,4 +1,4 @@
-"""An observation of a trace: what kind it is, and which of a tree's observations are model calls.
+"""An observation of a trace: its kind, and the choice of observations that are model calls.
 
 One call of a model often appears twice, nested: once for each library that reports it. Each number
 is counted on at most one observation of every path from the root to a leaf.
@@ -20,7 +20,7 @@ DEEPEST: Final = 300
 
 
 class Kind(Enum):
-    """What an observation is to a run."""
+    """The role of an observation in a run."""
 
     LLM = "llm"
     TOOL = "tool"
@@ -85,7 +85,7 @@ https://github.com/i-am-bee/beeai-framework/blob/main/python/docs/events.md
 
 @dataclass(slots=True)
 class Observation:
-    """An observation, its attributes, and what lies below it in the tree."""
+    """An observation, its attributes, and its children in the tree."""
 
     source: Foreign
     observation_id: str
@@ -112,13 +112,13 @@ class Observation:
 
     @property
     def silent(self) -> bool:
-        """Whether it tells nothing of a call: no usage, no input, no output, no error."""
+        """Whether it has no facts of a call: no usage, no input, no output, no error."""
         said = (self.source.fields.get(key) for key in ("input", "output"))
         return not self.usage and not self.failed and all(value is None for value in said)
 
 
 def observation(source: Foreign) -> Observation:
-    """Return an observation; raise InvalidArgument that names the place of a fault."""
+    """Parse an observation; InvalidArgument with the place if the content is wrong."""
     observation_id, began = source.text("id"), source.time("startTime")
     if observation_id is None:
         raise source.fault("id", "the id of the observation")
@@ -141,7 +141,8 @@ def observation(source: Foreign) -> Observation:
 def roots(observations: Sequence[Observation]) -> list[Observation]:
     """Join the observations into trees by their parents, in the order of time; return the tops.
 
-    Raises InvalidArgument for a tree that is deeper than DEEPEST, or parents that form a circle.
+    Raises:
+        InvalidArgument: if the tree is deeper than DEEPEST, or if parents form a cycle.
     """
     by_id = {one.observation_id: one for one in observations}
     tops: list[Observation] = []
@@ -163,8 +164,8 @@ def roots(observations: Sequence[Observation]) -> list[Observation]:
 def model_calls(tops: Sequence[Observation]) -> list[Observation]:
     """Return the observations that count as calls of a model, in the order of time.
 
-    Of calls that lie in one another, the innermost that report usage count; of a container or a
-    tool that reports usage, only what nothing below it reports.
+    Of nested calls, the innermost that report usage are counted; a container or a tool that reports
+    usage is counted only if nothing below it reports usage.
     """
     found = [call for top in tops for call in _calls(top)]
     return sorted(found, key=lambda call: call.began)
@@ -174,7 +175,7 @@ def _calls(one: Observation) -> Iterator[Observation]:
     below = [call for child in one.children for call in _calls(child)]
     reported = any(call.usage for call in below)
     if one.kind is Kind.LLM and not one.silent:
-        # Below an answer there may be tools and agents, whose calls are others.
+        # Below an answer there may be tools and agents, which make separate calls.
         own = [call for call in below if _in_family(one, call)]
         if any(call.usage for call in own):
             yield from below

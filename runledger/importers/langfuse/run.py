@@ -1,4 +1,4 @@
-"""A trace → a run: the mapping, pure."""
+"""The pure mapping of a trace to a run."""
 
 import json
 from collections.abc import Iterator
@@ -42,10 +42,10 @@ _KEPT: Final = ("name", "environment", "release", "version", "tags", "userId", "
 
 
 class Trace:
-    """One trace of an export: what is recorded of it, and what tells it from others."""
+    """One trace of an export: its commands and its identity."""
 
     def __init__(self, given: dict[str, Any], organization: str) -> None:
-        """Read the trace; raise InvalidArgument that names the place of a fault."""
+        """Read the trace; InvalidArgument with the place if the content is wrong."""
         inner = given.get("trace")
         self._trace = Foreign(inner if isinstance(inner, dict) else given, "trace")
         holder = Foreign(given) if "observations" in given else self._trace
@@ -63,7 +63,7 @@ class Trace:
         self.agent_id = foreign_id("agent", self.agent_name)
 
     def commands(self) -> Iterator[Timed]:
-        """Yield what happened with its times; raise InvalidArgument that names a fault."""
+        """Yield the commands with their times; InvalidArgument if the content is wrong."""
         tops = roots(self._observations)
         began = min(one.began for one in self._observations)
         ended = max(one.ended or one.began for one in self._observations)
@@ -99,7 +99,7 @@ class Trace:
                 yield one.ended or one.began, c.RecordStep(step_id, _facts(one, self.trace_id))
 
     def _tools(self, observations: list[Observation], above: str = "") -> Iterator[Observation]:
-        """Yield the tool calls; one that lies in one of the same name is the same call."""
+        """Yield the tool calls; a call nested in one of the same name is the same call."""
         for one in observations:
             name = _tool_name(one) if one.kind is Kind.TOOL else ""
             if name and name != above:
@@ -219,7 +219,7 @@ def _text(value: Any) -> str | None:
 
 
 def as_trace(given: Any, organization: str) -> Trace:
-    """Return the trace of one document; raise InvalidArgument for what is none."""
+    """Return the trace of one document; InvalidArgument if it is not a trace."""
     if not isinstance(given, dict):
         raise InvalidArgument(f"expected an object, found {given!r:.80}")
     return Trace(given, organization)

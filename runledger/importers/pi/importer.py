@@ -1,4 +1,4 @@
-"""Brings sessions of pi into a ledger: what is new since the last time, once."""
+"""Imports sessions of pi: everything new since the last import, once."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from runledger.store import Store
 
 
 class PiImport:
-    """One import; `report` fills while it runs.
+    """One import; `report` is updated while it runs.
 
     `by_folder` makes the last part of a session's working directory the project of its runs.
     """
@@ -32,9 +32,10 @@ class PiImport:
         self._by_folder = by_folder
 
     async def run(self, paths: Sequence[Path], advance: Advance = lambda _: None) -> ImportReport:
-        """Import the sessions of files and folders; what cannot go in is in the report.
+        """Import the sessions of files and folders; refused content is in the report.
 
-        Raises OnlyRead, before anything is read, if nothing can be recorded.
+        Raises:
+            OnlyRead: if nothing can be recorded; checked before anything is read.
         """
         self._store.expect_writable()
         async with RunRecorder(self._store, self._handler, self._actor, self.report) as recorder:

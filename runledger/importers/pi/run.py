@@ -1,4 +1,4 @@
-"""A turn → a run: the mapping, pure."""
+"""The pure mapping of a turn to a run."""
 
 import json
 from collections.abc import Iterator
@@ -43,19 +43,20 @@ def run_id(turn: Turn, organization: str) -> str:
 
 
 def is_over(turn: Turn, now: datetime) -> bool:
-    """Whether nothing more will follow in the turn."""
+    """Whether the turn is complete."""
     return not turn.last or now - _last_at(turn) > QUIET
 
 
 def commands(turn: Turn, organization: str, now: datetime, project: str | None) -> Iterator[Timed]:
     """Yield the turn's commands with their times.
 
-    turn: what the session's file says, up to the next prompt or to the end of the file.
-    organization: on whose behalf the run is recorded; a part of every id.
+    turn: the content of the session's file, up to the next prompt or to the end of the file.
+    organization: the organization of the run; a part of every id.
     now: the present time; it decides whether the last turn is over.
     project: the run's project id, or None.
 
-    Raises InvalidArgument that names the place of a fault.
+    Raises:
+        InvalidArgument: if the content is wrong; the message names the place.
     """
     header = turn.header
     metadata: dict[str, Any] = {
@@ -163,7 +164,7 @@ def _returned(entry: Entry, organization: str, callers: dict[str, str]) -> Messa
 
 
 def _content(message: Foreign) -> tuple[list[ContentPart], list[ToolCall]]:
-    """Return what was said and thought, and the calls; of an image, only that it was there."""
+    """Return text, reasoning and calls; for an image, only a placeholder."""
     given = message.fields.get("content")
     if isinstance(given, str):
         return [TextContent(text=given)], []

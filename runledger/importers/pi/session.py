@@ -34,7 +34,7 @@ _ROLES_WITHOUT_A_CALL: Final = frozenset(
 
 @dataclass(slots=True)
 class Header:
-    """What the first line says of the session."""
+    """The fields of a session's first line."""
 
     session_id: str
     facts: dict[str, str] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Header:
 
 @dataclass(slots=True)
 class Entry:
-    """A message; its key is a digest of all it says, so that a copy has the same one."""
+    """A message; its key is a digest of its content, so that a copy has the same key."""
 
     key: str
     at: datetime
@@ -64,12 +64,12 @@ class Turn:
 
     @property
     def key(self) -> str:
-        """What tells the turn from others: its first message."""
+        """The key of the turn: that of its first message."""
         return (self.prompt or self.entries[0]).key
 
 
 class Transcript:
-    """Makes turns of the lines of one session; what is not understood is counted in the report."""
+    """Converts the lines of one session to turns; unknown content is counted in the report."""
 
     def __init__(self, file: PurePath, report: ImportReport) -> None:
         name = file.name.removesuffix(".gz").removesuffix(".jsonl")
@@ -78,7 +78,7 @@ class Transcript:
         self._turn: Turn | None = None
 
     def turns(self, lines: Iterable[RawLine]) -> Iterator[Turn]:
-        """Yield each turn once it is over; the last one, which may go on, at the end."""
+        """Yield each turn once it is complete, and the last one, which may continue, at the end."""
         for raw in lines:
             source = parsed(raw, self._report)
             if source is None:
@@ -95,7 +95,7 @@ class Transcript:
             yield self._turn
 
     def _take(self, raw: RawLine, source: Foreign) -> Turn | None:
-        """Add the line to its turn; return the turn that it ends by beginning the next one."""
+        """Add the line to its turn; if the line begins a new turn, return the one before."""
         kind = source.text("type")
         if kind == "message":
             return self._message(raw, source)

@@ -1,4 +1,4 @@
-"""Brings tau2-bench result files into a ledger: many runs at once, each one append."""
+"""Imports tau2-bench result files: many runs concurrently, each in one append."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from runledger.store import Store
 
 
 class Tau2Import:
-    """One import; `report` fills while it runs."""
+    """One import; `report` is updated while it runs."""
 
     def __init__(self, store: Store, handler: CommandHandler, actor: Actor) -> None:
         self.report = ImportReport("runs")
@@ -31,9 +31,11 @@ class Tau2Import:
         self._actor = actor
 
     async def run(self, paths: Sequence[Path], advance: Advance = lambda _: None) -> ImportReport:
-        """Import the files in turn; what cannot go in is in the report, the rest goes in.
+        """Import the files one after the other; refused content is in the report, the rest is
+        imported.
 
-        Raises OnlyRead, before anything is read, where nothing can be recorded.
+        Raises:
+            OnlyRead: if nothing can be recorded; checked before anything is read.
         """
         self._store.expect_writable()
         async with RunRecorder(self._store, self._handler, self._actor, self.report) as recorder:
@@ -64,7 +66,7 @@ class Tau2Import:
     async def _folder(
         self, path: Path, folder: Path, recorder: RunRecorder, advance: Advance
     ) -> None:
-        """Import the simulations of a folder, or the one that is named."""
+        """Import the simulations of a folder, or the named one."""
         about = about_folder(folder / "results.json")
         one = path.parent.name == "simulations"
         for file in [path] if one else sorted((folder / "simulations").glob("*.json*")):

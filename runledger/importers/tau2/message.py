@@ -1,4 +1,4 @@
-"""One tau2-bench message → a message of the ledger; what has no field goes to `extra`."""
+"""Converts a tau2-bench message to a message of the ledger; other fields are stored in `extra`."""
 
 import json
 from collections.abc import Iterator
@@ -43,9 +43,9 @@ def ledger_message(
     model: str | None,
     callers: dict[str, str | None],
 ) -> Message:
-    """Return the message; raises InvalidArgument that names the place of the fault.
+    """Return the message; InvalidArgument with the place if the content is wrong.
 
-    `callers` is the step that made each open call, so that a return belongs to it too.
+    `callers` maps each open call to its step, so that the return belongs to the same step.
     """
     role = _ROLES.get(str(source.fields.get("role")))
     if role is None:
@@ -93,7 +93,7 @@ def _extra(source: Foreign, role: Role) -> dict[str, Any]:
 
 
 def _call_id(source: Foreign) -> str:
-    """Return the id; calls that were never given one get a name, which the run numbers."""
+    """Return the id; calls without one get a common name, which the run numbers."""
     return source.text("id") or "call"
 
 

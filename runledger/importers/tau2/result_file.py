@@ -1,4 +1,4 @@
-"""A tau2-bench result file: what its simulations have in common, and the simulations one by one."""
+"""A tau2-bench result file: the common facts of its simulations, and the simulations one by one."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ _NAME_LIMIT: Final = 100
 
 
 class Experiment(NamedTuple):
-    """What a file says of all of its simulations; `file` is its name without `.gz`."""
+    """The common facts of a file's simulations; `file` is its name without `.gz`."""
 
     file: str
     domain: str
@@ -29,7 +29,8 @@ class Experiment(NamedTuple):
 
     @property
     def agent_id(self) -> str:
-        """An id that tells the agent: its domain, its model, and how it is built where unusual."""
+        """The agent's id: its domain, its model, and its implementation unless it is the usual
+        one."""
         parts = ["tau2", self.domain, self.agent_model or "unknown"]
         if self.agent_implementation not in (None, _DEFAULT_IMPLEMENTATION):
             parts.append(self.agent_implementation)
@@ -38,7 +39,7 @@ class Experiment(NamedTuple):
 
 
 def experiment(info: Any, path: Path) -> Experiment:
-    """Return what `info` says; raises InvalidArgument where agent, user or domain are not there."""
+    """Return the facts in `info`; InvalidArgument if agent, user or domain are missing."""
     if not isinstance(info, dict):
         raise InvalidArgument(f"info: expected an object, found {info!r:.80}")
     whole = Foreign(info, "info")
@@ -59,9 +60,10 @@ def experiment(info: Any, path: Path) -> Experiment:
 
 
 def told_beside(top: Mapping[str, Any], path: Path) -> Experiment:
-    """Return what a file says of its simulations beside them, without `info`.
+    """Return the common facts of simulations in a file without `info`.
 
-    Raises ImportFailed if it does not name a domain.
+    Raises:
+        ImportFailed: if it does not name a domain.
     """
     whole = Foreign(top)
     domain = whole.text("domain")
@@ -75,7 +77,7 @@ def told_beside(top: Mapping[str, Any], path: Path) -> Experiment:
 
 
 def about_folder(path: Path) -> Experiment:
-    """Return what the `results.json` of a folder says of the simulations beside it."""
+    """Return the common facts in a folder's `results.json` for the simulations beside it."""
     top: dict[str, Any] = {}
     with opened(path) as source:
         json = JsonStream(source.stream)
@@ -103,8 +105,10 @@ def folder_of(path: Path) -> Path | None:
 def simulations(path: Path, source: SourceFile) -> Iterator[tuple[Experiment, Any]]:
     """Yield the simulations of a file, one in memory at a time if `info` stands before them.
 
-    Raises ImportFailed where the file is not, or is no longer, a result file; what was yielded
-    before stands.
+    Simulations that were yielded before an error are valid.
+
+    Raises:
+        ImportFailed: if the file is not a result file, or stops being one.
     """
     json = JsonStream(source.stream)
     about: Experiment | None = None

@@ -1,4 +1,4 @@
-"""One tau2-bench simulation → one run: the mapping, pure.
+"""The pure mapping of a tau2-bench simulation to a run.
 
 tau2 writes times without a zone; they are read as UTC. A message with usage is a step of the model
 that produced it: the agent's for the assistant, the simulator's for the user. tau2 calls models
@@ -38,9 +38,9 @@ _BESIDE_MESSAGES: Final = ("ticks", "agent_usage", "user_usage", "usage")
 
 
 class Identity(NamedTuple):
-    """The id of a simulation's run, the digest of all that is imported of it, and an earlier id.
+    """The id of a simulation's run, the digest of its imported content, and an earlier id.
 
-    The earlier id is the one that was given before ids contained the organization.
+    The earlier id is the one of versions whose ids did not contain the organization.
     """
 
     run_id: str
@@ -49,7 +49,7 @@ class Identity(NamedTuple):
 
 
 def identity(given: dict[str, Any], about: Experiment, organization: str) -> Identity:
-    """Return what tells the simulation from others and from itself with other content.
+    """Return the identity of the simulation, including a digest of its content.
 
     The run id is `run-<id>` if the simulation's id is a UUID of version 4, else derived. Any
     organization but the default one has derived ids of its own, so that two may import one file.
@@ -69,7 +69,8 @@ def identity(given: dict[str, Any], about: Experiment, organization: str) -> Ide
 def timed_commands(given: dict[str, Any], about: Experiment, known: Identity) -> Iterator[Timed]:
     """Yield the simulation's commands with their times.
 
-    Raises InvalidArgument that names the place of a fault.
+    Raises:
+        InvalidArgument: if the content is wrong; the message names the place.
     """
     source = Foreign(given)
     if given.get("ticks") and not given.get("messages"):
@@ -89,7 +90,7 @@ def timed_commands(given: dict[str, Any], about: Experiment, known: Identity) ->
 def _extent(source: Foreign) -> tuple[datetime, datetime, int | None]:
     """Return when the run began and ended, and its duration in ns: the file's, not a difference.
 
-    Without one in the file, and with an end before the beginning, it is None.
+    If the file has none, and the end is before the beginning, it is None.
     """
     run_ns = source.seconds_as_ns("duration")
     start, end = source.time("start_time"), source.time("end_time")
@@ -115,14 +116,14 @@ def _said(source: Foreign) -> Iterator[datetime]:
 
 
 def _metadata(source: Foreign, about: Experiment, digest: str) -> dict[str, Any]:
-    """Return the simulation's plain values (task_id, trial, costs, …) and where it is from."""
+    """Return the simulation's scalar values (task_id, trial, costs, …) and its source."""
     plain: dict[str, Any] = {
         key: value
         for key, value in source.fields.items()
         if key not in _NOT_METADATA and isinstance(value, str | int | float)
     }
     for key in _BESIDE_MESSAGES:
-        # No message tells it: it is kept as it is, and of the ticks their number.
+        # It is in no message, so it is stored unchanged; of the ticks only the number is stored.
         if found := source.fields.get(key):
             plain[key] = len(found) if key == "ticks" and isinstance(found, list) else found
     reward = source.object("reward_info")
@@ -135,7 +136,7 @@ def _metadata(source: Foreign, about: Experiment, digest: str) -> dict[str, Any]
 
 
 def _counts(usage: Foreign) -> dict[str, Any]:
-    """Return the counts, under whichever provider's names they are told."""
+    """Return the counts, by the names of any provider."""
     known = {key: usage.count(key) for key in _COUNTS if key in usage.fields}
     details = {key: found.fields for key in _DETAILS if (found := usage.object(key))}
     try:
@@ -170,7 +171,7 @@ def _message(
 
 def _end(source: Foreign, run_ns: int | None) -> c.CompleteRun | c.FailRun:
     given = source.text("termination_reason") or ""
-    # An enumeration written by its name has the same meaning.
+    # An enumeration that is written by its name has the same meaning.
     reason = given.rpartition(".")[2].lower()
     stop_reason = STOP_REASONS.get(reason, "error" if reason.endswith("_error") else None)
     if stop_reason is None:
