@@ -47,6 +47,19 @@ test-package: $(STAMP) ## build wheel and sdist, install each into an empty envi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group package
 	$(BIN)/python -m pytest -m package tests/package
 
+.PHONY: browser
+browser: $(STAMP)
+	@command -v chromium > /dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group browser
+
+.PHONY: test-browser
+test-browser: browser ## the page in a real Chromium, which it installs if it is missing
+	RUNLEDGER_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser tests/web
+
+.PHONY: screenshots
+screenshots: browser ## draw the pictures of the page in docs/pictures
+	$(BIN)/python -m scripts.take_screenshots
+
 .PHONY: pooler
 pooler: $(STAMP) ## the tests behind PgBouncer alone; they fail if it is missing (apt-get install pgbouncer)
 	RUNLEDGER_REQUIRE_PGBOUNCER=1 $(BIN)/python -m pytest -m pgbouncer

@@ -1,0 +1,145 @@
+"""The page in a real Chromium: keyboard, narrow, dark, without JavaScript, and no fault in it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from browsing import Watched, chromium, expect_browser, violations
+from hostile import HOSTILE
+from running import RunningServer
+from sample import RICH
+from views import VIEWS
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    expect_browser()
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def window(browser: Any, page: RunningServer, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    options = getattr(request, "param", {})
+    opened = Watched(browser, page.url, **options)
+    yield opened
+    opened.close()
+
+
+WIDE = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"}
+NARROW = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
+
+
+@pytest.mark.parametrize("window", [WIDE, NARROW], indirect=True, ids=["wide", "narrow-dark"])
+@pytest.mark.parametrize("path", VIEWS)
+def test_a_view_has_no_fault(window: Watched, path: str) -> None:
+    shown = window.open(path)
+    assert shown.evaluate("window.hit") is None
+    assert shown.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert violations(shown) == []
+
+
+@pytest.mark.parametrize("window", [{"java_script_enabled": False}], indirect=True, ids=["plain"])
+@pytest.mark.parametrize("path", VIEWS)
+def test_a_view_reads_without_javascript(window: Watched, path: str) -> None:
+    shown = window.open(path)
+    assert shown.locator("h1").first.inner_text()
+    assert "times in UTC" in shown.locator("footer").inner_text()
+
+
+def test_filters_are_set_by_form_facet_and_chip(window: Watched) -> None:
+    shown = window.open("/runs")
+    shown.locator("form[role=search] summary").click()
+    shown.locator("input[value=failed]").check()
+    shown.get_by_role("button", name="Filter").click()
+    assert "statuses=failed" in shown.url
+    failed = shown.locator("table.runs tbody tr").count()
+    assert failed == shown.locator("table.runs .is-failed").count() > 0
+    shown.get_by_label("Take away: status failed").click()
+    assert "statuses" not in shown.url
+    shown.locator(".facets a").first.click()
+    assert shown.locator("table.runs tbody tr").count() > 0
+
+
+def test_a_drag_over_the_durations_filters(window: Watched) -> None:
+    shown = window.open("/runs")
+    box = shown.locator("svg[data-brush].wide").bounding_box()
+    shown.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 40)
+    shown.mouse.down()
+    shown.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 40, steps=4)
+    with shown.expect_navigation():
+        shown.mouse.up()
+    assert "duration=" in shown.url
+    assert shown.locator(".chip").count() == 1
+
+
+def test_a_run_is_reached_and_read_by_keyboard_alone(window: Watched) -> None:
+    shown = window.open("/runs")
+    shown.keyboard.press("/")
+    assert shown.evaluate("document.activeElement.name") == "run_id"
+    shown.keyboard.press("Escape")
+    shown.evaluate("document.activeElement.blur()")
+    shown.keyboard.press("j")
+    shown.keyboard.press("j")
+    shown.keyboard.press("k")
+    first = shown.locator("table.runs tbody a").first.get_attribute("href")
+    assert shown.evaluate("document.activeElement.getAttribute('href')") == first
+    with shown.expect_navigation():
+        shown.keyboard.press("Enter")
+    assert shown.url.endswith(str(first))
+    shown.keyboard.press("?")
+    assert shown.locator("#help").get_attribute("open") is not None
+
+
+def test_the_first_stop_of_the_keyboard_skips_to_the_content(window: Watched) -> None:
+    shown = window.open("/runs")
+    shown.keyboard.press("Tab")
+    shown.keyboard.press("Enter")
+    assert shown.evaluate("document.activeElement.id") == "main"
+
+
+def test_the_slider_shows_the_run_after_an_event(window: Watched) -> None:
+    shown = window.open(f"/runs/{RICH}")
+    shown.locator("#ev").focus()
+    shown.keyboard.press("Home")
+    shown.get_by_role("button", name="Show").click()
+    assert "event=1" in shown.url
+    assert shown.locator("h1").inner_text().startswith("created")
+
+
+def test_the_theme_is_chosen_and_kept(window: Watched) -> None:
+    shown = window.open("/runs")
+    shown.locator("#theme").click()
+    theme = shown.evaluate("document.documentElement.dataset.theme")
+    shown.reload()
+    assert shown.evaluate("document.documentElement.dataset.theme") == theme
+
+
+def test_sql_is_asked_with_the_keyboard(window: Watched) -> None:
+    shown = window.open("/sql")
+    shown.locator("#statement").fill("SELECT 41 + 1 AS answer")
+    with shown.expect_navigation():
+        shown.keyboard.press("Control+Enter")
+    assert shown.locator("table tbody td").inner_text() == "42"
+
+
+def test_nothing_of_a_hostile_run_happens(window: Watched) -> None:
+    shown = window.open(f"/runs/{HOSTILE}")
+    for summary in shown.locator("details:not([open]) > summary:visible").all():
+        if summary.is_visible():
+            summary.click()
+    assert shown.evaluate("window.hit") is None
+    assert shown.locator("iframe, object, embed").count() == 0
+
+
+def test_what_is_asked_of_every_view_can_fail(browser: Any, page: RunningServer) -> None:
+    opened = Watched(browser, page.url)
+    shown = opened.open("/runs")
+    shown.evaluate("document.querySelector('h1').innerHTML = '<img src=/static/0/none.svg>'")
+    assert any(one.startswith("image-alt") for one in violations(shown))
+    shown.evaluate("fetch('http://127.0.0.1:9/').catch(() => 0)")
+    shown.evaluate("document.body.setAttribute('style', 'color: red')")
+    with pytest.raises(AssertionError):
+        opened.close()
