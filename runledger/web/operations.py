@@ -17,6 +17,8 @@ from runledger.web.address import Address
 from runledger.web.view import Elsewhere, View
 
 _ROWS: Final = 50
+_EXPLAINED: Final = 3
+"""Rows of each table: to explain one folds a run event by event, twice."""
 _SHOWN: Final = 10
 _OPERATIONS: Final = Address.of("operations")
 
@@ -41,11 +43,17 @@ class Numbered(Strict):
     number: int = Field(ge=0)
 
 
+class Comparing(Numbered):
+    """The form of a comparison; with a `run`, its rows alone are shown and explained."""
+
+    run: str | None = None
+
+
 async def show(call: Call[Looking, None]) -> View:
     """Return the operations, what the one that is looked at found, and how the ledger is."""
     call.caller.expect_every_organization("operations")
     operations = call.services.operations.all()
-    generations = await call.ledger.operator.generations()
+    generations = await _generations(call, operations)
     parked = await call.ledger.operator.parked()
     owed = await call.ledger.list_callbacks(statuses=["pending"], limit=1000, actor=call.actor)
     shown = _looked_at(operations, call.query.operation)
@@ -77,12 +85,20 @@ async def show(call: Call[Looking, None]) -> View:
 async def replay(call: Call[Any, Replaying]) -> Elsewhere:
     """Begin a replay beside the live read models; nothing is switched."""
     only = call.body.only_changed == "yes"
-    return _begin(call, "replay", limit=_ROWS, explain=_ROWS, only_changed=only)
+    return _begin(call, "replay", limit=_ROWS, explain=_EXPLAINED, only_changed=only)
 
 
-async def compare(call: Call[Any, Numbered]) -> Elsewhere:
-    """Begin to compare a generation with the live one."""
-    return _begin(call, "compare", number=call.body.number, limit=_ROWS, explain=_ROWS)
+async def compare(call: Call[Any, Comparing]) -> Elsewhere:
+    """Begin to compare a generation with the live one, or one run of it, which is explained."""
+    runs = [] if call.body.run is None else [call.body.run]
+    return _begin(
+        call,
+        "compare",
+        number=call.body.number,
+        limit=_ROWS,
+        explain=_EXPLAINED,
+        explain_runs=runs,
+    )
 
 
 async def switch(call: Call[Any, Numbered]) -> Elsewhere:
@@ -114,6 +130,19 @@ async def retry(call: Call[Any, Any]) -> Elsewhere:
     call.caller.expect_every_organization("operations")
     await call.ledger.operator.retry_parked()
     return Elsewhere(_OPERATIONS)
+
+
+async def _generations(
+    call: Call[Any, Any], operations: list[Operation]
+) -> list[GenerationManifest]:
+    """Return the generations; while an operation runs, as they were when it began.
+
+    To have those of this moment is to wait until the operation lets go of them.
+    """
+    live = call.ledger.read_models
+    if isinstance(live, LiveReadModels) and any(one.state == "running" for one in operations):
+        return await asyncio.to_thread(live.generations.entries)
+    return await call.ledger.operator.generations()
 
 
 async def _health(call: Call[Any, Any]) -> list[Check]:

@@ -57,7 +57,7 @@ ROUTES: Final = (
         _form(f"/operations/{path}", f"operations_{handler.__name__}", handler, body, "operate")
         for path, handler, body in (
             ("replay", operations.replay, operations.Replaying),
-            ("compare", operations.compare, operations.Numbered),
+            ("compare", operations.compare, operations.Comparing),
             ("switch", operations.switch, operations.Numbered),
             ("drop", operations.drop, operations.Numbered),
             ("verify", operations.verify, Nothing),

@@ -78,6 +78,10 @@ def test_a_whole_repair(wrong: RunningServer) -> None:
     assert '<span class="new">failed</span>' in text
     assert "run.failed" in text
     number = view["comparison"]["new"]
+    one = runs["sample"][1]["key"]["run_id"]
+    explained = act(wrong, "compare", number=number, run=one)["comparison"]["explanations"]
+    assert [found["topic"] for found in explained if found["table"] == "runs"] == ["run.failed"]
+    assert {found["stream"] for found in explained} == {one}
     act(wrong, "switch", number=number)
     assert failed(wrong) == 2
     act(wrong, "switch", number=view["comparison"]["old"])
