@@ -209,7 +209,7 @@ def test_the_archive_of_another_log_is_neither_continued_nor_replayed(
         with pytest.raises(ArchiveError, match="it is the archive of another log"):
             build(other, tmp_path / "live.duckdb", source=archived_log(tmp_path / "a"))
     with closing(open_store(f"sqlite:///{tmp_path}/empty.db")) as empty:
-        with pytest.raises(ArchiveError, match="found none; it is the archive of another log"):
+        with pytest.raises(ArchiveError, match="found none: it is the archive of another log"):
             archive(empty, tmp_path / "a")
     assert files(tmp_path / "a") == before
 
