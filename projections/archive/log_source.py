@@ -29,7 +29,9 @@ class LogSource(NamedTuple):
 def archived_log(folder: str | Path) -> LogSource:
     """Return the log in the archive at `folder`.
 
-    Raises ArchiveError or ArchiveDamaged if it cannot be read.
+    Raises:
+        ArchiveError: if the archive cannot be read.
+        ArchiveDamaged: if a file of it is missing or altered.
     """
     archive = Archive(folder)
     return LogSource(

@@ -12,7 +12,7 @@ from runledger.sql_file import statements
 
 SQL: Final = statements(Path(__file__).with_suffix(".sql"))
 ADDRESS_SPACE: Final = 1_200 * 10**6
-"""Bytes that a process with DuckDB needs: libraries, stacks of threads, and 640 MiB of pages."""
+"""Address space of a process with DuckDB: libraries, stacks of threads, and 640 MiB of buffers."""
 
 _CONFIG: Final = {
     # A query, or a file of another kind, must not make DuckDB download an extension.
@@ -22,9 +22,10 @@ _CONFIG: Final = {
 
 
 def connect(path: str | Path = ":memory:", *, read_only: bool = False, **config: Any) -> Any:
-    """Open a database, in memory without a path; `config` is DuckDB's own.
+    """Open a database, in memory without a path; `config` are DuckDB's settings.
 
-    Raises ReadModelsError if the process may have less address space than DuckDB needs.
+    Raises:
+        ReadModelsError: if the process may have less address space than DuckDB needs.
     """
     _expect_address_space(path)
     return duckdb.connect(str(path), read_only=read_only, config={**_CONFIG, **config})

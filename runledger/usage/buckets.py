@@ -118,7 +118,9 @@ def split(
         in runledger.usage.counts.
     total_tokens: as reported; None if no total was reported, and never a sum made by the caller.
     input_includes_cache, output_includes_reasoning: what the caller knows; None if it does not.
-    Raises InvalidArgument for counts that cannot be.
+
+    Raises:
+        InvalidArgument: for impossible counts.
     """
     if provider is not None and not isinstance(provider, str):
         raise InvalidArgument(f"provider: expected text, found {provider!r:.80}")
@@ -174,7 +176,9 @@ def derived(facts: Mapping[str, Any]) -> dict[str, Any]:
 
     facts: by the names of the fields of StepRecorded; `total_tokens` only if it was reported.
     If it was not, the total is the sum of the buckets, and `total_derived` says so.
-    Raises InvalidArgument for counts that cannot be.
+
+    Raises:
+        InvalidArgument: for impossible counts.
     """
     prompt = count("prompt_tokens", facts.get("prompt_tokens"))
     completion = count("completion_tokens", facts.get("completion_tokens"))

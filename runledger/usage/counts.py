@@ -90,7 +90,9 @@ def count(name: str, value: object) -> int | None:
     """Return a count of tokens, or None.
 
     name: what the value is called, for the message. value: 0 or more; 50.0 is 50.
-    Raises InvalidArgument for anything else.
+
+    Raises:
+        InvalidArgument: for any other value.
     """
     number = whole_number(value)
     if number is None:

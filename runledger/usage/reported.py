@@ -49,7 +49,9 @@ def usage_facts(reported: object) -> dict[str, Any]:
         Mistral, DeepSeek, xAI, OpenRouter, Cohere or LiteLLM return it; None has no facts.
     Returns prompt_tokens, completion_tokens, total_tokens, their details, and in usage_details
         everything else; counts that were not reported are left out.
-    Raises InvalidArgument for what has no fields, and for counts that cannot be.
+
+    Raises:
+        InvalidArgument: if the value has no fields, or for impossible counts.
     """
     if reported is None:
         return {}

@@ -80,7 +80,9 @@ def blob_line(sha256: str, media_type: str, data: bytes) -> bytes:
 def read_line(line: bytes) -> EventLine | BlobLine:
     """Parse a line.
 
-    Raises InvalidArgument, or UndecodableEvent for an event that is not in the catalogue.
+    Raises:
+        InvalidArgument: if the line is wrong.
+        UndecodableEvent: if the event is not in the catalogue.
     """
     fields: dict[str, Any] = {}
     raw: dict[str, str] = {}
