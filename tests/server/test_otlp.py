@@ -192,8 +192,11 @@ def test_one_span_that_can_never_be_kept_takes_no_other_with_it(server: RunningS
     for _ in range(60):
         deep = {"arrayValue": {"values": [deep]}}
     odd["attributes"].append({"key": "deep", "value": deep})
+    loud = agent(9, 1, gen_ai__agent__name="n" * 100_000, session__id="s" * 100_000)
+    loud["name"] = "x" * 1_000_000
+    loud["status"] = {"code": 2, "message": "m" * 1_000_000}
     zero, short = chat(0, 1, 5), {**chat(7, 1, 5), "traceId": "abc"}
-    answer = post(server, request(agent(1), far, many, long, odd, zero, short))
+    answer = post(server, request(agent(1), far, many, long, odd, loud, zero, short))
     assert answer.status_code == 200
     assert answer.json()["partialSuccess"]["rejectedSpans"] == "2"
     (run,) = runs(server, done)

@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple
 from runledger.importers.otlp.conventions import Conventions, Kind, version
 from runledger.importers.otlp.span import Span
 
+LONGEST_FACT: Final = 2_000
+"""Characters of a name or an id; a longer one is cut."""
 COUNT_MAX: Final = 2**40
 """Tokens that a step may have at most; see runledger.run.step_facts."""
 
@@ -73,7 +75,12 @@ class Reader:
                     yield name
 
     def fact(self, span: Span, fact: str) -> str | None:
-        """Return the first of a fact's attributes that a span has, as text."""
+        """Return the first of a fact's attributes that a span has, as text of LONGEST_FACT."""
+        told = self.content(span, fact)
+        return told and told[:LONGEST_FACT]
+
+    def content(self, span: Span, fact: str) -> str | None:
+        """Return the same, whole: what a tool was given, or gave."""
         for name in self.table.facts[fact]:
             text = as_text(span.attributes.get(name))
             if text:
@@ -100,7 +107,7 @@ class Reader:
             told = told or as_text(happening.attributes.get("exception.type"))
         if told is None and span.failed:
             return "_OTHER"
-        return told
+        return told and told[:LONGEST_FACT]
 
     def cancelled(self, span: Span) -> bool:
         """Whether a span's error says that the work was cancelled."""

@@ -9,9 +9,9 @@ from runledger.ids import derived_id, foreign_id
 from runledger.importers.otlp.conventions import Conventions, conventions
 from runledger.importers.otlp.counting import Counting, counted
 from runledger.importers.otlp.groups import Group, groups
-from runledger.importers.otlp.reading import Reader, as_text
+from runledger.importers.otlp.reading import LONGEST_FACT, Reader, as_text
 from runledger.importers.otlp.span import Span
-from runledger.importers.otlp.step import moment, step_facts
+from runledger.importers.otlp.step import LONGEST_MESSAGE, moment, step_facts
 from runledger.importers.otlp.tool import ToolRun, tool_runs
 from runledger.importers.otlp.trace import Node, trees
 from runledger.importers.recorder import Timed
@@ -20,9 +20,8 @@ from runledger.run import commands as c
 
 SOURCE: Final = "otel"
 LARGEST_METADATA: Final = 16_384
-"""Characters of attributes of the run's own span that its metadata holds."""
-_LONGEST: Final = 2_000
-_MOST_LEFT_OUT: Final = 50
+"""Characters of attributes that a run's metadata holds: of its own span, and of the resource."""
+_MOST: Final = 50
 
 
 class Recorded(NamedTuple):
@@ -208,7 +207,7 @@ class Run:
         nodes, head = self.group.nodes, self.group.head
         resource: dict[str, Any] = {}
         for node in nodes:
-            resource |= {key: value for key, value in node.span.resource.items() if _short(value)}
+            resource |= node.span.resource
         scopes = {f"{n.span.scope_name} {n.span.scope_version}".strip() for n in nodes}
         links = sorted({link for node in nodes for link in node.span.links})
         told: dict[str, Any] = {
@@ -216,14 +215,14 @@ class Run:
             "trace_id": nodes[0].span.trace_id,
             "session_id": conversation,
             "agent_name": self.agent_name,
-            "otel.name": head.span.name if head else None,
+            "otel.name": head.span.name[:LONGEST_FACT] if head else None,
             "otel.span_id": self.group.key,
             "otel.head_missing": None if head else True,
-            "otel.resource": dict(sorted(resource.items())),
-            "otel.scopes": sorted(scope for scope in scopes if scope),
-            "otel.linked_traces": links,
+            "otel.resource": _fitting(sorted(resource.items())),
+            "otel.scopes": sorted(scope[:LONGEST_FACT] for scope in scopes if scope)[:_MOST],
+            "otel.linked_traces": links[:_MOST],
             "otel.left_out": self._left_out(),
-            "otel.attributes": self._attributes(),
+            "otel.attributes": _fitting(self.reader.unmapped(head.span)) if head else {},
         }
         return {key: value for key, value in told.items() if value not in (None, [], {}, "")}
 
@@ -233,24 +232,14 @@ class Run:
         return [
             {
                 "span_id": one.node.span.span_id,
-                "name": one.node.span.name[:_LONGEST],
+                "name": one.node.span.name[:LONGEST_FACT],
                 "input": one.node.counts.input,
                 "output": one.node.counts.output,
                 "because": one.reason,
             }
             for one in self.counting.left_out
             if one.node.span.span_id in inside
-        ][:_MOST_LEFT_OUT]
-
-    def _attributes(self) -> dict[str, Any]:
-        head, room = self.group.head, LARGEST_METADATA
-        kept: dict[str, Any] = {}
-        for name, value in self.reader.unmapped(head.span) if head else ():
-            room -= len(name) + len(as_text(value) or "")
-            if room < 0:
-                break
-            kept[name] = value
-        return kept
+        ][:_MOST]
 
     def _tool(self, tool: ToolRun, step_id: str | None) -> Iterator[Timed]:
         span = tool.node.span
@@ -289,7 +278,7 @@ class Run:
         head = self.group.head
         if head is None or not head.span.failed:
             return c.CompleteRun("end_turn", took)
-        said = head.span.status_message or None
+        said = head.span.status_message[:LONGEST_MESSAGE] or None
         if self.reader.cancelled(head.span):
             return c.CancelRun(said or self.reader.error(head.span), took)
         return c.FailRun("error", self.reader.error(head.span), said, run_ns=took)
@@ -300,8 +289,15 @@ def _called(run_id: str, span_id: str) -> str:
     return derived_id("message", run_id, f"{span_id}/call")
 
 
-def _short(value: Any) -> bool:
-    return len(as_text(value) or "") <= _LONGEST
+def _fitting(attributes: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return attributes in their order, as far as there is room for them."""
+    room, kept = LARGEST_METADATA, dict[str, Any]()
+    for name, value in attributes:
+        size = len(name) + len(as_text(value) or "")
+        if size <= room:
+            kept[name] = value
+            room -= size
+    return kept
 
 
 def by_trace(spans: Iterable[Span]) -> Mapping[str, list[Span]]:

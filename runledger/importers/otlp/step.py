@@ -11,6 +11,8 @@ from runledger.importers.otlp.trace import Node
 
 COUNTED_ABOVE: Final = "counted-above"
 """The tag of a step whose numbers are part of another step's, recorded before it."""
+LONGEST_MESSAGE: Final = 10_000
+"""Characters of an error's message; a longer one is cut."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NS_MAX: Final = 2**63 - 1
 
@@ -60,7 +62,7 @@ def step_facts(
         facts |= {"status": "failed", "error_type": reader.error(span)}
         facts["status"] = "cancelled" if reader.cancelled(span) else "failed"
         if span.status_message:
-            facts["error_data"] = {"message": span.status_message}
+            facts["error_data"] = {"message": span.status_message[:LONGEST_MESSAGE]}
     if bare:
         raw = {name: value for name, value in counts._asdict().items() if value is not None}
         return {**facts, "usage_details": {COUNTED_ABOVE: raw}} if raw else facts

@@ -45,8 +45,8 @@ def tool_runs(nodes: Sequence[Node], reader: Reader) -> Iterator[ToolRun]:
             node,
             tool_name(node, reader),
             call_id,
-            reader.fact(node.span, "tool_arguments") or "{}",
-            reader.fact(node.span, "tool_result"),
+            reader.content(node.span, "tool_arguments") or "{}",
+            reader.content(node.span, "tool_result"),
             node.span.failed or reader.error(node.span) is not None,
         )
 
