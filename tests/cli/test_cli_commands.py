@@ -145,7 +145,7 @@ def test_columns_of_one_name_are_told_apart_in_json(runledger: Command, runs: Pa
 
 
 def test_the_version_is_that_of_the_package(runledger: Command, tmp_path: Path) -> None:
-    assert runledger("--version").out == f"runledger {version('runledger')}\n"
+    assert runledger("--version").out == f"runledger {version('run-event-ledger')}\n"
     assert list(tmp_path.iterdir()) == []
 
 
