@@ -129,7 +129,7 @@ class Generation:
             self._db = Parsed(connect(part))
             try:
                 self._create(models, number, built_from)
-                # Closing writes the log of writes into the file too, but tells of no failure.
+                # Closing writes the write-ahead log into the file too, but reports no failure.
                 self._db.execute(SQL["checkpoint"])
             finally:
                 self._db.close()

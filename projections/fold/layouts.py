@@ -8,4 +8,4 @@ LAYOUTS: Final = {
 }
 """Number → what it is; a generation of an older layout answers by its own SQL until a replay."""
 LAYOUT: Final = max(LAYOUTS)
-"""The layout of generations that are made now. Read models are told apart by their digests."""
+"""The layout of new generations. Read models are versioned by their digests."""

@@ -1,4 +1,4 @@
-"""Whether a DuckDB file has all the blocks that its tables lie in."""
+"""Checks that a DuckDB file has all blocks of its tables."""
 
 from pathlib import Path
 from typing import Any, Final

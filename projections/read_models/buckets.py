@@ -26,7 +26,7 @@ def for_each_bucket(
     """Return SQL in which each line for all buckets is repeated for each of them.
 
     `counted` are the columns of all buckets and `disjoint` those that add up, in the order of the
-    lines. DuckDB takes the comma at the end of the last of them.
+    lines. DuckDB accepts the comma at the end of the last one.
     """
     return "".join(
         line.replace(BUCKET, bucket).replace(STEPS, steps_column(bucket)).replace(DISJOINT, bucket)

@@ -1,4 +1,4 @@
-"""The messages of the API: one model per message type, told apart by `message_type`.
+"""The messages of the API: one model per message type, distinguished by `message_type`.
 
 Field names are those of the replaced server and its clients. Several may share one `id`, that of
 their stored message; `otid` distinguishes them.

@@ -22,8 +22,8 @@ def backup(
 ) -> None:
     """Copy the store into DIR while others write to it: the log as of one moment, and images.
 
-    Read models and archives are not in it: they are made from the log. For PostgreSQL it says
-    which command of PostgreSQL to use.
+    Read models and archives are not in it: they are made from the log. For PostgreSQL it prints the
+    PostgreSQL command to use.
     """
     from runledger.store.backup import back_up
 

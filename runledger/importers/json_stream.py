@@ -22,7 +22,7 @@ _MARGIN: Final = 16
 
 
 class JsonStream:
-    """A cursor in a JSON text; raises ImportFailed that says at which character it is broken."""
+    """A cursor in a JSON text; raises ImportFailed with the position of a fault."""
 
     def __init__(self, stream: Bytes) -> None:
         self._stream = stream
