@@ -205,7 +205,7 @@ class Sender:
                 _LOG.warning("run %s: the attempt is not recorded yet: %s", batch.run_id, e)
                 await asyncio.sleep(_RECORD_AGAIN_SECONDS)
             except (NotFound, Conflict) as e:
-                _LOG.info("run %s: nobody waits for the callback any more: %s", batch.run_id, e)
+                _LOG.info("run %s: the callback is not needed any more: %s", batch.run_id, e)
                 return None
 
 

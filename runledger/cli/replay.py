@@ -163,7 +163,9 @@ def replay(
 
 def _print_radius(radius: "BlastRadius") -> None:
     rows = [f"{count:,} of {table}" for table, count in radius.rows.items() if count]
-    typer.echo(f"touches {radius.runs:,} runs of {', '.join(radius.organizations) or 'nobody'}")
+    typer.echo(
+        f"touches {radius.runs:,} runs of {', '.join(radius.organizations) or 'no organization'}"
+    )
     typer.echo(f"rows: {', '.join(rows) or 'none'}")
     typer.echo(f"callbacks that will not be sent again: {radius.callbacks:,}")
 
