@@ -83,8 +83,8 @@ def parquet(
 ) -> None:
     """Write every table of the read models as Parquet, a folder per table, in it one per day (UTC).
 
-    All tables are as of one position, which is in DIR/export.json. With --overwrite, an earlier
-    export is replaced.
+    All tables are as of one position, which is in DIR/export.json. An earlier export is replaced
+    only with --overwrite.
     """
     done = ask_operator(
         ctx, lambda operator: operator.export_parquet(folder, as_of=as_of, overwrite=overwrite)
