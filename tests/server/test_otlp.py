@@ -3,14 +3,20 @@
 import gzip
 import json
 import random
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
+import psycopg
 import pytest
 from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from running import RunningServer
+
+from runledger.server.keys import Keyring
+from runledger.store.postgres.address import parse
 
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
@@ -201,3 +207,50 @@ def test_one_span_that_can_never_be_kept_takes_no_other_with_it(server: RunningS
     assert answer.json()["partialSuccess"]["rejectedSpans"] == "2"
     (run,) = runs(server, done)
     assert tokens(server, run["id"]) == [5, 5, 5, 5]
+
+
+def rename(store_url: str, old: str, new: str) -> None:
+    if store_url.startswith("sqlite:"):
+        with closing(sqlite3.connect(store_url.removeprefix("sqlite:///"))) as db:
+            db.execute(f"ALTER TABLE {old} RENAME TO {new}")
+        return
+    address = parse(store_url)
+    with psycopg.connect(**address.keywords, autocommit=True) as db:
+        db.execute(f"ALTER TABLE {address.schema}.{old} RENAME TO {new}")
+
+
+@pytest.mark.parametrize("kind", [JSON, PROTOBUF])
+def test_what_cannot_be_kept_now_is_to_be_sent_again(
+    server: RunningServer, store_url: str, kind: str
+) -> None:
+    document = request(agent(1), chat(2, 1, 5))
+    body = protobuf(document) if kind == PROTOBUF else document
+    rename(store_url, "ledger_spans", "hidden_spans")
+    answer = post(server, body, kind)
+    assert (answer.status_code, answer.headers["content-type"]) == (503, kind)
+    assert 0 < int(answer.headers["retry-after"]) <= 5
+    rename(store_url, "hidden_spans", "ledger_spans")
+    assert post(server, body, kind).status_code == 200
+    (run,) = runs(server, done)
+    assert tokens(server, run["id"]) == [5]
+
+
+def test_a_key_is_asked_for_and_the_runs_are_its_organization_s(server: RunningServer) -> None:
+    keyring = Keyring(server.ledger.store)
+    made = keyring.create(name="loop", organization="acme", scopes=["runs:write", "runs:read"])
+    other = keyring.create(name="other", organization="umbrella", scopes=["runs:read"])
+    body = request(agent(1), chat(2, 1, 5))
+    end = time.monotonic() + 30
+    while (answer := post(server, body)).status_code == 200 and time.monotonic() < end:
+        time.sleep(0.1)
+    assert (answer.status_code, answer.json()["code"]) == (401, 16)
+    assert post(server, body, authorization=f"Bearer {other.text}").status_code == 403
+    assert post(server, body, authorization=f"Bearer {made.text}").status_code == 200
+    found: dict[str, list[Any]] = {}
+    while not found.get(made.text) and time.monotonic() < end:
+        for key in (made.text, other.text):
+            with server.client(headers={"authorization": f"Bearer {key}"}) as client:
+                found[key] = client.get("/v1/runs/").json()
+        time.sleep(0.1)
+    assert [run["agent_id"] for run in found[made.text]] == ["agent-a"]
+    assert found[other.text] == []
