@@ -52,8 +52,37 @@ def routes(inbox: Inbox) -> list[Route]:
             produces=(PROTOBUF, JSON),
             errors=(400, 413, 415, 503),
             summary="Keep spans of OpenTelemetry, of which runs are made.",
-        )
+        ),
+        _not_received("logs", "OTEL_LOGS_EXPORTER"),
+        _not_received("metrics", "OTEL_METRICS_EXPORTER"),
     ]
+
+
+def _not_received(signal: str, variable: str) -> Route:
+    """Return the route of a signal that is not received: to take it and drop it would be a lie."""
+
+    async def refuse(_: Call[Lenient, bytes]) -> Response:
+        raise Refusal(
+            404,
+            f"{signal} are not received, only traces: set {variable}=none; for traces, "
+            f"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, since gRPC is not received either",
+        )
+
+    return Route(
+        "POST",
+        f"/v1/{signal}",
+        f"export_{signal}",
+        refuse,
+        "runs:write",
+        takes=(PROTOBUF, JSON),
+        gzip=True,
+        raw=True,
+        most=MOST,
+        refused=refused,
+        produces=(PROTOBUF, JSON),
+        errors=(404,),
+        summary=f"Say that {signal} of OpenTelemetry are not received.",
+    )
 
 
 def decode(body: bytes, headers: Mapping[str, str], organization: str) -> Decoded:
