@@ -147,7 +147,11 @@ def main() -> None:
             light.goto(f"{address}/operations")
             light.get_by_role("button", name="Replay", exact=True).click()
             light.get_by_text("rows differ").wait_for()
+            light.set_viewport_size({"width": 1280, "height": 1180})
             light.screenshot(path=PICTURES / "difference.png")
+            light.set_viewport_size(size)
+            light.get_by_role("button", name="Switch to generation 2").click()
+            light.get_by_text("was made the live one").wait_for()
             views = (
                 ("overview", "/overview"),
                 ("runs", "/runs?start_date=2026-01-05"),

@@ -7,7 +7,17 @@ from pydantic import BaseModel
 
 from runledger.server.call import Call
 from runledger.server.route import Route, Scope, Strict
-from runledger.web import group_views, login, operations, overview, run, run_actions, runs, sql
+from runledger.web import (
+    fresh,
+    group_views,
+    login,
+    operations,
+    overview,
+    run,
+    run_actions,
+    runs,
+    sql,
+)
 from runledger.web.address import Address
 from runledger.web.run_search import AsOfNow, RunSearch
 from runledger.web.view import Elsewhere
@@ -49,6 +59,7 @@ ROUTES: Final = (
     _view("/tools", "tools", group_views.shows(group_views.TOOLS)),
     _view("/models", "models", group_views.shows(group_views.MODELS)),
     _view("/sql", "sql", sql.show, sql.Question, "sql"),
+    _view("/fresh", "fresh", fresh.follow, fresh.Since),
     _view("/runs", "runs", runs.show, RunSearch),
     _view("/runs/{run_id}", "run", run.show, run.RunView),
     _view("/runs/{run_id}/images/{sha256}", "image", run.image),

@@ -1,7 +1,8 @@
 """One run: its outcome, where the time went, what was said, its steps, and every event."""
 
+import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import Field
 from starlette.responses import Response
@@ -9,16 +10,17 @@ from starlette.responses import Response
 from runledger.errors import NotFound
 from runledger.images import blob_sources
 from runledger.ledger.part import LedgerPart
-from runledger.records import RunRecord, StepView
+from runledger.records import Callback, RunRecord, StepView
 from runledger.server.call import Call
 from runledger.server.refusal import Refusal
 from runledger.store.protocol import StoredEvent
 from runledger.web.address import Address
 from runledger.web.buckets import BUCKETS, bucket_bar
 from runledger.web.conversation import conversation
+from runledger.web.long_run import long_run
 from runledger.web.run_events import shown_events
 from runledger.web.run_search import AsOfNow
-from runledger.web.timeline import band, bars, length, placed, ticks
+from runledger.web.timeline import Band, Bar, bars, length, placed, ticks
 from runledger.web.view import View
 
 ALL_ROWS: Final = 300
@@ -35,47 +37,128 @@ class RunView(AsOfNow):
     event: Number | None = None
 
 
+class _Parts(NamedTuple):
+    """What a view of a run is made of: a page of steps and one of events, the latter with bodies.
+
+    `known` events are those until the one that the run is shown after, of `all` that there are.
+    """
+
+    run: RunRecord
+    steps: list[StepView]
+    events: list[StoredEvent]
+    known: int
+    all: int
+    all_steps: int
+    callback: Callback
+    rows: Sequence[Bar]
+    band: Sequence[Band]
+    whole: int
+    tool_calls: int
+
+
 async def show(call: Call[RunView, None]) -> View:
     """Return one run."""
-    run_id, past = call.names["run_id"], call.query.past()
-    last, stored = await _events(call)
-    if call.query.event is not None:
-        past = {"as_of": last.position}
-    run = await call.ledger.get_run_by_id(run_id, **past, actor=call.actor)
-    steps = await call.ledger.get_run_steps(run_id, **past, actor=call.actor)
-    callback = await call.ledger.get_callback(run_id, **past, actor=call.actor)
-    every = [row for row in stored if row.position <= last.position]
-    first = (call.query.events - 1) * PAGE
-    page = every[first : first + PAGE]
-    # Bodies are read of the page alone: those of a long run are larger than all of its numbers.
-    opened = call.ledger.part(LedgerPart).opened
-    bodies = await opened.events(run_id, past.get("as_of"), contents=True) if page else []
-    said = conversation(bodies[first : first + PAGE])
-    events = shown_events(page, first, run.created_at)
+    run_id, query = call.names["run_id"], call.query
+    # Whose run it is is checked before its stream is read.
+    run = await call.ledger.get_run_by_id(run_id, **query.past(), actor=call.actor)
+    long = max(run.num_steps, run.version // 3) > ALL_ROWS
+    present = query.event is None and query.as_of is None
+    made = await _long(call, run) if long and present else await _all(call)
+    first = (query.events - 1) * PAGE
     return View(
         "run.html",
         f"Run {run_id}",
         {
-            "run": run,
-            "steps": _page(steps, call.query.steps),
-            "events": events,
-            "callback": callback._asdict(),
+            "run": made.run,
+            "steps": made.steps,
+            "events": shown_events(made.events, first, made.run.created_at),
+            "callback": made.callback._asdict(),
         },
         {
-            "said": said,
-            "last": last,
-            "all_events": len(stored),
-            "known_events": len(every),
-            "all_steps": len(steps),
+            "said": conversation(made.events),
+            "all_events": made.all,
+            "known_events": made.known,
+            "all_steps": made.all_steps,
             "buckets": BUCKETS,
-            "bar": bucket_bar(run.model_dump(), 120),
-            "step_bars": {step.step_id: bucket_bar(step.model_dump()) for step in steps[:PAGE]},
-            **_timeline(run, steps, every, call.query.steps),
-            **_pages(call, len(steps), len(every)),
+            "bar": bucket_bar(made.run.model_dump(), 120),
+            "step_bars": {step.step_id: bucket_bar(step.model_dump()) for step in made.steps},
+            "timeline": placed(made.rows, made.whole),
+            "band": made.band,
+            "whole": made.whole,
+            "ticks": ticks(made.whole),
+            "tool_calls": made.tool_calls,
+            **_pages(call, made.all_steps, made.known),
             "can_write": "runs:write" in call.caller.scopes,
-            "query": call.query,
+            "query": query,
         },
     )
+
+
+async def _long(call: Call[RunView, None], run: RunRecord) -> _Parts:
+    """Return a page of a run that is too long to be read whole: sums are made in SQL."""
+    opened, query = call.ledger.part(LedgerPart).opened, call.query
+    found = await opened.ask(lambda q: long_run(q, run, query.steps, PAGE))
+    first = (query.events - 1) * PAGE
+    events = await asyncio.to_thread(
+        opened.store.read_stream, run.run_id, first, first + PAGE, True
+    )
+    callback = Callback(run.run_id, None, None, [])
+    if run.callback_url is not None:
+        callback = await call.ledger.get_callback(run.run_id, actor=call.actor)
+    return _Parts(
+        run,
+        found.steps,
+        events,
+        run.version,
+        run.version,
+        found.all_steps,
+        callback,
+        found.rows,
+        found.band,
+        found.whole,
+        found.tool_calls,
+    )
+
+
+async def _all(call: Call[RunView, None]) -> _Parts:
+    """Return a run from its own events, as it is or as it was after one of them."""
+    run_id, query = call.names["run_id"], call.query
+    opened = call.ledger.part(LedgerPart).opened
+    stored = await opened.events(run_id, query.past().get("as_of"), contents=True)
+    number = len(stored) if query.event is None else query.event
+    if number > len(stored):
+        raise Refusal(404, f"the run has {len(stored)} events, and no event {number}")
+    past = query.past() if query.event is None else {"as_of": stored[number - 1].position}
+    run = await call.ledger.get_run_by_id(run_id, **past, actor=call.actor)
+    steps = await call.ledger.get_run_steps(run_id, **past, actor=call.actor)
+    callback = await call.ledger.get_callback(run_id, **past, actor=call.actor)
+    every = stored[:number]
+    rows = bars(run, steps, every)
+    first = (query.events - 1) * PAGE
+    return _Parts(
+        run,
+        steps[(query.steps - 1) * PAGE : query.steps * PAGE],
+        every[first : first + PAGE],
+        number,
+        len(stored),
+        len(steps),
+        callback,
+        rows if len(rows) <= ALL_ROWS else _rows_of_page(rows, query.steps),
+        [],
+        length(run, rows),
+        sum(row.kind == "tool" for row in rows),
+    )
+
+
+def _rows_of_page(rows: Sequence[Bar], page: int) -> list[Bar]:
+    begin, end = (page - 1) * PAGE + 1, page * PAGE
+    inside, kept = False, []
+    for row in rows:
+        if row.number is not None:
+            inside = begin <= row.number <= end
+        if inside:
+            kept.append(row)
+    return kept
 
 
 async def image(call: Call[AsOfNow, None]) -> Response:
@@ -90,50 +173,6 @@ async def image(call: Call[AsOfNow, None]) -> Response:
     kind = kinds[digest] if picture else "application/octet-stream"
     headers = {} if picture else {"Content-Disposition": "attachment"}
     return Response(data, headers=headers, media_type=kind)
-
-
-async def _events(call: Call[RunView, None]) -> tuple[StoredEvent, list[StoredEvent]]:
-    """Return the event that the view shows the run after, and all events that are known then."""
-    run_id = call.names["run_id"]
-    # Whose run it is is checked before its stream is read.
-    await call.ledger.get_run_by_id(run_id, **call.query.past(), actor=call.actor)
-    opened = call.ledger.part(LedgerPart).opened
-    stored = await opened.events(run_id, call.query.past().get("as_of"))
-    number = call.query.event
-    if number is None:
-        return stored[-1], stored
-    if number > len(stored):
-        raise Refusal(404, f"the run has {len(stored)} events, and no event {number}")
-    return stored[number - 1], stored
-
-
-def _timeline(
-    run: RunRecord, steps: Sequence[StepView], events: Sequence[StoredEvent], page: int
-) -> dict[str, Any]:
-    rows = bars(run, steps, events)
-    whole = length(run, rows)
-    long = len(rows) > ALL_ROWS
-    shown = placed(rows, whole)
-    if long:
-        begin, end = (page - 1) * PAGE + 1, page * PAGE
-        inside, kept = False, []
-        for row in shown:
-            if row.number is not None:
-                inside = begin <= row.number <= end
-            if inside:
-                kept.append(row)
-        shown = kept
-    return {
-        "timeline": shown,
-        "whole": whole,
-        "ticks": ticks(whole),
-        "band": band(rows, whole) if long else [],
-        "tool_calls": sum(row.kind == "tool" for row in rows),
-    }
-
-
-def _page(items: Sequence[StepView], page: int) -> list[StepView]:
-    return list(items[(page - 1) * PAGE : page * PAGE])
 
 
 def _pages(call: Call[RunView, None], steps: int, events: int) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def bars(run: RunRecord, steps: Sequence[StepView], events: Sequence[StoredEvent
     calls = _calls(events, begin)
     made: list[Bar] = []
     for number, step in enumerate(steps, 1):
-        made.append(_step(step, number, begin))
+        made.append(step_bar(step, number, begin))
         made.extend(calls.pop(step.step_id, ()))
     made.extend(call for rest in calls.values() for call in rest)
     return made
@@ -84,7 +84,8 @@ def ticks(whole: int) -> list[tuple[float, int]]:
     ]
 
 
-def _step(step: StepView, number: int, begin: int) -> Bar:
+def step_bar(step: StepView, number: int, begin: int) -> Bar:
+    """Return the row of a step; `begin` is when the run began."""
     took = step.step_ns if step.step_ns is not None else step.llm_request_ns
     start = step.step_start_ns if step.step_start_ns is not None else step.llm_request_start_ns
     ended = nanoseconds(step.created_at)
@@ -120,22 +121,3 @@ def _calls(events: Sequence[StoredEvent], begin: int) -> dict[str | None, list[B
         row = Bar("tool", name, nanoseconds(at) - begin, took, failed=status == "error")
         made.setdefault(step_id, []).append(row)
     return made
-
-
-def band(rows: Sequence[Bar], whole: int) -> list[Band]:
-    """Return columns for a run that is too long for a row each."""
-    model, tool = [0.0] * BAND, [0.0] * BAND
-    first: list[int | None] = [None] * BAND
-    span = whole / BAND
-    for row in rows:
-        if row.at is None or span <= 0:
-            continue
-        place = min(int(max(row.at, 0) / span), BAND - 1)
-        if row.number is not None and first[place] is None:
-            first[place] = row.number
-        end = row.at + (row.took or 0)
-        shares = model if row.kind == "step" else tool
-        for column in range(place, min(int(end / span), BAND - 1) + 1):
-            inside = min(end, (column + 1) * span) - max(row.at, column * span)
-            shares[column] = min(shares[column] + max(inside, 0) / span, 1)
-    return [Band(*column) for column in zip(model, tool, first, strict=True)]

@@ -134,6 +134,21 @@ def test_nothing_of_a_hostile_run_happens(window: Watched) -> None:
     assert shown.locator("iframe, object, embed").count() == 0
 
 
+def test_new_runs_are_told_and_no_row_moves(browser: Any, empty: RunningServer) -> None:
+    opened = Watched(browser, empty.url)
+    shown = opened.open("/runs")
+    assert "Nothing has run here yet" in shown.locator("h1").inner_text()
+    empty.do(empty.ledger.create_run("agent-a"))
+    shown.locator("table.runs tbody tr").wait_for()
+    for number in (1, 2):
+        empty.do(empty.ledger.create_run("agent-a"))
+        shown.get_by_text(f"{number} new run").wait_for()
+        assert shown.locator("table.runs tbody tr").count() == 1
+    shown.get_by_text("2 new runs").click()
+    shown.wait_for_function("document.querySelectorAll('table.runs tbody tr').length === 3")
+    opened.close()
+
+
 def test_what_is_asked_of_every_view_can_fail(browser: Any, page: RunningServer) -> None:
     opened = Watched(browser, page.url)
     shown = opened.open("/runs")

@@ -157,6 +157,7 @@ def test_a_run_of_many_steps_is_drawn_in_pages(empty: RunningServer) -> None:
     tokens = [step["prompt_tokens"] for page in pages for step in page["steps"]]
     assert tokens == list(range(450))
     assert "450 steps" in text
+    assert 'class="band"' in text
     assert text.count("<tr") < 700
 
 

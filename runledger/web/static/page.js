@@ -77,6 +77,20 @@ $("#statement")?.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.form.requestSubmit();
 });
 
+// New runs are told beside the list, in a place that is always there; the reader decides when to look.
+const fresh = $("#fresh[data-follow]");
+if (fresh) {
+  const source = new EventSource(`/fresh?after=${fresh.dataset.follow}`);
+  source.addEventListener("message", (event) => {
+    if (fresh.dataset.first) { source.close(); location.reload(); return; }
+    const link = fresh.querySelector("a") || fresh.appendChild(document.createElement("a"));
+    link.className = "fresh";
+    link.href = location.href.split("#")[0];
+    link.textContent = event.data === "1" ? "1 new run \u2191" : `${event.data} new runs \u2191`;
+  });
+  addEventListener("pagehide", () => source.close());
+}
+
 // Work that goes on is looked at again; nothing that is being read moves but its own numbers.
 const working = $("[data-reload]");
 if (working) setTimeout(() => location.reload(), Number(working.dataset.reload) * 1000);
