@@ -23,7 +23,7 @@ from projections.read_models.read_model import ReadModel
 from runledger import RunLedger, upcasters
 from runledger.cli.main import app
 from runledger.errors import ProjectionFailed
-from runledger.events import CATALOGUE, Event
+from runledger.events import CATALOGUE, Event, StepRecorded
 from runledger.store import Store
 from runledger.store.codec import encode
 from runledger.store.protocol import EncodedEvent, StreamWrite
@@ -90,7 +90,7 @@ def test_an_event_without_a_fact_that_all_have_is_never_taken_as_it_is(topic: st
 
 def step(**facts: Any) -> dict[str, Any]:
     return {
-        "revision": 2,
+        "revision": StepRecorded.revision,
         "event_id": "e",
         "occurred_at": "2026-01-01T00:00:00Z",
         "recorded_at": "2026-01-01T00:00:00Z",
