@@ -309,22 +309,30 @@ def line_chart(
         chart.up.extend(
             Label(round(chart.floor - place_of(s * 1e9, high), 1), words) for s, words in _MARKS
         )
-        step = across / max(len(begins) - 1, 1)
-        every = max(1, math.ceil(len(begins) / (width // 90)))
-        chart.across.extend(
-            Label(round(chart.left + place * step, 1), label_of(begin, unit))
-            for place, begin in enumerate(begins)
-            if place % every == 0
-        )
-        chart.lines.extend(_named_lines(chart, series, step, high, show))
+        places = _places(begins, chart.left, across)
+        last = -90.0
+        for x, begin in zip(places, begins, strict=True):
+            if x - last >= 90:
+                chart.across.append(Label(x, label_of(begin, unit)))
+                last = x
+        chart.lines.extend(_named_lines(chart, series, places, high, show))
         charts.append(chart)
     return charts
+
+
+def _places(begins: Sequence[datetime], left: float, across: float) -> list[float]:
+    """Return where moments lie on an axis of time; a span without runs takes its room too."""
+    if not begins:
+        return []
+    whole = (begins[-1] - begins[0]) / timedelta(seconds=1) or 1.0
+    seconds = ((begin - begins[0]) / timedelta(seconds=1) for begin in begins)
+    return [round(left + across * s / whole, 1) for s in seconds]
 
 
 def _named_lines(
     chart: Chart,
     series: dict[str, Sequence[float | None]],
-    step: float,
+    places: Sequence[float],
     high: float,
     show: Callable[[float | None], str | None],
 ) -> list[Line]:
@@ -332,8 +340,8 @@ def _named_lines(
     found = []
     for name, values in series.items():
         points = [
-            (round(chart.left + place * step, 1), round(chart.floor - place_of(ns, high), 1))
-            for place, ns in enumerate(values)
+            (x, round(chart.floor - place_of(ns, high), 1))
+            for x, ns in zip(places, values, strict=True)
             if ns is not None
         ]
         if points:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import Watched, chromium, expect_browser, violations
 from running import RunningServer
 
 from projections.read_models.catalog import BESIDE, ROOT
@@ -88,6 +89,27 @@ def test_a_whole_repair(wrong: RunningServer) -> None:
     assert failed(wrong) == 0
     act(wrong, "switch", number=number)
     assert act(wrong, "verify")["operations"][0]["result"]["problems"] == []
+
+
+@pytest.mark.browser
+def test_a_whole_repair_in_a_browser(wrong: RunningServer) -> None:
+    expect_browser()
+    with chromium() as browser:
+        opened = Watched(browser, wrong.url)
+        shown = opened.open("/operations")
+        shown.get_by_role("button", name="Replay", exact=True).click()
+        shown.get_by_text("rows differ").wait_for()
+        assert shown.locator("#diff .new").first.inner_text() == "failed"
+        assert shown.locator("#why").get_by_text("run.failed").count() == 1
+        assert violations(shown) == []
+        shown.get_by_role("button", name="Switch to generation 2").click()
+        shown.get_by_text("was made the live one").wait_for()
+        assert failed(wrong) == 2
+        shown.get_by_role("link", name="replay").click()
+        shown.get_by_role("button", name="Back to generation 1").click()
+        shown.get_by_text("Generation 1 was made the live one").wait_for()
+        assert failed(wrong) == 0
+        opened.close()
 
 
 def test_a_key_that_only_reads_sees_no_operations(wrong: RunningServer) -> None:
