@@ -63,7 +63,9 @@ async def show(call: Call[RunView, None]) -> View:
     run = await call.ledger.get_run_by_id(run_id, **query.past(), actor=call.actor)
     long = max(run.num_steps, run.version // 3) > ALL_ROWS
     present = query.event is None and query.as_of is None
-    made = await _long(call, run) if long and present else await _all(call)
+    made = await _long(call, run) if long and present else None
+    if made is None:
+        made = await _all(call)
     first = (query.events - 1) * PAGE
     return View(
         "run.html",
@@ -94,10 +96,17 @@ async def show(call: Call[RunView, None]) -> View:
     )
 
 
-async def _long(call: Call[RunView, None], run: RunRecord) -> _Parts:
-    """Return a page of a run that is too long to be read whole: sums are made in SQL."""
+async def _long(call: Call[RunView, None], run: RunRecord) -> _Parts | None:
+    """Return a page of a run that is too long to be read whole: sums are made in SQL.
+
+    None if the read models are not there, or lack some of its steps, as those of a parked run do.
+    """
     opened, query = call.ledger.part(LedgerPart).opened, call.query
+    if opened.live is None:
+        return None
     found = await opened.ask(lambda q: long_run(q, run, query.steps, PAGE))
+    if found.all_steps < run.num_steps:
+        return None
     first = (query.events - 1) * PAGE
     events = await asyncio.to_thread(
         opened.store.read_stream, run.run_id, first, first + PAGE, True

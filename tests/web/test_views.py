@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 from running import RunningServer
 from sample import CONVERSATION, RICH
 from views import VIEWS
+
+from runledger.web.mount import mount_page
 
 
 def twin(path: str) -> str:
@@ -159,6 +162,26 @@ def test_a_run_of_many_steps_is_drawn_in_pages(empty: RunningServer) -> None:
     assert "450 steps" in text
     assert 'class="band"' in text
     assert text.count("<tr") < 700
+
+
+def test_a_long_run_is_shown_by_a_server_without_read_models(tmp_path: Path) -> None:
+    with RunningServer(f"sqlite:///{tmp_path}/runs.db", None, prepare=mount_page) as server:
+
+        async def record() -> str:
+            run = await server.ledger.create_run("agent-a")
+            for number in range(310):
+                await server.ledger.record_step(run.run_id, prompt_tokens=number)
+            return run.run_id
+
+        run_id = server.do(record())
+        with server.client() as client:
+            shown = client.get(f"/runs/{run_id}.json?steps=2").json()
+            page = client.get(f"/runs/{run_id}")
+            listed = client.get("/runs")
+    assert [step["prompt_tokens"] for step in shown["steps"]] == list(range(200, 310))
+    assert "without read models" in page.text
+    assert listed.status_code == 501
+    assert "read models" in listed.text
 
 
 def test_an_empty_ledger_says_what_to_paste(empty: RunningServer) -> None:
