@@ -84,6 +84,11 @@ class Counting:
         self._store = store
         self.sizes: list[int] = []
 
+    @property
+    def epoch(self) -> int:
+        """How often the log was found to have gone back."""
+        return self._store.epoch
+
     def append(self, appends: Sequence[Append]) -> list[Verdict]:
         """Append, and note how much."""
         self.sizes.append(sum(len(write.events) for append in appends for write in append))
