@@ -137,7 +137,7 @@ def test_the_process_that_holds_the_read_models_explains_too(
     store: Store, live: LiveReadModels, operations: Operations, cached: list[str], uncached: str
 ) -> None:
     number = build(store, live.path).number
-    server = serve(live.path, operations)
+    server = serve(live, operations)
     try:
         asked = [cached[-1], uncached]
         found = RemoteOperator(live.path).compare(number, explain_runs=asked)
