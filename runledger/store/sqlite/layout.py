@@ -23,5 +23,5 @@ def stored_layout(url: str) -> int | None:
     if not Path(path).exists():
         return None
     with translated(url), closing(open_to_read(url, path).db) as db:
-        (there,) = db.execute(SQL["has_tables"]).fetchone()
+        there, _ = db.execute(SQL["has_tables"]).fetchone()
         return int(db.execute(SQL["schema_version"]).fetchone()[0]) if there else None

@@ -82,11 +82,10 @@ INSERT OR IGNORE INTO ledger_blobs VALUES (?, ?, ?);
 -- get_blob: bytes by their digest
 SELECT media_type, data FROM ledger_blobs WHERE sha256 = ?;
 
--- has_tables: whether the store's tables are there
-SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'ledger_meta');
-
--- has_others: whether the file holds anything of another program
-SELECT EXISTS (SELECT 1 FROM sqlite_schema);
+-- has_tables: whether the store's tables are there, and whether anything is; in one statement, since
+-- another process may make the store between two
+SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'ledger_meta'),
+    EXISTS (SELECT 1 FROM sqlite_schema);
 
 -- schema_version: the version of the store's layout
 SELECT value FROM ledger_meta WHERE key = 'schema_version';

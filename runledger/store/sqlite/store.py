@@ -79,11 +79,11 @@ class SQLiteStore:
         else:
             looking = sqlite3.connect(self.path, timeout=LOCK_SECONDS)
         with closing(looking) as db:
-            (there,) = db.execute(SQL["has_tables"]).fetchone()
+            there, anything = db.execute(SQL["has_tables"]).fetchone()
             if there:
                 (found,) = db.execute(SQL["schema_version"]).fetchone()
                 check_version(self.url, found)
-            elif db.execute(SQL["has_others"]).fetchone()[0]:
+            elif anything:
                 raise StoreUnavailable(
                     f"store {self.url!r}: expected a new file or a ledger's, found a SQLite "
                     f"database of another program; it was left as it is: choose another path"
