@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 VENV ?= .venv
 PYTHON ?= python3
-JOBS ?= 2
+# One more than the cores of a small machine, as tests wait for processes, too.
+JOBS ?= 3
 # Tests make thousands of small files and wait for each to be on the disk; none cuts the power. Memory
 # serves them as well, if there is enough of it.
 SHM_KB := $(shell df -k --output=avail /dev/shm 2>/dev/null | tail -n 1)
