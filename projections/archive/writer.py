@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from hashlib import file_digest
 from itertools import chain
 from pathlib import Path
@@ -28,6 +30,7 @@ from runledger.errors import ArchiveError
 from runledger.events import CATALOGUE
 from runledger.sql_file import fill, literal, render
 from runledger.store import Store, arrow
+from runledger.store.lease import SECONDS
 from runledger.store.log_mark import digest_of, mark_at
 from runledger.store.protocol import READS, StoredRow
 
@@ -37,6 +40,9 @@ CHUNK_BYTES: Final = 32 * 2**20
 CHUNK_EVENTS: Final = 32_768
 """Approximate number of events per read from the store; their size is known only afterwards."""
 FIRST_EVENTS: Final = 64
+PATIENCE_SECONDS: Final = SECONDS + 1
+"""How long an archiver waits for another one, which may have been killed, to free its lease."""
+_POLL_SECONDS: Final = 0.2
 MEMORY_LIMIT: Final = "512MiB"
 UNFINISHED: Final = ".unfinished"
 """The folder for files that are not yet part of the archive."""
@@ -77,7 +83,7 @@ def archive(
     # another store.
     with (
         only_writer(Path(folder)),
-        store.leadership(READS) as alone,
+        _archiving_alone(store) as alone,
         expect_written(Path(folder), ArchiveError),
     ):
         if not alone:
@@ -98,6 +104,21 @@ def archive(
                     progress(segment.events, segment.last)
         segments = len(target.manifest.segments) - before[1]
         return Archived(segments, target.events - before[2], target.head)
+
+
+@contextmanager
+def _archiving_alone(store: Store) -> Iterator[bool]:
+    """Hold the lease of archivers for the block; give False if another process goes on holding it.
+
+    The lease of a killed archiver runs out by itself: it is waited for.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        with store.leadership(READS) as alone:
+            if alone or time.monotonic() > deadline:
+                yield alone
+                return
+        time.sleep(_POLL_SECONDS)
 
 
 def expect_same_log(store: Store, target: Archive) -> None:

@@ -38,7 +38,7 @@ def describe(directory: str | Path) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "cpu": _cpu(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "fdatasync_ms": round(1000 * fdatasync_seconds(directory), 3),
+        "fdatasync_ms": round(1000 * fdatasync_seconds(directory), 6),
         "load_average": [round(load, 2) for load in os.getloadavg()],
         "system": platform.platform(),
         "python": platform.python_version(),

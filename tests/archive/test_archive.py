@@ -214,7 +214,10 @@ def test_the_archive_of_another_log_is_neither_continued_nor_replayed(
     assert files(tmp_path / "a") == before
 
 
-def test_one_process_archives_at_a_time(log: Store, tmp_path: Path) -> None:
+def test_one_process_archives_at_a_time(
+    log: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.archive.writer.PATIENCE_SECONDS", 0.5)
     with log.leadership("archive") as alone:
         assert alone
         with closing(open_store(log.url)) as other:
