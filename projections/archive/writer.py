@@ -30,7 +30,6 @@ from runledger.errors import ArchiveError
 from runledger.events import CATALOGUE
 from runledger.sql_file import fill, literal, render
 from runledger.store import Store, arrow
-from runledger.store.lease import SECONDS
 from runledger.store.log_mark import digest_of, mark_at
 from runledger.store.protocol import READS, StoredRow
 
@@ -40,7 +39,10 @@ CHUNK_BYTES: Final = 32 * 2**20
 CHUNK_EVENTS: Final = 32_768
 """Approximate number of events per read from the store; their size is known only afterwards."""
 FIRST_EVENTS: Final = 64
-PATIENCE_SECONDS: Final = SECONDS + 1
+LEASE_SECONDS: Final = 2.0
+"""Length of the lease: the wait behind a killed archiver. Only the order of work depends on it; the
+lock on the folder is what keeps two archivers out of one archive."""
+PATIENCE_SECONDS: Final = LEASE_SECONDS + 1
 """How long an archiver waits for another one, which may have been killed, to free its lease."""
 _POLL_SECONDS: Final = 0.2
 MEMORY_LIMIT: Final = "512MiB"
@@ -114,7 +116,7 @@ def _archiving_alone(store: Store) -> Iterator[bool]:
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        with store.leadership(READS) as alone:
+        with store.leadership(READS, LEASE_SECONDS) as alone:
             if alone or time.monotonic() > deadline:
                 yield alone
                 return
