@@ -1,10 +1,10 @@
 """A TCP proxy before PostgreSQL's Unix socket that cuts a connection at the moment one asks for."""
 
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from select import select
-from threading import Thread
+from threading import Lock, Thread
 from typing import Literal, NamedTuple
 
 # ReadyForQuery, idle: the transaction is over, and this is the end of the answer.
@@ -27,6 +27,8 @@ class CuttingProxy:
     def __init__(self, target: str) -> None:
         self._target = target
         self._cuts: list[_Cut] = []
+        self._always: _Cut | None = None
+        self._choosing = Lock()
         self.cuts_made = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -40,6 +42,13 @@ class CuttingProxy:
         `meanwhile` is done before the client learns of it. Cuts are made one after the other.
         """
         self._cuts.append(_Cut(moment, of, meanwhile))
+
+    @contextmanager
+    def cutting_everything(self, moment: Moment) -> Iterator[None]:
+        """Cut every exchange of every connection during the block, however many there are."""
+        self._always = _Cut(moment, b"", lambda: None)
+        yield
+        self._always = None
 
     def close(self) -> None:
         """Take no more connections."""
@@ -60,8 +69,9 @@ class CuttingProxy:
                     request = client.recv(1 << 20)
                     if not request:
                         return
-                    if self._cuts and request != _GOODBYE and self._cuts[0].of in request:
-                        self._cut(server, request)
+                    cut = None if request == _GOODBYE else self._next_cut(request)
+                    if cut is not None:
+                        self._cut(cut, server, request)
                         return
                     server.sendall(request)
                 if server in readable:
@@ -70,8 +80,13 @@ class CuttingProxy:
                         return
                     client.sendall(answer)
 
-    def _cut(self, server: socket.socket, request: bytes) -> None:
-        cut = self._cuts.pop(0)
+    def _next_cut(self, request: bytes) -> _Cut | None:
+        with self._choosing:
+            if self._cuts and self._cuts[0].of in request:
+                return self._cuts.pop(0)
+            return self._always
+
+    def _cut(self, cut: _Cut, server: socket.socket, request: bytes) -> None:
         if cut.moment == "before the answer":
             server.sendall(request)
             answer = b""
