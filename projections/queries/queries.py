@@ -17,6 +17,7 @@ from projections.queries.step_list import get_step, list_steps
 from projections.read_models.catalog import queries
 from runledger.errors import InvalidArgument, NotFound
 from runledger.records import RunRecord, StepView
+from runledger.sql_file import fill
 
 USAGE: Final = queries("usage_totals")
 PERCENTILES: Final = queries("duration_percentiles")
@@ -33,10 +34,10 @@ Take = Callable[[list[str], RowIterator], _T]
 
 _JSON: Final = ("metadata", "request_config", "error_data")
 _ORDERS: Final = {
-    ("created_at", True): ("oldest_first", "newer"),
-    ("created_at", False): ("newest_first", "older"),
-    ("duration", True): ("shortest_first", "longer"),
-    ("duration", False): ("longest_first", "shorter"),
+    (True, True): ("oldest_first", "newer"),
+    (True, False): ("newest_first", "older"),
+    (False, True): ("least_first", "above"),
+    (False, False): ("most_first", "below"),
 }
 
 
@@ -66,15 +67,17 @@ class Queries:
         names, values = asked.conditions(organization, born)
         if asked.duration_percentile is not None:
             self._keep_slowest(names, values, asked.duration_percentile)
-        elif asked.order_by == "duration":
-            names.append("has_duration")
+        by_time = asked.order_by == "created_at"
+        pieces = [] if by_time else ["has"]
         backwards = asked.before is not None
-        order, beyond = _ORDERS[asked.order_by, asked.ascending != backwards]
+        order, beyond = _ORDERS[by_time, asked.ascending != backwards]
         if asked.cursor is not None:
-            values.update(self._cursor(organization, asked.cursor, asked.order_by, born))
-            names.append(beyond)
+            values.update(self._cursor(organization, asked, asked.cursor, born))
+            pieces.append(beyond)
         values["limit"] = asked.limit
-        found = self.rows(f"{RUNS['select']} {where(names)} {RUNS[order]}", values)
+        column = asked.order_column
+        kept = " AND ".join((where(names), *(fill(RUNS[name], column=column) for name in pieces)))
+        found = self.rows(f"{RUNS['select']} {kept} {fill(RUNS[order], column=column)}", values)
         records = [_run_record(row) for row in found]
         return records[::-1] if backwards else records
 
@@ -88,20 +91,24 @@ class Queries:
         names.append("at_least")
         values["threshold"] = threshold
 
-    def _cursor(self, organization: str, run_id: str, order_by: str, born: Born) -> dict[str, Any]:
+    def _cursor(
+        self, organization: str, asked: RunFilter, run_id: str, born: Born
+    ) -> dict[str, Any]:
         names, values = RunFilter(run_id=run_id).conditions(organization, born)
-        found = self._db.execute(RUNS["cursor"] + where(names), values).fetchall()
+        statement = fill(RUNS["cursor"], column=asked.order_column) + where(names)
+        found = self._db.execute(statement, values).fetchall()
         if not found:
             raise NotFound("run", run_id, "it is the cursor of a page")
-        ((created_at, run_ns, position),) = found
-        if order_by == "created_at":
+        ((created_at, value, position),) = found
+        if asked.order_by == "created_at":
             return {"cursor_time": created_at, "cursor_id": run_id}
-        if run_ns is None:
+        if value is None:
+            why = " has not ended" if asked.order_by == "duration" else " has none"
             raise InvalidArgument(
-                f"list_runs: the cursor of an order by duration must have one, run {run_id!r} "
-                f"has not ended"
+                f"list_runs: the cursor of an order by {asked.order_by} must have one, run "
+                f"{run_id!r}{why}"
             )
-        return {"cursor_ns": run_ns, "cursor_position": position}
+        return {"cursor_value": value, "cursor_position": position}
 
     def list_steps(self, organization: str, asked: StepFilter) -> list[StepView]:
         """Return a page of steps in the requested order."""

@@ -28,7 +28,17 @@ Text = Annotated[str, Field(min_length=1)]
 Words = Annotated[str, Field(min_length=0)]
 Date = Annotated[AwareDatetime, Strict(), AfterValidator(as_utc)]
 Operator = Literal["eq", "gt", "gte", "lt", "lte"]
-SortKey = Literal["created_at", "duration"]
+SortKey = Literal[
+    "created_at",
+    "duration",
+    "num_steps",
+    "total_tokens",
+    "agent_id",
+    "status",
+    "stop_reason",
+    "project_id",
+    "conversation_id",
+]
 Status = Literal["created", "running", "completed", "failed", "cancelled"]
 MAX_LIMIT: Final = 1000
 Born = Mapping[str | None, int]
@@ -51,7 +61,8 @@ class RunFilter(BaseModel):
 
     `duration_percentile` keeps the runs at least as slow as that percentile (0 to 100, linear
     interpolation) of exactly the runs that pass all other filters. `after` and `before` are run
-    ids: the page beyond the cursor in the requested order, or the one on its near side.
+    ids: the page beyond the cursor in the requested order, or the one on its near side. An order by
+    anything but `created_at` is over the runs that have a value there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,6 +88,11 @@ class RunFilter(BaseModel):
     limit: int = Field(default=50, ge=1, le=MAX_LIMIT, strict=True)
     after: Text | None = None
     before: Text | None = None
+
+    @property
+    def order_column(self) -> str:
+        """The column of the read model that the order is by."""
+        return "run_ns" if self.order_by == "duration" else self.order_by
 
     @property
     def cursor(self) -> str | None:

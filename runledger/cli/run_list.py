@@ -83,7 +83,11 @@ def list_runs(
         ),
     ] = None,
     order_by: Annotated[
-        str, typer.Option(parser=parsers.order, help="created_at or duration.")
+        str,
+        typer.Option(
+            parser=parsers.order,
+            help="created_at, duration or another column, such as total_tokens.",
+        ),
     ] = "created_at",
     ascending: Annotated[bool, typer.Option("--ascending/--descending")] = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Runs on a page, 1000 at most.")] = 50,

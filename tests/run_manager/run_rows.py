@@ -28,7 +28,7 @@ def run_rows(log: Iterable[StoredRow], organization: str) -> list[dict[str, Any]
         run = runs.setdefault(
             row.stream,
             {"run_id": row.stream, "status": "created", "stop_reason": None, "run_ns": None,
-             "num_steps": 0, "tools": set(), "ended": False,
+             "num_steps": 0, "total_tokens": 0, "tools": set(), "ended": False,
              "feedback": None},
         )  # fmt: skip
         _apply(run, row.topic, facts)
@@ -57,6 +57,7 @@ def _apply(run: dict[str, Any], topic: str, facts: dict[str, Any]) -> None:
         if run["status"] == "created":
             run["status"] = "running"
         run["num_steps"] += topic == "run.step_recorded"
+        run["total_tokens"] += facts.get("total_tokens") or 0
         for message in facts.get("messages", ()):
             for call in message.get("tool_calls", ()):
                 run["tools"] |= {call["name"], call.get("tool_id")}
@@ -70,10 +71,12 @@ def matching(rows: list[dict[str, Any]], asked: dict[str, Any]) -> list[str]:
         if kept:
             threshold = percentile([row["run_ns"] for row in kept], asked["duration_percentile"])
             kept = [row for row in kept if row["run_ns"] >= threshold]
-    if asked.get("order_by") == "duration":
-        # Equal durations are in the order of the log, in which the rows come.
-        timed = [row for row in kept if row["run_ns"] is not None]
-        order = [(row["run_ns"], place, row) for place, row in enumerate(timed)]
+    order_by = asked.get("order_by") or "created_at"
+    if order_by != "created_at":
+        # Equal values are in the order of the log, in which the rows come.
+        column = "run_ns" if order_by == "duration" else order_by
+        having = [row for row in kept if row[column] is not None]
+        order = [(row[column], place, row) for place, row in enumerate(having)]
     else:
         order = [(row["created_at"], row["run_id"], row) for row in kept]
     order.sort(key=lambda entry: entry[:2], reverse=not asked.get("ascending"))

@@ -4,12 +4,14 @@ import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_rows import matching, percentile, run_rows
 
+from projections.queries.run_filter import SortKey
 from runledger.errors import InvalidArgument, NotFound
 from runledger.ids import derived_id, new_id
 from runledger.run import STATUS_OF
@@ -98,7 +100,7 @@ filters = (
             "feedback": st.sampled_from(["positive", "negative"]),
             "start_date": st.integers(0, 20).map(lambda n: START + timedelta(minutes=n)),
             "end_date": st.integers(0, 20).map(lambda n: START + timedelta(minutes=n)),
-            "order_by": st.sampled_from(["created_at", "duration"]),
+            "order_by": st.sampled_from(get_args(SortKey)),
             "ascending": st.booleans(),
         },
     )
@@ -223,7 +225,7 @@ async def test_the_percentile_is_over_exactly_the_runs_that_the_other_filters_le
         {"statuses": ["bogus"]},
         {"statuses": "completed"},
         {"stop_reason": "because"},
-        {"order_by": "agent_id"},
+        {"order_by": "metadata"},
         {"duration_percentile": 101},
         {"duration_percentile": -1},
         {"duration_percentile": float("nan")},

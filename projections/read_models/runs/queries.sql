@@ -83,8 +83,11 @@ created_at >= $start_date;
 -- end_date: created then or earlier
 created_at <= $end_date;
 
--- has_duration: an order by duration, and a percentile, are over runs that have one
+-- has_duration: a percentile is over runs that have one
 run_ns IS NOT NULL;
+
+-- has: an order by a column is over runs that have a value there
+{column} IS NOT NULL;
 
 -- percentile: the duration that a share of the filtered runs stays below, by linear interpolation
 SELECT quantile_cont(run_ns, $percentile / 100.0) FROM runs;
@@ -93,7 +96,7 @@ SELECT quantile_cont(run_ns, $percentile / 100.0) FROM runs;
 run_ns >= $threshold;
 
 -- cursor: the row after which a page continues
-SELECT created_at, run_ns, created_position FROM runs;
+SELECT created_at, {column} AS value, created_position FROM runs;
 
 -- newer: created later than the cursor; the id decides between equal times
 (created_at > $cursor_time OR (created_at = $cursor_time AND run_id > $cursor_id));
@@ -101,12 +104,12 @@ SELECT created_at, run_ns, created_position FROM runs;
 -- older: created earlier than the cursor
 (created_at < $cursor_time OR (created_at = $cursor_time AND run_id < $cursor_id));
 
--- longer: slower than the cursor; many durations are equal; then the place of the run in the log
+-- above: more than the cursor; many values are equal; then the place of the run in the log
 -- decides, because comparing ids would take a third of the time of such a page of a million runs
-(run_ns > $cursor_ns OR (run_ns = $cursor_ns AND created_position > $cursor_position));
+({column} > $cursor_value OR ({column} = $cursor_value AND created_position > $cursor_position));
 
--- shorter: faster than the cursor
-(run_ns < $cursor_ns OR (run_ns = $cursor_ns AND created_position < $cursor_position));
+-- below: less than the cursor
+({column} < $cursor_value OR ({column} = $cursor_value AND created_position < $cursor_position));
 
 -- oldest_first: a total order
 ORDER BY created_at, run_id LIMIT $limit;
@@ -114,11 +117,11 @@ ORDER BY created_at, run_id LIMIT $limit;
 -- newest_first: a total order
 ORDER BY created_at DESC, run_id DESC LIMIT $limit;
 
--- shortest_first: a total order
-ORDER BY run_ns, created_position LIMIT $limit;
+-- least_first: a total order
+ORDER BY {column}, created_position LIMIT $limit;
 
--- longest_first: a total order
-ORDER BY run_ns DESC, created_position DESC LIMIT $limit;
+-- most_first: a total order
+ORDER BY {column} DESC, created_position DESC LIMIT $limit;
 
 -- silent: open runs without an event since a given time
 SELECT run_id, organization FROM runs

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field
 
+from projections.queries.run_filter import SortKey
 from runledger import parameters
 from runledger.errors import InvalidArgument
 from runledger.events import Feedback, StopReason
@@ -62,7 +63,7 @@ class RunPage(Paged):
     duration_percentile: Annotated[float, Field(ge=0, le=100)] | None = None
     start_date: str | None = None
     end_date: str | None = None
-    order_by: Literal["created_at", "duration"] = "created_at"
+    order_by: SortKey = "created_at"
     ascending: bool = False
 
 
