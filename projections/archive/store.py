@@ -16,7 +16,7 @@ from runledger.store.checked_reader import CheckedLogReader
 from runledger.store.codec import decode
 from runledger.store.event_list import END_OF_LOG
 from runledger.store.protocol import READS, Append, LogReader, StoredEvent, StoredRow, Verdict
-from runledger.store.tiles import Tile
+from runledger.store.tiles import Tile, TilesEnd
 
 SCHEME: Final = "archive:"
 
@@ -169,11 +169,14 @@ class ArchiveStore:
         """Return nothing: the files of an archive have digests of their own."""
         return []
 
-    def tiles_end(self) -> tuple[int, int, int]:
-        """Return 0 for each: there are none."""
-        return 0, 0, 0
+    def tile(self, _number: int) -> None:
+        """Return None: there are none."""
 
-    def put_tile(self, _tile: Tile) -> None:
+    def tiles_end(self) -> TilesEnd:
+        """Return that tiles hold nothing."""
+        return TilesEnd(0, 0, 0)
+
+    def put_tile(self, _tile: Tile, _begun: int = 0) -> bool:
         """Raise OnlyRead."""
         self.expect_writable()
 

@@ -66,8 +66,8 @@ def _verify_log(ctx: typer.Context, as_json: bool) -> None:
         import asyncio
 
         store = operator.ledger.store
-        _, last, _ = await asyncio.to_thread(store.tiles_end)
-        return last, await asyncio.to_thread(lambda: list(damaged(store)))
+        end = await asyncio.to_thread(store.tiles_end)
+        return end.last, await asyncio.to_thread(lambda: list(damaged(store)))
 
     last, found = ask_operator(ctx, work)
     if as_json:

@@ -88,7 +88,7 @@ def _numbers(chunk: Any, column: int) -> Any:
 def _holds(positions: Any, tile: Tile) -> bool:
     """Whether a chunk has all events of a tile, end to end."""
     first = bisect_left(positions, tile.first)
-    end = first + WIDTH
+    end = first + tile.events
     return (
         end <= len(positions) and positions[first] == tile.first and positions[end - 1] == tile.last
     )
@@ -97,7 +97,7 @@ def _holds(positions: Any, tile: Tile) -> bool:
 def _check(chunk: Any, positions: Any, tile: Tile) -> int:
     """Return the CRC-32 of a tile's events as the chunk has them; see tiles.check_of."""
     first = bisect_left(positions, tile.first)
-    end, found = first + WIDTH, 0
+    end, found = first + tile.events, 0
     for column in _NUMBERS:
         found = zlib.crc32(_numbers(chunk, column)[first:end].tobytes(), found)
     for column in _TEXTS:

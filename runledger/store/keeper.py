@@ -16,23 +16,28 @@ EVENTS: Final = 4_096
 _EVERY_SECONDS: Final = 1.0
 
 
-def keep(store: Store, most: int) -> int:
+def keep(store: Store, most: int, rest: bool = False) -> int:
     """Make the tiles that are missing, of `most` events about; return how many events were kept.
 
-    Only whole tiles are made, so up to 255 of the newest events have none. Two keepers by mistake
-    do no harm: a tile is stored once. Raises StoreUnavailable.
+    With `rest`, the newest events too, which do not fill a tile. Two keepers by mistake do no
+    harm: a tile is stored once, and grows only from what it was. Raises StoreUnavailable, and
+    LogDamaged if the events of a tile that was begun are no longer what was kept.
     """
-    number, after, late = store.tiles_end()
-    if store.head() - after < WIDTH:
+    end = store.tiles_end()
+    if store.head() - end.last < (1 if rest else WIDTH - end.size % WIDTH):
         return 0
     kept = 0
     with store.leadership(NAME) as mine:
         while mine and kept < most:
-            rows = store.read_log(after, WIDTH, contents=True)
-            if len(rows) < WIDTH:
+            end = store.tiles_end()
+            number, done = divmod(end.size, WIDTH)
+            begun = store.tile(number) if done else None
+            rows = store.read_log(begun.first - 1 if begun else end.last, WIDTH, contents=True)
+            if len(rows) <= done or (len(rows) < WIDTH and not rest):
                 break
-            store.put_tile(tile_of(number, rows, rows[0].position <= late))
-            number, after, kept = number + 1, rows[-1].position, kept + WIDTH
+            if not store.put_tile(tile_of(number, rows, rows[0].position <= end.late, begun), done):
+                break
+            kept += len(rows) - done
     return kept
 
 
@@ -43,13 +48,18 @@ class Keeper:
         self._store = store
         self._ended = Event()
         self._told = False
+        self._head = -1
         self._thread = Thread(target=self._run, name="runledger-keeper", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         while not self._ended.wait(_EVERY_SECONDS):
             try:
-                keep(self._store, EVENTS)
+                # A log that grows has its newest events in no tile: rewriting one that is not full
+                # costs as much as a whole one, so the rest waits until nothing is appended.
+                head, before = self._store.head(), self._head
+                keep(self._store, EVENTS, rest=head == before)
+                self._head = head
                 self._told = False
             except LedgerError as e:
                 # Appends go on; what was not kept now is kept by the next pass.

@@ -14,7 +14,7 @@ LOCK_SECONDS: Final = 30.0
 """How long a statement waits for a lock that another connection holds, on every database."""
 
 if TYPE_CHECKING:
-    from runledger.store.tiles import Tile
+    from runledger.store.tiles import Tile, TilesEnd
 
 READS: Final = "archive"
 """The leadership of who writes an archive: of the store, it only reads."""
@@ -194,12 +194,17 @@ class Store(Protocol):
     def tiles(self, after: int, limit: int) -> "list[Tile]":
         """Return tiles whose first position is beyond one, in order; see runledger.store.tiles."""
 
-    def tiles_end(self) -> tuple[int, int, int]:
-        """Return the number of the next tile, the last position that has one, and the last position
-        of events that are older than tiles."""
+    def tile(self, number: int) -> "Tile | None":
+        """Return the tile with a number, from 0; None if there is none."""
 
-    def put_tile(self, tile: "Tile") -> None:
-        """Keep a tile, unless its number is kept already."""
+    def tiles_end(self) -> "TilesEnd":
+        """Return how many events tiles hold, and up to which position."""
+
+    def put_tile(self, tile: "Tile", begun: int = 0) -> bool:
+        """Keep a tile in the place of one with its number that holds `begun` events.
+
+        Return False, and keep nothing, if the one with its number holds more or fewer.
+        """
 
     def damage(self) -> str | None:
         """Return the first fault that the database's own check finds, None for none.

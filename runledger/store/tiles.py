@@ -1,8 +1,9 @@
 """Tiles: what 256 events of the log were when they were kept, so that damage on a disk is found.
 
 A leaf is the SHA-256 of RFC 9162 over an event's position and the digest of what is stored of it;
-contents have a CRC-32 each of their own. One CRC-32 over all events of a tile, column by column,
-says quickly that they are as they were. It finds damage, and no forger.
+contents enter by a salted commitment. One CRC-32 over all events of a tile, column by column, says
+quickly that they are as they were. Tiles alone find damage; a forger is found by a checkpoint that
+is kept elsewhere, see runledger.proofs.
 """
 
 import random
@@ -10,24 +11,26 @@ import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from struct import pack, unpack
 from typing import Final, NamedTuple
 
+from runledger.errors import LogDamaged
+from runledger.store.commitments import Commitment, commit, pack, unpack
 from runledger.store.protocol import Store, StoredRow
 
 WIDTH: Final = 256
 """Events of a tile."""
 SAMPLE: Final = 16
 """Tiles that `doctor` looks at."""
-_LEAF: Final = 32
-_NO_CONTENTS: Final = 0
+LEAF: Final = 32
+"""Bytes of a leaf."""
 
 
 class Tile(NamedTuple):
-    """The `number`th tile, from 0: the events with first <= position <= last, 256 of them.
+    """The `number`th tile, from 0: the events with first <= position <= last.
 
-    `leaves` are 32 bytes for each event, `contents` 4; `check` is the CRC-32 of all. `late` says
-    that the events are older than the tiles of their store: so they were then.
+    They are 256, but in the last tile, which grows. `leaves` are 32 bytes for each event,
+    `contents` their commitments; `check` is the CRC-32 of all. `late` says that the events are
+    older than the tiles of their store: so they were then.
     """
 
     number: int
@@ -37,6 +40,30 @@ class Tile(NamedTuple):
     leaves: bytes
     contents: bytes
     late: bool
+
+    @property
+    def events(self) -> int:
+        """The events in it."""
+        return len(self.leaves) // LEAF
+
+    def leaf(self, index: int) -> bytes:
+        """Return the leaf of its event number `index`, from 0."""
+        return self.leaves[index * LEAF : (index + 1) * LEAF]
+
+    def commitments(self) -> list[Commitment | None]:
+        """Return the commitment to each event's contents; raises ValueError if it is damaged."""
+        return unpack(self.contents, self.events)
+
+
+class TilesEnd(NamedTuple):
+    """How far the tiles go: `size` events are kept, up to the position `last`.
+
+    Events up to the position `late` are older than the tiles of their store.
+    """
+
+    size: int
+    last: int
+    late: int
 
 
 class Fault(NamedTuple):
@@ -50,17 +77,22 @@ class Fault(NamedTuple):
     missing: bool = False
 
 
-def leaf(row: StoredRow) -> bytes:
-    """Return the leaf of an event as it is stored."""
+def digest(row: StoredRow, committed: bytes | None) -> bytes:
+    """Return the digest of what is stored of an event, its contents as a commitment."""
     name = row.stream.encode()
-    head = b"runledger/event/v1\n%d\n%d %b\n%b\n-\n" % (
+    head = b"runledger/event/v1\n%d\n%d %b\n%b\n%b\n" % (
         row.version,
         len(name),
         name,
         row.topic.encode(),
+        b"-" if committed is None else committed.hex().encode(),
     )
-    digest = sha256(head + row.facts).digest()
-    return sha256(b"\0runledger/entry/v1\n%020d\n%b" % (row.position, digest)).digest()
+    return sha256(head + row.facts).digest()
+
+
+def leaf(position: int, digest: bytes) -> bytes:
+    """Return the leaf of the event at a position, by its digest."""
+    return sha256(b"\0runledger/entry/v1\n%020d\n%b" % (position, digest)).digest()
 
 
 def check_of(rows: Sequence[StoredRow]) -> int:
@@ -73,42 +105,60 @@ def check_of(rows: Sequence[StoredRow]) -> int:
     return zlib.crc32(b"".join([row.facts for row in rows]), found)
 
 
-def tile_of(number: int, rows: Sequence[StoredRow], late: bool) -> Tile:
-    """Return the tile of 256 events, which are read with their contents."""
+def tile_of(number: int, rows: Sequence[StoredRow], late: bool, begun: Tile | None = None) -> Tile:
+    """Return the tile of at most 256 events, which are read with their contents.
+
+    What a tile that was begun has of them stays as it is. Raises LogDamaged if these events are
+    no longer what was kept then.
+    """
+    done = 0 if begun is None else begun.events
+    if begun is not None and check_of(rows[:done]) != begun.check:
+        raise LogDamaged(
+            f"the events at positions {begun.first:,} to {begun.last:,} are not what was kept of "
+            f"them; run `runledger verify --log`, and restore a backup"
+        )
+    commitments = [commit(row.contents) for row in rows[done:]]
+    leaves = [
+        leaf(row.position, digest(row, made and made.digest))
+        for row, made in zip(rows[done:], commitments, strict=True)
+    ]
     return Tile(
         number=number,
         first=rows[0].position,
         last=rows[-1].position,
         check=check_of(rows),
-        leaves=b"".join(map(leaf, rows)),
-        contents=pack(f">{len(rows)}I", *map(_contents, rows)),
+        leaves=(b"" if begun is None else begun.leaves) + b"".join(leaves),
+        contents=pack([*(begun.commitments() if begun else ()), *commitments]),
         late=late,
     )
 
 
 def faults(tile: Tile, rows: Sequence[StoredRow]) -> list[Fault]:
     """Return what differs between a tile and the events that the log has there now."""
-    leaves = [tile.leaves[at : at + _LEAF] for at in range(0, len(tile.leaves), _LEAF)]
     span = f"positions {tile.first:,} to {tile.last:,}"
-    if len(rows) != len(leaves):
-        return [Fault(None, f"expected {len(leaves)} events at {span}, found {len(rows)}", True)]
-    differing = [row for row, kept in zip(rows, leaves, strict=True) if leaf(row) != kept]
-    if differing and check_of(rows) == tile.check:
-        # The check and the leaves were made of the same events: one that agrees vouches for them.
-        return [Fault(None, f"the leaves of {span} are damaged; the events are as they were kept")]
+    if len(rows) != tile.events:
+        return [Fault(None, f"expected {tile.events} events at {span}, found {len(rows)}", True)]
+    try:
+        commitments = tile.commitments()
+    except ValueError:
+        return [Fault(None, f"the commitments of {span} are damaged; the facts are checked alone")]
     found = [
         Fault(row.position, f"{row.topic} at version {row.version} of {row.stream}: facts differ")
-        for row in differing
+        for index, (row, made) in enumerate(zip(rows, commitments, strict=True))
+        if leaf(row.position, digest(row, made and made.digest)) != tile.leaf(index)
     ]
-    sums = unpack(f">{len(rows)}I", tile.contents)
+    sound = check_of(rows) == tile.check
+    if found and sound:
+        # The check and the leaves were made of the same events: one that agrees vouches for them.
+        return [Fault(None, f"the leaves of {span} are damaged; the events are as they were kept")]
     found += [
         Fault(
             row.position, f"{row.topic} at version {row.version} of {row.stream}: contents differ"
         )
-        for row, kept in zip(rows, sums, strict=True)
-        if _contents(row) != kept
+        for row, made in zip(rows, commitments, strict=True)
+        if not (row.contents is None if made is None else made.holds(row.contents))
     ]
-    if not found and check_of(rows) != tile.check:
+    if not found and not sound:
         found = [Fault(None, f"the check of {span} is damaged; the events are as they were kept")]
     return found
 
@@ -116,7 +166,7 @@ def faults(tile: Tile, rows: Sequence[StoredRow]) -> list[Fault]:
 def damaged(store: Store, after: int = 0) -> Iterator[Fault]:
     """Yield every difference between the log and its tiles, beyond a position.
 
-    Events that no tile holds yet, the newest, are not looked at.
+    Events that no tile holds yet, the newest of a log that grows, are not looked at.
     """
     while found := store.tiles(after, WIDTH):
         for tile in found:
@@ -126,10 +176,11 @@ def damaged(store: Store, after: int = 0) -> Iterator[Fault]:
 
 def sampled(store: Store, count: int = SAMPLE) -> Iterator[Fault]:
     """Yield the differences in some tiles, chosen by chance; in all, if they are few."""
-    number, last, _ = store.tiles_end()
-    places = [0] if number <= count else [random.randrange(last) - WIDTH for _ in range(count)]
+    end = store.tiles_end()
+    few = end.size <= count * WIDTH
+    places = [0] if few else [random.randrange(end.last) - WIDTH for _ in range(count)]
     for after in places:
-        for tile in store.tiles(max(0, after), count if number <= count else 1):
+        for tile in store.tiles(max(0, after), count if few else 1):
             yield from tile_faults(store, tile)
 
 
@@ -137,7 +188,3 @@ def tile_faults(store: Store, tile: Tile) -> list[Fault]:
     """Return what differs between a tile and the log; reads its 256 events."""
     rows = store.read_log(tile.first - 1, 2 * WIDTH, contents=True, upto=tile.last)
     return faults(tile, rows)
-
-
-def _contents(row: StoredRow) -> int:
-    return _NO_CONTENTS if row.contents is None else zlib.crc32(row.contents)

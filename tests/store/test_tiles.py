@@ -1,13 +1,19 @@
 """What 256 events were when they were kept tells of each one that a disk has altered since."""
 
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from runledger.errors import LogDamaged
 from runledger.store import Store, open_store
+from runledger.store.commitments import commit, pack, unpack
 from runledger.store.keeper import keep
+from runledger.store.protocol import StreamWrite
 from runledger.store.tiles import WIDTH, check_of, damaged, tile_of
-from tests.store.samples import append
+from tests.store.samples import append, said
 
 Raw = Callable[..., list[tuple[object, ...]]]
 EVENTS = 4 * WIDTH + 40
@@ -37,9 +43,69 @@ def alter(raw: Raw, store_url: str, position: int) -> None:
 
 def test_a_sound_log_is_what_was_kept(kept: Store) -> None:
     assert list(damaged(kept)) == []
-    number, last, late = kept.tiles_end()
-    assert (number, last, late) == (4, 4 * WIDTH, 0)
+    assert kept.tiles_end() == (4 * WIDTH, 4 * WIDTH, 0)
     assert keep(kept, EVENTS) == 0
+
+
+def test_the_newest_events_are_kept_by_a_tile_that_grows(
+    kept: Store, raw: Raw, store_url: str
+) -> None:
+    assert keep(kept, EVENTS, rest=True) == 40
+    begun = kept.tile(4)
+    assert begun is not None
+    assert (begun.events, kept.tiles_end().size) == (40, EVENTS)
+    assert keep(kept, EVENTS, rest=True) == 0
+    kept.append([append("c", 0, WIDTH)])
+    assert keep(kept, EVENTS) == WIDTH - 40
+    grown = kept.tile(4)
+    assert grown is not None
+    assert grown.leaves.startswith(begun.leaves)
+    assert grown.commitments()[:40] == begun.commitments()
+    assert list(damaged(kept)) == []
+    alter(raw, store_url, 4 * WIDTH + 5)
+    assert [fault.position for fault in damaged(kept)] == [4 * WIDTH + 5]
+
+
+def test_a_tile_that_another_keeper_has_grown_is_left(kept: Store, store_url: str) -> None:
+    keep(kept, EVENTS, rest=True)
+    begun = kept.tile(4)
+    kept.append([append("c", 0, 10)])
+    rows = kept.read_log(4 * WIDTH, WIDTH, contents=True)
+    with closing(open_store(store_url)) as other:
+        assert keep(other, EVENTS, rest=True) == 10
+    assert not kept.put_tile(tile_of(4, rows, False, begun), 40)
+    assert list(damaged(kept)) == []
+
+
+def test_a_damaged_event_is_not_grown_over(kept: Store, raw: Raw, store_url: str) -> None:
+    keep(kept, EVENTS, rest=True)
+    alter(raw, store_url, 4 * WIDTH + 5)
+    kept.append([append("c", 0, WIDTH)])
+    with pytest.raises(LogDamaged, match="positions 1,025 to 1,064 are not what was kept"):
+        keep(kept, EVENTS)
+
+
+def test_contents_that_went_or_came_are_told(kept: Store, raw: Raw, store_url: str) -> None:
+    alter(raw, store_url, 3)
+    first = EVENTS + 1
+    kept.append([(StreamWrite("c", 0, (said("m1", "hello"), said("m2", "bye"))),)])
+    assert keep(kept, EVENTS, rest=True) == 42
+    raw("UPDATE ledger_events SET contents = NULL WHERE notification_id = %s", first)
+    raw("UPDATE ledger_events SET contents = %s WHERE notification_id = %s", b"{}", 10)
+    raw("UPDATE ledger_events SET contents = %s WHERE notification_id = %s", b"{}", first + 1)
+    assert {fault.position for fault in damaged(kept)} == {3, 10, first, first + 1}
+
+
+@given(st.lists(st.none() | st.binary(max_size=9), max_size=WIDTH))
+def test_commitments_are_read_as_they_were_packed(contents: list[bytes | None]) -> None:
+    made = [commit(one) for one in contents]
+    packed = pack(made)
+    assert unpack(packed, len(made)) == made
+    assert all(m is None or m.holds(one) for m, one in zip(made, contents, strict=True))
+    for spoilt in (packed + b"x", packed[:-1]):
+        if spoilt != packed:
+            with pytest.raises(ValueError):
+                unpack(spoilt, len(made))
 
 
 @pytest.mark.parametrize("position", [1, WIDTH, WIDTH + 1, 700, 4 * WIDTH])
@@ -81,8 +147,8 @@ def test_two_keepers_keep_each_event_once(kept: Store, store_url: str) -> None:
     kept.append([append("c", 0, 5 * WIDTH)])
     other = open_store(store_url)
     rows = kept.read_log(4 * WIDTH, WIDTH, contents=True)
-    other.put_tile(tile_of(4, rows, False))
-    other.put_tile(tile_of(4, rows[::-1], False))
+    assert other.put_tile(tile_of(4, rows, False))
+    assert not kept.put_tile(tile_of(4, rows, False))
     assert keep(kept, 10 * WIDTH) == 4 * WIDTH
     assert keep(other, 10 * WIDTH) == 0
     assert list(damaged(kept)) == []

@@ -99,14 +99,25 @@ SELECT to_regnamespace(quote_ident(%s)) IS NOT NULL;
 SELECT tile, first_position, last_position, crc, leaves, contents, late
 FROM {schema}.ledger_tiles WHERE first_position > %s ORDER BY tile LIMIT %s;
 
--- tiles_end: the number of the next tile, the last position that has one, and that of events that are
+-- tile: the one with a number
+SELECT tile, first_position, last_position, crc, leaves, contents, late
+FROM {schema}.ledger_tiles WHERE tile = %s;
+
+-- tiles_end: how many events tiles hold, the last of their positions, and that of events that are
 -- older than tiles
-SELECT coalesce((SELECT tile + 1 FROM {schema}.ledger_tiles ORDER BY tile DESC LIMIT 1), 0),
+SELECT coalesce(
+        (SELECT tile * 256 + length(leaves) / 32
+         FROM {schema}.ledger_tiles ORDER BY tile DESC LIMIT 1), 0
+    ),
     coalesce((SELECT last_position FROM {schema}.ledger_tiles ORDER BY tile DESC LIMIT 1), 0),
     (SELECT value::bigint FROM {schema}.ledger_meta WHERE key = 'tiles_after');
 
--- put_tile: keep a tile once
-INSERT INTO {schema}.ledger_tiles VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING;
+-- put_tile: keep a tile once; one that is not full gives way to its longer self
+INSERT INTO {schema}.ledger_tiles AS kept VALUES (%s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (tile) DO UPDATE SET last_position = excluded.last_position, crc = excluded.crc,
+    leaves = excluded.leaves, contents = excluded.contents
+WHERE length(kept.leaves) = 32 * %s::bigint
+RETURNING tile;
 
 -- has_tiles: whether there is a table of tiles; a store of layout 1 that is only read has none
 SELECT to_regclass({tiles}) IS NOT NULL;

@@ -36,7 +36,7 @@ from runledger.store.protocol import (
 )
 from runledger.store.schema_version import SCHEMA_VERSION, check_version
 from runledger.store.spans import SpanTable
-from runledger.store.tiles import Tile
+from runledger.store.tiles import Tile, TilesEnd
 
 _LAST = 2**63 - 1
 _UNSAFE = "POSTGRES_ENABLE_DB_FUNCTIONS"
@@ -297,15 +297,18 @@ class PostgresStore:
             return []
         return [Tile(*row) for row in self._fetch("tiles", (after, limit))]
 
-    def tiles_end(self) -> tuple[int, int, int]:
-        """Return the number of the next tile, the last position that has one, and that of events
-        that are older than tiles."""
-        ((number, last, late),) = self._fetch("tiles_end", ())
-        return number, last, late
+    def tile(self, number: int) -> Tile | None:
+        """Return the tile with a number; None if there is none."""
+        found = self._fetch("tile", (number,))
+        return Tile(*found[0]) if found else None
 
-    def put_tile(self, tile: Tile) -> None:
-        """Keep a tile, unless its number is kept already."""
-        self._fetch("put_tile", tile)
+    def tiles_end(self) -> TilesEnd:
+        """Return how many events tiles hold, and up to which position."""
+        return TilesEnd(*self._fetch("tiles_end", ())[0])
+
+    def put_tile(self, tile: Tile, begun: int = 0) -> bool:
+        """Keep a tile in the place of one that holds `begun` events, and of no other."""
+        return bool(self._fetch("put_tile", (*tile, begun)))
 
     def damage(self) -> None:
         """Return None: the server checks its pages as it reads them, if it has checksums."""

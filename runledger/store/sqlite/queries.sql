@@ -100,14 +100,23 @@ PRAGMA synchronous;
 SELECT tile, first_position, last_position, crc, leaves, contents, late FROM ledger_tiles
 WHERE first_position > ? ORDER BY tile LIMIT ?;
 
--- tiles_end: the number of the next tile, the last position that has one, and that of events that are
+-- tile: the one with a number
+SELECT tile, first_position, last_position, crc, leaves, contents, late FROM ledger_tiles
+WHERE tile = ?;
+
+-- tiles_end: how many events tiles hold, the last of their positions, and that of events that are
 -- older than tiles
-SELECT coalesce((SELECT tile + 1 FROM ledger_tiles ORDER BY tile DESC LIMIT 1), 0),
+SELECT coalesce(
+        (SELECT tile * 256 + length(leaves) / 32 FROM ledger_tiles ORDER BY tile DESC LIMIT 1), 0
+    ),
     coalesce((SELECT last_position FROM ledger_tiles ORDER BY tile DESC LIMIT 1), 0),
     (SELECT CAST(value AS INTEGER) FROM ledger_meta WHERE key = 'tiles_after');
 
--- put_tile: keep a tile once
-INSERT OR IGNORE INTO ledger_tiles VALUES (?, ?, ?, ?, ?, ?, ?);
+-- put_tile: keep a tile once; one that is not full gives way to its longer self
+INSERT INTO ledger_tiles VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (tile) DO UPDATE SET last_position = excluded.last_position, crc = excluded.crc,
+    leaves = excluded.leaves, contents = excluded.contents
+WHERE length(ledger_tiles.leaves) = 32 * ?;
 
 -- has_tiles: whether there is a table of tiles; a store of layout 1 that is only read has none
 SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'ledger_tiles');

@@ -163,10 +163,10 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         with self._transaction() as db:
             db.execute(SQL["put_blob"], (sha256, media_type, data))
 
-    def put_tile(self, tile: Tile) -> None:
-        """Keep a tile, unless its number is kept already."""
+    def put_tile(self, tile: Tile, begun: int) -> bool:
+        """Keep a tile in the place of one with its number that holds `begun` events."""
         with self._transaction() as db:
-            db.execute(SQL["put_tile"], tile)
+            return bool(db.execute(SQL["put_tile"], (*tile, begun)).rowcount)
 
     def save_checkpoint(self, name: str, position: int) -> None:
         """Keep a follower's position."""

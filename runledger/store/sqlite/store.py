@@ -23,7 +23,7 @@ from runledger.store.sqlite.log_reader import SQLiteLogReader
 from runledger.store.sqlite.read_only import Reading, only_read, open_to_read
 from runledger.store.sqlite.recorder import LAST, SQL, LedgerRecorder
 from runledger.store.sqlite.spans import SQLiteSpans
-from runledger.store.tiles import Tile
+from runledger.store.tiles import Tile, TilesEnd
 
 
 class SQLiteStore:
@@ -250,17 +250,20 @@ class SQLiteStore:
             return []
         return [Tile(*row) for row in self._fetch("tiles", (after, limit))]
 
-    def tiles_end(self) -> tuple[int, int, int]:
-        """Return the number of the next tile, the last position that has one, and that of events
-        that are older than tiles."""
-        ((number, last, late),) = self._fetch("tiles_end", ())
-        return number, last, late
+    def tile(self, number: int) -> Tile | None:
+        """Return the tile with a number; None if there is none."""
+        found = self._fetch("tile", (number,))
+        return Tile(*found[0]) if found else None
 
-    def put_tile(self, tile: Tile) -> None:
-        """Keep a tile, unless its number is kept already."""
+    def tiles_end(self) -> TilesEnd:
+        """Return how many events tiles hold, and up to which position."""
+        return TilesEnd(*self._fetch("tiles_end", ())[0])
+
+    def put_tile(self, tile: Tile, begun: int = 0) -> bool:
+        """Keep a tile in the place of one that holds `begun` events, and of no other."""
         self.expect_writable()
         with translated(self.url):
-            self._recorder.put_tile(tile)
+            return self._recorder.put_tile(tile, begun)
 
     def damage(self) -> str | None:
         """Return the first fault of pages, indexes or rows that SQLite finds."""
