@@ -13,16 +13,17 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from serving_process import ServingProcess, free_port
 
 from runledger.events import StepRecorded
 from runledger.ids import DEFAULT_ORGANIZATION
 from runledger.store import Store, open_store
+from scripts.serving_process import ServingProcess
 
 TRACES = 60
 CALLS = 3
 TOKENS = 20
 EXPORTERS = 2
+KILLS = 4
 
 
 def _made(traces: int) -> Sequence[ReadableSpan]:
@@ -69,33 +70,47 @@ def _tokens(store: Store) -> list[int]:
     return [runs[run_id] for run_id in ended]
 
 
-@pytest.mark.slow
-def test_every_span_is_there_once_over_kills(store_url: str, tmp_path: Path) -> None:
-    port, read_models = free_port(), tmp_path / "runs.duckdb"
-    made = [_made(TRACES) for _ in range(EXPORTERS)]
+def _begin(address: str, made: Sequence[Sequence[ReadableSpan]]) -> list[threading.Thread]:
     sending = [
-        threading.Thread(target=_export, args=(f"http://127.0.0.1:{port}", spans)) for spans in made
+        threading.Thread(target=_export, args=(address, spans), daemon=True) for spans in made
     ]
     for thread in sending:
         thread.start()
+    return sending
+
+
+def _await_spans(store: Store, count: int) -> None:
+    end = time.monotonic() + 120
+    while (found := store.spans.counts(DEFAULT_ORGANIZATION).spans) < count:
+        assert time.monotonic() < end, f"{found} of {count} spans are there"
+        time.sleep(0.005)
+
+
+@pytest.mark.slow
+def test_every_span_is_there_once_over_kills(store_url: str, tmp_path: Path) -> None:
+    read_models = tmp_path / "runs.duckdb"
+    made = [_made(TRACES) for _ in range(EXPORTERS)]
+    total = sum(map(len, made))
+    server = ServingProcess(store_url, read_models, 0, "--writer")
+    sending: list[threading.Thread] = []
     kept = []
-    for seconds in (0.2, 0.3, 0.4, 1.0):
-        with ServingProcess(store_url, read_models, port, "--writer") as server:
-            time.sleep(seconds)
+    for number in range(1, KILLS + 1):
+        with server, closing(open_store(store_url)) as store:
+            sending = sending or _begin(server.url, made)
+            _await_spans(store, number * total // (KILLS + 1))
             server.kill()
-        with closing(open_store(store_url)) as store:
             kept.append(store.spans.counts(DEFAULT_ORGANIZATION).spans)
     # Otherwise no kill met the exporters at work, and nothing was tried.
-    assert any(0 < count < sum(map(len, made)) for count in kept), kept
-    with ServingProcess(store_url, read_models, port, "--writer"):
+    assert any(0 < count < total for count in kept), kept
+    with server:
         for thread in sending:
             thread.join(120)
             assert not thread.is_alive()
         with closing(open_store(store_url)) as store:
-            end = time.monotonic() + 60
+            end = time.monotonic() + 120
             while len(found := _tokens(store)) < TRACES * EXPORTERS and time.monotonic() < end:
                 time.sleep(0.5)
             assert found == [CALLS * TOKENS] * (TRACES * EXPORTERS)
             counts = store.spans.counts(DEFAULT_ORGANIZATION)
-            assert counts.spans == sum(map(len, made)) == TRACES * EXPORTERS * (1 + 2 * CALLS)
+            assert counts.spans == total == TRACES * EXPORTERS * (1 + 2 * CALLS)
             assert (counts.traces, counts.waiting) == (TRACES * EXPORTERS, 0)

@@ -2,22 +2,23 @@
 
 import asyncio
 import json
-import random
+import os
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
-from serving_process import ServingProcess, free_port
 
 from runledger import RunLedger
 from runledger.ids import derived_id
-from runledger.store import open_store
+from runledger.store import Store, open_store
+from scripts.serving_process import ServingProcess
 
 RUNS = 2_500
 LINES = 4
-KILLS = 5
+KILLS = int(os.environ.get("RUNLEDGER_TEST_KILLS", "5"))
 
 
 def _batch() -> bytes:
@@ -42,37 +43,37 @@ def _post(address: str, body: bytes) -> httpx.Response:
 
 @pytest.mark.slow
 def test_a_batch_is_executed_once_over_kills(store_url: str, tmp_path: Path) -> None:
-    body = _batch()
-    port, read_models = free_port(), tmp_path / "runs.duckdb"
-    chance = random.Random(20)
+    body, read_models = _batch(), tmp_path / "runs.duckdb"
     heads = []
-    for _ in range(KILLS):
-        with ServingProcess(store_url, read_models, port) as server:
-            sending = threading.Thread(target=_ignore, args=(server.url, body))
-            sending.start()
-            time.sleep(chance.uniform(0.2, 1.5))
-            server.kill()
-            sending.join()
-        heads.append(_head(store_url))
-    # Otherwise no kill met a batch in its middle, and nothing was tried.
-    assert any(0 < head < RUNS * LINES for head in heads), heads
-    with ServingProcess(store_url, read_models, port) as server:
+    with closing(open_store(store_url)) as store:
+        for number in range(1, KILLS + 1):
+            with ServingProcess(store_url, read_models) as server:
+                sending = threading.Thread(target=_ignore, args=(server.url, body))
+                sending.start()
+                _await_head(store, number * RUNS * LINES // (KILLS + 1))
+                server.kill()
+                sending.join()
+            heads.append(store.head())
+        # Otherwise no kill met a batch in its middle, and nothing was tried.
+        assert any(0 < head < RUNS * LINES for head in heads), heads
+    with ServingProcess(store_url, read_models) as server:
         while (answer := _post(server.url, body)).status_code == 503:
             pass
         assert answer.status_code == 200, answer.text[:500]
         results = answer.json()["results"]
         assert len(results) == RUNS * LINES
-        again = _post(server.url, body)
+        while (again := _post(server.url, body)).status_code == 503:
+            pass
         assert {one["status"] for one in again.json()["results"]} == {"unchanged"}
     asyncio.run(_check(store_url, read_models))
 
 
-def _head(store_url: str) -> int:
-    store = open_store(store_url)
-    try:
-        return store.head()
-    finally:
-        store.close()
+def _await_head(store: Store, position: int) -> None:
+    """Wait until so many events of the batch are recorded; it may have been further before."""
+    end = time.monotonic() + 120
+    while store.head() < position:
+        assert time.monotonic() < end, f"the batch stands at {store.head()} of {position}"
+        time.sleep(0.005)
 
 
 def _ignore(address: str, body: bytes) -> None:
