@@ -25,7 +25,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured: windows of `seconds`, `rounds` of them, logs of `events`."""
+    """How much is measured: windows of `seconds`, `rounds` of them, logs of `events`.
+
+    `followers` are how many clients follow the log of a server.
+    """
 
     name: str
     seconds: float
@@ -34,15 +37,16 @@ class Size:
     few_events: int
     steps: int
     samples: int
+    followers: int
 
 
 SIZES: Final = {
     size.name: size
     for size in (
-        Size("tiny", 0.1, 1, 4_000, 2_000, 60, 2),
-        Size("small", 1.0, 5, 300_000, 30_000, 10_000, 40),
-        Size("medium", 1.0, 3, 1_000_000, 100_000, 10_000, 40),
-        Size("full", 3.0, 5, 10_000_000, 100_000, 10_000, 100),
+        Size("tiny", 0.1, 1, 4_000, 2_000, 60, 2, 20),
+        Size("small", 1.0, 5, 300_000, 30_000, 10_000, 40, 1_000),
+        Size("medium", 1.0, 3, 1_000_000, 100_000, 10_000, 40, 1_000),
+        Size("full", 3.0, 5, 10_000_000, 100_000, 10_000, 100, 1_000),
     )
 }
 

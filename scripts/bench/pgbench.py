@@ -43,6 +43,27 @@ def script(rows: int) -> str:
 
 def rate(address: str, file: Path, clients: int, seconds: float, rows: int = 1) -> float:
     """Return rows/s that pgbench inserts."""
+    said = _run(address, file, clients, seconds, rows)
+    found = re.search(r"tps = ([\d.]+) \(without", said)
+    assert found is not None, said
+    return float(found[1]) * rows
+
+
+def latencies(address: str, file: Path, clients: int, seconds: float) -> list[float]:
+    """Return how long each transaction of one row took, in ms."""
+    prefix = file.with_suffix(".log")
+    for old in file.parent.glob(f"{prefix.name}.*"):
+        old.unlink()
+    _run(address, file, clients, seconds, 1, "--log", f"--log-prefix={prefix}")
+    # A line is: client, number, time in µs, …
+    return [
+        int(line.split()[2]) / 1000
+        for log in file.parent.glob(f"{prefix.name}.*")
+        for line in log.read_text(encoding="utf-8").splitlines()
+    ]
+
+
+def _run(address: str, file: Path, clients: int, seconds: float, rows: int, *options: str) -> str:
     program = binary()
     if program is None:
         raise FileNotFoundError("pgbench")
@@ -52,10 +73,8 @@ def rate(address: str, file: Path, clients: int, seconds: float, rows: int = 1) 
     parts = conninfo_to_dict(address)
     command = [str(program), "-n", "-M", "prepared", "-f", str(file), "-c", str(clients), "-j", "1"]
     # Whole seconds, and the first of them goes to the connections where the machine is busy.
-    command += ["-T", str(max(2, round(seconds)))]
+    command += ["-T", str(max(2, round(seconds))), *options]
     command += ["-h", str(parts["host"]), "-p", str(parts.get("port", 5432))]
     command += ["-U", str(parts.get("user", "postgres")), str(parts.get("dbname", "postgres"))]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    found = re.search(r"tps = ([\d.]+) \(without", done.stdout)
-    assert found is not None, done.stdout + done.stderr
-    return float(found[1]) * rows
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return done.stdout + done.stderr
