@@ -1,6 +1,6 @@
 """The records that queries return: runs, steps, usage, metrics; named as in the replaced system."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -150,6 +150,83 @@ class StepView(_Record):
     llm_request_ns: int | None = None
     tool_execution_ns: int | None = None
     feedback: str | None = None
+
+
+class UsageTotal(_Record):
+    """The tokens of a group of steps; a grouping column is None if it was not asked for.
+
+    A bucket is None if no step of the group reported it.
+    """
+
+    project_id: str | None
+    agent_id: str | None
+    model: str | None
+    day: date | None
+    steps: int
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    fresh_input_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    output_tokens: int | None
+    reasoning_tokens: int | None
+    cache_write_1h_tokens: int | None
+
+
+class RunDurations(_Record):
+    """The number of runs that have a duration, and its percentiles in nanoseconds."""
+
+    runs: int
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+
+
+class DurationPercentiles(_Record):
+    """The durations of a group of ended runs, in nanoseconds; see UsageTotal for the groups."""
+
+    project_id: str | None
+    agent_id: str | None
+    day: date | None
+    runs: int
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+
+
+class AgentRow(_Record):
+    """One agent, with its newest run and the stop reason of the run that ended last."""
+
+    agent_id: str
+    project_id: str | None
+    name: str | None
+    agent_type: str | None
+    registered_at: datetime | None
+    last_run_id: str | None
+    last_run_at: datetime | None
+    last_stop_reason: str | None
+
+
+class CallbackRow(_Record):
+    """The delivery for a run that ended; `error` says for a parked run why nothing is sent."""
+
+    run_id: str
+    agent_id: str
+    project_id: str | None
+    callback_url: str
+    status: str
+    run_status: str | None
+    ended_at: datetime | None
+    webhook_id: str | None
+    redelivery: bool
+    attempts: int
+    attempted_at: datetime | None
+    status_code: int | None
+    error: str | None
+    next_attempt_at: datetime | None
 
 
 class Cancellation(NamedTuple):

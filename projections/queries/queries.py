@@ -16,7 +16,15 @@ from projections.queries.step_filter import StepFilter
 from projections.queries.step_list import get_step, list_steps
 from projections.read_models.catalog import queries
 from runledger.errors import InvalidArgument, NotFound
-from runledger.records import RunRecord, StepView
+from runledger.records import (
+    AgentRow,
+    CallbackRow,
+    DurationPercentiles,
+    RunDurations,
+    RunRecord,
+    StepView,
+    UsageTotal,
+)
 from runledger.sql_file import fill
 
 USAGE: Final = queries("usage_totals")
@@ -118,12 +126,12 @@ class Queries:
         """Return a step, or raise NotFound."""
         return get_step(self.rows, organization, step_id)
 
-    def durations(self, organization: str, asked: RunFilter) -> dict[str, Any]:
+    def durations(self, organization: str, asked: RunFilter) -> RunDurations:
         """Return how many of the filtered runs have a duration, and its percentiles in ns."""
         where, values = self.matching(organization, asked)
         (row,) = self.rows(RUNS["durations"] + where, values)
         p = row["p"] or [None] * 4
-        return {"runs": row["runs"], "p50": p[0], "p90": p[1], "p95": p[2], "p99": p[3]}
+        return RunDurations(runs=row["runs"], p50=p[0], p90=p[1], p95=p[2], p99=p[3])
 
     def matching(self, organization: str, asked: RunFilter) -> tuple[str, dict[str, Any]]:
         """Return the WHERE of exactly the runs that the filters leave, and its parameters."""
@@ -142,10 +150,10 @@ class Queries:
         model: str | None = None,
         since: date | None = None,
         until: date | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[UsageTotal]:
         """Return token totals grouped by any of project, agent, model, day."""
         _known("usage", by, USAGE_GROUPS)
-        return self.rows(
+        rows = self.rows(
             USAGE["totals"],
             {
                 "organization": organization,
@@ -157,6 +165,7 @@ class Queries:
                 "until": until,
             },
         )
+        return [UsageTotal(**row) for row in rows]
 
     def percentiles(
         self,
@@ -167,7 +176,7 @@ class Queries:
         agent_id: str | None = None,
         since: date | None = None,
         until: date | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[DurationPercentiles]:
         """Return duration percentiles (ns) grouped by any of project, agent, day."""
         _known("percentiles", by, PERCENTILES_GROUPS)
         scope = {
@@ -178,12 +187,15 @@ class Queries:
             "until": until,
         }
         if set(by) == set(PERCENTILES_GROUPS):
-            return self.rows(PERCENTILES["stored"], scope)
-        return self.rows(PERCENTILES["grouped"], {**scope, "by": list(by)})
+            rows = self.rows(PERCENTILES["stored"], scope)
+        else:
+            rows = self.rows(PERCENTILES["grouped"], {**scope, "by": list(by)})
+        return [DurationPercentiles(**row) for row in rows]
 
-    def agents(self, organization: str, agent_id: str | None = None) -> list[dict[str, Any]]:
+    def agents(self, organization: str, agent_id: str | None = None) -> list[AgentRow]:
         """Return the agents with their last run and stop reason."""
-        return self.rows(AGENTS["agents"], {"organization": organization, "agent_id": agent_id})
+        rows = self.rows(AGENTS["agents"], {"organization": organization, "agent_id": agent_id})
+        return [AgentRow(**row) for row in rows]
 
     def callbacks(
         self,
@@ -193,9 +205,9 @@ class Queries:
         since: datetime | None = None,
         until: datetime | None = None,
         limit: int | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[CallbackRow]:
         """Return callbacks of runs that ended in the span, the last requested first."""
-        return self.rows(
+        rows = self.rows(
             CALLBACKS["list"],
             {
                 "organization": organization,
@@ -205,6 +217,7 @@ class Queries:
                 "limit": limit,
             },
         )
+        return [CallbackRow(**row) for row in rows]
 
     def silent_runs(self, silent_since: datetime, organization: str | None) -> list[dict[str, Any]]:
         """Return open runs without an event since then."""

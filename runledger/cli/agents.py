@@ -22,18 +22,18 @@ def agents(
     """List the agents, the one with the newest run first."""
     rows = ask(ctx, lambda ledger: ledger.list_agents(agent_id=agent_id, as_of=as_of), as_of=as_of)
     if as_json:
-        printing.print_json(rows)
+        printing.print_json(printing.columns_of(rows))
         return
     printing.print_table(
         ["agent_id", "name", "project_id", "last_run_at", "last_stop_reason", "last_run_id"],
         (
             [
-                row["agent_id"],
-                row["name"] or "-",
-                row["project_id"] or "-",
-                show_moment(row["last_run_at"]),
-                row["last_stop_reason"] or "-",
-                row["last_run_id"] or "-",
+                row.agent_id,
+                row.name or "-",
+                row.project_id or "-",
+                show_moment(row.last_run_at),
+                row.last_stop_reason or "-",
+                row.last_run_id or "-",
             ]
             for row in rows
         ),

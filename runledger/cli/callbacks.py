@@ -14,6 +14,7 @@ from runledger.quantities import show_count, show_duration, show_moment
 
 if TYPE_CHECKING:
     from runledger import RunLedger
+    from runledger.records import CallbackRow
 
 app = typer.Typer(
     name="callbacks", help="List callbacks, show one, send again.", no_args_is_help=True
@@ -58,7 +59,7 @@ def list_callbacks(
         ctx, lambda ledger: ledger.list_callbacks(limit=limit, as_of=as_of, **asked), as_of=as_of
     )
     if as_json:
-        printing.print_json(rows)
+        printing.print_json(printing.columns_of(rows))
         return
     columns = ("run_id", "status", "ended_at", "attempts", "last", "said", "next_attempt_at", "url")
     printing.print_table(columns, map(_row, rows), right=("attempts",))
@@ -149,16 +150,16 @@ def _range(begin: datetime | None, end: datetime | None, statuses: list[str]) ->
     return {"since": begin, "until": end, "statuses": statuses}
 
 
-def _row(row: dict[str, Any]) -> list[str]:
+def _row(row: "CallbackRow") -> list[str]:
     return [
-        row["run_id"],
-        row["status"],
-        show_moment(row["ended_at"]),
-        show_count(row["attempts"]),
-        show_moment(row["attempted_at"]),
-        row["error"] or str(row["status_code"] or "-"),
-        show_moment(row["next_attempt_at"]),
-        row["callback_url"],
+        row.run_id,
+        row.status,
+        show_moment(row.ended_at),
+        show_count(row.attempts),
+        show_moment(row.attempted_at),
+        row.error or str(row.status_code or "-"),
+        show_moment(row.next_attempt_at),
+        row.callback_url,
     ]
 
 

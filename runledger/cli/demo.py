@@ -49,7 +49,8 @@ def demo(
         raise InvalidArgument(f"{directory}: expected a folder for the demo: {e.strerror}") from e
     shown = asyncio.run(happen())
     if as_json:
-        printing.print_json(shown)
+        totals = {name: printing.columns_of(shown[name]) for name in ("usage", "percentiles")}
+        printing.print_json({**shown, **totals})
         return
     typer.echo("Runs, the newest first:\n")
     run_list.print_runs(shown["runs"])

@@ -1,8 +1,8 @@
 """`runledger percentiles`: percentiles of the durations of runs."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from runledger.cli.options import AsOf, Json, example, expect_span
 from runledger.cli.parsers import day
 from runledger.cli.settings import ask
 from runledger.quantities import show_count, show_duration
+
+if TYPE_CHECKING:
+    from runledger.records import DurationPercentiles
 
 app = typer.Typer()
 _MARKS = ("p50", "p90", "p95", "p99")
@@ -60,21 +63,21 @@ def percentiles(
         as_of=as_of,
     )
     if as_json:
-        printing.print_json(rows)
+        printing.print_json(printing.columns_of(rows))
         return
     print_percentiles(rows, groups)
 
 
-def print_percentiles(rows: Iterable[Mapping[str, Any]], groups: Collection[str]) -> None:
+def print_percentiles(rows: Iterable["DurationPercentiles"], groups: Collection[str]) -> None:
     """Print durations as a table."""
     keys = [key for key in ("project_id", "agent_id", "day") if key.split("_")[0] in groups]
     printing.print_table(
         [*keys, "runs", *_MARKS],
         (
             [
-                *(str(row[key] or "-") for key in keys),
-                show_count(row["runs"]),
-                *(show_duration(row[mark]) for mark in _MARKS),
+                *(str(getattr(row, key) or "-") for key in keys),
+                show_count(row.runs),
+                *(show_duration(getattr(row, mark)) for mark in _MARKS),
             ]
             for row in rows
         ),

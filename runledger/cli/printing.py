@@ -16,6 +16,11 @@ def print_json(value: Any) -> None:
     typer.echo(_json(value, ensure_ascii=False, indent=2))
 
 
+def columns_of(rows: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return records as dictionaries that keep their times, so that these print as in SQL."""
+    return [row.model_dump() for row in rows]
+
+
 def print_json_list(values: Iterable[Any]) -> None:
     """Print a list as JSON, with a thousand items in memory at a time."""
     rest = iter(values)

@@ -1,8 +1,8 @@
 """`runledger usage`: token totals."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from runledger.cli.options import AsOf, Json, example, expect_span
 from runledger.cli.parsers import day
 from runledger.cli.settings import ask
 from runledger.quantities import show_count
+
+if TYPE_CHECKING:
+    from runledger.records import UsageTotal
 
 app = typer.Typer()
 
@@ -60,12 +63,12 @@ def usage(
         as_of=as_of,
     )
     if as_json:
-        printing.print_json(rows)
+        printing.print_json(printing.columns_of(rows))
         return
     print_usage(rows, by)
 
 
-def print_usage(rows: Iterable[Mapping[str, Any]], by: Collection[str]) -> None:
+def print_usage(rows: Iterable["UsageTotal"], by: Collection[str]) -> None:
     """Print token totals as a table."""
     keys = [key for key in ("project_id", "agent_id", "model", "day") if key.split("_")[0] in by]
     # Late: the buckets are models, which take longer to load than the help of a command may.
@@ -76,7 +79,10 @@ def print_usage(rows: Iterable[Mapping[str, Any]], by: Collection[str]) -> None:
     printing.print_table(
         [*keys, *names],
         (
-            [*(str(row[key] or "-") for key in keys), *(show_count(row[c]) for c in counts)]
+            [
+                *(str(getattr(row, key) or "-") for key in keys),
+                *(show_count(getattr(row, count)) for count in counts),
+            ]
             for row in rows
         ),
         right=names,

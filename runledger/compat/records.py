@@ -56,10 +56,10 @@ def run_of(record: records.RunRecord) -> Run:
     return Run(**fields)
 
 
-def agent_of(row: dict[str, Any]) -> AgentState:
+def agent_of(row: records.AgentRow) -> AgentState:
     """Convert a row of the read model to an agent."""
-    shared = AgentState.model_fields.keys() & row.keys()
-    return AgentState(**{name: row[name] for name in shared}, id=row["agent_id"])
+    shared = AgentState.model_fields.keys() & records.AgentRow.model_fields.keys()
+    return AgentState(**{name: getattr(row, name) for name in shared}, id=row.agent_id)
 
 
 def request_config_of(stored: dict[str, Any] | None) -> LettaRequestConfig | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Unpack
+from typing import Unpack
 
 from projections.generations.as_of import AsOfMoment
 from projections.queries.callbacks import CALLBACK_STATUSES, CallbackStatus
@@ -11,7 +11,7 @@ from runledger.errors import InvalidArgument
 from runledger.events import CallbackAttempted
 from runledger.ledger.arguments import check_counts, check_lists
 from runledger.ledger.part import LedgerPart
-from runledger.records import Callback
+from runledger.records import Callback, CallbackRow
 from runledger.run import Actor
 from runledger.run.commands import RequestCallback
 from runledger.run.delivery import Delivery
@@ -50,7 +50,7 @@ class Callbacks(LedgerPart):
         limit: int | None = 100,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[CallbackRow]:
         """Return rows of the read model `callbacks`, the last requested first.
 
         `since` and `until` (exclusive) filter by the time of the run's end; no status means any.
@@ -119,5 +119,5 @@ class Callbacks(LedgerPart):
             statuses=statuses, since=since, until=until, limit=None, actor=actor
         )
         for row in reversed(found):
-            await self.redeliver_callback(row["run_id"], actor=actor)
-        return [row["run_id"] for row in reversed(found)]
+            await self.redeliver_callback(row.run_id, actor=actor)
+        return [row.run_id for row in reversed(found)]

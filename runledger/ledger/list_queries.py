@@ -16,7 +16,14 @@ from runledger.events import RunEvent
 from runledger.ids import check_id, is_id
 from runledger.ledger.arguments import check_days, check_lists, check_texts
 from runledger.ledger.part import LedgerPart
-from runledger.records import RunRecord, StepView
+from runledger.records import (
+    AgentRow,
+    DurationPercentiles,
+    RunDurations,
+    RunRecord,
+    StepView,
+    UsageTotal,
+)
 from runledger.run import Actor
 from runledger.span import check_span
 
@@ -58,7 +65,7 @@ class ListQueries(LedgerPart):
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
         **filters: Unpack[RunConditions],
-    ) -> dict[str, Any]:
+    ) -> RunDurations:
         """Return count, p50, p90, p95 and p99 (ns) of exactly the runs that pass the filters.
 
         `filters` are those of `list_runs`; parameters of order and page are refused.
@@ -120,7 +127,7 @@ class ListQueries(LedgerPart):
         until: date | None = None,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[UsageTotal]:
         """Return token totals grouped by any of project, agent, model and day (UTC).
 
         Parameters:
@@ -162,7 +169,7 @@ class ListQueries(LedgerPart):
         until: date | None = None,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[DurationPercentiles]:
         """Return exact duration percentiles (ns) grouped by any of project, agent and day (UTC).
 
         Parameters:
@@ -198,7 +205,7 @@ class ListQueries(LedgerPart):
         agent_id: str | None = None,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[AgentRow]:
         """Return the agents, with their last run and last stop reason.
 
         Parameters:

@@ -13,10 +13,20 @@ from projections.queries.step_filter import StepFilters
 from runledger.events import CallbackAttempted
 from runledger.ids import check_id
 from runledger.messages import Message
-from runledger.records import Callback, RunMetrics, RunRecord, RunUsage, StepView
+from runledger.records import (
+    AgentRow,
+    Callback,
+    CallbackRow,
+    DurationPercentiles,
+    RunDurations,
+    RunMetrics,
+    RunRecord,
+    RunUsage,
+    StepView,
+    UsageTotal,
+)
 from runledger.remote.connection import expect_no_actor
 from runledger.remote.part import RUN, RemotePart, agent_path, moment, run_path
-from runledger.remote.rows import dated
 from runledger.run import Actor
 from runledger.run.delivery import Delivery
 from runledger.run.parties import Agent
@@ -53,8 +63,11 @@ _STORED: Final = TypeAdapter(list[Message])
 _AGENT: Final = TypeAdapter(Agent)
 _CALLBACK: Final = TypeAdapter(_Callback)
 _RUN_IDS: Final = TypeAdapter(_RunIds)
-_ROW: Final = TypeAdapter(dict[str, Any])
-_ROWS: Final = TypeAdapter(list[dict[str, Any]])
+_DURATIONS: Final = TypeAdapter(RunDurations)
+_TOTALS: Final = TypeAdapter(list[UsageTotal])
+_PERCENTILES: Final = TypeAdapter(list[DurationPercentiles])
+_AGENTS: Final = TypeAdapter(list[AgentRow])
+_CALLBACKS: Final = TypeAdapter(list[CallbackRow])
 
 
 class RemoteQuestions(RemotePart):
@@ -189,9 +202,9 @@ class RemoteQuestions(RemotePart):
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
         **filters: Unpack[RunConditions],
-    ) -> dict[str, Any]:
+    ) -> RunDurations:
         """Return count, p50, p90, p95 and p99 (ns) of exactly the runs that the filters leave."""
-        return await self._search("runs/durations", _ROW, filters, as_of, actor)
+        return await self._search("runs/durations", _DURATIONS, filters, as_of, actor)
 
     async def list_steps(
         self,
@@ -214,12 +227,12 @@ class RemoteQuestions(RemotePart):
         until: date | None = None,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[UsageTotal]:
         """Return token totals grouped by any of project, agent, model and day (UTC)."""
         expect_no_actor(actor)
-        rows = await self._connection.ask(
+        return await self._connection.ask(
             "usage",
-            _ROWS,
+            _TOTALS,
             by=by,
             project_id=project_id,
             agent_id=agent_id,
@@ -228,7 +241,6 @@ class RemoteQuestions(RemotePart):
             until=until,
             as_of=moment(as_of),
         )
-        return dated(rows)
 
     async def duration_percentiles(
         self,
@@ -240,12 +252,12 @@ class RemoteQuestions(RemotePart):
         until: date | None = None,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[DurationPercentiles]:
         """Return exact duration percentiles (ns) grouped by any of project, agent and day (UTC)."""
         expect_no_actor(actor)
-        rows = await self._connection.ask(
+        return await self._connection.ask(
             "percentiles",
-            _ROWS,
+            _PERCENTILES,
             by=by,
             project_id=project_id,
             agent_id=agent_id,
@@ -253,7 +265,6 @@ class RemoteQuestions(RemotePart):
             until=until,
             as_of=moment(as_of),
         )
-        return dated(rows)
 
     async def list_agents(
         self,
@@ -261,11 +272,11 @@ class RemoteQuestions(RemotePart):
         agent_id: str | None = None,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[AgentRow]:
         """Return the agents, with their last run and last stop reason."""
         expect_no_actor(actor)
-        rows = await self._connection.ask("agents", _ROWS, agent_id=agent_id, as_of=moment(as_of))
-        return dated(rows)
+        past = moment(as_of)
+        return await self._connection.ask("agents", _AGENTS, agent_id=agent_id, as_of=past)
 
     async def get_callback(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
@@ -285,19 +296,18 @@ class RemoteQuestions(RemotePart):
         limit: int | None = 100,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[CallbackRow]:
         """Return rows of the read model `callbacks`, those asked for last first."""
         expect_no_actor(actor)
-        rows = await self._connection.ask(
+        return await self._connection.ask(
             "callbacks",
-            _ROWS,
+            _CALLBACKS,
             statuses=list(statuses),
             since=since,
             until=until,
             limit=limit,
             as_of=moment(as_of),
         )
-        return dated(rows)
 
     async def redeliver_callbacks(
         self,

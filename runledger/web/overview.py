@@ -60,12 +60,14 @@ async def show(call: Call[Span, None]) -> View:
     organization = call.actor.organization
     counted = await opened.ask(lambda q: _counted(q, organization, asked), past.get("as_of"))
     since, until = (_day(conditions.get(name)) for name in ("start_date", "end_date"))
-    by_day = await call.ledger.usage_totals(
-        by=("day",), since=since, until=until, **past, actor=call.actor
-    )
-    by_model = await call.ledger.usage_totals(
-        by=("model",), since=since, until=until, **past, actor=call.actor
-    )
+
+    async def totals(column: str) -> Rows:
+        found = await call.ledger.usage_totals(
+            by=(column,), since=since, until=until, **past, actor=call.actor
+        )
+        return [row.model_dump() for row in found]
+
+    by_day, by_model = await totals("day"), await totals("model")
     slowest = await call.ledger.list_runs(
         **conditions, order_by="duration", limit=_LISTED, **past, actor=call.actor
     )

@@ -63,7 +63,7 @@ def run_groups(queries: Queries, organization: str, asked: RunFilter) -> RunGrou
         },
         queries.rows(fill(SQL["by_time"], where=where), {**values, "unit": unit}),
         queries.rows(fill(SQL["by_duration"], where=wide_where), wide_values),
-        queries.durations(organization, wide),
+        queries.durations(organization, wide).model_dump(),
     )
 
 

@@ -44,11 +44,11 @@ def test_the_end_of_a_run_is_told_and_the_run_shows_it(store_url, tmp_path):
     [request], run, listed, row, callback = asyncio.run(scenario())
     body = Webhook(KEY).verify(request.body, request.headers)
     assert (body["run_id"], body["status"], body["metadata"]["job"]) == (run.run_id, "completed", 7)
-    assert request.headers["webhook-id"] == row["webhook_id"] == callback.owed.webhook_id
+    assert request.headers["webhook-id"] == row.webhook_id == callback.owed.webhook_id
     assert datetime.fromisoformat(body["completed_at"]) == run.completed_at
     assert (run.callback_status_code, run.callback_error) == (200, None)
     assert (listed.callback_sent_at, listed.callback_status_code) == (run.callback_sent_at, 200)
-    assert (row["status"], row["attempts"]) == ("delivered", 1)
+    assert (row.status, row.attempts) == ("delivered", 1)
     assert run.completed_at <= run.callback_sent_at <= datetime.now(UTC)
     assert [attempt.delivered for attempt in callback.attempts] == [True]
 
@@ -235,7 +235,7 @@ def test_redelivery_is_a_request_in_the_log_that_any_dispatcher_serves(store_url
             # No dispatcher here: the request waits in the log.
             async with RunLedger.open(store_url, tmp_path / "r.duckdb") as operator:
                 assert await operator.redeliver_callbacks(statuses=["failed"]) == [failed]
-                rows = {r["run_id"]: r["status"] for r in await operator.list_callbacks()}
+                rows = {r.run_id: r.status for r in await operator.list_callbacks()}
                 count = len(receiver.requests)
             async with RunLedger.open(store_url, callbacks=SETTINGS) as ledger:
                 await until(lambda: len(receiver.requests) == 3)
@@ -269,7 +269,7 @@ def test_redelivery_of_what_cannot_be_sent_is_refused(tmp_path):
             at = run.completed_at
             inside = await ledger.list_callbacks(since=at)
             outside = await ledger.list_callbacks(until=at)
-            return called, [r["run_id"] for r in inside], outside
+            return called, [r.run_id for r in inside], outside
 
     called, inside, outside = asyncio.run(scenario())
     assert (inside, outside) == ([called], [])

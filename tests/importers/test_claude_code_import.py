@@ -129,7 +129,7 @@ def test_a_fork_repeats_history_that_counts_once(open_ledger: Open, tmp_path: Pa
         report = await bring(ledger, tmp_path)
         assert (report.recorded, report.unchanged, report.refused) == (2, 1, 0)
         (total,) = await ledger.usage_totals()
-        assert (total["steps"], total["cache_read_tokens"]) == (3, 3_000)
+        assert (total.steps, total.cache_read_tokens) == (3, 3_000)
 
     in_ledger(open_ledger, check)
 
@@ -146,7 +146,7 @@ def test_a_call_that_is_copied_under_other_ids_counts_once(
     async def check(ledger: RunLedger) -> None:
         await bring(ledger, tmp_path)
         (total,) = await ledger.usage_totals()
-        assert total["steps"] == 2
+        assert total.steps == 2
 
     in_ledger(open_ledger, check)
 

@@ -149,7 +149,7 @@ def test_what_forks_copy_counts_once(
             report = await bring(CodexImport, ledger, *group)
             assert report.refusals == []
         (total,) = await ledger.usage_totals()
-        assert (total["steps"], total["prompt_tokens"]) == (4, 1_000 + 1_100 + 1_200 + 1_300)
+        assert (total.steps, total.prompt_tokens) == (4, 1_000 + 1_100 + 1_200 + 1_300)
         assert len(await ledger.list_runs()) == 3
 
     in_ledger(open_ledger, check)
@@ -163,7 +163,7 @@ def test_sessions_that_begin_alike_are_two(open_ledger: Open, tmp_path: Path) ->
         report = await bring(CodexImport, ledger, tmp_path)
         assert (report.recorded, report.refused) == (2, 0)
         (total,) = await ledger.usage_totals()
-        assert total["steps"] == 4
+        assert total.steps == 4
 
     in_ledger(open_ledger, check)
 

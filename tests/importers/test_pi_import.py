@@ -117,7 +117,7 @@ def test_a_branched_session_repeats_history_that_counts_once(
         report = await bring(PiImport, ledger, tmp_path)
         assert (report.recorded, report.unchanged, report.refused) == (2, 1, 0)
         (total,) = await ledger.usage_totals()
-        assert total["steps"] == 3
+        assert total.steps == 3
 
     in_ledger(open_ledger, check)
 

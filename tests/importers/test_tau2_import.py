@@ -77,10 +77,10 @@ def test_a_message_with_usage_is_a_step_of_its_model(open_ledger: Open, tmp_path
             ("gpt-4.1", 300, 30),
         ]
         assert steps[0].created_at == datetime(2025, 8, 1, 16, 0, 1, 500_000, tzinfo=UTC)
-        totals = {row["model"]: row for row in await ledger.usage_totals()}
-        assert totals["gpt-4o"]["prompt_tokens"] == 210
-        assert totals["gpt-4.1"]["completion_tokens"] == 50
-        assert totals["gpt-4.1"]["cache_read_tokens"] is None
+        totals = {row.model: row for row in await ledger.usage_totals()}
+        assert totals["gpt-4o"].prompt_tokens == 210
+        assert totals["gpt-4.1"].completion_tokens == 50
+        assert totals["gpt-4.1"].cache_read_tokens is None
 
     in_ledger(open_ledger, check)
 

@@ -203,6 +203,7 @@ def test_add_a_token_bucket(tree: Tree) -> None:
         records, "    metadata: dict[str, Any] = {}", "    audio_tokens: int | None = None\n"
     )
     tree.insert(records, "    input_rule: ", "    audio_tokens: int | None = None\n")
+    tree.insert(records, "    steps: int\n", "    audio_tokens: int | None\n")
     tree.write_reference()
     page = (tree.root / "docs" / "read_models.md").read_text(encoding="utf-8")
     assert page.count("| `audio_tokens` | BIGINT |") == 3

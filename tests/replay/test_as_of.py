@@ -191,11 +191,11 @@ def test_lists_totals_and_getters_agree_about_the_past(url: str, read_models: Pa
                     steps = await ledger.get_run_steps(run.run_id, as_of=moment)
                     assert len(steps) == run.num_steps
                 totals = await ledger.usage_totals(as_of=moment)
-                assert sum(row["steps"] for row in totals) == sum(run.num_steps for run in runs)
+                assert sum(row.steps for row in totals) == sum(run.num_steps for run in runs)
                 ended = [run for run in runs if run.run_ns is not None]
-                (durations,) = await ledger.duration_percentiles(as_of=moment) or [{"runs": 0}]
-                assert durations["runs"] == len(ended)
-                latest = {agent["last_run_id"] for agent in await ledger.list_agents(as_of=moment)}
+                durations = await ledger.duration_percentiles(as_of=moment)
+                assert sum(row.runs for row in durations) == len(ended)
+                latest = {agent.last_run_id for agent in await ledger.list_agents(as_of=moment)}
                 assert latest <= {run.run_id for run in runs} | {None}
             last = (await ledger.list_runs(as_of=9_000, limit=1))[0]
             with pytest.raises(NotFound):
@@ -209,13 +209,13 @@ def test_a_run_deleted_since_is_not_in_the_past_either(url: str, read_models: Pa
         async with Operator.open(url, read_models, actor=Actor(ORGANIZATION)) as operator:
             ledger = operator.ledger
             before = await ledger.list_runs(as_of=9_000, limit=1000)
-            steps = (await ledger.usage_totals(by=(), as_of=9_000))[0]["steps"]
+            steps = (await ledger.usage_totals(by=(), as_of=9_000))[0].steps
             gone = next(run for run in before if run.num_steps)
             await ledger.delete_run(gone.run_id)
             after = await ledger.list_runs(as_of=9_000, limit=1000)
             assert after == [run for run in before if run != gone]
             totals = await ledger.usage_totals(by=(), as_of=9_000)
-            assert totals[0]["steps"] == steps - gone.num_steps
+            assert totals[0].steps == steps - gone.num_steps
             with pytest.raises(NotFound):
                 await ledger.get_run_by_id(gone.run_id, as_of=9_000)
 
@@ -267,7 +267,7 @@ def test_callbacks_of_then(tmp_path: Path) -> None:
                 (ledger.store.head(), "pending", 1),
             ):
                 rows = await ledger.list_callbacks(as_of=moment)
-                assert [row["status"] for row in rows] == ([] if said is None else [said])
+                assert [row.status for row in rows] == ([] if said is None else [said])
                 found = await ledger.get_callback(run.run_id, as_of=moment)
                 assert found.url == "https://example.com/"
                 assert (found.owed.status if found.owed else None) == said

@@ -346,7 +346,7 @@ def test_the_most_tokens_that_steps_may_report_can_be_summed(
                 for _ in range(3):
                     await ledger.record_step(run.run_id, prompt_tokens=2**40)
             (total,) = await ledger.usage_totals()
-            assert total["prompt_tokens"] == 9 * 2**40
+            assert total.prompt_tokens == 9 * 2**40
             assert (await ledger.list_runs())[0].prompt_tokens == 3 * 2**40
 
     asyncio.run(check())

@@ -266,10 +266,10 @@ async def test_cancelling_one_run_answers_no_call_of_another(ledger, agent):
 
 async def test_the_agent_shows_the_cancellation_as_its_last_stop_reason(ledger, agent):
     run_id = await waiting_run(ledger, agent)
-    assert (await ledger.list_agents(agent_id=agent))[0]["last_stop_reason"] == "requires_approval"
+    assert (await ledger.list_agents(agent_id=agent))[0].last_stop_reason == "requires_approval"
     await ledger.cancel_run(run_id)
     (shown,) = await ledger.list_agents(agent_id=agent)
-    assert (shown["last_stop_reason"], shown["last_run_id"]) == ("cancelled", run_id)
+    assert (shown.last_stop_reason, shown.last_run_id) == ("cancelled", run_id)
 
 
 async def test_a_cancel_needs_to_know_what(ledger, agent):

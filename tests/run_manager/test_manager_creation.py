@@ -83,7 +83,7 @@ async def test_a_run_recorded_when_it_was_over_has_no_false_duration(ledger, age
     run = await ledger.create_run(agent, status="completed")
     assert run.run_ns is None
     assert (await ledger.list_runs(order_by="duration")) == []
-    assert (await ledger.run_durations())["runs"] == 0
+    assert (await ledger.run_durations()).runs == 0
     measured = await ledger.create_run(agent, status="completed", run_ns=5)
     assert measured.run_ns == 5
     start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 0, 2, tzinfo=UTC)
@@ -200,7 +200,7 @@ async def test_a_deleted_run_is_gone_everywhere_and_its_id_stays_taken(ledger, a
     assert await ledger.list_runs() == []
     assert await ledger.usage_totals() == []
     (shown,) = await ledger.list_agents()
-    assert (shown["last_run_id"], shown["last_stop_reason"]) == (None, None)
+    assert (shown.last_run_id, shown.last_stop_reason) == (None, None)
     with pytest.raises(ContentConflict):
         await ledger.create_run(agent, run_id=run.run_id)
     # The conversation was freed in the append that deleted the run which held it.

@@ -25,6 +25,7 @@ from runledger.compat import (
 )
 from runledger.errors import ContentConflict, NotFound
 from runledger.ids import new_id
+from runledger.records import RunDurations
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -95,7 +96,7 @@ BESIDE = {
     "list_steps": (lambda theirs: {"run_id": theirs.run_id}, []),
     "run_durations": (
         lambda theirs: {},
-        {"runs": 0, "p50": None, "p90": None, "p95": None, "p99": None},
+        RunDurations(runs=0, p50=None, p90=None, p95=None, p99=None),
     ),
     "usage_totals": (lambda theirs: {}, []),
 }

@@ -258,8 +258,8 @@ async def test_impossible_values_are_errors(ledger, asked):
 async def test_durations_are_of_the_slowest_runs_and_have_no_pages(ledger, agent):
     six = await make_six(ledger, agent)
     found = await ledger.run_durations(duration_percentile=80)
-    assert (found["runs"], found["p50"]) == (2, 550)
-    assert (await ledger.run_durations(duration_percentile=80, agent_id="agent-x"))["runs"] == 0
+    assert (found.runs, found.p50) == (2, 550)
+    assert (await ledger.run_durations(duration_percentile=80, agent_id="agent-x")).runs == 0
     for name, value in {
         "limit": 5,
         "after": six[0],

@@ -145,7 +145,7 @@ async def test_a_failure_has_a_stop_reason_and_its_error(ledger, agent):
         assert (found.status, found.stop_reason) == ("failed", "error")
         assert (found.error_type, found.error_message) == ("llm_timeout", "30 s")
         assert found.error_data == {"model": "m"}
-    assert (await ledger.list_agents(agent_id=agent))[0]["last_stop_reason"] == "error"
+    assert (await ledger.list_agents(agent_id=agent))[0].last_stop_reason == "error"
 
 
 async def test_the_first_step_means_running(ledger, agent):

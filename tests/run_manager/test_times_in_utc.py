@@ -123,7 +123,7 @@ async def test_an_end_before_the_beginning_has_no_duration_in_any_percentile(
     assert listed[skewed.run_id].ended_before_it_began
     assert [run.ended_before_it_began for run in listed.values()].count(True) == 1
     (row,) = await ledger.duration_percentiles()
-    assert (row["runs"], row["p50"]) == (2, 3e9)
+    assert (row.runs, row.p50) == (2, 3e9)
 
 
 async def test_a_clock_of_any_zone_is_read_in_utc(own_ledger) -> None:

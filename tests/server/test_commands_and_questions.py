@@ -152,7 +152,7 @@ def test_lists_and_totals_equal_the_ledger_s_own(sample: RunningServer) -> None:
         assert client.get("/api/v1/percentiles").status_code == 200
         assert client.get("/api/v1/callbacks", params={"statuses": "pending"}).status_code == 200
         durations = client.post(f"{RUNS}/durations", json={}).json()
-        assert durations == sample.do(ledger.run_durations())
+        assert durations == dict(sample.do(ledger.run_durations()))
 
 
 def test_agents_are_registered_and_runs_cancelled_together(server: RunningServer) -> None:

@@ -99,7 +99,7 @@ async def _seen(
     (row,) = [run for run in await ledger.list_runs() if run.run_id == run_id]
     (totals,) = await ledger.usage_totals(by=["model"], model=model)
     assert await ledger.list_steps(run_id=run_id) == [view]
-    for found in (dict(view), dict(row), totals):
+    for found in (dict(view), dict(row), dict(totals)):
         assert {name: found[name] for name in COUNTED} == whole
         assert found["total_tokens"] == total
 

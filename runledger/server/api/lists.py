@@ -8,13 +8,20 @@ from pydantic import AwareDatetime, BaseModel, Field
 from projections.queries.callbacks import CallbackStatus
 from runledger.errors import InvalidArgument
 from runledger.parameters import position_or_moment
-from runledger.records import RunRecord, StepView
+from runledger.records import (
+    AgentRow,
+    CallbackRow,
+    DurationPercentiles,
+    RunDurations,
+    RunRecord,
+    StepView,
+    UsageTotal,
+)
 from runledger.server.api.single_runs import AsOf
 from runledger.server.call import Call
 from runledger.server.route import Route, Strict
 
 _ERRORS: Final = (400, 404, 422, 501, 503)
-Rows = list[dict[str, Any]]
 
 
 class Search(Strict):
@@ -81,7 +88,7 @@ async def search_runs(call: Call[Strict, Search]) -> list[RunRecord]:
     return await call.ledger.list_runs(**call.body.arguments(), actor=call.actor)
 
 
-async def run_durations(call: Call[Strict, Search]) -> dict[str, Any]:
+async def run_durations(call: Call[Strict, Search]) -> RunDurations:
     """Return count and percentiles of the durations of the runs that the filters leave."""
     return await call.ledger.run_durations(**call.body.arguments(), actor=call.actor)
 
@@ -91,22 +98,22 @@ async def search_steps(call: Call[Strict, Search]) -> list[StepView]:
     return await call.ledger.list_steps(**call.body.arguments(), actor=call.actor)
 
 
-async def usage_totals(call: Call[UsageTotals, None]) -> Rows:
+async def usage_totals(call: Call[UsageTotals, None]) -> list[UsageTotal]:
     """Return token totals in groups."""
     return await call.ledger.usage_totals(**_asked(call))
 
 
-async def duration_percentiles(call: Call[Totals, None]) -> Rows:
+async def duration_percentiles(call: Call[Totals, None]) -> list[DurationPercentiles]:
     """Return percentiles of durations in groups."""
     return await call.ledger.duration_percentiles(**_asked(call))
 
 
-async def list_agents(call: Call[Agents, None]) -> Rows:
+async def list_agents(call: Call[Agents, None]) -> list[AgentRow]:
     """Return agents with their last run and last stop reason."""
     return await call.ledger.list_agents(**_asked(call))
 
 
-async def list_callbacks(call: Call[CallbackList, None]) -> Rows:
+async def list_callbacks(call: Call[CallbackList, None]) -> list[CallbackRow]:
     """Return callbacks, those asked for last first."""
     return await call.ledger.list_callbacks(**_asked(call))
 
@@ -158,12 +165,12 @@ def _route(
 
 ROUTES: Final = (
     _route("POST", "runs/search", search_runs, list[RunRecord], body=Search),
-    _route("POST", "runs/durations", run_durations, dict[str, Any], body=Search),
+    _route("POST", "runs/durations", run_durations, RunDurations, body=Search),
     _route("POST", "steps/search", search_steps, list[StepView], body=Search),
-    _route("GET", "usage", usage_totals, Rows, query=UsageTotals),
-    _route("GET", "percentiles", duration_percentiles, Rows, query=Totals),
-    _route("GET", "agents", list_agents, Rows, query=Agents),
-    _route("GET", "callbacks", list_callbacks, Rows, query=CallbackList),
+    _route("GET", "usage", usage_totals, list[UsageTotal], query=UsageTotals),
+    _route("GET", "percentiles", duration_percentiles, list[DurationPercentiles], query=Totals),
+    _route("GET", "agents", list_agents, list[AgentRow], query=Agents),
+    _route("GET", "callbacks", list_callbacks, list[CallbackRow], query=CallbackList),
     _route(
         "POST",
         "callbacks/redeliver",

@@ -8,7 +8,7 @@ import pytest
 from projections.read_models.buckets import for_each_bucket, steps_column
 from projections.read_models.catalog import ROOT, discover
 from runledger.events import StepRecorded
-from runledger.records import RunRecord, StepView
+from runledger.records import RunRecord, StepView, UsageTotal
 from runledger.run import Run
 from runledger.usage import COUNTED
 
@@ -43,4 +43,5 @@ def test_every_bucket_has_its_column_and_its_field(bucket: str) -> None:
     assert {bucket} <= StepRecorded.model_fields.keys(), "runledger/events.py: StepRecorded"
     assert {bucket} <= RunRecord.model_fields.keys(), "runledger/records.py: RunRecord"
     assert {bucket} <= StepView.model_fields.keys(), "runledger/records.py: StepView"
+    assert {bucket} <= UsageTotal.model_fields.keys(), "runledger/records.py: UsageTotal"
     assert bucket in {field.name for field in fields(Run)}, "runledger/run/state.py: Run"
