@@ -78,6 +78,10 @@ reference: $(STAMP) ## write the reference pages of docs/ from the code
 	$(BIN)/python -m scripts.draw_state_machine
 	$(BIN)/python -m scripts.draw_generations
 
+.PHONY: prices
+prices: $(STAMP) ## write the shipped price table from the pinned version of its source
+	$(BIN)/python -m scripts.write_prices
+
 .PHONY: docs
 docs: $(STAMP) ## build the documentation as a site in site/; a broken link fails
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group docs
