@@ -26,11 +26,13 @@ def create(db: Any, models: Iterable[ReadModel]) -> None:
         ReadModelsError: if a schema.sql makes other tables or columns than its model.toml declares.
     """
     db.execute(SQL["create_models"])
+    before = _columns(db)
     for model in models:
-        before = _columns(db)
         db.execute(model.schema)
-        _expect_declared(model, before, _columns(db))
+        after = _columns(db)
+        _expect_declared(model, before, after)
         _add(db, model)
+        before = after
 
 
 def read(db: Any, layout: int) -> tuple[ReadModel, ...]:

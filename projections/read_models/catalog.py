@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from projections.read_models.buckets import for_each_bucket
 from projections.read_models.declaration import FILE, parse
@@ -43,30 +43,55 @@ def discover(beside: Path | None = None) -> tuple[ReadModel, ...]:
     for root in (ROOT, beside) if beside else (ROOT,):
         for schema in sorted(root.glob("*/schema.sql")):
             found[schema.parent.name] = _read(schema.parent)
-    return in_order(tuple(found.values()))
+    return _parsed(tuple(found.values()))
 
 
-def _read(folder: Path) -> ReadModel:
+class _Texts(NamedTuple):
+    """The files of a read model."""
+
+    name: str
+    schema: str
+    apply: str
+    delete: str
+    declared: str
+
+
+def _read(folder: Path) -> _Texts:
     files = [folder / f"{piece}.sql" for piece in PIECES]
-    schema, apply, delete = (_text(file) if file.exists() else "" for file in files)
+    schema, apply, delete = (
+        file.read_text(encoding="utf-8") if file.exists() else "" for file in files
+    )
     declared = folder / FILE
     if not declared.exists():
         raise ReadModelsError(
             f"{str(declared)!r}: expected a file that declares the tables of the read model, found "
             f"none; write at least `[tables.{folder.name}]` and the columns of its `key`"
         )
-    declaration = parse(folder.name, declared.read_text(encoding="utf-8"))
-    return ReadModel(folder.name, schema, apply, delete, declaration)
+    return _Texts(folder.name, schema, apply, delete, declared.read_text(encoding="utf-8"))
 
 
-def _text(file: Path) -> str:
-    return for_each_bucket(file.read_text(encoding="utf-8"))
+# An opening asks four times, and files seldom change: what they hold decides, not when it was read.
+@lru_cache(maxsize=8)
+def _parsed(found: tuple[_Texts, ...]) -> tuple[ReadModel, ...]:
+    return in_order(
+        [
+            ReadModel(
+                texts.name,
+                for_each_bucket(texts.schema),
+                for_each_bucket(texts.apply),
+                for_each_bucket(texts.delete),
+                parse(texts.name, texts.declared),
+            )
+            for texts in found
+        ]
+    )
 
 
 @cache
 def queries(model: str) -> dict[str, str]:
     """Return {name: statement} of the queries.sql of one of the ledger's own read models."""
-    return {found.name: found.sql for found in parse_sql(_text(ROOT / model / "queries.sql"))}
+    text = (ROOT / model / "queries.sql").read_text(encoding="utf-8")
+    return {found.name: found.sql for found in parse_sql(for_each_bucket(text))}
 
 
 def changed(built: Sequence[ReadModel], today: Sequence[ReadModel]) -> list[str]:
