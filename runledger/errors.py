@@ -169,6 +169,10 @@ class LogDamaged(StoreError):
     """Events are missing from the log that were recorded; nothing is projected beyond them."""
 
 
+class ProofRefused(LedgerError):
+    """A proof does not prove what it says: other bytes, another log, or an event missing."""
+
+
 class UndecodableEvent(LedgerError):
     """A stored event is not in the catalogue, too new, or damaged; its content is never guessed."""
 

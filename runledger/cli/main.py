@@ -51,6 +51,9 @@ MODULES: Final = {
     "archive": "archive",
     "backup": "backup",
     "restore": "restore",
+    "checkpoint": "checkpoint",
+    "prove": "prove",
+    "verify-proof": "verify_proof",
 }
 """Command → its module in runledger.cli, in the order of `--help`."""
 
