@@ -38,7 +38,7 @@ class Problem(BaseModel):
 
 
 class Verification(BaseModel):
-    """What was checked, and the faults; no faults if the read models are correct."""
+    """The checked numbers and the faults; no faults if the read models are correct."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
     number: int

@@ -1,4 +1,4 @@
-"""What a process was told is recorded: by it, a log is noticed that has lost some of it."""
+"""Appends that were acknowledged to this process: a log that has lost some of them is detected."""
 
 import logging
 from collections import deque

@@ -16,7 +16,7 @@ from runledger.upcasters import upcast
 # What damaged bytes make of json, of an upcaster and of the code above.
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 _DIGITS: Final = sys.int_info.default_max_str_digits
-"""Of an integer that Python reads from text."""
+"""The largest number of digits of an integer that Python reads from text."""
 
 
 @cache

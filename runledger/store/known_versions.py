@@ -1,4 +1,4 @@
-"""What a connection has written: appends that go on from there need no look at their streams."""
+"""Versions that a connection wrote itself: appends after them need no check of their streams."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""What a store owes: atomic appends with verdicts, streams, the log in order, blobs, locks."""
+"""A store: atomic appends with verdicts, streams, the log in order, blobs, locks."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -48,7 +48,7 @@ class StreamWrite:
 
 
 Append = tuple[StreamWrite, ...]
-"""What is recorded together or not at all, in this order; one write at least.
+"""Writes that are recorded together or not at all, in this order; at least one.
 
 A stream that comes again expects the version that the write before left it with.
 """

@@ -32,7 +32,7 @@ class TraceRow(NamedTuple):
 
 
 class SavedTrace(NamedTuple):
-    """What was made of a trace; it is looked at again at `not_before`, or when a span comes."""
+    """The result for a trace; it is looked at again at `not_before`, or when a span comes."""
 
     trace: TraceRow
     not_before: float = 0.0

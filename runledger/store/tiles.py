@@ -67,7 +67,7 @@ class TilesEnd(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What differs from what was kept: the position of an event, None for the tile itself.
+    """A difference from a tile: the position of an event, None for the tile itself.
 
     `missing` says that the log has not as many events there as were kept.
     """

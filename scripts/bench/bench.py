@@ -1,4 +1,4 @@
-"""What the questions share: a size, a scratch directory, a PostgreSQL server, filled logs."""
+"""Shared by the questions: a size, a scratch directory, a PostgreSQL server, filled logs."""
 
 import resource
 import shutil

@@ -38,7 +38,7 @@ TOOLS: Final = ("search", "read_file", "write_file", "run_tests", "query_orders"
 
 @dataclass(frozen=True)
 class Load:
-    """What a log looks like; `events_per_day` sets how many events share a UTC day."""
+    """The shape of a log; `events_per_day` sets how many events share a UTC day."""
 
     organizations: int = 4
     agents: int = 25

@@ -1,4 +1,4 @@
-"""What grows with the log? Measures one ledger at 10,000 events, 30,000, … and draws the curves.
+"""Growth with the log: measures one ledger at 10,000 events, 30,000, … and draws the curves.
 
     python -m scripts.bench.growth [--size full] [--upto EVENTS] [--output DIRECTORY]
 
@@ -46,7 +46,7 @@ POINTS: Final = {
 
 
 class Point(NamedTuple):
-    """What was measured with so many events in the log; times in ms, sizes in bytes."""
+    """The measurements with so many events in the log; times in ms, sizes in bytes."""
 
     events: int
     append_rate: float

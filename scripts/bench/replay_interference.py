@@ -1,4 +1,4 @@
-"""What do writers and readers notice while `runledger replay` builds other read models?"""
+"""How much do writers and readers notice while `runledger replay` builds other read models?"""
 
 import asyncio
 import subprocess

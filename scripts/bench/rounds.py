@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Rounds(NamedTuple):
-    """What every side measured in every round, by the side's name."""
+    """The measurements of every side in every round, by the side's name."""
 
     figures: Mapping[str, Sequence[float]]
 

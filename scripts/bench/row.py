@@ -17,7 +17,7 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is wanted: `relation` `value`, of the ratio to the peer or of our figure itself."""
+    """The target: `relation` `value`, for the ratio to the peer or of our figure itself."""
 
     relation: Literal["≥", "≤"]
     value: float

@@ -20,7 +20,7 @@ LEDGERS: Final = (1_000, 10_000)
 
 
 class Start(NamedTuple):
-    """What one start took, in seconds."""
+    """The duration of one start, in seconds."""
 
     waited: float
     processor: float

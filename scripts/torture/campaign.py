@@ -34,7 +34,7 @@ RUNS = "SELECT run_id, status, num_steps AS steps FROM runs"
 
 @dataclass
 class Report:
-    """What a campaign did and found."""
+    """The result of a campaign."""
 
     database: str
     rounds: int = 0
@@ -43,7 +43,7 @@ class Report:
     events: int = 0
     repeats: int = 0
     refused: str = ""
-    """What the read models said after a backup was restored, before others were made."""
+    """The answers of the read models after a backup was restored, before they were made again."""
     found: dict[str, list[str]] = field(default_factory=dict)
 
     @property

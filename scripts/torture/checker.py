@@ -1,4 +1,4 @@
-"""What must hold of the log, of those that follow it, of the read models and of the callbacks."""
+"""The rules that hold for the log, its readers, the read models and the callbacks."""
 
 import json
 from collections import Counter, defaultdict
@@ -12,7 +12,7 @@ _SHOWN = 5
 
 
 class Fold(NamedTuple):
-    """What the log says: every deed with how often it is there, and the steps of each run."""
+    """The content of the log: how often it has every deed, and the steps of each run."""
 
     deeds: Counter[Deed]
     steps: Counter[str]

@@ -1,4 +1,4 @@
-"""What a writer says in a file that outlives it: what it began, and what it was told."""
+"""The file of a writer, which outlives it: the commands that it began, and those acknowledged."""
 
 import json
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ class Deed(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """What all writers began, and what of it was acknowledged as recorded."""
+    """The commands that all writers began, and those that were acknowledged as recorded."""
 
     begun: set[Deed]
     acknowledged: set[Deed]

@@ -143,7 +143,7 @@ def test_columns_of_another_version_are_made_anew_from_the_facts(
 def test_columns_of_two_versions_lie_side_by_side(
     log: Store, tmp_path: Path, others: set[int], batch_events: int
 ) -> None:
-    """What comes as columns is looked at, what does not is put into tables, one after the other."""
+    """Topics that come as columns are viewed, the others are put into tables, one after the other."""
     folder = tmp_path / "a"
     archive(log, folder, segment_events=600)
     append(log, "odd", EncodedEvent("not.a.topic", b"{}", None))

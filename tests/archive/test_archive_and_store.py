@@ -1,4 +1,4 @@
-"""What an archive ends with, and what the store has beyond."""
+"""The end of an archive, and the events of the store beyond it."""
 
 import asyncio
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""What an archive and a fold owe that no other test would miss."""
+"""Small guarantees of archive and fold that no other test checks."""
 
 from contextlib import closing
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What goes wrong around a delivery: a store that is down, an event nobody can read, a bug."""
+"""Faults around a delivery: a store that is down, an event that cannot be read, a bug."""
 
 import asyncio
 import json

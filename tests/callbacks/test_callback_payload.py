@@ -1,4 +1,4 @@
-"""What a receiver is told: the outcome as it is recorded, the result, and how it is cut."""
+"""The body that a receiver gets: the outcome as it is recorded, the result, and how it is cut."""
 
 import asyncio
 import json

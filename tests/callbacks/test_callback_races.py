@@ -1,4 +1,4 @@
-"""What is written while an attempt is on its way: a second end, a request to send again."""
+"""Events that are written while an attempt is on its way: a second end, a request to send again."""
 
 import asyncio
 import copy

@@ -1,4 +1,4 @@
-"""What a dispatcher needs of a store: a lease that can be lost, and a place for its checkpoint."""
+"""A dispatcher needs two things of a store: a lease that can be lost, and a place for its checkpoint."""
 
 from tests.store.samples import append
 

@@ -1,4 +1,4 @@
-"""What tests of the command line share: the ids of the runs, and what a command gave back."""
+"""Shared by tests of the command line: the ids of the runs, and the result of a command."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ STEP = "step-00000000-0000-4000-8000-000000000001"
 
 @dataclass
 class Outcome:
-    """What a command gave back."""
+    """The result of a command."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""What goes wrong is one line on stderr that names what was expected and found."""
+"""An error is one line on stderr that names what was expected and found."""
 
 import subprocess
 import sys

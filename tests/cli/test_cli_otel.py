@@ -1,4 +1,4 @@
-"""Of received spans can be asked which became what, and what today's table would change."""
+"""`runledger otel` shows how received spans were interpreted, and what the current table changes."""
 
 import asyncio
 from pathlib import Path

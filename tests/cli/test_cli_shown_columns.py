@@ -1,4 +1,4 @@
-"""Of a row that one side of a comparison lacks, the columns are shown that its read model names."""
+"""A row that one side of a comparison lacks is shown by the columns that its read model names."""
 
 from contextlib import closing
 from pathlib import Path

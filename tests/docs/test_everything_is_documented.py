@@ -1,4 +1,4 @@
-"""What the code has, the docs name; what the docs point to is there."""
+"""The docs name everything that the code has, and everything that they point to exists."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""What the API shows of one stored message, by role and agent type."""
+"""The API's form of one stored message, by role and agent type."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone

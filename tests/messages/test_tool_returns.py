@@ -1,4 +1,4 @@
-"""What each provider is sent for a tool return, the text rule, the truncation, the envelope."""
+"""The request that each provider gets for a tool return, the text rule, the truncation, the envelope."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What the read models must hold, written a second time: events folded one by one, in plain Python.
+"""The rows of the read models, computed a second way: events folded one by one, in plain Python.
 
 It shares no code with the SQL, nor with the fold of a run in runledger.run. A row is a dictionary
 by column name; JSON columns are Python values.

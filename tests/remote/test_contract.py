@@ -1,4 +1,4 @@
-"""What holds for a ledger, here or on a server: the same calls, records and errors."""
+"""A local ledger and a remote one have the same calls, records and errors."""
 
 import asyncio
 import inspect

@@ -85,5 +85,5 @@ def live(
 
 @pytest.fixture
 def operations(store: Store, live: LiveReadModels) -> Operations:
-    """What can be done with them."""
+    """Return the operations on the store and its read models."""
     return Operations(store, live)

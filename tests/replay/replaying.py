@@ -1,4 +1,4 @@
-"""What the tests of replay share: the planted bug, and tables in a form that can be compared."""
+"""Shared by the tests of replay: the planted bug, and tables in a form that can be compared."""
 
 import json
 import shutil

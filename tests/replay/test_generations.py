@@ -1,4 +1,4 @@
-"""What there is of generations: states, numbers, going on, dropping, and the command line."""
+"""Generations: states, numbers, going on, dropping, and the command line."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a process leaves that is killed at any point of a replay, a switch, publishing, archiving."""
+"""A process is killed at any point of a replay, a switch, publishing or archiving."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from scripts.bench.generate import Load, generate
 
 HERE = Path(__file__).parent
 ROUNDS = 25
-"""Of each of the four."""
+"""Kills of each of the four."""
 
 
 @pytest.mark.slow

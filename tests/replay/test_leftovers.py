@@ -1,5 +1,5 @@
-"""What a killed process leaves beside the store and the read models is taken away by the next one
-that does the same, and nothing else is."""
+"""Files that a killed process left beside the store and the read models are removed by the next
+process that does the same, and no others are."""
 
 import asyncio
 from pathlib import Path

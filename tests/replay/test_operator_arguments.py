@@ -1,4 +1,4 @@
-"""What an operator's calls refuse by name, before anything is built, written or dropped."""
+"""Wrong arguments of an operator's calls are refused before anything is built, written or dropped."""
 
 import asyncio
 from pathlib import Path

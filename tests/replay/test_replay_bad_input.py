@@ -1,4 +1,4 @@
-"""What goes wrong while a generation is built or switched to: a clear error, and live untouched."""
+"""A fault while a generation is built or switched to is a clear error and leaves live untouched."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What verify finds, by name: rows edited by hand, lost checkpoints, other SQL, unknown events."""
+"""Verify finds, by name: rows edited by hand, lost checkpoints, other SQL, unknown events."""
 
 import shutil
 from collections.abc import Callable

@@ -16,7 +16,7 @@ def calls(*ids: str) -> list[dict]:
 
 
 async def said_of_calls(ledger, run_id: str) -> list[tuple]:
-    """What the read models say of a run's calls: id, status, approved, denied."""
+    """Return the rows of a run's calls: id, status, approved, denied."""
     question = "SELECT tool_call_id, status, approved, denied FROM tool_calls"
     return (await ledger.sql(f"{question} WHERE run_id = '{run_id}' ORDER BY ALL"))[1]
 

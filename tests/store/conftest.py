@@ -1,4 +1,4 @@
-"""What the tests of the stores share: a connection that goes round the ledger's own doors."""
+"""Shared by the tests of the stores: a connection that bypasses the ledger's own code."""
 
 import sqlite3
 from collections.abc import Callable, Iterator

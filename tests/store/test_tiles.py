@@ -1,4 +1,4 @@
-"""What 256 events were when they were kept tells of each one that a disk has altered since."""
+"""The tile of 256 events names each one that a disk has altered since."""
 
 from collections.abc import Callable
 from contextlib import closing

@@ -105,7 +105,7 @@ def lead_and_fork(pipe: Connection, url: str, seconds: float) -> None:
 
 
 class Tally(NamedTuple):
-    """What a writer was told: (position, stream, version) of every event acknowledged, and more."""
+    """The answers to a writer: (position, stream, version) of every event acknowledged, and more."""
 
     acknowledged: list[tuple[int, str, int]]
     conflicts: int

@@ -32,7 +32,7 @@ from runledger.store.subscription import PollingSubscription
 
 _Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 ARGUMENTS: Final = (Int4Array, TextArray, Int8Array, TextArray, ByteaArray, ByteaArray)
-"""Of ledger_append: request, stream, version, topic, facts, contents."""
+"""The parameters of ledger_append: request, stream, version, topic, facts, contents."""
 
 
 class LedgerRecorder(PostgresApplicationRecorder):

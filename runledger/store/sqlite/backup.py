@@ -26,7 +26,7 @@ _PAGES: Final = 1_000
 
 
 class Backup(BaseModel):
-    """What a backup holds: the log up to `position`, whose event has `event_id` and `digest`.
+    """A backup: the log up to `position`, whose event has `event_id` and `digest`.
 
     `size` in bytes and `sha256` are those of the copy.
     """
@@ -40,7 +40,7 @@ class Backup(BaseModel):
 
 
 class Restored(BaseModel):
-    """What a restore came to: the last position before and after it, and what both logs have.
+    """The result of a restore: the last position before and after it, and the last common one.
 
     `kept` is the store that was replaced, None if there was none.
     """

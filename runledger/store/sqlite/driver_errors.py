@@ -1,4 +1,4 @@
-"""What SQLite's driver says when it fails, in the ledger's words."""
+"""Errors of SQLite's driver become errors of the ledger."""
 
 import sqlite3
 from collections.abc import Iterator
