@@ -11,6 +11,19 @@ class InvalidArgument(LedgerError, ValueError):
     """An argument has an invalid value; nothing was written."""
 
 
+class InvalidExpression(InvalidArgument):
+    """A filter expression is not in the language, or is too large; nothing was read.
+
+    `column` counts characters from 1 and is None if the whole expression is meant. The message ends
+    with the part of the expression that is at fault, and a caret below it.
+    """
+
+    def __init__(self, reason: str, expression: str = "", column: int | None = None) -> None:
+        self.reason, self.expression, self.column = reason, expression, column
+        at = "" if column is None else f", column {column}"
+        super().__init__(f"where{at}: {reason}{_pointed(expression, column)}")
+
+
 class InvalidId(InvalidArgument):
     """An identifier is malformed."""
 
@@ -265,6 +278,18 @@ def describe(error: Any) -> str:
     return "; ".join(said)
 
 
+def _pointed(expression: str, column: int | None) -> str:
+    """Return two lines: the expression near a column, and a caret below the column."""
+    if column is None:
+        return ""
+    begin = max(0, column - 1 - _BESIDE)
+    near = expression[begin : column - 1 + _BESIDE]
+    shown = "".join(char if char.isprintable() else " " for char in near)
+    return f"\n  {shown}\n  {' ' * (column - 1 - begin)}^"
+
+
+_BESIDE: Final = 38
+"""Characters of an expression on each side of a fault, so that a line fits on a terminal."""
 _FAULTS: Final = 20
 _PARTS: Final = 8
 

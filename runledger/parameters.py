@@ -91,7 +91,7 @@ def run_id(text: str) -> str:
 
 def status(text: str) -> str:
     """Return the status of a run."""
-    from projections.queries.run_filter import Status
+    from projections.queries.statuses import Status
 
     return _one_of(get_args(Status), text)
 
@@ -101,6 +101,14 @@ def stop_reason(text: str) -> str:
     from runledger.events import StopReason
 
     return _one_of(get_args(StopReason), text)
+
+
+def where(text: str) -> str:
+    """Return a condition in the filter language, as the text that was given."""
+    from projections.queries.where.expression import read
+
+    read(text)
+    return text
 
 
 def operator(text: str) -> str:

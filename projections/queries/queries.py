@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime
 from typing import Any, Final, TypeVar
 
@@ -11,9 +12,11 @@ from projections.fold.file_errors import UNREADABLE
 from projections.fold.parking import Parked, parked
 from projections.queries.callbacks import SQL as CALLBACKS
 from projections.queries.run_filter import SQL as RUNS
-from projections.queries.run_filter import Born, RunFilter, where
+from projections.queries.run_filter import Born, RunFilter, run_filter, where
 from projections.queries.step_filter import StepFilter
 from projections.queries.step_list import get_step, list_steps
+from projections.queries.time_limit import limited
+from projections.queries.where.expression import Expression
 from projections.read_models.catalog import queries
 from runledger.errors import InvalidArgument, NotFound
 from runledger.records import (
@@ -73,8 +76,8 @@ class Queries:
         """Return a page of runs in the requested order."""
         born = born or {}
         names, values = asked.conditions(organization, born)
-        if asked.duration_percentile is not None:
-            self._keep_slowest(names, values, asked.duration_percentile)
+        if asked.percentile is not None:
+            self._keep_slowest(names, values, asked.percentile, asked.expression)
         by_time = asked.order_by == "created_at"
         pieces = [] if by_time else ["has"]
         backwards = asked.before is not None
@@ -84,17 +87,31 @@ class Queries:
             pieces.append(beyond)
         values["limit"] = asked.limit
         column = asked.order_column
-        kept = " AND ".join((where(names), *(fill(RUNS[name], column=column) for name in pieces)))
-        found = self.rows(f"{RUNS['select']} {kept} {fill(RUNS[order], column=column)}", values)
+        beside = (fill(RUNS[name], column=column) for name in pieces)
+        kept = " AND ".join((where(names, asked.expression), *beside))
+        statement = f"{RUNS['select']} {kept} {fill(RUNS[order], column=column)}"
+        with self._limited(asked.expression):
+            found = self.rows(statement, values)
         records = [_run_record(row) for row in found]
         return records[::-1] if backwards else records
 
-    def _keep_slowest(self, names: list[str], values: dict[str, Any], percentile: float) -> None:
+    def _limited(self, expression: Expression | None) -> AbstractContextManager[None]:
+        """Limit the time of a query with conditions that a user wrote."""
+        return nullcontext() if expression is None else limited(self._db)
+
+    def _keep_slowest(
+        self,
+        names: list[str],
+        values: dict[str, Any],
+        percentile: float,
+        expression: Expression | None,
+    ) -> None:
         """Add the condition that keeps the runs at least as slow as this percentile of them."""
         names.append("has_duration")
-        ((threshold,),) = self._db.execute(
-            RUNS["percentile"] + where(names), {**values, "percentile": percentile}
-        ).fetchall()
+        with self._limited(expression):
+            ((threshold,),) = self._db.execute(
+                RUNS["percentile"] + where(names, expression), {**values, "percentile": percentile}
+            ).fetchall()
         # Without runs the percentile is NULL, no comparison with NULL is true, and no run is kept.
         names.append("at_least")
         values["threshold"] = threshold
@@ -129,16 +146,17 @@ class Queries:
     def durations(self, organization: str, asked: RunFilter) -> RunDurations:
         """Return how many of the filtered runs have a duration, and its percentiles in ns."""
         where, values = self.matching(organization, asked)
-        (row,) = self.rows(RUNS["durations"] + where, values)
+        with self._limited(asked.expression):
+            (row,) = self.rows(RUNS["durations"] + where, values)
         p = row["p"] or [None] * 4
         return RunDurations(runs=row["runs"], p50=p[0], p90=p[1], p95=p[2], p99=p[3])
 
     def matching(self, organization: str, asked: RunFilter) -> tuple[str, dict[str, Any]]:
         """Return the WHERE of exactly the runs that the filters leave, and its parameters."""
         names, values = asked.conditions(organization, {})
-        if asked.duration_percentile is not None:
-            self._keep_slowest(names, values, asked.duration_percentile)
-        return where(names), values
+        if asked.percentile is not None:
+            self._keep_slowest(names, values, asked.percentile, asked.expression)
+        return where(names, asked.expression), values
 
     def usage_totals(
         self,
@@ -150,22 +168,27 @@ class Queries:
         model: str | None = None,
         since: date | None = None,
         until: date | None = None,
+        where: str | None = None,
     ) -> list[UsageTotal]:
         """Return token totals grouped by any of project, agent, model, day."""
         _known("usage", by, USAGE_GROUPS)
-        rows = self.rows(
-            USAGE["totals"],
-            {
-                "organization": organization,
-                "by": list(by),
-                "project_id": project_id,
-                "agent_id": agent_id,
-                "model": model,
-                "since": since,
-                "until": until,
-            },
-        )
-        return [UsageTotal(**row) for row in rows]
+        scope: dict[str, Any] = {
+            "organization": organization,
+            "by": list(by),
+            "project_id": project_id,
+            "agent_id": agent_id,
+            "model": model,
+            "since": since,
+            "until": until,
+        }
+        statement = USAGE["totals"]
+        asked = run_filter("usage", where=where)
+        with self._limited(asked.expression):
+            if asked.expression is not None:
+                runs, values = self.matching(organization, asked)
+                scope.update(values)
+                statement = fill(USAGE["totals_of_runs"], where=runs)
+            return [UsageTotal(**row) for row in self.rows(statement, scope)]
 
     def percentiles(
         self,
@@ -176,20 +199,30 @@ class Queries:
         agent_id: str | None = None,
         since: date | None = None,
         until: date | None = None,
+        where: str | None = None,
     ) -> list[DurationPercentiles]:
         """Return duration percentiles (ns) grouped by any of project, agent, day."""
         _known("percentiles", by, PERCENTILES_GROUPS)
-        scope = {
+        scope: dict[str, Any] = {
             "organization": organization,
             "project_id": project_id,
             "agent_id": agent_id,
             "since": since,
             "until": until,
         }
-        if set(by) == set(PERCENTILES_GROUPS):
-            rows = self.rows(PERCENTILES["stored"], scope)
+        asked = run_filter("percentiles", where=where)
+        if asked.expression is None and set(by) == set(PERCENTILES_GROUPS):
+            statement = PERCENTILES["stored"]
         else:
-            rows = self.rows(PERCENTILES["grouped"], {**scope, "by": list(by)})
+            scope["by"] = list(by)
+            statement = PERCENTILES["grouped"]
+        with self._limited(asked.expression):
+            only = ""
+            if asked.expression is not None:
+                runs, values = self.matching(organization, asked)
+                scope.update(values)
+                only = fill(PERCENTILES["only_runs"], where=runs)
+            rows = self.rows(fill(statement, only=only), scope)
         return [DurationPercentiles(**row) for row in rows]
 
     def agents(self, organization: str, agent_id: str | None = None) -> list[AgentRow]:

@@ -15,6 +15,8 @@ from pydantic import (
     ValidationError,
 )
 
+from projections.queries.statuses import Status
+from projections.queries.where.expression import Expression, narrowed, read
 from projections.read_models.catalog import queries
 from runledger.errors import InvalidArgument, describe
 from runledger.events import Feedback, StopReason
@@ -39,7 +41,6 @@ SortKey = Literal[
     "project_id",
     "conversation_id",
 ]
-Status = Literal["created", "running", "completed", "failed", "cancelled"]
 MAX_LIMIT: Final = 1000
 Born = Mapping[str | None, int]
 """The values of `born` for the runs that a filter names, as far as they are known."""
@@ -57,8 +58,9 @@ class DurationFilter(BaseModel):
 
 
 class RunFilter(BaseModel):
-    """The filters, the order and the page of a list of runs. Empty lists filter nothing.
+    """The filters, the order and the page of a list of runs. Empty lists and texts filter nothing.
 
+    `where` is a condition in the filter language (docs/where.md), beside the other filters.
     `duration_percentile` keeps the runs at least as slow as that percentile (0 to 100, linear
     interpolation) of exactly the runs that pass all other filters. `after` and `before` are run
     ids: the page beyond the cursor in the requested order, or the one on its near side. An order by
@@ -66,6 +68,7 @@ class RunFilter(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    where: Words | None = None
     run_id: Words | None = None
     agent_id: Words | None = None
     agent_ids: list[Words] | None = None
@@ -99,10 +102,28 @@ class RunFilter(BaseModel):
         """The id of the run at which the page begins or ends."""
         return self.after or self.before
 
+    @property
+    def expression(self) -> Expression | None:
+        """What `where` says, None if it is empty; InvalidExpression for another language."""
+        return read(self.where) if self.where and self.where.strip() else None
+
+    @property
+    def percentile(self) -> float | None:
+        """The percentile of the duration, of either way to write it."""
+        asked = self.expression
+        return (
+            self.duration_percentile
+            if asked is None or asked.percentile is None
+            else asked.percentile
+        )
+
     def conditions(self, organization: str, born: Born) -> tuple[list[str], dict[str, Any]]:
-        """Return the conditions of all filters but the percentile, and their parameters."""
+        """Return the conditions of all filters but the percentile and `where`, and the parameters
+        of all."""
         names = ["organization"]
         values: dict[str, Any] = {"organization": organization}
+        if (asked := self.expression) is not None:
+            values.update(asked.values)
         if self.run_id in born:
             names.append("born")
             values["born"] = born[self.run_id]
@@ -143,6 +164,7 @@ class RunFilter(BaseModel):
 class RunConditions(TypedDict, total=False):
     """The filters of RunFilter as keywords of a call; None and empty lists filter nothing."""
 
+    where: str | None
     run_id: str | None
     agent_id: str | None
     agent_ids: Sequence[str] | None
@@ -190,6 +212,9 @@ def run_filter(call: str, /, **filters: Unpack[RunFilters]) -> RunFilter:
             f"{call}: expected a step_count beside step_count_operator, "
             f"found {made.step_count_operator!r} alone"
         )
+    asked = made.expression
+    if asked is not None and asked.percentile is not None and made.duration_percentile is not None:
+        raise InvalidArgument(f"{call}: expected one percentile, found one in `where` and another")
     return made
 
 
@@ -201,6 +226,7 @@ def unpaged_filter(call: str, /, **filters: Unpack[RunConditions]) -> RunFilter:
     return run_filter(call, **filters)
 
 
-def where(names: list[str]) -> str:
-    """Return the named conditions joined."""
-    return " WHERE " + " AND ".join(SQL[name] for name in names)
+def where(names: list[str], asked: Expression | None = None) -> str:
+    """Return the named conditions and those of an expression, joined."""
+    named = " WHERE " + " AND ".join(SQL[name] for name in names)
+    return named if asked is None else narrowed(named, asked.condition)

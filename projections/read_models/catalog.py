@@ -94,6 +94,12 @@ def queries(model: str) -> dict[str, str]:
     return {found.name: found.sql for found in parse_sql(for_each_bucket(text))}
 
 
+@cache
+def schema(model: str) -> str:
+    """Return the schema.sql of one of the ledger's own read models, a line for each column."""
+    return for_each_bucket(_read(ROOT / model).schema)
+
+
 def changed(built: Sequence[ReadModel], today: Sequence[ReadModel]) -> list[str]:
     """Return the names of read models that are new, removed, or made by changed SQL.
 

@@ -22,7 +22,7 @@ from typer.core import TyperGroup
 from runledger.cli.default_ledger import chosen
 from runledger.cli.settings import Settings
 from runledger.cli.storable import expect_storable
-from runledger.errors import LedgerError
+from runledger.errors import InvalidExpression, LedgerError
 
 MODULES: Final = {
     "demo": "demo",
@@ -99,7 +99,9 @@ class LedgerGroup(TyperGroup):
             try:
                 return super().invoke(ctx)
             except LedgerError as e:
-                typer.echo(f"runledger: {' '.join(str(e).split())}", err=True)
+                # A refused expression points at its fault, in lines of its own.
+                said = str(e) if isinstance(e, InvalidExpression) else " ".join(str(e).split())
+                typer.echo(f"runledger: {said}", err=True)
                 raise typer.Exit(1) from e
             except (MemoryError, RuntimeError) as e:
                 if isinstance(e, RuntimeError) and "can't start new thread" not in str(e):

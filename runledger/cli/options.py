@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from runledger.cli.parsers import as_usage_error, position_or_moment, run_id
+from runledger.cli.parsers import as_usage_error, position_or_moment, run_id, where
 
 Json = Annotated[
     bool, typer.Option("--json", envvar="RUNLEDGER_JSON", help="Print JSON, for programs.")
@@ -21,6 +21,15 @@ AsOf = Annotated[
         parser=position_or_moment,
         metavar="POSITION|TIME",
         help="Answer as of a position of the log, or a time; a day alone means its end (UTC).",
+    ),
+]
+
+Where = Annotated[
+    str | None,
+    typer.Option(
+        parser=where,
+        metavar="CONDITION",
+        help="Only runs that meet this condition, in SQL; see docs/where.md.",
     ),
 ]
 

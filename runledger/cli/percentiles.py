@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runledger.cli import parsers, printing
-from runledger.cli.options import AsOf, Json, example, expect_span
+from runledger.cli.options import AsOf, Json, Where, example, expect_span
 from runledger.cli.parsers import day
 from runledger.cli.settings import ask
 from runledger.quantities import show_count, show_duration
@@ -44,6 +44,7 @@ def percentiles(
         date | None,
         typer.Option(parser=day, metavar="DAY", help="Runs that ended on this day or earlier."),
     ] = None,
+    where: Where = None,
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
@@ -58,6 +59,7 @@ def percentiles(
             agent_id=agent_id,
             since=since,
             until=until,
+            where=where,
             as_of=as_of,
         ),
         as_of=as_of,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from runledger.cli import parsers, printing
-from runledger.cli.options import AsOf, Json, example, expect_span, typed
+from runledger.cli.options import AsOf, Json, Where, example, expect_span, typed
 from runledger.cli.parsers import last_moment, moment, nanoseconds
 from runledger.cli.settings import ask, fields
 from runledger.quantities import show_count, show_duration, show_moment
@@ -15,12 +15,14 @@ from runledger.quantities import show_count, show_duration, show_moment
 EXAMPLE = example(
     "runledger runs list --status failed --start-date 2025-08-01",
     "runledger runs list --tool search --duration 30s --duration-operator gte",
+    "runledger runs list --where \"status = 'failed' AND any_tool(denied)\"",
     "runledger runs list --duration-percentile 95 --order-by duration --json",
 )
 
 
 def list_runs(
     ctx: typer.Context,
+    where: Where = None,
     run_id: Annotated[str | None, typer.Option(help="This run.")] = None,
     agent_id: Annotated[
         list[str] | None, typer.Option(help="Runs of this agent; may be repeated.")
@@ -99,6 +101,10 @@ def list_runs(
     ] = None,
     as_of: AsOf = None,
     as_json: Json = False,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Print all filters as one condition for --where instead."),
+    ] = False,
 ) -> None:
     """List runs, the newest first."""
     for needed, name in ((duration, "duration"), (step_count, "step_count")):
@@ -110,6 +116,7 @@ def list_runs(
     expect_span(start_date=start_date, end_date=end_date)
     longer = None if duration is None else {"value": duration, "operator": duration_operator}
     filters = fields(
+        where=where,
         run_id=run_id,
         agent_ids=agent_id,
         statuses=status,
@@ -132,11 +139,25 @@ def list_runs(
         after=after,
         before=before,
     )
+    if explain:
+        _explain(filters)
+        return
     runs = ask(ctx, lambda ledger: ledger.list_runs(as_of=as_of, **filters), as_of=as_of)
     if as_json:
         printing.print_json(runs)
         return
     print_runs(runs)
+
+
+def _explain(filters: dict[str, Any]) -> None:
+    from projections.queries.run_filter import run_filter
+    from projections.queries.where.expression import read
+    from projections.queries.where.translation import expression_of
+
+    expression = expression_of(run_filter("list_runs", **filters))
+    typer.echo(printing.visible(expression))
+    if times := read(expression).assumed_utc:
+        typer.echo(f"(without a zone, so in UTC: {', '.join(times)})", err=True)
 
 
 def print_runs(runs: Iterable[Any]) -> None:

@@ -125,6 +125,7 @@ class ListQueries(LedgerPart):
         model: str | None = None,
         since: date | None = None,
         until: date | None = None,
+        where: str | None = None,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> list[UsageTotal]:
@@ -137,6 +138,7 @@ class ListQueries(LedgerPart):
             model: the model; any by default.
             since: the first day or time that is included; no bound by default.
             until: the first day or time that is excluded; no bound by default.
+            where: a condition on runs in the filter language; only these runs count.
             as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
             actor: acts instead of the ledger's own actor; queries are about its organization.
@@ -146,6 +148,7 @@ class ListQueries(LedgerPart):
         check_texts(project_id=project_id, agent_id=agent_id, model=model)
         check_days(since=since, until=until)
         check_span("usage_totals", since=since, until=until)
+        run_filter("usage_totals", where=where)
         return await self.opened.ask(
             lambda q: q.usage_totals(
                 organization,
@@ -155,6 +158,7 @@ class ListQueries(LedgerPart):
                 model=model,
                 since=since,
                 until=until,
+                where=where,
             ),
             as_of,
         )
@@ -167,6 +171,7 @@ class ListQueries(LedgerPart):
         agent_id: str | None = None,
         since: date | None = None,
         until: date | None = None,
+        where: str | None = None,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> list[DurationPercentiles]:
@@ -178,6 +183,7 @@ class ListQueries(LedgerPart):
             agent_id: the id of the agent; any by default.
             since: the first day or time that is included; no bound by default.
             until: the first day or time that is excluded; no bound by default.
+            where: a condition on runs in the filter language; only these runs count.
             as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
             actor: acts instead of the ledger's own actor; queries are about its organization.
@@ -187,6 +193,7 @@ class ListQueries(LedgerPart):
         check_texts(project_id=project_id, agent_id=agent_id)
         check_days(since=since, until=until)
         check_span("duration_percentiles", since=since, until=until)
+        run_filter("duration_percentiles", where=where)
         return await self.opened.ask(
             lambda q: q.percentiles(
                 organization,
@@ -195,6 +202,7 @@ class ListQueries(LedgerPart):
                 agent_id=agent_id,
                 since=since,
                 until=until,
+                where=where,
             ),
             as_of,
         )

@@ -225,6 +225,7 @@ class RemoteQuestions(RemotePart):
         model: str | None = None,
         since: date | None = None,
         until: date | None = None,
+        where: str | None = None,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> list[UsageTotal]:
@@ -239,6 +240,7 @@ class RemoteQuestions(RemotePart):
             model=model,
             since=since,
             until=until,
+            where=where,
             as_of=moment(as_of),
         )
 
@@ -250,6 +252,7 @@ class RemoteQuestions(RemotePart):
         agent_id: str | None = None,
         since: date | None = None,
         until: date | None = None,
+        where: str | None = None,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
     ) -> list[DurationPercentiles]:
@@ -263,6 +266,7 @@ class RemoteQuestions(RemotePart):
             agent_id=agent_id,
             since=since,
             until=until,
+            where=where,
             as_of=moment(as_of),
         )
 

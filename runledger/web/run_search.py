@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from projections.queries.run_filter import Operator, RunConditions, RunFilters, SortKey, Status
+from projections.queries.run_filter import Operator, RunConditions, RunFilters, SortKey
+from projections.queries.statuses import Status
 from runledger.events import Feedback, StopReason
 from runledger.parameters import last_moment, moment, nanoseconds, position_or_moment
 from runledger.server.route import Strict

@@ -14,6 +14,7 @@ from runledger.errors import (
     ConversationBusy,
     IdempotencyKeyReused,
     InvalidArgument,
+    InvalidExpression,
     InvalidId,
     NotFound,
     UrlRefused,
@@ -311,3 +312,19 @@ async def test_what_a_remote_ledger_does_not_take_is_refused(remote) -> None:
             remote(**wrong)
     with pytest.raises(InvalidArgument, match="api_key"):
         RunLedger.open("sqlite:///runs.db", api_key="k")
+
+
+async def test_a_condition_means_the_same(opened) -> None:
+    async with opened() as ledger:
+        for tokens in (10, 20):
+            run = await ledger.create_run("agent-1")
+            await ledger.record_step(run.run_id, model="m", total_tokens=tokens)
+        where = "any_step(total_tokens > 15)"
+        assert [found.run_id for found in await ledger.list_runs(where=where)] == [run.run_id]
+        (total,) = await ledger.usage_totals(where=where)
+        assert total.total_tokens == 20
+        assert await ledger.duration_percentiles(where=where) == []
+        for ask in (ledger.list_runs, ledger.usage_totals, ledger.duration_percentiles):
+            with pytest.raises(InvalidExpression, match="did you mean status") as refused:
+                await ask(where="num_steps = 1 AND statsu = 'x'")
+            assert refused.value.column == 19

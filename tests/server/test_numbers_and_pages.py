@@ -51,6 +51,10 @@ def test_every_filter_is_a_parameter(sample: RunningServer) -> None:
         ),
         ("start_date=2020-01-01", {}),
         ("background=true", {"background": True}),
+        (
+            "where=num_steps%20%3E%201%20AND%20status%20%3C%3E%20'running'",
+            {"where": "num_steps > 1 AND status <> 'running'"},
+        ),
     ]
     with sample.client() as client:
         for query, filters in questions:
@@ -82,3 +86,14 @@ def test_what_has_not_changed_is_not_sent_again(server: RunningServer) -> None:
         assert client.get(f"/api/v1/runs/{run_id}", headers=same).status_code == 304
         server.do(server.ledger.start_run(run_id))
         assert client.get(f"/api/v1/runs/{run_id}", headers=same).status_code == 200
+
+
+def test_a_refused_condition_names_its_column(sample: RunningServer) -> None:
+    with sample.client() as client:
+        for path in ("runs", "usage", "percentiles"):
+            answer = client.get(f"/api/v1/{path}", params={"where": "statsu = 'failed'"})
+            assert answer.status_code == 422
+            problem = answer.json()
+            assert problem["type"] == "urn:runledger:error:invalid-expression"
+            assert problem["column"] == 1
+            assert "did you mean status" in problem["detail"]

@@ -6,6 +6,9 @@ WHERE organization = $organization
     AND ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
 ORDER BY project_id, agent_id, day;
 
+-- only_runs: the samples of these runs
+AND born IN (SELECT born FROM runs {where});
+
 -- grouped: percentiles by the requested columns, from the samples, because percentiles do not add
 -- up
 SELECT project_id, agent_id, day, runs, p[1] AS p50, p[2] AS p90, p[3] AS p95, p[4] AS p99
@@ -19,6 +22,7 @@ FROM (
         AND ($project_id IS NULL OR project_id = $project_id)
         AND ($agent_id IS NULL OR agent_id = $agent_id)
         AND ($since IS NULL OR day >= $since) AND ($until IS NULL OR day <= $until)
+        {only}
     GROUP BY 1, 2, 3
 )
 ORDER BY project_id, agent_id, day;

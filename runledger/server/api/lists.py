@@ -39,13 +39,17 @@ class Search(Strict):
 
 
 class Totals(AsOf):
-    """Totals grouped `by` some of the columns, of days `since` until `until`, both included."""
+    """Totals grouped `by` some of the columns, of days `since` until `until`, both included.
+
+    `where` is a condition in the filter language: only these runs count.
+    """
 
     by: list[str] | None = None
     project_id: str | None = None
     agent_id: str | None = None
     since: date | None = None
     until: date | None = None
+    where: str | None = None
 
 
 class UsageTotals(Totals):

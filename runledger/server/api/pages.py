@@ -45,8 +45,12 @@ class Paged(AsOf):
 
 
 class RunPage(Paged):
-    """The filters of RunLedger.list_runs; `duration` is `gte:30s`, `step_count` is `gte:3`."""
+    """The filters of RunLedger.list_runs; `duration` is `gte:30s`, `step_count` is `gte:3`.
 
+    `where` is a condition in the filter language.
+    """
+
+    where: str | None = None
     run_id: str | None = None
     agent_id: str | None = None
     agent_ids: list[str] | None = None
