@@ -33,6 +33,14 @@ def serve(
             min=0, max=65_535, help="Listen there too; exporters of OpenTelemetry look at 4318."
         ),
     ] = None,
+    otlp_retention: Annotated[
+        Any,
+        typer.Option(
+            parser=parsers.duration,
+            metavar="DURATION",
+            help="How long spans are kept whole after the last of their trace, such as 12h.",
+        ),
+    ] = "7d",
     allowed_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A name of this server, such as a proxy's; repeatable."),
@@ -108,6 +116,7 @@ def serve(
         host,
         port,
         otlp_port,
+        otlp_retention.total_seconds(),
         tuple(allowed_host or ()),
         tuple(allowed_origin or ()),
         limits=Limits(

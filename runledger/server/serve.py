@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runledger.errors import InvalidArgument
+from runledger.importers.otlp.assembly import RETENTION, Waiting
 from runledger.ledger import RunLedger
 from runledger.run import Actor
 from runledger.server.access_log import AccessLog
@@ -28,12 +29,14 @@ class Options:
     as well: exporters of OpenTelemetry look for it at 4318. `allowed_hosts` and `allowed_origins`
     are as in BrowserRules. `access_log` says whether requests are logged on stderr.
     `operations_folder` is where long operations write; None for a server that does none;
+    `otlp_retention` is for how many seconds after its last span a trace's spans are kept whole.
     `publish` is the folder where copies of the read models are published, None for nowhere.
     """
 
     host: str | None = None
     port: int = PORT
     otlp_port: int | None = None
+    otlp_retention: float = RETENTION
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
@@ -97,7 +100,7 @@ async def serve(
                 published = keep_publishing(ledger, options.publish, options.publish_seconds)
                 beside.append(asyncio.create_task(published))
             try:
-                async with receiving(application):
+                async with receiving(application, Waiting(retention=options.otlp_retention)):
                     await Serving(application).run_on(sockets, lambda: ready(sockets))
             finally:
                 for task in beside:

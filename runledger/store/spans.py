@@ -18,7 +18,8 @@ class TraceRow(NamedTuple):
 
     `version` grows with each request that has spans of it, `done` is the version of which runs were
     made. `first_at` and `last_at` are when spans came, in seconds since 1970. `runs` is a JSON list
-    of the ids of its runs, `note` a JSON object of what was not understood or refused.
+    of the ids of its runs, `note` a JSON object of what was not understood or refused. Of
+    `dropped` of its spans only the keys are still kept.
     """
 
     organization: str
@@ -29,6 +30,7 @@ class TraceRow(NamedTuple):
     last_at: float
     runs: str
     note: str
+    dropped: int = 0
 
 
 class SavedTrace(NamedTuple):
@@ -39,13 +41,17 @@ class SavedTrace(NamedTuple):
 
 
 class SpanCounts(NamedTuple):
-    """How many spans and traces there are; traces that wait, gave no run, or had refusals."""
+    """How many spans and traces there are; traces that wait, gave no run, or had refusals.
+
+    Of `dropped` of the spans, only the keys are still kept.
+    """
 
     spans: int
     traces: int
     waiting: int
     without_runs: int
     refused: int
+    dropped: int
 
 
 class SpanTable(Protocol):
@@ -65,7 +71,7 @@ class SpanTable(Protocol):
         """
 
     def of_trace(self, organization: str, trace_id: str) -> list[bytes]:
-        """Return the spans of a trace."""
+        """Return the spans of a trace that are still kept whole."""
 
     def traces(self, organization: str, trace_id: str) -> list[TraceRow]:
         """Return the trace of an organization, or none."""
@@ -78,3 +84,26 @@ class SpanTable(Protocol):
 
     def counts(self, organization: str) -> SpanCounts:
         """Return how many there are of an organization."""
+
+    def drop(self, after: float, before: float, limit: int) -> int:
+        """Keep only the keys of spans of traces that got their last one between two times.
+
+        Returns how many traces those were. The times are in seconds since 1970. Traces of which
+        runs are still to be made, or were refused, are kept. A span that is sent again stays known
+        by its key.
+        """
+
+    def claim(self, organization: str, source: str, calls: Sequence[str]) -> set[str]:
+        """Let a source have calls that no other has told; return those that another has.
+
+        The first source to claim a call keeps it, durably.
+        """
+
+    def told_by_others(self, organization: str, source: str, calls: Sequence[str]) -> set[str]:
+        """Return those of these calls that another source has; claim none."""
+
+    def retry(self, organization: str, trace_ids: Sequence[str] | None, now: float) -> int:
+        """Let runs be made again of refused traces, of all or of these; return how many."""
+
+    def retrying(self, organization: str, now: float) -> int:
+        """Return of how many refused traces runs are to be made again now."""

@@ -1,6 +1,7 @@
 """`runledger otel` shows how received spans were interpreted, and what the current table changes."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from runledger import RunLedger
 from runledger.ids import DEFAULT_ORGANIZATION
 from runledger.importers.otlp.assembly import Assembler, Waiting
 from runledger.importers.otlp.span import Span
-from runledger.store.spans import SpanRow
+from runledger.store.spans import SavedTrace, SpanRow
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 BEGIN = 1_767_600_000_000_000_000
@@ -72,8 +73,10 @@ def test_status_counts_what_came_and_what_was_not_understood(
         "waiting": 0,
         "without_runs": 1,
         "refused": 0,
+        "dropped": 0,
         "not_understood": {"made": 1},
         "refusals": [],
+        "elsewhere": {},
     }
     assert "not understood: 1 spans of made\n" in runledger("otel", "status").out
 
@@ -99,4 +102,19 @@ def test_reassemble_shows_what_came_too_late(runledger: Command, tmp_path: Path)
         ("0 in, 0 out", "100 in, 9 out"),
         ("100 in, 9 out", "no step"),
     ]
-    assert runledger("otel", "reassemble").code == 2
+    assert runledger("otel", "reassemble").out == "0 traces were tried again\n"
+
+
+def test_reassemble_makes_runs_of_what_was_refused(runledger: Command, tmp_path: Path) -> None:
+    _receive(tmp_path, [AGENT, CHAT])
+
+    async def refuse() -> None:
+        async with RunLedger.open(f"sqlite:///{tmp_path}/runs.db", None) as ledger:
+            (row,) = ledger.store.spans.traces(DEFAULT_ORGANIZATION, TRACE)
+            noted = row._replace(note=json.dumps({"refused": ["there was no room"]}))
+            ledger.store.spans.save([SavedTrace(noted)], 0.0)
+
+    asyncio.run(refuse())
+    assert "refused: trace" in runledger("otel", "status").out
+    assert runledger("otel", "reassemble", TRACE, "--json").json == {"tried": 1, "refusals": []}
+    assert "refused: trace" not in runledger("otel", "status").out

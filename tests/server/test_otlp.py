@@ -172,7 +172,9 @@ def test_a_part_that_was_shown_alone_stays_and_is_not_counted_again(server: Runn
         (b"{}", {"kind": "text/plain"}, 415),
         (b"{}", {"kind": f"{JSON}; charset=utf-8", "path": "/v1/traces/"}, 200),
         (b"", {"kind": PROTOBUF}, 200),
-        (b"{}", {"kind": JSON, "path": "/v1/logs"}, 404),
+        (b"{}", {"kind": JSON, "path": "/v1/logs"}, 200),
+        (b"", {"kind": PROTOBUF, "path": "/v1/logs/"}, 200),
+        (b"{", {"kind": JSON, "path": "/v1/logs"}, 400),
         (b"", {"kind": PROTOBUF, "path": "/v1/metrics"}, 404),
     ],
 )

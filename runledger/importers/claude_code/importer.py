@@ -1,6 +1,6 @@
 """Imports sessions of Claude Code: everything new since the last import, once."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +10,7 @@ from runledger.command_handling.handler import CommandHandler
 from runledger.errors import ImportFailed
 from runledger.importers.claude_code.run import (
     AGENT_ID,
+    SOURCE,
     commands,
     is_over,
     is_run,
@@ -18,6 +19,7 @@ from runledger.importers.claude_code.run import (
 )
 from runledger.importers.claude_code.session import Session, TurnReader, sessions
 from runledger.importers.claude_code.turn import Turn
+from runledger.importers.first_source import TranscriptClaims
 from runledger.importers.foreign import last_part
 from runledger.importers.json_lines import files_in
 from runledger.importers.recorder import FoundRun, RunRecorder
@@ -52,6 +54,7 @@ class ClaudeCodeImport:
         self._actor = actor
         self._by_folder = by_folder
         self._counted: dict[bytes, str] = {}
+        self._claims = TranscriptClaims(store, actor.organization, SOURCE)
 
     async def run(self, paths: Sequence[Path], advance: Advance = lambda _: None) -> ImportReport:
         """Import the sessions of files and folders; refused content is in the report.
@@ -91,16 +94,25 @@ class ClaudeCodeImport:
                     turn.written_at = written_at
                     over = is_over(turn, datetime.now(UTC))
                     turns.append(TurnPlace(turn.offset, turn.started_at, turn.last_at, over))
-                    if is_run(turn):
-                        await recorder.submit(turn.place, self._found(turn))
+                    if not await self._claims.has(turn.session_id, turn.place, self.report):
+                        continue
+                    received = await self._received(turn)
+                    # A copy of a turn that was received has nothing of its own.
+                    if is_run(turn) and not (received and received == turn.calls.keys()):
+                        await recorder.submit(turn.place, self._found(turn, received))
             except ImportFailed as e:
                 self.report.refuse(str(session.path), e)
         return turns
 
-    def _found(self, turn: Turn) -> FoundRun:
+    async def _received(self, turn: Turn) -> set[str]:
+        """Return the message ids of calls that were received as log events."""
+        asked = {call.request_id: one for one, call in turn.calls.items() if call.request_id}
+        return {asked[request_id] for request_id in await self._claims.received(asked)}
+
+    def _found(self, turn: Turn, received: Set[str]) -> FoundRun:
         organization, now = self._actor.organization, datetime.now(UTC)
         own = run_id(turn, organization)
-        elsewhere = {
+        elsewhere = received | {
             message_id
             for message_id in turn.calls
             if self._counted.setdefault(sha256(message_id.encode()).digest()[:12], own) != own

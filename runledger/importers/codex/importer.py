@@ -6,8 +6,9 @@ from pathlib import Path
 
 from runledger.command_handling.handler import CommandHandler
 from runledger.errors import ImportFailed, InvalidArgument
-from runledger.importers.codex.run import AGENT_ID, commands, run_id
+from runledger.importers.codex.run import AGENT_ID, SOURCE, commands, run_id
 from runledger.importers.codex.session import Transcript, Turn, parent_of
+from runledger.importers.first_source import TranscriptClaims
 from runledger.importers.foreign import last_part
 from runledger.importers.json_lines import files_in, parsed, raw_lines
 from runledger.importers.recorder import FoundRun, RunRecorder
@@ -31,6 +32,7 @@ class CodexImport:
         self._actor = actor
         self._by_folder = by_folder
         self._parents: dict[str, str] = {}
+        self._claims = TranscriptClaims(store, actor.organization, SOURCE)
 
     async def run(self, paths: Sequence[Path], advance: Advance = lambda _: None) -> ImportReport:
         """Import the sessions of files and folders; refused content is in the report.
@@ -75,7 +77,19 @@ class CodexImport:
     async def _file(self, path: Path, recorder: RunRecorder, advance: Advance) -> None:
         transcript = Transcript(path, self._parents, self.report)
         for turn in transcript.turns(raw_lines(path, self.report, advance)):
-            await recorder.submit(turn.place, self._found(turn))
+            if await self._may_count(turn):
+                await recorder.submit(turn.place, self._found(turn))
+
+    async def _may_count(self, turn: Turn) -> bool:
+        """Claim a session and those that it begins with a copy of, as its calls may be theirs."""
+        session_id: str | None = turn.header.session_id
+        seen: set[str] = set()
+        while session_id is not None and session_id not in seen:
+            seen.add(session_id)
+            if not await self._claims.has(session_id, turn.place, self.report):
+                return False
+            session_id = self._parents.get(session_id)
+        return True
 
     def _found(self, turn: Turn) -> FoundRun:
         organization, now = self._actor.organization, datetime.now(UTC)

@@ -15,8 +15,9 @@ from typing import Any, Final, NamedTuple
 from runledger.command_handling.batch import CommandBatch
 from runledger.command_handling.handler import CommandHandler
 from runledger.errors import Conflict, InvalidArgument, LedgerError, NotFound
+from runledger.importers.otlp.claims import claimed
 from runledger.importers.otlp.recorded import recorded
-from runledger.importers.otlp.run import Run, Trace
+from runledger.importers.otlp.run import Dropped, Run, Trace
 from runledger.importers.otlp.span import Span
 from runledger.importers.recorder import FoundRun, RunRecorder, Timed
 from runledger.importers.report import ImportReport
@@ -31,19 +32,26 @@ PATIENCE: Final = 4.0
 """Seconds after which a trace is assembled although its spans still come."""
 HEADLESS: Final = 30.0
 """Seconds that a run waits for its own span if nothing else tells the name of its agent."""
+SILENCE: Final = 3_600.0
+"""Seconds without a log event after which a run that only such events tell has ended."""
+RETENTION: Final = 7 * 86_400.0
+"""Seconds after its last span for which the spans of a trace are kept; then only their keys are."""
 LEASE: Final = "otel"
 """The lease of the one process that assembles."""
 _PAUSE: Final = 0.5
+_DROPS_EVERY: Final = 60.0
 _AT_ONCE: Final = 100
 _LOG: Final = logging.getLogger("runledger.otel")
 
 
 class Waiting(NamedTuple):
-    """How long a trace waits; see QUIET, PATIENCE and HEADLESS."""
+    """How long a trace waits and its spans are kept; see QUIET and the constants after it."""
 
     quiet: float = QUIET
     patience: float = PATIENCE
     headless: float = HEADLESS
+    silence: float = SILENCE
+    retention: float = RETENTION
 
 
 class Assembler:
@@ -55,6 +63,8 @@ class Assembler:
         self._store = store
         self._handler = handler
         self._waiting = waiting or Waiting()
+        self._dropped_before = 0.0
+        self._drops_at = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Assemble what is due until told to stop; errors of the store are waited out."""
@@ -65,6 +75,7 @@ class Assembler:
                 try:
                     while leads and self._store.leads(LEASE) and not stopping.is_set():
                         if not await self.assemble():
+                            await self._drop()
                             await _pause(stopping)
                 finally:
                     await asyncio.to_thread(lease.__exit__, None, None, None)
@@ -73,6 +84,25 @@ class Assembler:
             except Exception:
                 _LOG.exception("spans wait")
             await _pause(stopping)
+
+    async def retry(self, organization: str, trace_ids: Sequence[str] | None = None) -> int:
+        """Make runs again of refused traces, of all or of these; return how many there are.
+
+        If another process assembles, it is the one that does, and this returns when it has.
+        """
+        tried = await asyncio.to_thread(
+            self._store.spans.retry, organization, trace_ids, time.time()
+        )
+        while await asyncio.to_thread(self._store.spans.retrying, organization, time.time()):
+            lease = self._store.leadership(LEASE)
+            leads = await asyncio.to_thread(lease.__enter__)
+            try:
+                made = await self.assemble() if leads else 0
+            finally:
+                await asyncio.to_thread(lease.__exit__, None, None, None)
+            if not made:
+                await asyncio.sleep(_PAUSE)
+        return tried
 
     async def assemble(self) -> int:
         """Assemble what is due now; return how many traces that were."""
@@ -93,6 +123,18 @@ class Assembler:
             await self._save([one.done() for one in found])
         return len(due)
 
+    async def _drop(self) -> None:
+        """Drop the content of spans that were kept long enough, now and then."""
+        now, spans = time.time(), self._store.spans
+        if now < self._drops_at:
+            return
+        before = now - self._waiting.retention
+        dropped = await asyncio.to_thread(spans.drop, self._dropped_before, before, _AT_ONCE)
+        if dropped < _AT_ONCE:
+            # Older traces have been dropped, or were refused; a new leader looks at them again.
+            self._dropped_before = before
+            self._drops_at = now + min(_DROPS_EVERY, self._waiting.retention)
+
     def _read(self, row: TraceRow) -> "_Due":
         try:
             return self._understood(row)
@@ -105,23 +147,27 @@ class Assembler:
             return _Due(row, Trace([], row.organization), before, [], 0.0, [repr(e)])
 
     def _understood(self, row: TraceRow) -> "_Due":
-        spans = self._store.spans.of_trace(row.organization, row.trace_id)
-        trace = Trace(map(Span.from_json, spans), row.organization)
-        before: list[str] = json.loads(row.runs)
+        table, before = self._store.spans, list[str](json.loads(row.runs))
+        spans = [Span.from_json(text) for text in table.of_trace(row.organization, row.trace_id)]
+        kept, elsewhere = claimed(table, row.organization, spans)
+        dropped = Dropped(row.dropped, before) if row.dropped else None
+        trace = Trace(kept, row.organization, dropped=dropped)
         made = trace.runs({run_id: recorded(self._store, run_id) for run_id in before})
-        again_at = row.first_at + self._waiting.headless
-        if time.time() < again_at:
+        shown, again_at = made, 0.0
+        if time.time() < row.first_at + self._waiting.headless:
             shown = [run for run in made if run.has_head or run.agent_told or run.run_id in before]
-        else:
-            shown = made
-        return _Due(row, trace, before, shown, again_at if len(shown) < len(made) else 0.0)
+            again_at = row.first_at + self._waiting.headless if len(shown) < len(made) else 0.0
+        ended = trace.logged and time.time() >= row.last_at + self._waiting.silence
+        if trace.logged and not ended:
+            again_at = again_at or row.last_at + self._waiting.silence
+        return _Due(row, trace, before, shown, again_at, ended=ended, elsewhere=elsewhere)
 
     async def _record(self, actor: Actor, found: Sequence["_Due"]) -> None:
         report = ImportReport("runs")
         async with RunRecorder(self._store, self._handler, actor, report) as recorder:
             for one in found:
                 for run in one.runs:
-                    await recorder.submit(one.row.trace_id, found_run(run, ended=False))
+                    await recorder.submit(one.row.trace_id, found_run(run, ended=one.ended))
         for refusal in report.refusals:
             for one in found:
                 if one.row.trace_id == refusal.place:
@@ -158,6 +204,10 @@ class _Due:
     runs: list[Run]
     again_at: float
     refused: list[str] = field(default_factory=list)
+    ended: bool = False
+    """Whether runs end by their last span, as no other will say that they do."""
+    elsewhere: list[str] = field(default_factory=list)
+    """Which spans are left out as their calls are recorded from another source."""
 
     @property
     def ids(self) -> list[str]:
@@ -170,7 +220,9 @@ class _Due:
         note: dict[str, Any] = {}
         if self.refused:
             note["refused"] = self.refused
-        if not self.trace.groups:
+        if self.elsewhere:
+            note["elsewhere"] = self.elsewhere
+        if not self.trace.groups and not self.elsewhere and not self.row.dropped:
             scopes = Counter(node.span.scope_name or "no scope" for node in self.trace.nodes)
             note["scopes"] = dict(sorted(scopes.items()))
         done = self.row.done if self.again_at else self.row.version

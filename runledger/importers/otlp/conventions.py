@@ -38,6 +38,28 @@ class Exclusive:
 
 
 @dataclass(frozen=True, slots=True)
+class LogRow:
+    """A log event that tells a call of a model, and what its attributes mean.
+
+    `program` sends it; an event of no program belongs to the span that it names. `session`,
+    `prompt` and `request` are the attributes with the ids of the session, of the prompt that the
+    call answers, and of the call. `where` are attributes that it must have to be meant. `given` are
+    attributes that it stands for, `names` those that it tells by other names.
+    """
+
+    event: str
+    program: str
+    session: str
+    prompt: str
+    request: str
+    duration_ms: str
+    where: Mapping[str, str]
+    given: Mapping[str, str]
+    names: Mapping[str, str]
+    input_includes_cache: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Conventions:
     """All tables; see conventions.toml for what each row is, and where that is written down."""
 
@@ -50,6 +72,7 @@ class Conventions:
     stop_reasons: Mapping[str, str]
     cancelled: frozenset[str]
     content: tuple[str, ...]
+    logs: Mapping[str, LogRow]
 
 
 @cache
@@ -74,6 +97,22 @@ def as_conventions(given: Mapping[str, Any]) -> Conventions:
         dict(given["stop_reasons"]),
         frozenset(given["cancelled"]["errors"]),
         tuple(given["content"]["prefixes"]),
+        {row["event"]: _log_row(row) for row in given["log"]},
+    )
+
+
+def _log_row(row: Mapping[str, Any]) -> LogRow:
+    return LogRow(
+        row["event"],
+        row.get("program", ""),
+        row.get("session", ""),
+        row.get("prompt", ""),
+        row.get("request", ""),
+        row.get("duration_ms", ""),
+        dict(row.get("where", {})),
+        dict(row.get("given", {})),
+        dict(row.get("names", {})),
+        row.get("input_includes_cache", True),
     )
 
 

@@ -38,18 +38,21 @@ class Counting:
     twice: list[Node]
 
 
-def counted(nodes: Sequence[Node], settled: Set[str] = frozenset()) -> Counting:
+def counted(
+    nodes: Sequence[Node], settled: Set[str] = frozenset(), beneath: Set[str] = frozenset()
+) -> Counting:
     """Return which spans of a trace count.
 
     nodes: every span after its parent.
     settled: ids of spans that were recorded as steps before; they count, since a recorded step is
         not changed, and what came later below them does not count again.
+    beneath: ids of spans right below one that was recorded with counts, and is no longer kept.
     """
     steps = _calls(nodes, settled)
     chosen = {node.span.span_id for node in steps}
     steps += _containers(nodes, chosen, settled)
     chosen = {node.span.span_id for node in steps}
-    bare = _bare(nodes, chosen, settled)
+    bare = _bare(nodes, chosen, settled, beneath)
     left = [
         LeftOut(node, _reason(node, node.span.span_id in bare))
         for node in nodes
@@ -67,7 +70,9 @@ def _calls(nodes: Sequence[Node], settled: Set[str]) -> list[Node]:
     """Return the calls of models that are steps: of each family, the innermost with usage."""
     reported_below: set[str] = set()
     for node in reversed(nodes):
-        if node.wrapper is not None and (node.counts.told or node.span.span_id in reported_below):
+        if node.wrapper is None or _repeats(node, settled):
+            continue
+        if node.counts.told or node.span.span_id in reported_below:
             reported_below.add(node.wrapper.span.span_id)
     # A wrapper that was recorded with its numbers stays the step of its call.
     closed: set[str] = set()
@@ -82,7 +87,7 @@ def _calls(nodes: Sequence[Node], settled: Set[str]) -> list[Node]:
             # One that was recorded without numbers leaves those below to count.
             if node.counts.told:
                 closed.add(span_id)
-        elif inside:
+        elif inside or _repeats(node, settled):
             closed.add(span_id)
         elif span_id not in reported_below and (
             wrapper is None or wrapper.span.span_id in reported_below
@@ -90,6 +95,14 @@ def _calls(nodes: Sequence[Node], settled: Set[str]) -> list[Node]:
             steps.append(node)
             closed.add(span_id)
     return steps
+
+
+def _repeats(node: Node, settled: Set[str]) -> bool:
+    """Whether it is a log event that tells again what its span does."""
+    above = node.wrapper
+    return (
+        node.record and above is not None and above.counts.told and node.span.span_id not in settled
+    )
 
 
 def _containers(nodes: Sequence[Node], chosen: Set[str], settled: Set[str]) -> list[Node]:
@@ -109,9 +122,11 @@ def _containers(nodes: Sequence[Node], chosen: Set[str], settled: Set[str]) -> l
     return found
 
 
-def _bare(nodes: Sequence[Node], chosen: Set[str], settled: Set[str]) -> Set[str]:
+def _bare(
+    nodes: Sequence[Node], chosen: Set[str], settled: Set[str], beneath: Set[str]
+) -> Set[str]:
     """Return the steps that came after the container above them was recorded with its numbers."""
-    under: set[str] = set()
+    under = set(beneath)
     for node in nodes:
         parent = node.parent
         if parent is not None and (

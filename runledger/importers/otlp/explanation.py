@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from runledger.events import StepRecorded
 from runledger.ids import derived_id
+from runledger.importers.otlp.claims import claimed
 from runledger.importers.otlp.conventions import Kind
 from runledger.importers.otlp.recorded import recorded
-from runledger.importers.otlp.run import Trace
+from runledger.importers.otlp.run import Dropped, Trace
 from runledger.importers.otlp.span import Span
 from runledger.importers.otlp.step import COUNTED_ABOVE
 from runledger.run import commands as c
@@ -86,8 +87,11 @@ def explained(store: Store, row: TraceRow) -> list[ExplainedSpan]:
 def differences(store: Store, row: TraceRow) -> list[Difference]:
     """Return how the runs of a trace would differ if all its spans came today; none if not at all.
 
-    Compared are the runs, and the steps of each with their tokens.
+    Compared are the runs, and the steps of each with their tokens. Of a trace of which some spans
+    are no longer kept whole, nothing can be told.
     """
+    if row.dropped:
+        return []
     trace = _trace(store, row)
     now = {
         run.run_id: {
@@ -113,8 +117,11 @@ def differences(store: Store, row: TraceRow) -> list[Difference]:
 
 
 def _trace(store: Store, row: TraceRow) -> Trace:
-    spans = store.spans.of_trace(row.organization, row.trace_id)
-    return Trace(map(Span.from_json, spans), row.organization)
+    texts = store.spans.of_trace(row.organization, row.trace_id)
+    spans = [Span.from_json(text) for text in texts]
+    kept = claimed(store.spans, row.organization, spans, look=True).spans
+    dropped = Dropped(row.dropped, json.loads(row.runs)) if row.dropped else None
+    return Trace(kept, row.organization, dropped=dropped)
 
 
 def _recorded_tokens(store: Store, run_id: str) -> dict[str, str]:

@@ -16,10 +16,12 @@ class Group:
     """The spans of a run. `key` is the id of the span that is the run, even if it never came.
 
     `head` is that span, None if it is missing: then nothing says when the run ended, or how.
+    `run_id` is set if the run is one that is recorded, whose own span is no longer kept.
     """
 
     key: str
     head: Node | None
+    run_id: str = ""
     nodes: list[Node] = field(default_factory=list)
 
     @property

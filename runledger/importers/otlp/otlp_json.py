@@ -21,18 +21,18 @@ _ERROR: Final = (2, "2", "STATUS_CODE_ERROR")
 
 def spans(document: Mapping[str, Any]) -> Iterator[Span]:
     """Yield the spans of an ExportTraceServiceRequest; a span may be invalid by its ids."""
-    for resource_spans in _objects(document, *RESOURCE_SPANS):
-        resource = attributes(_object(resource_spans, "resource").get("attributes"))
-        for scope_spans in _objects(resource_spans, *_SCOPE_SPANS):
-            scope = _object(scope_spans, *_SCOPES)
-            for given in _objects(scope_spans, "spans"):
+    for resource_spans in objects(document, *RESOURCE_SPANS):
+        resource = attributes(one_object(resource_spans, "resource").get("attributes"))
+        for scope_spans in objects(resource_spans, *_SCOPE_SPANS):
+            scope = one_object(scope_spans, *_SCOPES)
+            for given in objects(scope_spans, "spans"):
                 yield _span(given, _text(scope.get("name")), _text(scope.get("version")), resource)
 
 
 def _span(
     given: Mapping[str, Any], scope_name: str, scope_version: str, resource: dict[str, Any]
 ) -> Span:
-    status = _object(given, "status")
+    status = one_object(given, "status")
     return Span(
         trace_id=hex_id(given.get("traceId")),
         span_id=hex_id(given.get("spanId")),
@@ -49,9 +49,9 @@ def _span(
                 nanoseconds(one.get("timeUnixNano")),
                 attributes(one.get("attributes")),
             )
-            for one in _objects(given, "events")
+            for one in objects(given, "events")
         ),
-        links=tuple(hex_id(one.get("traceId")) for one in _objects(given, "links")),
+        links=tuple(hex_id(one.get("traceId")) for one in objects(given, "links")),
         scope_name=scope_name,
         scope_version=scope_version,
         resource=resource,
@@ -71,14 +71,16 @@ def nanoseconds(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
 
 
-def _objects(given: Mapping[str, Any], *keys: str) -> Iterator[Mapping[str, Any]]:
+def objects(given: Mapping[str, Any], *keys: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects that are listed under any of these keys."""
     for key in keys:
         listed = given.get(key)
         if isinstance(listed, list):
             yield from (one for one in listed if isinstance(one, dict))
 
 
-def _object(given: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+def one_object(given: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    """Return the object under the first of these keys that has one; an empty one if none has."""
     found = next((given[key] for key in keys if isinstance(given.get(key), dict)), None)
     return {} if found is None else found
 

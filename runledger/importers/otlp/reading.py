@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from math import isfinite
 from typing import Any, Final, NamedTuple
 
-from runledger.importers.otlp.conventions import Conventions, Kind, version
+from runledger.importers.otlp.conventions import Conventions, Kind, LogRow, version
 from runledger.importers.otlp.span import Span
 
 LONGEST_FACT: Final = 2_000
@@ -48,6 +49,18 @@ class Reader:
     def __init__(self, table: Conventions) -> None:
         self.table = table
 
+    def log(self, span: Span) -> LogRow | None:
+        """Return what a log event that is kept as a span means; None for what is a span."""
+        return self.table.logs.get(span.name) if span.record else None
+
+    def translated(self, span: Span) -> Span:
+        """Return a log event with the attributes that a span of the call would have."""
+        row = self.log(span)
+        if row is None:
+            return span
+        told = {row.names.get(name, name): value for name, value in span.attributes.items()}
+        return replace(span, attributes={**row.given, **told})
+
     def kind(self, span: Span) -> Kinded:
         """Return the kind of a span and the rule that decided."""
         for row in self.table.kinds:
@@ -71,7 +84,7 @@ class Reader:
         """Yield the names of attributes that should be counts and are none."""
         for names in self.table.counts.values():
             for name in names:
-                if name in span.attributes and _number(span.attributes[name]) is None:
+                if name in span.attributes and as_number(span.attributes[name]) is None:
                     yield name
 
     def fact(self, span: Span, fact: str) -> str | None:
@@ -122,6 +135,9 @@ class Reader:
         whole = (counts.input or 0) + (counts.output or 0)
         if counts.cached and counts.total == whole + counts.cached:
             return False
+        row = self.log(span)
+        if row is not None:
+            return row.input_includes_cache
         found = version(span.scope_version)
         return not any(
             row.scope == span.scope_name and found and found <= row.until
@@ -144,7 +160,7 @@ class Reader:
     def _count(self, span: Span, count: str) -> int | None:
         for name in self.table.counts[count]:
             if name in span.attributes:
-                number = _number(span.attributes[name])
+                number = as_number(span.attributes[name])
                 if number is not None:
                     return number
         return None
@@ -157,8 +173,8 @@ def as_text(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _number(value: Any) -> int | None:
-    """Return a count: exporters write them as integers, as 12.0 and as "12"."""
+def as_number(value: Any) -> int | None:
+    """Return a count, None for what is none; exporters write 12, 12.0 and "12"."""
     if isinstance(value, str):
         try:
             value = float(value) if not value.strip().isdecimal() else int(value)

@@ -10,11 +10,14 @@ def recorded(store: Store, run_id: str) -> Recorded:
     """Return what is recorded of a run."""
     counted: set[str] = set()
     ids: set[str] = set()
+    told: set[str] = set()
     for row in store.read_stream(run_id, 0, None, False):
         if isinstance(row.event, StepRecorded):
             ids.add(row.event.step_id)
             if COUNTED_ABOVE not in row.event.tags:
                 counted.add(row.event.step_id)
+            if row.event.prompt_tokens or row.event.completion_tokens:
+                told.add(row.event.step_id)
         elif isinstance(row.event, MessagesRecorded):
             ids.update(message.message_id for message in row.event.messages)
-    return Recorded(counted, ids)
+    return Recorded(counted, ids, told)

@@ -1,6 +1,6 @@
 """The spans of a trace → its runs: a pure function of the set of spans, not of their order."""
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -25,29 +25,73 @@ _MOST: Final = 50
 
 
 class Recorded(NamedTuple):
-    """What is recorded of a run: the steps with their own numbers, and all ids of steps and
-    messages."""
+    """What is recorded of a run: the steps with their own numbers, all ids of steps and messages,
+    and the steps that have counts of tokens."""
 
     counted: Set[str] = frozenset()
     ids: Set[str] = frozenset()
+    told: Set[str] = frozenset()
+
+
+class Dropped(NamedTuple):
+    """How many spans of a trace are no longer kept, and the runs that were made while they were."""
+
+    spans: int
+    runs: Sequence[str]
 
 
 class Trace:
     """The spans of one trace, sorted out."""
 
     def __init__(
-        self, spans: Iterable[Span], organization: str, table: Conventions | None = None
+        self,
+        spans: Iterable[Span],
+        organization: str,
+        table: Conventions | None = None,
+        dropped: Dropped | None = None,
     ) -> None:
-        """Sort out the spans of one trace, given in any order, some perhaps more than once."""
+        """Sort out the spans of one trace, given in any order, some perhaps more than once.
+
+        dropped: what is known of spans that came before and are no longer kept; spans whose parent
+            may be among them belong to the runs that were made of them.
+        """
         self.reader = Reader(table or conventions())
         self.nodes = trees(spans, self.reader)
         self.trace_id = self.nodes[0].span.trace_id if self.nodes else ""
         self._organization = organization
+        self.dropped = dropped.spans if dropped else 0
         self.groups = groups(self.nodes)
+        if dropped and dropped.runs:
+            self.groups = self._adopted(dropped.runs)
 
     def run_id(self, group: Group) -> str:
         """Return the id of a run."""
-        return derived_id("run", SOURCE, self._organization, self.trace_id, group.key)
+        own = derived_id("run", SOURCE, self._organization, self.trace_id, group.key)
+        return group.run_id or own
+
+    def _adopted(self, runs: Sequence[str]) -> list[Group]:
+        """Return the groups, those without a root as parts of runs that are recorded."""
+        found: dict[str, Group] = {}
+        for group in self.groups:
+            run_id = self.run_id(group)
+            if any(node.top.orphan for node in group.nodes):
+                run_id = run_id if run_id in runs else runs[0]
+                adopted = found.setdefault(run_id, Group(group.key, None, run_id))
+                adopted.nodes.extend(group.nodes)
+            elif run_id in found:
+                group.nodes.extend(found[run_id].nodes)
+                found[run_id] = group
+            else:
+                found[run_id] = group
+        for group in found.values():
+            group.nodes.sort(key=lambda node: node.order)
+        return sorted(found.values(), key=lambda group: (group.start_ns, group.key))
+
+    @property
+    def logged(self) -> bool:
+        """Whether log events tell it alone, by session: no span will say when it ended."""
+        rows = [self.reader.log(node.span) for node in self.nodes]
+        return bool(rows) and all(row is not None and row.program for row in rows)
 
     def runs(self, recorded: Mapping[str, Recorded] | None = None) -> list["Run"]:
         """Return the runs.
@@ -55,15 +99,27 @@ class Trace:
         recorded: what is recorded of this trace, by the ids of its runs; a step that is recorded
             counts, and stays in its run, even if spans that came later would say otherwise.
         """
-        settled, place = self._recorded(recorded or {})
-        counting = counted(self.nodes, settled)
+        known = recorded or {}
+        settled, place = self._recorded(known)
+        counting = counted(self.nodes, settled, self._below_recorded(known))
         return [
-            Run(self.run_id(group), group, self.reader, counting, place) for group in self.groups
+            Run(self.run_id(group), group, self.reader, counting, place, self.dropped)
+            for group in self.groups
         ]
 
     def twice(self, recorded: Mapping[str, Recorded]) -> list[Node]:
         """Return the spans whose numbers are recorded although a span above was with the same."""
         return counted(self.nodes, self._recorded(recorded)[0]).twice
+
+    def _below_recorded(self, known: Mapping[str, Recorded]) -> Set[str]:
+        """Return the ids of spans whose parent is no longer kept, and was recorded with counts."""
+        orphans = [node.span for node in self.nodes if self.dropped and node.orphan]
+        return {
+            span.span_id
+            for span in orphans
+            for run_id, one in known.items()
+            if derived_id("step", run_id, span.parent_id) in one.told
+        }
 
     def _recorded(self, known: Mapping[str, Recorded]) -> tuple[Set[str], Mapping[str, str]]:
         """Return the ids of spans that are recorded as steps, and the runs where spans are."""
@@ -90,6 +146,8 @@ class Run:
     counting: Counting
     place: Mapping[str, str]
     """Ids of spans that are recorded → the run that they are recorded in."""
+    dropped: int = 0
+    """Spans of the trace that came before and are no longer kept."""
 
     @property
     def agent_name(self) -> str:
@@ -170,6 +228,9 @@ class Run:
         twice = [n.span.span_id for n in self.counting.twice if n.span.span_id in inside]
         if twice:
             yield moment(self.group.end_ns), c.PatchMetadata({"otel.counted_twice": twice})
+        if self.dropped:
+            without = {"otel.assembled_without": self.dropped}
+            yield moment(self.group.end_ns), c.PatchMetadata(without)
         if ended or self.group.head is not None:
             yield moment(self.group.end_ns), self._end()
 

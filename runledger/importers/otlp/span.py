@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import sha256
 from math import isfinite
 from typing import Any, Final
@@ -32,7 +32,7 @@ class Span:
     """One span. Ids are hexadecimal in lower case; times are nanoseconds since 1970.
 
     `parent_id` is empty for a root. `failed` is the status ERROR; `links` are the ids of other
-    traces that it points to.
+    traces that it points to. `record` says that it was sent as a log event.
     """
 
     trace_id: str
@@ -49,32 +49,47 @@ class Span:
     scope_name: str = ""
     scope_version: str = ""
     resource: Attributes = field(default_factory=dict)
+    record: bool = False
 
     def to_json(self) -> bytes:
         """Return the span as JSON, the same bytes for the same span."""
-        return json.dumps(
-            storable(asdict(self)), sort_keys=True, ensure_ascii=False, separators=(",", ":")
-        ).encode()
+        # Not asdict, which copies every attribute.
+        fields = {name: value for name in self.__slots__ if (value := getattr(self, name))}
+        fields["happenings"] = [
+            {"name": one.name, "at_ns": one.at_ns, "attributes": one.attributes}
+            for one in self.happenings
+        ]
+        try:
+            return _json(fields)
+        except UnicodeEncodeError:
+            return _json(storable(fields))
 
     @classmethod
     def from_json(cls, text: bytes) -> "Span":
         """Return the span of which `to_json` made this."""
         fields = json.loads(text)
-        fields["happenings"] = tuple(Happening(**one) for one in fields["happenings"])
-        fields["links"] = tuple(fields["links"])
+        fields["happenings"] = tuple(Happening(**one) for one in fields.get("happenings", ()))
+        fields["links"] = tuple(fields.get("links", ()))
         return cls(**fields)
 
     @property
     def valid(self) -> bool:
         """Whether it can be told from other spans: both ids have their length and are not zero."""
-        return is_trace_id(self.trace_id) and (
-            _SPAN_ID.match(self.span_id) is not None and self.span_id.strip("0") != ""
-        )
+        return is_trace_id(self.trace_id) and is_span_id(self.span_id)
 
 
 def is_trace_id(text: str) -> bool:
     """Whether a text is the id of a trace: 32 hexadecimal digits in lower case, not all zero."""
     return _TRACE_ID.match(text) is not None and text.strip("0") != ""
+
+
+def is_span_id(text: str) -> bool:
+    """Whether a text is the id of a span: 16 hexadecimal digits in lower case, not all zero."""
+    return _SPAN_ID.match(text) is not None and text.strip("0") != ""
+
+
+def _json(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def as_json_value(value: JsonValue) -> JsonValue:

@@ -16,7 +16,7 @@ class Node:
 
     `above` is the nearest span above of a kind other than `other`; `agent` the nearest `run` span
     above or itself; `boundary` the outermost one; `wrapper` is `above` if both are calls of a
-    model, that is, if both report the same call.
+    model, that is, if both report the same call. `record` says that it is no span, but a log event.
     """
 
     __slots__ = (
@@ -27,6 +27,7 @@ class Node:
         "counts",
         "kind",
         "parent",
+        "record",
         "rule",
         "span",
         "top",
@@ -34,7 +35,8 @@ class Node:
     )
 
     def __init__(self, span: Span, reader: Reader) -> None:
-        self.span = span
+        self.record = reader.log(span) is not None
+        self.span = span = reader.translated(span)
         self.kind, self.rule = reader.kind(span)
         self.counts: Counts = reader.counts(span)
         self.parent: Node | None = None

@@ -6,10 +6,11 @@ error: the receiver never answers 500.
 
 import json
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
+from runledger.errors import InvalidArgument
 from runledger.server.refusal import Refusal
 from runledger.server.route import JSON
 
@@ -27,11 +28,18 @@ def is_json(headers: Mapping[str, str]) -> bool:
     return headers.get("content-type", "").partition(";")[0].strip().lower() == JSON
 
 
+def as_document(body: bytes, key: str) -> Mapping[str, Any]:
+    """Return a body in JSON, an object with `key`; raise InvalidArgument for what is none."""
+    document = json.loads(body) if body else {}
+    if not isinstance(document, dict):
+        raise InvalidArgument(f"expected an object with {key}, found {document!r:.80}")
+    return document
+
+
 def accepted(headers: Mapping[str, str], refused: int, reason: str) -> Response:
     """Return the answer to spans that are durable; `refused` of them can never be."""
     if is_json(headers):
-        told = {"rejectedSpans": str(refused), "errorMessage": reason}
-        return Response(json.dumps({"partialSuccess": told} if refused else {}), 200, None, JSON)
+        return _accepted_json("rejectedSpans", refused, reason)
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
     message = ExportTraceServiceResponse()
@@ -39,6 +47,24 @@ def accepted(headers: Mapping[str, str], refused: int, reason: str) -> Response:
         message.partial_success.rejected_spans = refused
         message.partial_success.error_message = reason
     return Response(message.SerializeToString(), 200, None, PROTOBUF)
+
+
+def accepted_logs(headers: Mapping[str, str], refused: int, reason: str) -> Response:
+    """Return the answer to log records, of which `refused` were not kept."""
+    if is_json(headers):
+        return _accepted_json("rejectedLogRecords", refused, reason)
+    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+
+    message = ExportLogsServiceResponse()
+    if refused:
+        message.partial_success.rejected_log_records = refused
+        message.partial_success.error_message = reason
+    return Response(message.SerializeToString(), 200, None, PROTOBUF)
+
+
+def _accepted_json(name: str, refused: int, reason: str) -> Response:
+    told = {name: str(refused), "errorMessage": reason}
+    return Response(json.dumps({"partialSuccess": told} if refused else {}), 200, None, JSON)
 
 
 def refused(refusal: Refusal, headers: Mapping[str, str]) -> Response:

@@ -1,18 +1,17 @@
 """POST /v1/traces: spans are kept, then acknowledged; runs are made of them afterwards."""
 
 import asyncio
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from starlette.responses import Response
 
 from runledger.errors import InvalidArgument
 from runledger.importers.otlp import otlp_json, otlp_protobuf
-from runledger.importers.otlp.span import Span
 from runledger.inbox.inbox import Inbox
 from runledger.server.call import Call
-from runledger.server.otlp.answers import PROTOBUF, accepted, is_json, refused
+from runledger.server.otlp.answers import PROTOBUF, accepted, as_document, is_json, refused
+from runledger.server.otlp.logs import logs_route
 from runledger.server.refusal import Refusal
 from runledger.server.route import JSON, Lenient, Route
 from runledger.store.spans import SpanRow
@@ -53,25 +52,25 @@ def routes(inbox: Inbox) -> list[Route]:
             errors=(400, 413, 415, 503),
             summary="Keep spans of OpenTelemetry, of which runs are made.",
         ),
-        _not_received("logs", "OTEL_LOGS_EXPORTER"),
-        _not_received("metrics", "OTEL_METRICS_EXPORTER"),
+        logs_route(inbox, MOST),
+        _metrics_route(),
     ]
 
 
-def _not_received(signal: str, variable: str) -> Route:
-    """Return the route of a signal that is not received: to take it and drop it would be a lie."""
+def _metrics_route() -> Route:
+    """Return the route of metrics, which are not received: to take and drop them would be a lie."""
 
     async def refuse(_: Call[Lenient, bytes]) -> Response:
         raise Refusal(
             404,
-            f"{signal} are not received, only traces: set {variable}=none; for traces, "
-            f"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, since gRPC is not received either",
+            "metrics are not received, only traces and some logs: set OTEL_METRICS_EXPORTER=none; "
+            "for traces, OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, as gRPC is not received either",
         )
 
     return Route(
         "POST",
-        f"/v1/{signal}",
-        f"export_{signal}",
+        "/v1/metrics",
+        "export_metrics",
         refuse,
         "runs:write",
         takes=(PROTOBUF, JSON),
@@ -81,14 +80,18 @@ def _not_received(signal: str, variable: str) -> Route:
         refused=refused,
         produces=(PROTOBUF, JSON),
         errors=(404,),
-        summary=f"Say that {signal} of OpenTelemetry are not received.",
+        summary="Say that metrics of OpenTelemetry are not received.",
     )
 
 
 def decode(body: bytes, headers: Mapping[str, str], organization: str) -> Decoded:
     """Return the spans of a request's body; raise Refusal with status 400 for what is none."""
     try:
-        spans = list(_json(body) if is_json(headers) else otlp_protobuf.spans(body))
+        spans = list(
+            otlp_json.spans(as_document(body, "resourceSpans"))
+            if is_json(headers)
+            else otlp_protobuf.spans(body)
+        )
     except (InvalidArgument, ValueError, RecursionError) as e:
         raise Refusal(400, f"body: {e!s:.200}") from None
     kept = [
@@ -97,10 +100,3 @@ def decode(body: bytes, headers: Mapping[str, str], organization: str) -> Decode
         if span.valid
     ]
     return Decoded(kept, len(spans) - len(kept))
-
-
-def _json(body: bytes) -> Iterable[Span]:
-    document = json.loads(body) if body else {}
-    if not isinstance(document, dict):
-        raise InvalidArgument(f"expected an object with resourceSpans, found {document!r:.80}")
-    return otlp_json.spans(document)

@@ -127,7 +127,7 @@ SELECT to_regclass({meta}) IS NOT NULL;
 
 -- is_current: whether the function that appends is the one of schema.sql, older ones need settings of
 -- the session, and whether the youngest table is there
-SELECT to_regclass({spans}) IS NOT NULL AND EXISTS (
+SELECT to_regclass({youngest}) IS NOT NULL AND EXISTS (
     SELECT 1 FROM pg_proc
     WHERE proname = 'ledger_append' AND pronamespace = to_regnamespace({schema_name})
         AND proconfig IS NOT NULL
@@ -207,18 +207,72 @@ ON CONFLICT (organization, trace_id) DO UPDATE SET
     version = t.version + 1, last_at = excluded.last_at, not_before = 0;
 
 -- due_traces: traces with spans of which no run was made, that are quiet or have waited long enough
-SELECT organization, trace_id, version, done, first_at, last_at, runs, note
-FROM {schema}.ledger_traces
+SELECT organization, trace_id, version, done, first_at, last_at, runs, note, coalesce((
+    SELECT d.spans FROM {schema}.ledger_dropped d
+    WHERE d.organization = t.organization AND d.trace_id = t.trace_id
+), 0) AS dropped
+FROM {schema}.ledger_traces t
 WHERE version > done AND not_before <= %(now)s::float8
     AND (last_at <= %(quiet)s::float8 OR waiting_since <= %(since)s::float8)
 ORDER BY waiting_since LIMIT %(limit)s::bigint;
 
--- trace_spans: the spans of a trace
-SELECT span FROM {schema}.ledger_spans WHERE organization = %s AND trace_id = %s;
+-- trace_spans: the spans of a trace that are still kept whole
+SELECT span FROM {schema}.ledger_spans
+WHERE organization = %s AND trace_id = %s AND length(span) > 0;
+
+-- drop_spans: keep only the keys of the spans of traces that ended long ago, and are done
+WITH old AS (
+    SELECT organization, trace_id, last_at FROM {schema}.ledger_traces t
+    WHERE version = done AND last_at >= %(after)s::float8 AND last_at < %(before)s::float8
+        AND position('"refused"' IN note) = 0 AND NOT EXISTS (
+            SELECT 1 FROM {schema}.ledger_dropped d
+            WHERE d.organization = t.organization AND d.trace_id = t.trace_id
+                AND d.last_at >= t.last_at
+        )
+    ORDER BY last_at LIMIT %(limit)s::bigint FOR UPDATE OF t SKIP LOCKED
+), emptied AS (
+    UPDATE {schema}.ledger_spans s SET span = ''::bytea FROM old
+    WHERE s.organization = old.organization AND s.trace_id = old.trace_id AND length(s.span) > 0
+    RETURNING s.organization, s.trace_id
+)
+INSERT INTO {schema}.ledger_dropped AS d (organization, trace_id, spans, last_at)
+SELECT organization, trace_id, (
+    SELECT count(*) FROM emptied e
+    WHERE e.organization = old.organization AND e.trace_id = old.trace_id
+), last_at FROM old
+ON CONFLICT (organization, trace_id) DO UPDATE SET
+    spans = d.spans + excluded.spans, last_at = excluded.last_at
+RETURNING 1;
+
+-- claim_calls: keep by which source calls were told first
+INSERT INTO {schema}.ledger_calls (organization, call, source)
+SELECT %(organization)s::text, call, %(source)s::text
+FROM unnest(%(calls)s::text[]) AS call ORDER BY call
+ON CONFLICT DO NOTHING;
+
+-- calls_of_others: those of these calls that another source told first
+SELECT call FROM {schema}.ledger_calls
+WHERE organization = %(organization)s::text AND call = ANY(%(calls)s::text[])
+    AND source <> %(source)s::text;
+
+-- retry_traces: let runs be made again of traces of which that was refused
+UPDATE {schema}.ledger_traces
+SET version = version + 1, waiting_since = %(now)s::float8, not_before = 0
+WHERE organization = %(organization)s::text AND position('"refused"' IN note) > 0
+    AND (%(traces)s::text[] IS NULL OR trace_id = ANY(%(traces)s::text[]))
+RETURNING 1;
+
+-- retrying: how many refused traces are due again
+SELECT count(*) FROM {schema}.ledger_traces
+WHERE organization = %(organization)s::text AND version > done AND not_before <= %(now)s::float8
+    AND position('"refused"' IN note) > 0;
 
 -- trace: what is known of a trace
-SELECT organization, trace_id, version, done, first_at, last_at, runs, note
-FROM {schema}.ledger_traces WHERE organization = %s AND trace_id = %s;
+SELECT organization, trace_id, version, done, first_at, last_at, runs, note, coalesce((
+    SELECT d.spans FROM {schema}.ledger_dropped d
+    WHERE d.organization = t.organization AND d.trace_id = t.trace_id
+), 0) AS dropped
+FROM {schema}.ledger_traces t WHERE organization = %s AND trace_id = %s;
 
 -- save_traces: what was made of traces
 UPDATE {schema}.ledger_traces t
@@ -231,13 +285,20 @@ FROM unnest(
 WHERE t.organization = g.organization AND t.trace_id = g.trace_id;
 
 -- latest_traces: traces, the latest first
-SELECT organization, trace_id, version, done, first_at, last_at, runs, note
-FROM {schema}.ledger_traces
+SELECT organization, trace_id, version, done, first_at, last_at, runs, note, coalesce((
+    SELECT d.spans FROM {schema}.ledger_dropped d
+    WHERE d.organization = t.organization AND d.trace_id = t.trace_id
+), 0) AS dropped
+FROM {schema}.ledger_traces t
 WHERE organization = %s ORDER BY last_at DESC LIMIT %s::bigint;
 
 -- count_spans: how many spans and traces there are of an organization
 SELECT (SELECT count(*) FROM {schema}.ledger_spans WHERE organization = %(organization)s::text),
     count(*), count(*) FILTER (WHERE version > done),
     count(*) FILTER (WHERE version = done AND runs = '[]'),
-    count(*) FILTER (WHERE position('"refused"' IN note) > 0)
+    count(*) FILTER (WHERE position('"refused"' IN note) > 0),
+    (
+        SELECT coalesce(sum(spans), 0)::bigint FROM {schema}.ledger_dropped
+        WHERE organization = %(organization)s::text
+    )
 FROM {schema}.ledger_traces WHERE organization = %(organization)s::text;

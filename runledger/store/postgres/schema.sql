@@ -71,6 +71,24 @@ CREATE TABLE IF NOT EXISTS {schema}.ledger_traces (
 
 CREATE INDEX IF NOT EXISTS ledger_traces_due ON {schema}.ledger_traces (waiting_since)
     WHERE version > done;
+CREATE INDEX IF NOT EXISTS ledger_traces_last ON {schema}.ledger_traces (last_at);
+
+-- Traces of whose spans only the keys are still kept: how many, and the last that came by then.
+CREATE TABLE IF NOT EXISTS {schema}.ledger_dropped (
+    organization text COLLATE "C" NOT NULL,
+    trace_id text COLLATE "C" NOT NULL,
+    spans bigint NOT NULL,
+    last_at double precision NOT NULL,
+    PRIMARY KEY (organization, trace_id)
+);
+
+-- Sessions and calls that two sources describe, and the one that told them first.
+CREATE TABLE IF NOT EXISTS {schema}.ledger_calls (
+    organization text COLLATE "C" NOT NULL,
+    call text COLLATE "C" NOT NULL,
+    source text NOT NULL,
+    PRIMARY KEY (organization, call)
+);
 
 CREATE OR REPLACE FUNCTION {schema}.ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN

@@ -32,7 +32,7 @@ class PostgresSpans:
         return [TraceRow(*row) for row in self._fetch("due_traces", given)]
 
     def of_trace(self, organization: str, trace_id: str) -> list[bytes]:
-        """Return the spans of a trace."""
+        """Return the spans of a trace that are still kept whole."""
         return [bytes(row[0]) for row in self._fetch("trace_spans", (organization, trace_id))]
 
     def traces(self, organization: str, trace_id: str) -> list[TraceRow]:
@@ -56,3 +56,31 @@ class PostgresSpans:
         """Return how many there are of an organization."""
         ((spans, *traces),) = self._fetch("count_spans", {"organization": organization})
         return SpanCounts(spans, *traces)
+
+    def drop(self, after: float, before: float, limit: int) -> int:
+        """Keep only the keys of spans of traces that got their last one between two times."""
+        given = {"after": after, "before": before, "limit": limit}
+        return len(self._fetch("drop_spans", given))
+
+    def claim(self, organization: str, source: str, calls: Sequence[str]) -> set[str]:
+        """Let a source have calls that no other has told; return those that another has."""
+        given = {"organization": organization, "source": source, "calls": list(calls)}
+        self._fetch("claim_calls", given)
+        # A statement of its own: it sees what another session claimed while this one waited.
+        return self.told_by_others(organization, source, calls)
+
+    def told_by_others(self, organization: str, source: str, calls: Sequence[str]) -> set[str]:
+        """Return those of these calls that another source has."""
+        given = {"organization": organization, "source": source, "calls": list(calls)}
+        return {row[0] for row in self._fetch("calls_of_others", given)}
+
+    def retry(self, organization: str, trace_ids: Sequence[str] | None, now: float) -> int:
+        """Let runs be made again of refused traces, of all or of these; return how many."""
+        chosen = None if trace_ids is None else list(trace_ids)
+        given = {"organization": organization, "traces": chosen, "now": now}
+        return len(self._fetch("retry_traces", given))
+
+    def retrying(self, organization: str, now: float) -> int:
+        """Return of how many refused traces runs are to be made again now."""
+        ((count,),) = self._fetch("retrying", {"organization": organization, "now": now})
+        return int(count)

@@ -18,7 +18,7 @@ def _pieces(schema: str) -> dict[str, str]:
         "schema_name": literal(quoted(schema)),
         "meta": literal(f"{quoted(schema)}.ledger_meta"),
         "tiles": literal(f"{quoted(schema)}.ledger_tiles"),
-        "spans": literal(f"{quoted(schema)}.ledger_spans"),
+        "youngest": literal(f"{quoted(schema)}.ledger_calls"),
         # The lock that appenders take; the same text in every version of the ledger.
         "lock": literal(f"{schema}.ledger_events"),
         "lock_timeout": literal(f"{LOCK_SECONDS:g}s"),

@@ -165,15 +165,69 @@ ON CONFLICT (organization, trace_id) DO UPDATE SET
     version = version + 1, last_at = excluded.last_at, not_before = 0;
 
 -- due_traces: traces with spans of which no run was made, that are quiet or have waited long enough
-SELECT organization, trace_id, version, done, first_at, last_at, runs, note FROM ledger_traces
+SELECT organization, trace_id, version, done, first_at, last_at, runs, note, coalesce((
+    SELECT d.spans FROM ledger_dropped d
+    WHERE d.organization = t.organization AND d.trace_id = t.trace_id
+), 0) AS dropped
+FROM ledger_traces t
 WHERE version > done AND not_before <= :now AND (last_at <= :quiet OR waiting_since <= :since)
 ORDER BY waiting_since LIMIT :limit;
 
--- trace_spans: the spans of a trace
-SELECT span FROM ledger_spans WHERE organization = ? AND trace_id = ?;
+-- trace_spans: the spans of a trace that are still kept whole
+SELECT span FROM ledger_spans WHERE organization = ? AND trace_id = ? AND length(span) > 0;
+
+-- old_traces: traces that ended long ago, are done, and have spans that are kept whole
+SELECT organization, trace_id, version FROM ledger_traces t
+WHERE version = done AND last_at >= :after AND last_at < :before AND instr(note, '"refused"') = 0
+    AND NOT EXISTS (
+        SELECT 1 FROM ledger_dropped d
+        WHERE d.organization = t.organization AND d.trace_id = t.trace_id
+            AND d.last_at >= t.last_at
+    )
+ORDER BY last_at LIMIT :limit;
+
+-- drop_spans: keep only the keys of the spans of a trace, unless more came meanwhile
+UPDATE ledger_spans SET span = x''
+WHERE organization = ?1 AND trace_id = ?2 AND length(span) > 0 AND EXISTS (
+    SELECT 1 FROM ledger_traces WHERE organization = ?1 AND trace_id = ?2 AND version = ?3
+);
+
+-- note_dropped: say of a trace how many of its spans are only keys
+INSERT INTO ledger_dropped (organization, trace_id, spans, last_at)
+SELECT organization, trace_id, (
+    SELECT count(*) FROM ledger_spans s
+    WHERE s.organization = t.organization AND s.trace_id = t.trace_id AND length(span) = 0
+), last_at
+FROM ledger_traces t WHERE organization = ?1 AND trace_id = ?2 AND version = ?3
+ON CONFLICT (organization, trace_id) DO UPDATE SET
+    spans = excluded.spans, last_at = excluded.last_at;
+
+-- claim_calls: keep by which source calls were told first
+INSERT INTO ledger_calls (organization, call, source) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
+
+-- calls_of_others: those of these calls that another source told first
+SELECT call FROM ledger_calls
+WHERE organization = :organization AND source <> :source
+    AND call IN (SELECT value FROM json_each(:calls));
+
+-- refused_traces: traces of which runs could not be made
+SELECT trace_id FROM ledger_traces WHERE organization = ? AND instr(note, '"refused"') > 0;
+
+-- retry_trace: let runs be made of a trace again
+UPDATE ledger_traces SET version = version + 1, waiting_since = ?, not_before = 0
+WHERE organization = ? AND trace_id = ?;
+
+-- retrying: how many refused traces are due again
+SELECT count(*) FROM ledger_traces
+WHERE organization = :organization AND version > done AND not_before <= :now
+    AND instr(note, '"refused"') > 0;
 
 -- trace: what is known of a trace
-SELECT organization, trace_id, version, done, first_at, last_at, runs, note FROM ledger_traces
+SELECT organization, trace_id, version, done, first_at, last_at, runs, note, coalesce((
+    SELECT d.spans FROM ledger_dropped d
+    WHERE d.organization = t.organization AND d.trace_id = t.trace_id
+), 0) AS dropped
+FROM ledger_traces t
 WHERE organization = ? AND trace_id = ?;
 
 -- save_trace: what was made of a trace
@@ -183,12 +237,17 @@ SET runs = :runs, note = :note, done = :done, waiting_since = :now,
 WHERE organization = :organization AND trace_id = :trace_id;
 
 -- latest_traces: traces, the latest first
-SELECT organization, trace_id, version, done, first_at, last_at, runs, note FROM ledger_traces
+SELECT organization, trace_id, version, done, first_at, last_at, runs, note, coalesce((
+    SELECT d.spans FROM ledger_dropped d
+    WHERE d.organization = t.organization AND d.trace_id = t.trace_id
+), 0) AS dropped
+FROM ledger_traces t
 WHERE organization = ? ORDER BY last_at DESC LIMIT ?;
 
 -- count_spans: how many spans and traces there are of an organization
 SELECT (SELECT count(*) FROM ledger_spans WHERE organization = :organization),
     count(*), count(*) FILTER (WHERE version > done),
     count(*) FILTER (WHERE version = done AND runs = '[]'),
-    count(*) FILTER (WHERE instr(note, '"refused"') > 0)
+    count(*) FILTER (WHERE instr(note, '"refused"') > 0),
+    (SELECT coalesce(sum(spans), 0) FROM ledger_dropped WHERE organization = :organization)
 FROM ledger_traces WHERE organization = :organization;

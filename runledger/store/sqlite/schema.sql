@@ -68,6 +68,24 @@ CREATE TABLE IF NOT EXISTS ledger_traces (
 ) WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS ledger_traces_due ON ledger_traces (waiting_since) WHERE version > done;
+CREATE INDEX IF NOT EXISTS ledger_traces_last ON ledger_traces (last_at);
+
+-- Traces of whose spans only the keys are still kept: how many, and the last that came by then.
+CREATE TABLE IF NOT EXISTS ledger_dropped (
+    organization TEXT NOT NULL,
+    trace_id TEXT NOT NULL,
+    spans INTEGER NOT NULL,
+    last_at REAL NOT NULL,
+    PRIMARY KEY (organization, trace_id)
+) WITHOUT ROWID;
+
+-- Sessions and calls that two sources describe, and the one that told them first.
+CREATE TABLE IF NOT EXISTS ledger_calls (
+    organization TEXT NOT NULL,
+    call TEXT NOT NULL,
+    source TEXT NOT NULL,
+    PRIMARY KEY (organization, call)
+) WITHOUT ROWID;
 
 CREATE TRIGGER IF NOT EXISTS ledger_events_no_update BEFORE UPDATE ON ledger_events
 BEGIN

@@ -1,5 +1,6 @@
 """The spans of a SQLite store; see runledger.store.spans.SpanTable."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ class SQLiteSpans:
         return [TraceRow(*row) for row in self._fetch("due_traces", given)]
 
     def of_trace(self, organization: str, trace_id: str) -> list[bytes]:
-        """Return the spans of a trace."""
+        """Return the spans of a trace that are still kept whole."""
         return [row[0] for row in self._fetch("trace_spans", (organization, trace_id))]
 
     def traces(self, organization: str, trace_id: str) -> list[TraceRow]:
@@ -54,3 +55,32 @@ class SQLiteSpans:
         """Return how many there are of an organization."""
         ((spans, *traces),) = self._fetch("count_spans", {"organization": organization})
         return SpanCounts(spans, *traces)
+
+    def drop(self, after: float, before: float, limit: int) -> int:
+        """Keep only the keys of spans of traces that got their last one between two times."""
+        old = self._fetch("old_traces", {"after": after, "before": before, "limit": limit})
+        if old:
+            self._execute([("drop_spans", old), ("note_dropped", old)])
+        return len(old)
+
+    def claim(self, organization: str, source: str, calls: Sequence[str]) -> set[str]:
+        """Let a source have calls that no other has told; return those that another has."""
+        self._execute([("claim_calls", [(organization, call, source) for call in calls])])
+        return self.told_by_others(organization, source, calls)
+
+    def told_by_others(self, organization: str, source: str, calls: Sequence[str]) -> set[str]:
+        """Return those of these calls that another source has."""
+        given = {"organization": organization, "source": source, "calls": json.dumps(list(calls))}
+        return {row[0] for row in self._fetch("calls_of_others", given)}
+
+    def retry(self, organization: str, trace_ids: Sequence[str] | None, now: float) -> int:
+        """Let runs be made again of refused traces, of all or of these; return how many."""
+        refused = {row[0] for row in self._fetch("refused_traces", (organization,))}
+        chosen = refused if trace_ids is None else refused & set(trace_ids)
+        self._execute([("retry_trace", [(now, organization, one) for one in sorted(chosen)])])
+        return len(chosen)
+
+    def retrying(self, organization: str, now: float) -> int:
+        """Return of how many refused traces runs are to be made again now."""
+        ((count,),) = self._fetch("retrying", {"organization": organization, "now": now})
+        return int(count)
