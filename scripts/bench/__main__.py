@@ -22,6 +22,7 @@ QUESTIONS: Final = (
     "long_run",
     "replay",
     "archive",
+    "checkpoints",
     "incremental",
     "visibility",
     "list_runs",
