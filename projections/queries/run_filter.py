@@ -40,7 +40,13 @@ SortKey = Literal[
     "stop_reason",
     "project_id",
     "conversation_id",
+    "base_template_id",
+    "prompt_tokens",
+    "completion_tokens",
+    "error_type",
+    "feedback",
 ]
+"""What a list of runs is ordered by: `duration`, or a column of the read model."""
 MAX_LIMIT: Final = 1000
 Born = Mapping[str | None, int]
 """The values of `born` for the runs that a filter names, as far as they are known."""

@@ -28,11 +28,11 @@ from runledger.web.frame import frame
 from runledger.web.routes import DOWNLOADS, ROUTES
 from runledger.web.sessions import Sessions
 from runledger.web.static_files import static_file
+from runledger.web.table_file import MEDIA
 from runledger.web.view import Elsewhere, View
 
 _LOG: Final = logging.getLogger("runledger.web")
 FORM: Final = "application/x-www-form-urlencoded"
-_DOWNLOADS: Final = ("csv", "jsonl")
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
@@ -115,7 +115,7 @@ class WebApplication:
             raise Refusal(503, f"no answer within {seconds:g} s") from None
 
     async def _answer(self, call: Call[Any, Any], found: Found, stem: str, form: str) -> Response:
-        if form in _DOWNLOADS:
+        if form in MEDIA:
             download = DOWNLOADS.get(found.route.name)
             if download is None:
                 raise Refusal(404, f"this view has no {form}")
@@ -171,7 +171,7 @@ def _form(path: str) -> tuple[str, str]:
     if path.startswith("/static/"):
         return path, ""
     stem, mark, form = path.rpartition(".")
-    if mark and form in ("json", *_DOWNLOADS):
+    if mark and form in ("json", *MEDIA):
         return stem, form
     return path, ""
 

@@ -219,7 +219,7 @@ def duration_chart(
     name: str,
     rows: Sequence[dict[str, Any]],
     percentiles: dict[str, Any],
-    link: Callable[[int], Address],
+    link: Callable[[int], Address | None],
     show: Callable[[float | None], str | None],
     kept: tuple[float, float],
 ) -> list[Chart]:
@@ -229,7 +229,7 @@ def duration_chart(
         name: what the chart shows.
         rows: `bucket`, `status` and `runs`.
         percentiles: p50, p95 and p99 in nanoseconds; None where they are not known.
-        link: the address for runs of at least so many nanoseconds.
+        link: the address for runs of at least so many nanoseconds; None if there is none.
         show: writes a duration.
         kept: the durations in nanoseconds that the filter leaves; the other bars are dim.
     """

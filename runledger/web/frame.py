@@ -11,6 +11,7 @@ NAVIGATION: Final = (
     ("Overview", "overview"),
     ("Runs", "runs"),
     ("Agents", "agents"),
+    ("Conversations", "conversations"),
     ("Tools", "tools"),
     ("Models", "models"),
     ("SQL", "sql"),

@@ -1,79 +1,27 @@
-"""The pages of agents, tools and models: each with its counts, outcomes, durations and tokens."""
+"""The pages of agents, conversations, tools and models: each with counts, durations and tokens."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 from runledger.ledger.part import LedgerPart
 from runledger.server.call import Call
 from runledger.web import shown
 from runledger.web.address import Address
 from runledger.web.buckets import BUCKETS, bucket_bar
+from runledger.web.group import Group
 from runledger.web.run_groups import SQL
 from runledger.web.run_search import AsOfNow
 from runledger.web.view import View
 
 
-class _Counts(NamedTuple):
-    """A column of counts: its title, its key, and the status of runs that it leads to."""
-
-    title: str
-    key: str
-    status: str | None = None
-
-
-class _Group(NamedTuple):
-    """What a page groups by, its columns, and the filter of the list that a row leads to."""
-
-    name: str
-    title: str
-    one: str
-    counts: Sequence[_Counts]
-    tokens: bool
-    filter: str | None
-
-
-_RUNS: Final = _Counts("Runs", "runs")
-_FAILED: Final = _Counts("Failed", "failed", "failed")
-AGENTS: Final = _Group(
-    "agents",
-    "Agents",
-    "Agent",
-    (_RUNS, _FAILED, _Counts("Cancelled", "cancelled", "cancelled"), _Counts("Open", "open")),
-    True,
-    "agent_id",
-)
-TOOLS: Final = _Group(
-    "tools",
-    "Tools",
-    "Tool",
-    (
-        _RUNS,
-        _Counts("Calls", "calls"),
-        _Counts("Errors", "failed"),
-        _Counts("Denied", "denied"),
-        _Counts("Open", "open"),
-    ),
-    False,
-    "tools_used",
-)
-MODELS: Final = _Group(
-    "models",
-    "Models",
-    "Model",
-    (_RUNS, _Counts("Steps", "steps"), _Counts("Failed", "failed")),
-    True,
-    None,
-)
-
-
-def shows(group: _Group) -> Callable[[Call[AsOfNow, None]], Any]:
+def shows(group: Group) -> Callable[[Call[AsOfNow, None]], Any]:
     """Return the handler of a page of groups."""
 
     async def show(call: Call[AsOfNow, None]) -> View:
         opened = call.ledger.part(LedgerPart).opened
-        organization = {"organization": call.actor.organization}
+        scope = {"organization": call.actor.organization, "value": None}
         rows = await opened.ask(
-            lambda q: q.rows(SQL[group.name], organization), call.query.past().get("as_of")
+            lambda q: q.rows(SQL[group.name], scope), call.query.past().get("as_of")
         )
         return View(
             "groups.html",
@@ -89,14 +37,12 @@ def shows(group: _Group) -> Callable[[Call[AsOfNow, None]], Any]:
     return show
 
 
-def _drawn(row: dict[str, Any], group: _Group, query: AsOfNow) -> dict[str, Any]:
-    link = None
-    if group.filter is not None:
-        link = Address.of("runs").having(**{group.filter: row["value"], "as_of": query.as_of})
+def _drawn(row: dict[str, Any], group: Group, query: AsOfNow) -> dict[str, Any]:
+    link = group.runs(row["value"], query.as_of)
     p = row["p"] or (None, None, None)
     return {
         "value": row["value"],
-        "link": link,
+        "link": None if row["value"] is None else group.one_address(row["value"], query.as_of),
         "counts": [(row[column.key], _of_status(link, column.status)) for column in group.counts],
         "p": [shown.duration(ns) for ns in p],
         # A sum over runs that reported nothing is not known, never 0.

@@ -52,7 +52,8 @@ class Comparing(Numbered):
 async def show(call: Call[Looking, None]) -> View:
     """Return the operations, what the one that is looked at found, and how the ledger is."""
     call.caller.expect_every_organization("operations")
-    operations = call.services.operations.all()
+    # Copies: one that ends while the rest is read would be shown as done, without its result.
+    operations = [one.model_copy() for one in call.services.operations.all()]
     generations = await _generations(call, operations)
     parked = await call.ledger.operator.parked()
     owed = await call.ledger.list_callbacks(statuses=["pending"], limit=1000, actor=call.actor)

@@ -11,14 +11,18 @@ from runledger.web import (
     fresh,
     group_views,
     login,
+    one_group,
     operations,
     overview,
     run,
     run_actions,
+    run_downloads,
     runs,
     sql,
+    two_runs,
 )
 from runledger.web.address import Address
+from runledger.web.group import GROUPS
 from runledger.web.run_search import AsOfNow, RunSearch
 from runledger.web.view import Elsewhere
 
@@ -55,12 +59,15 @@ def _form(
 ROUTES: Final = (
     _view("/", "begin", _begin),
     _view("/overview", "overview", overview.show, overview.Span),
-    _view("/agents", "agents", group_views.shows(group_views.AGENTS)),
-    _view("/tools", "tools", group_views.shows(group_views.TOOLS)),
-    _view("/models", "models", group_views.shows(group_views.MODELS)),
+    *(_view(f"/{one.name}", one.name, group_views.shows(one)) for one in GROUPS),
+    *(
+        _view(f"/{one.name}/one", f"one_of_{one.name}", one_group.shows(one), one_group.Named)
+        for one in GROUPS
+    ),
     _view("/sql", "sql", sql.show, sql.Question, "sql"),
     _view("/fresh", "fresh", fresh.follow, fresh.Since),
     _view("/runs", "runs", runs.show, RunSearch),
+    _view("/runs/compare", "compare", two_runs.show, two_runs.Two),
     _view("/runs/{run_id}", "run", run.show, run.RunView),
     _view("/runs/{run_id}/images/{sha256}", "image", run.image),
     _view("/operations", "operations", operations.show, operations.Looking, "operate"),
@@ -83,5 +90,5 @@ ROUTES: Final = (
     _form("/sign-out", "sign_out", login.sign_out, scope=None),
 )
 
-DOWNLOADS: Final[Mapping[str, Any]] = {"runs": runs.download, "sql": sql.download}
-"""The views, by name, that can be had as a file too: `.csv` and `.jsonl`."""
+DOWNLOADS: Final[Mapping[str, Any]] = {"runs": run_downloads.download, "sql": sql.download}
+"""The views, by name, that can be had as a file too, in each form of MEDIA."""

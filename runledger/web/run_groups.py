@@ -31,14 +31,14 @@ Rows = list[dict[str, Any]]
 
 class RunGroups(NamedTuple):
     """What is counted of one list of runs. `runs` are those that the filters leave, of which
-    `with_duration` have one: an order by duration shows these alone.
+    `in_order` have a value in the column that the list is ordered by: it shows these alone.
 
     `unit` is the span of the bars over time. `durations` counts runs before the filters of the
     duration, in buckets of an eighth of a power of ten.
     """
 
     runs: int
-    with_duration: int
+    in_order: int
     unit: str
     facets: dict[str, Rows]
     times: Rows
@@ -46,16 +46,18 @@ class RunGroups(NamedTuple):
     percentiles: dict[str, Any]
 
 
-def run_groups(queries: Queries, organization: str, asked: RunFilter) -> RunGroups:
-    """Return the groups of the runs that a filter leaves."""
-    where, values = queries.matching(organization, asked)
+def run_groups(
+    queries: Queries, organization: str, asked: RunFilter, model: str | None = None
+) -> RunGroups:
+    """Return the groups of the runs that a filter leaves, and a model if one is given."""
+    where, values = matching(queries, organization, asked, model)
     wide = asked.model_copy(update={"duration_filter": None, "duration_percentile": None})
-    wide_where, wide_values = queries.matching(organization, wide)
-    (total,) = queries.rows(fill(SQL["total"], where=where), values)
+    wide_where, wide_values = matching(queries, organization, wide, model)
+    (total,) = queries.rows(fill(SQL["total"], where=where, column=asked.order_column), values)
     unit = unit_for(total["first"], total["last"])
     return RunGroups(
         total["runs"],
-        total["with_duration"],
+        total["in_order"],
         unit,
         {
             title: queries.rows(fill(SQL[statement], where=where), values)
@@ -65,6 +67,16 @@ def run_groups(queries: Queries, organization: str, asked: RunFilter) -> RunGrou
         queries.rows(fill(SQL["by_duration"], where=wide_where), wide_values),
         queries.durations(organization, wide).model_dump(),
     )
+
+
+def matching(
+    queries: Queries, organization: str, asked: RunFilter, model: str | None
+) -> tuple[str, dict[str, Any]]:
+    """Return the WHERE of the runs of a filter, and of a model if one is given; its parameters."""
+    where, values = queries.matching(organization, asked)
+    if model is None:
+        return where, values
+    return f"{where} {SQL['of_model']}", {**values, "value": model}
 
 
 def unit_for(first: datetime | None, last: datetime | None) -> str:

@@ -1,5 +1,5 @@
--- total: how many runs the filters leave, how many have a duration, and when they began
-SELECT count(*) AS runs, count(run_ns) AS with_duration, min(created_at) AS first, max(created_at) AS last FROM runs {where};
+-- total: how many runs the filters leave, how many the order shows, and when they began
+SELECT count(*) AS runs, count({column}) AS in_order, min(created_at) AS first, max(created_at) AS last FROM runs {where};
 
 -- by_status: the statuses of these runs
 SELECT status AS value, count(*) AS runs FROM runs {where} GROUP BY 1 ORDER BY 2 DESC, 1;
@@ -52,7 +52,44 @@ SELECT agent_id AS value, count(*) AS runs, count(*) FILTER (status = 'failed') 
     sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
     sum(output_tokens)::BIGINT AS output_tokens,
     sum(reasoning_tokens)::BIGINT AS reasoning_tokens, max(created_at) AS last
-FROM runs WHERE organization = $organization GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 500;
+FROM runs WHERE organization = $organization AND ($value IS NULL OR agent_id = $value::VARCHAR)
+GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 500;
+
+-- conversations: each conversation with its outcomes, its durations and its tokens, the latest ones
+SELECT conversation_id AS value, count(*) AS runs, count(*) FILTER (status = 'failed') AS failed,
+    count(*) FILTER (status = 'cancelled') AS cancelled,
+    count(*) FILTER (status IN ('created', 'running')) AS open,
+    quantile_cont(run_ns, [0.5, 0.95, 0.99]) AS p, sum(total_tokens)::BIGINT AS total_tokens,
+    sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
+    sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
+    sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
+    sum(output_tokens)::BIGINT AS output_tokens,
+    sum(reasoning_tokens)::BIGINT AS reasoning_tokens, max(created_at) AS last
+FROM runs WHERE organization = $organization AND conversation_id IS NOT NULL
+    AND ($value IS NULL OR conversation_id = $value::VARCHAR)
+GROUP BY 1 ORDER BY max(created_at) DESC, 1 LIMIT 500;
+
+-- of_model: the runs that have a step of a model
+AND run_id IN (SELECT run_id FROM steps WHERE organization = $organization AND model = $value);
+
+-- call_durations: how many calls of a tool took so long, in the buckets of by_duration
+SELECT greatest(floor(log10(greatest(ns, 1) / 1e9) * 8), -16)::INTEGER AS bucket,
+    CASE status WHEN 'error' THEN 'failed' ELSE 'completed' END AS status, count(*) AS runs
+FROM (SELECT epoch_ns(returned_at) - epoch_ns(called_at) AS ns, status FROM tool_calls
+    WHERE organization = $organization AND name = $value)
+WHERE ns IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2;
+
+-- step_durations: how many steps of a model took so long, in the buckets of by_duration
+SELECT greatest(floor(log10(greatest(ns, 1) / 1e9) * 8), -16)::INTEGER AS bucket,
+    CASE status WHEN 'failed' THEN 'failed' ELSE 'completed' END AS status, count(*) AS runs
+FROM (SELECT coalesce(llm_request_ns, step_ns) AS ns, status FROM steps
+    WHERE organization = $organization AND model = $value)
+WHERE ns IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2;
+
+-- latest: the runs that began last
+SELECT run_id, agent_id, status, created_at, run_ns, num_steps, total_tokens, fresh_input_tokens,
+    cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, stop_reason
+FROM runs {where} ORDER BY created_at DESC, run_id DESC LIMIT $limit;
 
 -- tools: each tool with its calls, their outcomes and how long they took
 SELECT name AS value, count(DISTINCT run_id) AS runs, count(*) AS calls,
@@ -60,7 +97,8 @@ SELECT name AS value, count(DISTINCT run_id) AS runs, count(*) AS calls,
     count(*) FILTER (status = 'open') AS open,
     quantile_cont(epoch_ns(returned_at) - epoch_ns(called_at), [0.5, 0.95, 0.99]) AS p,
     max(called_at) AS last
-FROM tool_calls WHERE organization = $organization AND name IS NOT NULL
+FROM tool_calls
+WHERE organization = $organization AND name IS NOT NULL AND ($value IS NULL OR name = $value::VARCHAR)
 GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 500;
 
 -- models: each model with its steps, their outcomes, durations and tokens
@@ -73,7 +111,8 @@ SELECT model AS value, count(DISTINCT run_id) AS runs, count(*) AS steps,
     sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
     sum(output_tokens)::BIGINT AS output_tokens,
     sum(reasoning_tokens)::BIGINT AS reasoning_tokens, max(created_at) AS last
-FROM steps WHERE organization = $organization GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 500;
+FROM steps WHERE organization = $organization AND ($value IS NULL OR model = $value::VARCHAR)
+GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 500;
 
 -- columns: the tables that SQL can ask, with their columns
 SELECT table_name AS name, list({'name': column_name, 'kind': lower(data_type)} ORDER BY column_index)

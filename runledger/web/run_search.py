@@ -9,6 +9,7 @@ from projections.queries.statuses import Status
 from runledger.events import Feedback, StopReason
 from runledger.parameters import last_moment, moment, nanoseconds, position_or_moment
 from runledger.server.route import Strict
+from runledger.web.run_columns import ColumnKey
 
 COMPARED: Final = {"eq": "=", "gt": ">", "gte": "≥", "lt": "<", "lte": "≤"}
 
@@ -26,7 +27,8 @@ class AsOfNow(Strict):
 class RunSearch(AsOfNow):
     """The filters, the order and the page of a list of runs, as texts of an address.
 
-    `duration` is a duration such as `90s` or `3m`; a time without a zone is UTC.
+    `duration` is a duration such as `90s` or `3m`; a time without a zone is UTC. `columns` are
+    those that the table shows; none are the ones that it shows at first.
     """
 
     run_id: str | None = None
@@ -52,6 +54,7 @@ class RunSearch(AsOfNow):
     limit: int = Field(default=50, ge=1, le=1000)
     after: str | None = None
     before: str | None = None
+    columns: list[ColumnKey] = Field(default_factory=list)
 
     def conditions(self) -> RunConditions:
         """Return the filters alone; raise InvalidArgument for a time or a duration that is none."""

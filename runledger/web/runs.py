@@ -1,15 +1,9 @@
-"""The list of runs: filters, facets, charts that are filters, the table, and its downloads."""
+"""The list of runs: filters, facets, charts that are filters, and the table."""
 
-import csv
-import io
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, Final, get_args
 
-from starlette.responses import Response, StreamingResponse
-
-from projections.queries.run_filter import run_filter
-from runledger.errors import NotFound
+from projections.queries.run_filter import SortKey, run_filter
 from runledger.events import StopReason
 from runledger.ledger.part import LedgerPart
 from runledger.records import RunRecord
@@ -28,13 +22,13 @@ from runledger.web.charts import (
     place_of,
     time_columns,
 )
+from runledger.web.run_columns import COLUMNS, shown_columns
 from runledger.web.run_groups import FACETS, RunGroups, run_groups
 from runledger.web.run_search import COMPARED, RunSearch, chips
+from runledger.web.table_file import FORMS
 from runledger.web.view import View
 
 _LOLLY: Final = 116.0
-_PAGE: Final = 1_000
-_FORMS: Final = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 
 
 async def show(call: Call[RunSearch, None]) -> View:
@@ -42,11 +36,12 @@ async def show(call: Call[RunSearch, None]) -> View:
     search = call.query
     opened = call.ledger.part(LedgerPart).opened
     records = await call.ledger.list_runs(**search.filters(), **search.past(), actor=call.actor)
-    asked = run_filter("list_runs", **search.conditions())
+    asked = run_filter("list_runs", **search.conditions(), order_by=search.order_by)
     organization = call.actor.organization
     moment = search.past().get("as_of")
     groups = await opened.ask(lambda q: run_groups(q, organization, asked), moment)
     here = here_of(search)
+    columns = shown_columns(search.columns)
     return View(
         "runs.html",
         "Runs",
@@ -62,67 +57,15 @@ async def show(call: Call[RunSearch, None]) -> View:
             "older": _beyond(here, records, search),
             "newer": _before(here, records, search),
             "sorts": _sorts(search, here),
+            "columns": columns,
+            "all_columns": COLUMNS,
+            "order_title": next((c.title for c in COLUMNS if c.order == search.order_by), None),
+            "files": _files(here),
             "stop_reasons": get_args(StopReason),
             "compared": list(COMPARED.items()),
             "buckets": BUCKETS,
         },
     )
-
-
-async def download(call: Call[RunSearch, None], form: str) -> Response:
-    """Return every run that the filters leave, not only the page, as CSV or lines of JSON."""
-    search = call.query
-    # Wrong filters and a position that is not there are refused before the first byte.
-    first = await call.ledger.list_runs(
-        **{**search.filters(), "limit": _PAGE, "after": None, "before": None},  # type: ignore[arg-type]
-        **search.past(),
-        actor=call.actor,
-    )
-    write = _csv if form == "csv" else _jsonl
-    return StreamingResponse(
-        _lines(call, first, write),
-        headers={"Content-Disposition": f'attachment; filename="runs.{form}"'},
-        media_type=_FORMS[form],
-    )
-
-
-async def _lines(
-    call: Call[RunSearch, None], page: list[RunRecord], write: Any
-) -> AsyncIterator[bytes]:
-    search = call.query
-    head = True
-    while page:
-        yield write(page, head)
-        head = False
-        if len(page) < _PAGE:
-            return
-        try:
-            page = await call.ledger.list_runs(
-                **{  # type: ignore[arg-type]
-                    **search.filters(),
-                    "limit": _PAGE,
-                    "after": page[-1].run_id,
-                    "before": None,
-                },
-                **search.past(),
-                actor=call.actor,
-            )
-        except NotFound as e:
-            # Cut off rather than ended well: a file that looks whole would be missing rows.
-            raise ConnectionAbortedError(str(e)) from e
-
-
-def _csv(records: list[RunRecord], head: bool) -> bytes:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(RunRecord.model_fields), lineterminator="\n")
-    if head:
-        writer.writeheader()
-    writer.writerows(record.model_dump(mode="json") for record in records)
-    return out.getvalue().encode()
-
-
-def _jsonl(records: list[RunRecord], _: bool) -> bytes:
-    return b"".join(record.model_dump_json().encode() + b"\n" for record in records)
 
 
 def here_of(search: RunSearch) -> Address:
@@ -157,19 +100,18 @@ def facets(groups: RunGroups, here: Address) -> list[dict[str, Any]]:
     return made
 
 
-def runs_over_time(rows: list[dict[str, Any]], unit: str, here: Address) -> list[Chart]:
-    """Return the chart of runs over time; each bar leads to the runs that began then."""
+def runs_over_time(rows: list[dict[str, Any]], unit: str, here: Address | None) -> list[Chart]:
+    """Return the chart of runs over time; each bar leads to the runs of `here` that began then."""
     columns = []
     for begin, end, stack in time_columns(rows, unit, _stack):
         number = sum(n for _, n in stack)
-        link = (
-            here.without("after")
-            .without("before")
-            .having(
+        link = None
+        if here is not None:
+            first = here.without("after").without("before")
+            link = first.having(
                 start_date=shown.machine_moment(begin),
                 end_date=shown.machine_moment(end - timedelta(microseconds=1)),
             )
-        )
         label = label_of(begin, unit)
         columns.append(Column(f"{label}: {number:,} runs", stack, link, label))
     return column_chart(f"Runs per {unit}", columns)
@@ -231,5 +173,11 @@ def _sorts(search: RunSearch, here: Address) -> dict[str, Address]:
         name: first.having(
             order_by=name, ascending=search.order_by == name and not search.ascending
         )
-        for name in ("created_at", "duration")
+        for name in get_args(SortKey)
     }
+
+
+def _files(here: Address) -> list[tuple[str, Address]]:
+    """Return the addresses of the whole list as a file, in each form."""
+    whole = here.without("after").without("before").without("limit")
+    return [(words, whole.twin(form)) for form, words in FORMS.items()]

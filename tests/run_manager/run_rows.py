@@ -28,7 +28,8 @@ def run_rows(log: Iterable[StoredRow], organization: str) -> list[dict[str, Any]
         run = runs.setdefault(
             row.stream,
             {"run_id": row.stream, "status": "created", "stop_reason": None, "run_ns": None,
-             "num_steps": 0, "total_tokens": 0, "tools": set(), "ended": False,
+             "num_steps": 0, "total_tokens": 0, "prompt_tokens": 0, "completion_tokens": 0,
+             "error_type": None, "tools": set(), "ended": False,
              "feedback": None},
         )  # fmt: skip
         _apply(run, row.topic, facts)
@@ -48,7 +49,7 @@ def _apply(run: dict[str, Any], topic: str, facts: dict[str, Any]) -> None:
     elif topic in ("run.completed", "run.failed", "run.cancelled"):
         run.update(status=topic.removeprefix("run."), stop_reason=facts["stop_reason"])
         if not run["ended"]:
-            run.update(ended=True, run_ns=facts.get("run_ns"))
+            run.update(ended=True, run_ns=facts.get("run_ns"), error_type=facts.get("error_type"))
     elif topic == "run.feedback_recorded":
         run["feedback"] = facts.get("feedback")
     elif topic == "run.deleted":
@@ -57,7 +58,8 @@ def _apply(run: dict[str, Any], topic: str, facts: dict[str, Any]) -> None:
         if run["status"] == "created":
             run["status"] = "running"
         run["num_steps"] += topic == "run.step_recorded"
-        run["total_tokens"] += facts.get("total_tokens") or 0
+        for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
+            run[name] += facts.get(name) or 0
         for message in facts.get("messages", ()):
             for call in message.get("tool_calls", ()):
                 run["tools"] |= {call["name"], call.get("tool_id")}

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from running import RunningServer
 
@@ -68,6 +69,39 @@ def test_agents_are_the_sums_of_their_runs(page: RunningServer) -> None:
         assert row["runs"] == len(own)
         assert row["failed"] == sum(run["status"] == "failed" for run in own)
         assert row["total_tokens"] == sum(run["total_tokens"] for run in own)
+
+
+def test_one_of_a_group_is_its_row_and_its_runs(page: RunningServer) -> None:
+    runs = shown(page, "/runs.json?limit=1000")["runs"]
+    steps = {run["run_id"]: said(page, f"runs/{run['run_id']}/steps") for run in runs}
+    owns: dict[str, Any] = {
+        "agents": lambda run, name: run["agent_id"] == name,
+        "conversations": lambda run, name: run["conversation_id"] == name,
+        "tools": lambda run, name: name in run["tools_used"],
+        "models": lambda run, name: any(step["model"] == name for step in steps[run["run_id"]]),
+    }
+    for group, own in owns.items():
+        rows = [row for row in shown(page, f"/{group}.json")[group] if row["value"] is not None]
+        assert rows
+        for row in rows:
+            query = urlencode({"name": row["value"]})
+            one = shown(page, f"/{group}/one.json?{query}")
+            assert one[group.removesuffix("s")] == row
+            mine = [run for run in runs if own(run, row["value"])]
+            assert one["groups"]["runs"] == row["runs"] == len(mine)
+            listed = [run["run_id"] for run in mine[:20]]
+            assert [run["run_id"] for run in one["latest"]] == listed
+            failed = sum(run["status"] == "failed" for run in mine)
+            assert sum(error["runs"] for error in one["errors"]) == failed
+            timed = sum(bucket["runs"] for bucket in one["durations"])
+            if group in ("agents", "conversations"):
+                assert timed == sum(run["run_ns"] is not None for run in mine)
+
+
+def test_one_that_is_not_there_is_not_found(page: RunningServer) -> None:
+    with page.client() as client:
+        for group in ("agents", "conversations", "tools", "models"):
+            assert client.get(f"/{group}/one?name=nothing").status_code == 404
 
 
 def test_models_are_the_totals_of_usage(page: RunningServer) -> None:

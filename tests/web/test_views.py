@@ -3,13 +3,20 @@
 import csv
 import io
 import json
+import re
+from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
+import duckdb
+import nanoarrow
 import pytest
+from nanoarrow.ipc import InputStream
 from running import RunningServer
 from sample import CONVERSATION, RICH
 from views import VIEWS
 
+from projections.queries.run_filter import SortKey
 from runledger.web.mount import mount_page
 
 
@@ -50,6 +57,7 @@ def test_a_view_has_a_twin_in_json(page: RunningServer, path: str) -> None:
         {"statuses": ["completed", "cancelled"], "ascending": "true"},
         {"agent_id": "agent-support", "order_by": "duration"},
         {"tools_used": ["search"]},
+        *({"order_by": order, "ascending": "true"} for order in get_args(SortKey)),
         {"stop_reason": "end_turn", "step_count": "2", "step_count_operator": "gte"},
         {"conversation_id": CONVERSATION, "background": "true", "template_family": "template-1"},
         {"project_id": "project-1"},
@@ -80,8 +88,8 @@ def test_the_list_is_that_of_the_ledger(page: RunningServer, filters: dict[str, 
         said = client.post("/api/v1/runs/search", json={"filters": asked}).json()
     assert shown["runs"] == said
     if "limit" not in filters:
-        by_duration = filters.get("order_by") == "duration"
-        assert shown["groups"]["with_duration" if by_duration else "runs"] == len(said)
+        by_duration = filters.get("order_by") not in (None, "created_at")
+        assert shown["groups"]["in_order"] == len(said)
         if by_duration:
             return
         statuses = [run["status"] for run in said]
@@ -114,6 +122,66 @@ def test_a_download_is_every_run_of_the_filters(page: RunningServer) -> None:
     assert [json.loads(line) for line in lines] == said
     assert [row["run_id"] for row in rows] == [run["run_id"] for run in said]
     assert [row["total_tokens"] for row in rows] == [str(run["total_tokens"]) for run in said]
+
+
+@pytest.mark.parametrize("filters", ["", "statuses=running&statuses=failed", "agent_id=agent-none"])
+def test_a_file_for_data_tools_has_the_rows_of_the_list(
+    page: RunningServer, tmp_path: Path, filters: str
+) -> None:
+    with page.client() as client:
+        said = client.get(f"/runs.json?limit=1000&{filters}").json()["runs"]
+        parquet = client.get(f"/runs.parquet?limit=2&{filters}")
+        arrow = client.get(f"/runs.arrow?{filters}").content
+    assert 'filename="runs.parquet"' in parquet.headers["content-disposition"]
+    file = tmp_path / "runs.parquet"
+    file.write_bytes(parquet.content)
+    db = duckdb.connect(":memory:")
+    columns = ("run_id", "created_at", "run_ns", "tools_used", "cache_read_tokens", "metadata")
+    rows = db.execute(f"SELECT {', '.join(columns)} FROM read_parquet('{file}')").fetchall()
+    expected = [
+        (
+            run["run_id"],
+            datetime.fromisoformat(run["created_at"]),
+            run["run_ns"],
+            run["tools_used"],
+            run["cache_read_tokens"],
+            run["metadata"],
+        )
+        for run in said
+    ]
+    assert [(*row[:-1], json.loads(row[-1])) for row in rows] == expected
+    table = nanoarrow.ArrayStream(InputStream.from_readable(arrow)).read_all()
+    assert [row["run_id"] for row in table.to_pylist()] == [run["run_id"] for run in said]
+    assert [row["run_ns"] for row in table.to_pylist()] == [run["run_ns"] for run in said]
+
+
+def test_a_file_has_the_columns_that_were_chosen(page: RunningServer) -> None:
+    with page.client() as client:
+        text = client.get("/runs.csv?columns=tokens&columns=error").text
+        shown = client.get("/runs?columns=tokens&columns=error").text
+    assert text.splitlines()[0] == "run_id,status,agent_id,total_tokens,error_type,error_message"
+    heads = re.findall(r"<th[ >].*?</th>", shown, re.DOTALL)
+    assert [bool(re.search(name, " ".join(heads))) for name in ("Tokens", "Error", "Steps")] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_two_runs_are_compared_in_both_directions(page: RunningServer) -> None:
+    with page.client() as client:
+        one, other = client.get("/runs.json?limit=2&statuses=completed").json()["runs"]
+        left = client.get(f"/runs/compare.json?run={one['run_id']}&run={other['run_id']}").json()
+        right = client.get(f"/runs/compare.json?run={other['run_id']}&run={one['run_id']}").json()
+        alone = client.get(f"/runs/compare?run={one['run_id']}", headers={"Accept": "text/html"})
+    assert left["runs"] == [one, other]
+    steps = next(line for line in left["compared"] if line["name"] == "Steps")
+    assert steps["difference"] == other["num_steps"] - one["num_steps"]
+    for line, turned in zip(left["compared"], right["compared"], strict=True):
+        assert line["values"] == turned["values"][::-1]
+        if line["difference"] is not None:
+            assert line["difference"] == -turned["difference"]
+    assert alone.status_code == 422
 
 
 def test_a_run_says_what_the_ledger_says_of_it(page: RunningServer) -> None:

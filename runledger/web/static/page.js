@@ -97,3 +97,6 @@ if (working) setTimeout(() => location.reload(), Number(working.dataset.reload) 
 
 const slide = $("#ev");
 slide?.addEventListener("input", () => { $("#ev-out").value = slide.value; });
+
+const moment = $("#as-of");
+moment?.addEventListener("input", () => { moment.form.elements.as_of.value = moment.value; });

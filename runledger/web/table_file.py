@@ -1,0 +1,109 @@
+"""Tables as files that data tools read: Parquet and Arrow, from rows as lines of JSON."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import nanoarrow
+from nanoarrow.ipc import StreamWriter
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse
+
+from projections.files.duckdb_connection import connect
+from runledger.sql_file import fill, literal, quoted, statements
+
+SQL: Final = statements(Path(__file__).with_suffix(".sql"))
+MEDIA: Final = {
+    "csv": "text/csv",
+    "jsonl": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+    "arrow": "application/vnd.apache.arrow.stream",
+}
+"""The forms of a file, as an address ends and as Content-Type says them."""
+
+FORMS: Final = {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet", "arrow": "Arrow"}
+"""The same for people."""
+
+_TYPES: Final[Mapping[Any, str]] = {
+    str: "VARCHAR",
+    int: "BIGINT",
+    float: "DOUBLE",
+    bool: "BOOLEAN",
+    datetime: "TIMESTAMPTZ",
+    list[str]: "VARCHAR[]",
+}
+_MEMORY: Final = 256 << 20
+_LINE: Final = 1 << 20
+"""Bytes: what DuckDB may take, and more for lines that are longer than this."""
+
+
+def sql_type(annotation: Any) -> str:
+    """Return the type of a column for a field of a record; an object becomes a text of JSON."""
+    kinds = [one for one in get_args(annotation) or (annotation,) if one is not type(None)]
+    return _TYPES.get(annotation, _TYPES.get(kinds[0] if len(kinds) == 1 else None, "VARCHAR"))
+
+
+async def table_file(
+    lines: AsyncIterator[bytes], types: Mapping[str, str] | None, name: str, form: str, **said: str
+) -> FileResponse:
+    """Return a file as a download; it is removed when it was sent.
+
+    Parameters:
+        lines: pieces of lines of JSON, each line an object.
+        types: the type of each column, or None to take those that the values have.
+        name: the name of the download, without its ending.
+        form: `parquet` or `arrow` (an IPC stream).
+        said: more headers.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="runledger-download-")
+    try:
+        source, target = Path(folder.name) / "rows.jsonl", Path(folder.name) / name
+        longest = _LINE
+        with source.open("wb") as out:
+            async for piece in lines:
+                longest = max(longest, *map(len, piece.splitlines()), 0)
+                out.write(piece)
+        await run_in_threadpool(_write, source, target, types, form, longest)
+    except BaseException:
+        folder.cleanup()
+        raise
+    return FileResponse(
+        target,
+        headers={"Content-Disposition": f'attachment; filename="{name}.{form}"', **said},
+        media_type=MEDIA[form],
+        background=BackgroundTask(folder.cleanup),
+    )
+
+
+def _write(
+    source: Path, target: Path, types: Mapping[str, str] | None, form: str, longest: int
+) -> None:
+    # DuckDB's buffers are twice as long as the longest line that it expects.
+    with closing(connect(memory_limit=f"{_MEMORY + 8 * longest}B", threads=1)) as db:
+        db.execute(SQL["utc"])
+        given = {"path": literal(str(source)), "longest": str(longest)}
+        if types is None:
+            rows = fill(SQL["as_found"], **given)
+        else:
+            columns = ", ".join(f"{quoted(name)}: {literal(kind)}" for name, kind in types.items())
+            rows = fill(SQL["typed"], **given, columns=columns)
+        if form == "parquet":
+            db.execute(fill(SQL["parquet"], rows=rows, path=literal(str(target))))
+            return
+        with target.open("wb") as out, StreamWriter.from_writable(out) as writer:
+            writer.write_stream(nanoarrow.c_array_stream(db.sql(rows)))
+
+
+def unlike(names: Iterable[str]) -> list[str]:
+    """Return the names of columns, a number behind one that was there before."""
+    made: list[str] = []
+    for name in names:
+        number, free = 1, name
+        while free in made:
+            free, number = f"{name}_{number}", number + 1
+        made.append(free)
+    return made
