@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 from pydantic import Field
@@ -15,6 +16,7 @@ from runledger.server.call import Call
 from runledger.web.address import Address
 from runledger.web.run_groups import SQL
 from runledger.web.run_search import AsOfNow
+from runledger.web.table_file import FORMS, MEDIA, table_file, unlike
 from runledger.web.view import View
 
 FIRST = "SELECT status, count(*) AS runs\nFROM runs\nGROUP BY ALL\nORDER BY runs DESC"
@@ -53,7 +55,7 @@ async def show(call: Call[Question, None]) -> View:
         facts,
         {
             "statement": call.query.statement or FIRST,
-            "csv": here.twin("csv"),
+            "files": [(words, here.twin(form)) for form, words in FORMS.items()],
             "answered": facts.get("answer"),
             "said": problem,
         },
@@ -62,7 +64,7 @@ async def show(call: Call[Question, None]) -> View:
 
 
 async def download(call: Call[Question, None], form: str) -> Response:
-    """Return the answer as CSV or lines of JSON."""
+    """Return the answer as CSV, lines of JSON, Parquet or Arrow."""
     call.caller.expect_every_organization("sql")
     if call.query.statement is None:
         raise InvalidArgument("sql: expected a statement, found none")
@@ -71,15 +73,24 @@ async def download(call: Call[Question, None], form: str) -> Response:
         "Content-Disposition": f'attachment; filename="answer.{form}"',
         "Runledger-Truncated": str(answer.truncated).lower(),
     }
+    if form in ("parquet", "arrow"):
+        # The types are those of the values; without a row there are none.
+        types = None if answer.lines else dict.fromkeys(unlike(answer.columns), "VARCHAR")
+        return await table_file(_pieces(answer), types, "answer", form, headers)
     if form == "jsonl":
-        rows = (dict(zip(answer.columns, json.loads(line), strict=True)) for line in answer.lines)
-        lines = "".join(json.dumps(row) + "\n" for row in rows)
-        return Response(lines, headers=headers, media_type="application/x-ndjson")
+        lines = b"".join([line async for line in _pieces(answer)])
+        return Response(lines, headers=headers, media_type=MEDIA[form])
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(answer.columns)
     writer.writerows(json.loads(line) for line in answer.lines)
-    return Response(out.getvalue(), headers=headers, media_type="text/csv")
+    return Response(out.getvalue(), headers=headers, media_type=MEDIA[form])
+
+
+async def _pieces(answer: SqlAnswer) -> AsyncIterator[bytes]:
+    names = unlike(answer.columns)
+    for line in answer.lines:
+        yield json.dumps(dict(zip(names, json.loads(line), strict=True))).encode() + b"\n"
 
 
 async def _ask(call: Call[Question, None]) -> tuple[SqlAnswer, int]:

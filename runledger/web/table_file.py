@@ -2,21 +2,16 @@
 
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, get_args
 
-import nanoarrow
-from nanoarrow.ipc import StreamWriter
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
-from projections.files.duckdb_connection import connect
-from runledger.sql_file import fill, literal, quoted, statements
+from projections.queries.row_file import write_rows
 
-SQL: Final = statements(Path(__file__).with_suffix(".sql"))
 MEDIA: Final = {
     "csv": "text/csv",
     "jsonl": "application/x-ndjson",
@@ -36,9 +31,6 @@ _TYPES: Final[Mapping[Any, str]] = {
     datetime: "TIMESTAMPTZ",
     list[str]: "VARCHAR[]",
 }
-_MEMORY: Final = 256 << 20
-_LINE: Final = 1 << 20
-"""Bytes: what DuckDB may take, and more for lines that are longer than this."""
 
 
 def sql_type(annotation: Any) -> str:
@@ -48,7 +40,11 @@ def sql_type(annotation: Any) -> str:
 
 
 async def table_file(
-    lines: AsyncIterator[bytes], types: Mapping[str, str] | None, name: str, form: str, **said: str
+    lines: AsyncIterator[bytes],
+    types: Mapping[str, str] | None,
+    name: str,
+    form: str,
+    headers: Mapping[str, str] | None = None,
 ) -> FileResponse:
     """Return a file as a download; it is removed when it was sent.
 
@@ -57,45 +53,29 @@ async def table_file(
         types: the type of each column, or None to take those that the values have.
         name: the name of the download, without its ending.
         form: `parquet` or `arrow` (an IPC stream).
-        said: more headers.
+        headers: more headers of the answer.
     """
     folder = tempfile.TemporaryDirectory(prefix="runledger-download-")
     try:
         source, target = Path(folder.name) / "rows.jsonl", Path(folder.name) / name
-        longest = _LINE
+        longest = 0
         with source.open("wb") as out:
             async for piece in lines:
                 longest = max(longest, *map(len, piece.splitlines()), 0)
                 out.write(piece)
-        await run_in_threadpool(_write, source, target, types, form, longest)
+        await run_in_threadpool(write_rows, source, target, types, form, longest)
     except BaseException:
         folder.cleanup()
         raise
     return FileResponse(
         target,
-        headers={"Content-Disposition": f'attachment; filename="{name}.{form}"', **said},
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}.{form}"',
+            **(headers or {}),
+        },
         media_type=MEDIA[form],
         background=BackgroundTask(folder.cleanup),
     )
-
-
-def _write(
-    source: Path, target: Path, types: Mapping[str, str] | None, form: str, longest: int
-) -> None:
-    # DuckDB's buffers are twice as long as the longest line that it expects.
-    with closing(connect(memory_limit=f"{_MEMORY + 8 * longest}B", threads=1)) as db:
-        db.execute(SQL["utc"])
-        given = {"path": literal(str(source)), "longest": str(longest)}
-        if types is None:
-            rows = fill(SQL["as_found"], **given)
-        else:
-            columns = ", ".join(f"{quoted(name)}: {literal(kind)}" for name, kind in types.items())
-            rows = fill(SQL["typed"], **given, columns=columns)
-        if form == "parquet":
-            db.execute(fill(SQL["parquet"], rows=rows, path=literal(str(target))))
-            return
-        with target.open("wb") as out, StreamWriter.from_writable(out) as writer:
-            writer.write_stream(nanoarrow.c_array_stream(db.sql(rows)))
 
 
 def unlike(names: Iterable[str]) -> list[str]:

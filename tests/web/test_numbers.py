@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import duckdb
+import nanoarrow
+from nanoarrow.ipc import InputStream
 from running import RunningServer
 
 BUCKETS = ("fresh_input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
@@ -132,6 +135,24 @@ def test_sql_answers_as_the_server_does(page: RunningServer) -> None:
     assert [json.loads(line) for line in lines] == [
         {"status": status, "n": n} for status, n in same["rows"]
     ]
+
+
+def test_a_file_of_an_answer_has_every_column_and_row(page: RunningServer, tmp_path: Path) -> None:
+    twice = "SELECT count(*) AS n, max(num_steps) AS n, 'é' AS word FROM runs"
+    file = tmp_path / "answer.parquet"
+    with page.client() as client:
+        ((count, most, word),) = client.get("/sql.json", params={"statement": twice}).json()[
+            "answer"
+        ]["rows"]
+        file.write_bytes(client.get("/sql.parquet", params={"statement": twice}).content)
+        lines = client.get("/sql.jsonl", params={"statement": twice}).json()
+        arrow = client.get("/sql.arrow", params={"statement": "SELECT 1 AS a LIMIT 0"}).content
+    rows = duckdb.connect(":memory:").execute(f"FROM read_parquet('{file}')").fetchall()
+    assert rows == [(count, most, word)]
+    assert lines == {"n": count, "n_1": most, "word": word}
+    table = nanoarrow.ArrayStream(InputStream.from_readable(arrow))
+    assert [field.name for field in table.schema.fields] == ["a"]
+    assert table.read_all().to_pylist() == []
 
 
 def test_sql_that_is_refused_is_told_beside_the_question(page: RunningServer) -> None:
