@@ -90,12 +90,12 @@ class Queries:
         beside = (fill(RUNS[name], column=column) for name in pieces)
         kept = " AND ".join((where(names, asked.expression), *beside))
         statement = f"{RUNS['select']} {kept} {fill(RUNS[order], column=column)}"
-        with self._limited(asked.expression):
+        with self.limited(asked.expression):
             found = self.rows(statement, values)
         records = [_run_record(row) for row in found]
         return records[::-1] if backwards else records
 
-    def _limited(self, expression: Expression | None) -> AbstractContextManager[None]:
+    def limited(self, expression: Expression | None) -> AbstractContextManager[None]:
         """Limit the time of a query with conditions that a user wrote."""
         return nullcontext() if expression is None else limited(self._db)
 
@@ -108,7 +108,7 @@ class Queries:
     ) -> None:
         """Add the condition that keeps the runs at least as slow as this percentile of them."""
         names.append("has_duration")
-        with self._limited(expression):
+        with self.limited(expression):
             ((threshold,),) = self._db.execute(
                 RUNS["percentile"] + where(names, expression), {**values, "percentile": percentile}
             ).fetchall()
@@ -146,7 +146,7 @@ class Queries:
     def durations(self, organization: str, asked: RunFilter) -> RunDurations:
         """Return how many of the filtered runs have a duration, and its percentiles in ns."""
         where, values = self.matching(organization, asked)
-        with self._limited(asked.expression):
+        with self.limited(asked.expression):
             (row,) = self.rows(RUNS["durations"] + where, values)
         p = row["p"] or [None] * 4
         return RunDurations(runs=row["runs"], p50=p[0], p90=p[1], p95=p[2], p99=p[3])
@@ -183,7 +183,7 @@ class Queries:
         }
         statement = USAGE["totals"]
         asked = run_filter("usage", where=where)
-        with self._limited(asked.expression):
+        with self.limited(asked.expression):
             if asked.expression is not None:
                 runs, values = self.matching(organization, asked)
                 scope.update(values)
@@ -216,7 +216,7 @@ class Queries:
         else:
             scope["by"] = list(by)
             statement = PERCENTILES["grouped"]
-        with self._limited(asked.expression):
+        with self.limited(asked.expression):
             only = ""
             if asked.expression is not None:
                 runs, values = self.matching(organization, asked)

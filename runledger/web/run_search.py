@@ -31,6 +31,7 @@ class RunSearch(AsOfNow):
     those that the table shows; none are the ones that it shows at first.
     """
 
+    where: str | None = None
     run_id: str | None = None
     agent_id: str | None = None
     agent_ids: list[str] = Field(default_factory=list)
@@ -59,6 +60,7 @@ class RunSearch(AsOfNow):
     def conditions(self) -> RunConditions:
         """Return the filters alone; raise InvalidArgument for a time or a duration that is none."""
         made = RunConditions(
+            where=self.where,
             run_id=self.run_id,
             agent_id=self.agent_id,
             agent_ids=self.agent_ids,
@@ -107,6 +109,7 @@ class Chip(Strict):
 
 
 _WORDS: Final = {
+    "where": "where",
     "run_id": "run",
     "agent_id": "agent",
     "stop_reason": "stop reason",

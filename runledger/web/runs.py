@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any, Final, get_args
 
+from projections.queries.queries import Queries
 from projections.queries.run_filter import SortKey, run_filter
 from runledger.events import StopReason
 from runledger.ledger.part import LedgerPart
@@ -39,7 +40,12 @@ async def show(call: Call[RunSearch, None]) -> View:
     asked = run_filter("list_runs", **search.conditions(), order_by=search.order_by)
     organization = call.actor.organization
     moment = search.past().get("as_of")
-    groups = await opened.ask(lambda q: run_groups(q, organization, asked), moment)
+
+    def grouped(queries: Queries) -> RunGroups:
+        with queries.limited(asked.expression):
+            return run_groups(queries, organization, asked)
+
+    groups = await opened.ask(grouped, moment)
     here = here_of(search)
     columns = shown_columns(search.columns)
     return View(

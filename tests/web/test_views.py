@@ -66,6 +66,8 @@ def test_a_view_has_a_twin_in_json(page: RunningServer, path: str) -> None:
         {"start_date": "2020-01-01", "end_date": "2020-01-31"},
         {"limit": "3"},
         {"run_id": RICH},
+        {"where": "num_steps > 1 AND NOT any_tool(status = 'open')"},
+        {"where": "percentile(duration) >= 50", "statuses": ["completed"]},
     ],
 )
 def test_the_list_is_that_of_the_ledger(page: RunningServer, filters: dict[str, object]) -> None:
@@ -268,6 +270,7 @@ def test_an_empty_ledger_says_what_to_paste(empty: RunningServer) -> None:
         ("/runs?statuses=lost", 422, "statuses"),
         ("/runs?duration=long", 422, "duration"),
         ("/runs?colour=red", 422, "colour"),
+        ("/runs?where=statsu%20%3D%201", 422, "did you mean status"),
     ],
 )
 def test_an_error_is_said_in_words(page: RunningServer, path: str, status: int, words: str) -> None:
