@@ -57,6 +57,11 @@ browser: $(STAMP)
 test-browser: browser ## the page in a real Chromium, which it installs if it is missing
 	RUNLEDGER_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser tests/web
 
+.PHONY: test-fuzz
+test-fuzz: $(STAMP) ## requests made from the OpenAPI document, some minutes (EXAMPLES=200 for each operation)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group fuzz
+	$(if $(EXAMPLES),RUNLEDGER_FUZZ_EXAMPLES=$(EXAMPLES)) $(BIN)/python -m pytest -m fuzz tests/server
+
 .PHONY: screenshots
 screenshots: browser ## draw the pictures of the page in docs/pictures
 	$(BIN)/python -m scripts.take_screenshots

@@ -49,7 +49,9 @@ async def ready(call: AnyCall) -> Reply:
 
 
 def _route(path: str, name: str, handler: Any, answer: type[BaseModel], *errors: int) -> Route:
-    return Route("GET", path, name, handler, scope=None, answer=answer, errors=errors)
+    return Route(
+        "GET", path, name, handler, scope=None, answer=answer, errors=errors, answering=errors
+    )
 
 
 ROUTES: Final = (

@@ -48,7 +48,8 @@ class Route:
     what the caller's key must allow. `query` and `body` are the models of parameters and body; a
     route without a body model reads none. `takes` are the content types of its body, `gzip` says
     that it may be compressed, `batch` that it may be as large as a batch. `status` is that of a
-    good answer, `produces` its content types; `errors` are the other statuses. A `stream` is
+    good answer, `produces` its content types; `errors` are the other statuses, of which those in
+    `answering` may come with such an answer, too. A `stream` is
     counted and timed as one. `raw` gives the body to the handler as bytes, unparsed. `most` are the
     bytes that its body may have if neither limit is meant, `refused` makes the answer of a refusal
     in the words of another protocol.
@@ -71,6 +72,7 @@ class Route:
     status: int = 200
     produces: tuple[str, ...] = (JSON,)
     errors: tuple[int, ...] = ()
+    answering: tuple[int, ...] = ()
     stream: bool = False
     summary: str = ""
 

@@ -134,6 +134,7 @@ ROUTES: Final = (
         batch=True,
         answer=Results,
         errors=(400, 403, 408, 413, 415, 422, 503),
+        answering=(422,),
         summary="Execute commands, one a line.",
     ),
 )

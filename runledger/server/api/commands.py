@@ -185,6 +185,7 @@ def _route(
     handler: Any,
     answer: Any,
     body: type[BaseModel] | None = None,
+    *also: int,
 ) -> Route:
     return Route(
         method,
@@ -195,13 +196,14 @@ def _route(
         query=Strict,
         body=body,
         answer=answer,
-        errors=_ERRORS,
+        errors=(*_ERRORS, *also),
+        answering=also,
         summary=handler.__doc__.partition("\n")[0],
     )
 
 
 ROUTES: Final = (
-    _route("POST", "runs", create_run, RunRecord, bodies.CreateRun),
+    _route("POST", "runs", create_run, RunRecord, bodies.CreateRun, 201),
     _route("PATCH", "runs/{run_id}", update_run, RunRecord, bodies.UpdateRun),
     _route("DELETE", "runs/{run_id}", delete_run, None),
     _route("POST", "runs/{run_id}/start", start_run, RunRecord, bodies.Timed),

@@ -11,6 +11,7 @@ from runledger.server.route import JSON, Route
 
 _REF: Final = "#/components/schemas/{model}"
 Object = dict[str, Any]
+_TEXT: Final[Object] = {"type": "string"}
 
 
 class Problem(BaseModel):
@@ -90,17 +91,37 @@ def _operation(route: Route, found: dict[Any, Object], schemas: Object) -> Objec
 
 
 def _responses(route: Route, found: dict[Any, Object]) -> Iterator[tuple[str, Object]]:
-    answer = found[route.name, "answer"] if route.produces == (JSON,) else {"type": "string"}
-    good = {kind: {"schema": answer} for kind in route.produces}
-    yield str(route.status), {"description": "done", "content": good}
-    face, kind = ("problem", "application/problem+json") if route.native else ("detail", JSON)
+    good = {kind: _good(route, kind, found) for kind in route.produces}
+    yield str(route.status), {"description": "done", "content": _content(good)}
+    if route.refused is not None:
+        # In the words of another protocol, which has them in the encoding of its requests.
+        bad = {kind: [{"type": "object"} if kind == JSON else _TEXT] for kind in route.takes}
+    else:
+        face, kind = ("problem", "application/problem+json") if route.native else ("detail", JSON)
+        bad = {kind: [found[face]]}
     # What any request may be answered: a broken one, a key, a method, a body, the server itself.
     always = {400, 401, 403, 405, 408, 413, 415, 421, 422, 500, 503}
     for status in sorted((always | set(route.errors)) - {route.status}):
         described: Object = {"description": HTTPStatus(status).phrase}
+        beside = good if status in route.answering else {}
         if status >= 400:
-            described["content"] = {kind: {"schema": found[face]}}
+            kinds = (*bad, *(kind for kind in beside if kind not in bad))
+            both = {kind: [*bad.get(kind, ()), *beside.get(kind, ())] for kind in kinds}
+            described["content"] = _content(both)
+        elif beside:
+            described["content"] = _content(beside)
         yield str(status), described
+
+
+def _good(route: Route, kind: str, found: dict[Any, Object]) -> list[Object]:
+    return [found[route.name, "answer"] if kind == JSON else _TEXT]
+
+
+def _content(kinds: dict[str, list[Object]]) -> Object:
+    return {
+        kind: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
+        for kind, schemas in kinds.items()
+    }
 
 
 def _query(schema: Object) -> Iterator[Object]:

@@ -97,7 +97,7 @@ ROUTES: Final = (
         query=Strict,
         body=Question,
         answer=Answer,
-        produces=(JSON,),
+        produces=(JSON, NDJSON, CSV),
         errors=(400, 403, 422, 501, 503),
         summary="Ask the read models in SQL.",
     ),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from starlette.responses import Response
 
@@ -48,6 +48,7 @@ def routes(inbox: Inbox) -> list[Route]:
             raw=True,
             most=MOST,
             refused=refused,
+            answer=dict[str, Any],
             produces=(PROTOBUF, JSON),
             errors=(400, 413, 415, 503),
             summary="Keep spans of OpenTelemetry, of which runs are made.",
@@ -78,6 +79,7 @@ def _metrics_route() -> Route:
         raw=True,
         most=MOST,
         refused=refused,
+        answer=dict[str, Any],
         produces=(PROTOBUF, JSON),
         errors=(404,),
         summary="Say that metrics of OpenTelemetry are not received.",
