@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from starlette.responses import Response
 
@@ -54,6 +54,7 @@ def logs_route(inbox: Inbox, most: int) -> Route:
         raw=True,
         most=most,
         refused=refused,
+        answer=dict[str, Any],
         produces=(PROTOBUF, JSON),
         errors=(400, 404, 413, 415, 503),
         summary="Keep log events of OpenTelemetry that tell calls of models.",
