@@ -43,9 +43,13 @@ def rows(bench: Bench) -> Iterator[Row]:
     with (
         library.recorder(str(bench.path(".db")), "peer") as peer,
         closing(connect(str(bench.path(".db")))) as plain,
+        closing(connect(str(bench.path(".db")))) as tuned,
         closing(open_store(url)) as store,
     ):
-        plain.execute(SCHEMA)
+        # SQLite's own default; `tuned` has the setting of the ledger.
+        plain.execute("PRAGMA wal_autocheckpoint = 1000")
+        for db in (plain, tuned):
+            db.execute(SCHEMA)
         sizes: list[int] = []
 
         def ours(tasks: int) -> float:
@@ -60,6 +64,7 @@ def rows(bench: Bench) -> Iterator[Row]:
             {
                 "64": lambda: ours(64),
                 "plain": lambda: plain_rate(plain, sizes[-1], seconds),
+                "tuned": lambda: plain_rate(tuned, sizes[-1], seconds),
                 "library": lambda: library.append_rate(peer, 8, seconds),
                 "1": lambda: ours(1),
                 "plain 1": lambda: plain_rate(plain, 1, seconds),
@@ -69,7 +74,14 @@ def rows(bench: Bench) -> Iterator[Row]:
     unit = "events/s"
     same = f"sqlite3, batches of {round(median(sizes))}"
     for figure, side, theirs, name, mark in (
-        ("SQLite, 64 tasks, 1 event per append", "64", "plain", same, Mark("≥", 0.7)),
+        ("SQLite, 64 tasks, 1 event per append", "64", "plain", same, Mark("≥", 0.8)),
+        (
+            "SQLite, 64 tasks, 1 event per append",
+            "64",
+            "tuned",
+            f"{same}, wal_autocheckpoint=8000",
+            Mark("≥", 0.75),
+        ),
         ("SQLite, 64 tasks, 1 event per append", "64", "library", "eventsourcing, 8 threads", None),
         (
             "SQLite, 1 task, 1 event per append",
