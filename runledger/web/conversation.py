@@ -9,6 +9,7 @@ from typing import Final
 from runledger import messages as stored
 from runledger.events import MessagesRecorded
 from runledger.store.protocol import StoredEvent
+from runledger.web.json_tree import Node, tree_of_text
 
 SHOWN: Final = 1_200
 FOLDED: Final = 20_000
@@ -31,13 +32,17 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a message: `kind` is said, thought, call, return, answer, image or other."""
+    """A part of a message: `kind` is said, thought, call, return, answer, image or other.
+
+    `tree` is the text as a tree, if it is an object or a list of JSON.
+    """
 
     kind: str
     text: Text
     title: str = ""
     failed: bool = False
     image: str | None = None
+    tree: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +121,19 @@ def _part(part: stored.ContentPart, names: dict[str, str]) -> Piece:
         return _call(part.name, json.dumps(part.input, indent=1, ensure_ascii=False))
     if isinstance(part, stored.ToolReturnContent):
         title = names.get(part.tool_call_id, "a tool")
-        return Piece("return", folded(_pretty(part.content)), title, part.is_error)
+        return _returned(title, part.content, part.is_error)
     if isinstance(part, stored.ImageContent):
         return _image(part)
     return Piece("other", folded(""), f"{part.type.replace('_', ' ')}: the provider kept it")
 
 
 def _call(name: str, arguments: str) -> Piece:
-    return Piece("call", folded(arguments), name)
+    return Piece("call", folded(arguments), name, tree=tree_of_text(arguments, FOLDED))
+
+
+def _returned(title: str, text: str, failed: bool) -> Piece:
+    tree = tree_of_text(text, FOLDED)
+    return Piece("return", folded(_pretty(text)), title, failed, tree=tree)
 
 
 def _return(back: stored.ToolReturn, names: dict[str, str]) -> list[Piece]:
@@ -136,9 +146,9 @@ def _return(back: stored.ToolReturn, names: dict[str, str]) -> list[Piece]:
             if isinstance(part, stored.ImageContent):
                 pieces.append(_image(part))
             else:
-                pieces.append(Piece("return", folded(_pretty(part.text)), title, failed))
+                pieces.append(_returned(title, part.text, failed))
     else:
-        pieces = [Piece("return", folded(_pretty(given or "")), title, failed)]
+        pieces = [_returned(title, given or "", failed)]
     for stream, lines in (("stdout", back.stdout), ("stderr", back.stderr)):
         if lines:
             pieces.append(Piece("return", folded("\n".join(lines)), f"{title}, {stream}"))

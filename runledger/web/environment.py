@@ -8,6 +8,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from runledger.web import shown
+from runledger.web.json_tree import tree
 
 STATIC: Final = Path(__file__).with_name("static")
 _TEMPLATES: Final = Path(__file__).with_name("templates")
@@ -38,6 +39,7 @@ def environment() -> Environment:
         "span",
     ):
         made.filters[name] = getattr(shown, name)
+    made.filters["tree"] = tree
     made.globals["static"] = static
     return made
 

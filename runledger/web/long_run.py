@@ -7,7 +7,7 @@ from projections.queries.queries import Queries
 from projections.queries.step_filter import step_filter
 from runledger.records import RunRecord, StepView, nanoseconds
 from runledger.sql_file import statements
-from runledger.web.timeline import BAND, Band, Bar, step_bar
+from runledger.web.timeline import BAND, Band, Bar, side_by_side, step_bar
 
 SQL: Final = statements(Path(__file__).with_suffix(".sql"))
 
@@ -67,7 +67,7 @@ def _calls(
         failed = row["return_status"] == "error"
         bar = Bar("tool", row["name"] or "tool", at - begin, took, failed=failed)
         made.setdefault(row["step_id"], []).append(bar)
-    return made
+    return {step_id: side_by_side(bars) for step_id, bars in made.items()}
 
 
 def _band(queries: Queries, scope: dict[str, Any], begin: int, whole: int) -> list[Band]:

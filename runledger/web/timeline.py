@@ -1,5 +1,6 @@
 """Where the time of a run went: steps and tool calls on one axis, in the order of the log."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +16,10 @@ _LONG_STEPS: Final = (60, 120, 300, 600, 1200, 3600, 7200, 14400, 43200, 86400)
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One row of the waterfall. Times are nanoseconds since the run began; None is not known."""
+    """One row of the waterfall. Times are nanoseconds since the run began; None is not known.
+
+    `together` is how many tools were called at once with this one, itself included.
+    """
 
     kind: str
     name: str
@@ -23,7 +27,7 @@ class Bar:
     took: int | None
     number: int | None = None
     failed: bool = False
-    first_token: int | None = None
+    together: int = 1
     step: StepView | None = None
     x: float = 0.0
     width: float = 0.0
@@ -120,4 +124,10 @@ def _calls(events: Sequence[StoredEvent], begin: int) -> dict[str | None, list[B
         took = None if end is None else nanoseconds(end) - nanoseconds(at)
         row = Bar("tool", name, nanoseconds(at) - begin, took, failed=status == "error")
         made.setdefault(step_id, []).append(row)
-    return made
+    return {step_id: side_by_side(rows) for step_id, rows in made.items()}
+
+
+def side_by_side(calls: Sequence[Bar]) -> list[Bar]:
+    """Return the calls of a step, each with how many were made in the moment in which it was."""
+    at_once = Counter(call.at for call in calls)
+    return [replace(call, together=at_once[call.at]) for call in calls]

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
@@ -193,6 +193,43 @@ def test_a_run_says_what_the_ledger_says_of_it(page: RunningServer) -> None:
         assert shown["steps"] == client.get(f"/api/v1/runs/{RICH}/steps").json()
         assert shown["callback"] == client.get(f"/api/v1/runs/{RICH}/callback").json()
         assert len(shown["events"]) == shown["run"]["version"]
+
+
+def test_a_step_shows_what_was_reported_the_buckets_and_the_rule(page: RunningServer) -> None:
+    with page.client() as client:
+        text = client.get(f"/runs/{RICH}").text
+        step = client.get(f"/runs/{RICH}.json").json()["steps"][0]
+    assert step["prompt_tokens_details"] == {"cached_tokens": 3, "cache_creation_tokens": 4}
+    _, _, usage = text.partition('<div class="usage')
+    usage, _, _ = usage.partition("</details></td>")
+    assert '<span class="k">cached_tokens</span> <span class="n">3</span>' in usage
+    for name in ("input_rule", "output_rule"):
+        assert f"<dd>{step[name]}</dd>" in usage
+    for bucket in ("fresh_input_tokens", "cache_read_tokens", "cache_write_tokens"):
+        assert f"<dd>{step[bucket]}</dd>" in usage
+
+
+def test_tools_that_were_called_at_once_are_told_so(empty: RunningServer) -> None:
+    async def record() -> str:
+        run = await empty.ledger.create_run("agent-a")
+        calls = [
+            {"id": f"call-{n}", "function": {"name": name, "arguments": '{"city": ["Oslo"]}'}}
+            for n, name in enumerate(("weather", "news", "weather"))
+        ]
+        said = {"role": "assistant", "content": "I look.", "tool_calls": calls}
+        await empty.ledger.record_step(run.run_id, messages=[said])
+        alone = {"id": "call-9", "function": {"name": "book", "arguments": "{}"}}
+        late = {"role": "assistant", "content": "Now.", "tool_calls": [alone]}
+        at = datetime.now(UTC) + timedelta(minutes=1)
+        await empty.ledger.record_step(run.run_id, messages=[late], at=at)
+        return run.run_id
+
+    run_id = empty.do(record())
+    with empty.client() as client:
+        text = client.get(f"/runs/{run_id}").text
+    assert text.count("one of 3 that were called at once") == 3
+    assert text.count("called at once") == 3
+    assert text.count('<span class="k">city</span>') == 3
 
 
 def test_a_run_is_shown_as_it_was_after_each_event(page: RunningServer) -> None:

@@ -128,3 +128,22 @@ def test_a_run_is_cancelled_and_deleted_from_its_view(empty: RunningServer, run_
         answer = client.post(f"/runs/{run_id}/delete", data={"certain": "yes"}, headers=ours)
         assert answer.headers["location"] == "/runs"
         assert client.get(f"/runs/{run_id}").status_code == 404
+
+
+def test_a_callback_is_asked_for_again_from_the_view_of_its_run(empty: RunningServer) -> None:
+    async def end_one() -> str:
+        run = await empty.ledger.create_run("agent-a", callback_url="https://example.com/hook")
+        await empty.ledger.complete_run(run.run_id)
+        return run.run_id
+
+    run_id = empty.do(end_one())
+    with empty.client() as client:
+        first = client.get(f"/runs/{run_id}.json").json()
+        assert "Send the callback again" in client.get(f"/runs/{run_id}").text
+        answer = client.post(f"/runs/{run_id}/callback", headers={"Origin": empty.url})
+        assert answer.headers["location"] == f"/runs/{run_id}"
+        then = client.get(f"/runs/{run_id}.json").json()
+    assert then["events"][-1]["topic"] == "run.callback_requested"
+    before, after = first["callback"]["owed"], then["callback"]["owed"]
+    assert (before["redelivery"], after["redelivery"]) == (False, True)
+    assert after["webhook_id"] == before["webhook_id"]
