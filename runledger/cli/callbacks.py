@@ -1,5 +1,6 @@
 """`runledger callbacks`: list delivered and pending callbacks, and send them again."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runledger.cli import parsers, printing
+from runledger.cli.formats import Form, output
 from runledger.cli.options import AsOf, Json, example, expect_span
 from runledger.cli.parsers import before, moment
 from runledger.cli.settings import ask, expect_writable
@@ -52,15 +54,21 @@ def list_callbacks(
     limit: Annotated[int, typer.Option(min=1, help="Callbacks on the page.")] = 50,
     as_of: AsOf = None,
     as_json: Json = False,
+    form: Form = None,
 ) -> None:
     """List callbacks of runs that ended, the last requested first."""
     asked = _range(begin, end, [*(status or ()), *(["failed"] if failed else ())])
+    from runledger.records import CallbackRow
+
+    shown = output(ctx, form, as_json, CallbackRow, _print_callbacks, times_of_sql=True)
     rows = ask(
         ctx, lambda ledger: ledger.list_callbacks(limit=limit, as_of=as_of, **asked), as_of=as_of
     )
-    if as_json:
-        printing.print_json(printing.columns_of(rows))
-        return
+    shown.add(rows)
+    shown.end()
+
+
+def _print_callbacks(rows: "Iterable[CallbackRow]") -> None:
     columns = ("run_id", "status", "ended_at", "attempts", "last", "said", "next_attempt_at", "url")
     printing.print_table(columns, map(_row, rows), right=("attempts",))
 

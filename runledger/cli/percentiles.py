@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runledger.cli import parsers, printing
+from runledger.cli.formats import Form, output
 from runledger.cli.options import AsOf, Json, Where, example, expect_span
 from runledger.cli.parsers import day
 from runledger.cli.settings import ask
@@ -47,10 +48,16 @@ def percentiles(
     where: Where = None,
     as_of: AsOf = None,
     as_json: Json = False,
+    form: Form = None,
 ) -> None:
     """Show exact duration percentiles of ended runs (linear interpolation; ns in JSON)."""
     expect_span(since=since, until=until)
     groups = by or []
+    from runledger.records import DurationPercentiles
+
+    shown = output(
+        ctx, form, as_json, DurationPercentiles, lambda rows: print_percentiles(rows, groups)
+    )
     rows = ask(
         ctx,
         lambda ledger: ledger.duration_percentiles(
@@ -64,10 +71,8 @@ def percentiles(
         ),
         as_of=as_of,
     )
-    if as_json:
-        printing.print_json(printing.columns_of(rows))
-        return
-    print_percentiles(rows, groups)
+    shown.add(rows)
+    shown.end()
 
 
 def print_percentiles(rows: Iterable["DurationPercentiles"], groups: Collection[str]) -> None:

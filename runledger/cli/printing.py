@@ -23,13 +23,32 @@ def columns_of(rows: Iterable[Any]) -> list[dict[str, Any]]:
 
 def print_json_list(values: Iterable[Any]) -> None:
     """Print a list as JSON, with a thousand items in memory at a time."""
-    rest = iter(values)
-    before = "["
+    rest, whole = iter(values), JsonList()
     # Encoded in groups: one at a time, creating encoders would take most of the time.
     while some := list(islice(rest, _ROWS_MAX)):
-        sys.stdout.write(before + _json(some, ensure_ascii=False, indent=2)[1:-2])
-        before = ","
-    sys.stdout.write("[]\n" if before == "[" else "\n]\n")
+        whole.add(some)
+    whole.end()
+
+
+class JsonList:
+    """A list that is printed as JSON while its items come."""
+
+    def __init__(self) -> None:
+        self._before = "["
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Print some items, of which there is at least one."""
+        sys.stdout.write(self._before + _json(values, ensure_ascii=False, indent=2)[1:-2])
+        self._before = ","
+
+    def end(self) -> None:
+        """Print the end of the list."""
+        sys.stdout.write("[]\n" if self._before == "[" else "\n]\n")
+
+
+def print_json_line(value: Any) -> None:
+    """Print a value as one line of JSON."""
+    sys.stdout.write(_json(value, ensure_ascii=False) + "\n")
 
 
 def _json(value: Any, **how: Any) -> str:
@@ -53,14 +72,33 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def print_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def print_csv(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, header: bool = True
+) -> None:
     """Print a header and rows as CSV; NULL is empty, lists and structs are JSON."""
     import csv
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
+    if header:
+        writer.writerow(columns)
     for row in rows:
         writer.writerow(_json(value) if isinstance(value, list | dict) else value for value in row)
+
+
+def print_markdown(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, header: bool = True
+) -> None:
+    """Print a header and rows as a table in Markdown; lists and structs are JSON."""
+    if header:
+        print_markdown(columns, (columns, ["---"] * len(columns)), header=False)
+    for row in rows:
+        cells = ("" if value is None else _markdown(value) for value in row)
+        sys.stdout.write(f"| {' | '.join(cells)} |\n")
+
+
+def _markdown(value: Any) -> str:
+    text = _json(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
+    return visible(text).replace("\\", "\\\\").replace("|", "\\|")
 
 
 def print_table(

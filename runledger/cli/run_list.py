@@ -2,20 +2,25 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from runledger.cli import parsers, printing
+from runledger.cli.formats import Form, output
 from runledger.cli.options import AsOf, Json, Where, example, expect_span, typed
 from runledger.cli.parsers import last_moment, moment, nanoseconds
 from runledger.cli.settings import ask, fields
 from runledger.quantities import show_count, show_duration, show_moment
 
+if TYPE_CHECKING:
+    from runledger import RunLedger
+
 EXAMPLE = example(
     "runledger runs list --status failed --start-date 2025-08-01",
     "runledger runs list --tool search --duration 30s --duration-operator gte",
     "runledger runs list --where \"status = 'failed' AND any_tool(denied)\"",
+    "runledger runs list --all --format parquet --status failed > failed.parquet",
     "runledger runs list --duration-percentile 95 --order-by duration --json",
 )
 
@@ -101,6 +106,8 @@ def list_runs(
     ] = None,
     as_of: AsOf = None,
     as_json: Json = False,
+    form: Form = None,
+    whole: Annotated[bool, typer.Option("--all", help="All pages instead of one.")] = False,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Print all filters as one condition for --where instead."),
@@ -113,6 +120,9 @@ def list_runs(
             raise typer.BadParameter(f"expected {option} beside {option}-operator")
     if after is not None and before is not None:
         raise typer.BadParameter("expected --after or --before, found both")
+    of_a_page = [name for name in ("limit", "after", "before") if typed(ctx, name)]
+    if whole and of_a_page:
+        raise typer.BadParameter(f"expected --all or --{of_a_page[0]}, found both")
     expect_span(start_date=start_date, end_date=end_date)
     longer = None if duration is None else {"value": duration, "operator": duration_operator}
     filters = fields(
@@ -135,18 +145,26 @@ def list_runs(
         end_date=end_date,
         order_by=order_by,
         ascending=ascending,
-        limit=limit,
+        limit=None if whole else limit,
         after=after,
         before=before,
     )
     if explain:
         _explain(filters)
         return
-    runs = ask(ctx, lambda ledger: ledger.list_runs(as_of=as_of, **filters), as_of=as_of)
-    if as_json:
-        printing.print_json(runs)
-        return
-    print_runs(runs)
+    from runledger.records import RunRecord
+
+    shown = output(ctx, form, as_json, RunRecord, print_runs)
+
+    async def write(ledger: "RunLedger") -> None:
+        if whole:
+            async for page in ledger.runs(**filters, as_of=as_of).pages():
+                shown.add(page)
+        else:
+            shown.add(await ledger.list_runs(as_of=as_of, **filters))
+        shown.end()
+
+    ask(ctx, write, as_of=as_of)
 
 
 def _explain(filters: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runledger.cli import parsers, printing
+from runledger.cli.formats import Form, output
 from runledger.cli.options import AsOf, Json, Where, example, expect_span
 from runledger.cli.parsers import day
 from runledger.cli.settings import ask
@@ -47,9 +48,13 @@ def usage(
     where: Where = None,
     as_of: AsOf = None,
     as_json: Json = False,
+    form: Form = None,
 ) -> None:
     """Show token totals; `-` if no step reported a count."""
     expect_span(since=since, until=until)
+    from runledger.records import UsageTotal
+
+    shown = output(ctx, form, as_json, UsageTotal, lambda rows: print_usage(rows, by))
     rows = ask(
         ctx,
         lambda ledger: ledger.usage_totals(
@@ -64,10 +69,8 @@ def usage(
         ),
         as_of=as_of,
     )
-    if as_json:
-        printing.print_json(printing.columns_of(rows))
-        return
-    print_usage(rows, by)
+    shown.add(rows)
+    shown.end()
 
 
 def print_usage(rows: Iterable["UsageTotal"], by: Collection[str]) -> None:

@@ -283,6 +283,7 @@ class RunLedger:
     get_run_with_status = Delegated(ExternalRuns, ExternalRuns.get_run_with_status)
 
     list_runs = Delegated(ListQueries, ListQueries.list_runs)
+    runs = Delegated(ListQueries, ListQueries.runs)
     run_durations = Delegated(ListQueries, ListQueries.run_durations)
     list_steps = Delegated(ListQueries, ListQueries.list_steps)
     get_step = Delegated(ListQueries, ListQueries.get_step)

@@ -9,7 +9,13 @@ from typing import Any, TypeVar, Unpack
 from projections.fold.engine import Progress
 from projections.generations.as_of import AsOfMoment
 from projections.queries.queries import RowIterator, Take
-from projections.queries.run_filter import RunConditions, RunFilters, run_filter, unpaged_filter
+from projections.queries.run_filter import (
+    RunConditions,
+    RunFilters,
+    SortKey,
+    run_filter,
+    unpaged_filter,
+)
 from projections.queries.step_filter import StepFilters, step_filter
 from runledger.errors import InvalidArgument, ReadModelsError, UndecodableEvent
 from runledger.events import RunEvent
@@ -25,6 +31,7 @@ from runledger.records import (
     UsageTotal,
 )
 from runledger.run import Actor
+from runledger.run_query import RunQuery
 from runledger.span import check_span
 
 _T = TypeVar("_T")
@@ -58,6 +65,29 @@ class ListQueries(LedgerPart):
         organization = self.opened.organization(actor)
         born = await self._born(asked.run_id, asked.cursor)
         return await self.opened.ask(lambda q: q.list_runs(organization, asked, born), as_of)
+
+    def runs(
+        self,
+        *,
+        order_by: SortKey = "created_at",
+        ascending: bool = False,
+        as_of: AsOfMoment | None = None,
+        actor: Actor | None = None,
+        **filters: Unpack[RunConditions],
+    ) -> RunQuery:
+        """Return a query about runs that is asked later: a page, each run, or all as a table.
+
+        Parameters:
+            order_by: the column of the order, "created_at" by default, as in list_runs.
+            ascending: True for the smallest first.
+            as_of: answers as of a position of the log or a time with a zone; the present by
+                default.
+            actor: acts instead of the ledger's own actor; queries are about its organization.
+            filters: the filters of list_runs, such as `where`.
+        """
+        run_filter("runs", order_by=order_by, ascending=ascending, **filters)
+        order = {"order_by": order_by, "ascending": ascending, "as_of": as_of, "actor": actor}
+        return RunQuery(self.list_runs, {**filters, **order})
 
     async def run_durations(
         self,

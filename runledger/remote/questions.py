@@ -8,7 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from projections.generations.as_of import AsOfMoment
 from projections.queries.callbacks import CallbackStatus
-from projections.queries.run_filter import RunConditions, RunFilters
+from projections.queries.run_filter import RunConditions, RunFilters, SortKey, run_filter
 from projections.queries.step_filter import StepFilters
 from runledger.events import CallbackAttempted
 from runledger.ids import check_id
@@ -30,6 +30,7 @@ from runledger.remote.part import RUN, RemotePart, agent_path, moment, run_path
 from runledger.run import Actor
 from runledger.run.delivery import Delivery
 from runledger.run.parties import Agent
+from runledger.run_query import RunQuery
 
 if TYPE_CHECKING:
     from runledger.api_messages import ApiMessage
@@ -195,6 +196,21 @@ class RemoteQuestions(RemotePart):
     ) -> list[RunRecord]:
         """Return a page of runs, the newest first unless asked otherwise."""
         return await self._search("runs/search", _RUNS, filters, as_of, actor)
+
+    def runs(
+        self,
+        *,
+        order_by: SortKey = "created_at",
+        ascending: bool = False,
+        as_of: AsOfMoment | None = None,
+        actor: Actor | None = None,
+        **filters: Unpack[RunConditions],
+    ) -> RunQuery:
+        """Return a query about runs that is asked later: a page, each run, or all as a table."""
+        expect_no_actor(actor)
+        run_filter("runs", order_by=order_by, ascending=ascending, **filters)
+        order = {"order_by": order_by, "ascending": ascending, "as_of": as_of}
+        return RunQuery(self.list_runs, {**filters, **order})
 
     async def run_durations(
         self,

@@ -5,6 +5,7 @@ import inspect
 from contextlib import aclosing
 from datetime import UTC, date, datetime, timedelta
 
+import nanoarrow
 import pytest
 
 from runledger import Actor, Message, RunLedger
@@ -328,3 +329,24 @@ async def test_a_condition_means_the_same(opened) -> None:
             with pytest.raises(InvalidExpression, match="did you mean status") as refused:
                 await ask(where="num_steps = 1 AND statsu = 'x'")
             assert refused.value.column == 19
+
+
+async def test_a_query_gives_its_pages_its_runs_and_a_table(opened) -> None:
+    async with opened() as ledger:
+        made = [(await ledger.create_run("agent-1", metadata={"n": n})).run_id for n in range(3)]
+        query = ledger.runs(where="agent_id = 'agent-1'", ascending=True)
+        first = await query.page(limit=2)
+        rest = await query.page(limit=2, after=first[-1].run_id)
+        listed = await ledger.list_runs(ascending=True)
+        assert [*first, *rest] == listed
+        assert [run.run_id async for run in query] == [run.run_id for run in listed]
+        assert {run.run_id for run in listed} == set(made)
+        table = await query.arrow()
+        for _ in range(2):
+            rows = nanoarrow.Array(nanoarrow.c_array_stream(table)).to_pylist()
+            assert [row["run_id"] for row in rows] == [run.run_id for run in listed]
+            assert [row["created_at"] for row in rows] == [run.created_at for run in listed]
+            assert [row["tools_used"] for row in rows] == [[], [], []]
+        table.close()
+        with pytest.raises(InvalidExpression):
+            ledger.runs(where="statsu = 'x'")
