@@ -100,13 +100,14 @@ class VersionConflict(Conflict):
 
 
 class IdempotencyKeyReused(Conflict):
-    """The run was changed before by a request with the same key and other content."""
+    """The key was used before, in a request with other content or for another run."""
 
-    def __init__(self, run_id: str) -> None:
-        self.run_id = run_id
+    def __init__(self, run_id: str, holder: str | None = None) -> None:
+        self.run_id, self.holder = run_id, holder
+        used = "with other content" if holder is None else f"for run {holder!r}"
         super().__init__(
-            f"run {run_id!r}: the idempotency key was used before with other content; "
-            f"expected the same content again or a fresh key"
+            f"run {run_id!r}: the idempotency key was used before {used}; "
+            f"expected the same request again or a fresh key"
         )
 
 

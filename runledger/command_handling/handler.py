@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from runledger.command_handling.batch import CommandBatch, Outcome
+from runledger.command_handling.claimed_keys import ClaimedKeys
 from runledger.command_handling.participants import Participants, UnknownAgents
 from runledger.command_handling.run_cache import RunCache
 from runledger.errors import (
@@ -78,6 +79,7 @@ class CommandHandler:
         self._runs = RunCache()
         self._epoch = store.epoch
         self._participants = Participants(store, unknown_agents)
+        self._keys = ClaimedKeys()
         # Tasks of this process that change one run use its lock; across processes the store
         # decides.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -118,6 +120,13 @@ class CommandHandler:
     async def execute(self, batch: CommandBatch, *, fresh: bool = False) -> Outcome:
         """Execute a batch; `fresh` says that its run id was just made up, so nothing is read."""
         run_id = check_id("run", batch.run_id)
+        if batch.receipt is None:
+            return await self._in_turn(batch, fresh)
+        with self._keys.claim(batch.receipt.key, run_id):
+            return await self._in_turn(batch, fresh)
+
+    async def _in_turn(self, batch: CommandBatch, fresh: bool) -> Outcome:
+        run_id = batch.run_id
         turn = self._turns.get(run_id)
         if turn is None:
             turn = self._turns[run_id] = asyncio.Lock()

@@ -33,6 +33,7 @@ STATUS: Final[dict[type[errors.LedgerError], Answered]] = {
     errors.Conflict: Answered(409),
     errors.VersionConflict: Answered(412),
     errors.IdempotencyKeyReused: Answered(422),
+    errors.ProofRefused: Answered(422),
     errors.OnlyRead: Answered(403, "this ledger can only be read"),
     errors.ReadModelsMissing: Answered(
         501, "lists and totals come from read models, and this server was started without"

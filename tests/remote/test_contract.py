@@ -190,6 +190,10 @@ async def test_errors_are_the_same(opened) -> None:
         await ledger.patch_metadata(run.run_id, {"a": 1}, idempotency_key="k")
         with pytest.raises(IdempotencyKeyReused):
             await ledger.patch_metadata(run.run_id, {"a": 2}, idempotency_key="k")
+        another = await ledger.create_run("agent-a")
+        with pytest.raises(IdempotencyKeyReused) as reused:
+            await ledger.patch_metadata(another.run_id, {"a": 1}, idempotency_key="k")
+        assert (reused.value.run_id, reused.value.holder) == (another.run_id, run.run_id)
         await ledger.patch_metadata(run.run_id, {"a": 1}, idempotency_key="k", expected_version=1)
 
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 
+from runledger.command_handling.claimed_keys import ClaimedKeys
 from runledger.errors import Conflict, IdempotencyKeyReused, InvalidArgument, NotFound
 from runledger.ids import new_id
 
@@ -83,7 +84,34 @@ async def test_a_key_is_an_organization_s_own(ledger, stranger, agent):
     theirs = await stranger.create_run(agent, idempotency_key="k")
     assert mine.run_id != theirs.run_id
     with pytest.raises(NotFound):
-        await stranger.start_run(mine.run_id, idempotency_key="k")
+        await stranger.start_run(mine.run_id, idempotency_key="l")
+
+
+async def test_a_key_of_one_run_is_refused_for_another(ledger, agent):
+    one, other = [await ledger.create_run(agent) for _ in range(2)]
+    await ledger.start_run(one.run_id, idempotency_key="k")
+    head = ledger.store.head()
+    with pytest.raises(IdempotencyKeyReused, match=one.run_id) as reused:
+        await ledger.start_run(other.run_id, idempotency_key="k")
+    assert (reused.value.run_id, reused.value.holder) == (other.run_id, one.run_id)
+    with pytest.raises(IdempotencyKeyReused):
+        await ledger.create_run(agent, idempotency_key="k")
+    assert ledger.store.head() == head
+    await ledger.start_run(one.run_id, idempotency_key="k")
+    # What was refused used up no key.
+    with pytest.raises(NotFound):
+        await ledger.start_run(new_id("run"), idempotency_key="l")
+    assert (await ledger.start_run(other.run_id, idempotency_key="l")).status == "running"
+
+
+def test_the_keys_used_longest_ago_are_forgotten_first():
+    keys = ClaimedKeys(most=2)
+    for key in ("a", "b", "a", "c"):
+        with keys.claim(key, f"run of {key}"):
+            pass
+    with keys.claim("b", "another run"), pytest.raises(IdempotencyKeyReused):
+        with keys.claim("c", "another run"):
+            pass
 
 
 async def test_what_is_no_key_is_refused(ledger, agent):

@@ -139,6 +139,17 @@ def test_a_key_with_other_content_is_refused(server: RunningServer) -> None:
     assert result["problem"]["type"] == "urn:runledger:error:idempotency-key-reused"
 
 
+def test_a_key_of_another_batch_is_refused_by_name(server: RunningServer) -> None:
+    assert _send(server, *_a_whole_run(1), key="k").status_code == 200
+    head = server.ledger.store.head()
+    answer = _send(server, *_a_whole_run(2), key="k")
+    assert answer.status_code == 422
+    problems = [one["problem"] for one in answer.json()["results"]]
+    assert {one["type"] for one in problems} == {"urn:runledger:error:idempotency-key-reused"}
+    assert {(one["run_id"], one["holder"]) for one in problems} == {(_run(2), _run(1))}
+    assert server.ledger.store.head() == head
+
+
 def test_times_are_kept_and_are_told_for_all_of_an_append(server: RunningServer) -> None:
     lines = [
         {"op": "create_run", "run_id": _run(1), "agent_id": "agent-a", "at": AT},
