@@ -28,6 +28,7 @@ MODULES: Final = {
     "demo": "demo",
     "serve": "serve",
     "keys": "keys",
+    "mcp": "mcp",
     "runs": "runs",
     "usage": "usage",
     "percentiles": "percentiles",

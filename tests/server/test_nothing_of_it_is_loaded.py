@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-WEB = {"starlette", "uvicorn", "httptools", "h11", "anyio"}
+WEB = {"starlette", "uvicorn", "httptools", "h11", "anyio", "mcp"}
 
 
 @pytest.mark.parametrize(
