@@ -13,18 +13,18 @@ SELECT 1 FROM t WHERE (
 SELECT 1 FROM runs;
 
 -- some_steps: the runs of which a step meets a condition
-SELECT 1 FROM runs WHERE born IN (SELECT born FROM steps WHERE organization = $organization);
+SELECT 1 FROM runs WHERE run_id IN (SELECT run_id FROM steps WHERE organization = $organization);
 
 -- every_kind_of_steps: the runs of which some step meets each of several conditions
-SELECT 1 FROM runs WHERE born IN
-    (SELECT born FROM steps WHERE organization = $organization GROUP BY born HAVING true);
+SELECT 1 FROM runs WHERE run_id IN
+    (SELECT run_id FROM steps WHERE organization = $organization GROUP BY run_id HAVING true);
 
 -- some_tool_calls: the runs of which a tool call meets a condition
-SELECT 1 FROM runs WHERE born IN (SELECT born FROM tool_calls WHERE organization = $organization);
+SELECT 1 FROM runs WHERE run_id IN (SELECT run_id FROM tool_calls WHERE organization = $organization);
 
 -- every_kind_of_tool_calls: the runs of which some tool call meets each of several conditions
-SELECT 1 FROM runs WHERE born IN
-    (SELECT born FROM tool_calls WHERE organization = $organization GROUP BY born HAVING true);
+SELECT 1 FROM runs WHERE run_id IN
+    (SELECT run_id FROM tool_calls WHERE organization = $organization GROUP BY run_id HAVING true);
 
 -- probe: whether a pattern can be used at all
 SELECT regexp_matches('', $pattern);

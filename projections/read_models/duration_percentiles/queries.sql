@@ -7,7 +7,7 @@ WHERE organization = $organization
 ORDER BY project_id, agent_id, day;
 
 -- only_runs: the samples of these runs
-AND born IN (SELECT born FROM runs {where});
+AND run_id IN (SELECT run_id FROM runs {where});
 
 -- grouped: percentiles by the requested columns, from the samples, because percentiles do not add
 -- up

@@ -30,5 +30,5 @@ WHERE organization = $organization AND status <> 'pending'
     AND ($model IS NULL OR model = $model)
     AND ($since IS NULL OR (created_at AT TIME ZONE 'UTC')::DATE >= $since)
     AND ($until IS NULL OR (created_at AT TIME ZONE 'UTC')::DATE <= $until)
-    AND born IN (SELECT born FROM runs {where})
+    AND run_id IN (SELECT run_id FROM runs {where})
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4;

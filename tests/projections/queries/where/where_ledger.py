@@ -89,8 +89,11 @@ async def read_rows(ledger: RunLedger, organization: str) -> Rows:
 
 
 def open_filled(directory: Path, runs: int, seed: int) -> RunLedger:
-    """Return an open ledger with random runs."""
-    ledger = RunLedger.open(f"sqlite:///{directory}/runs.db", directory / "runs.duckdb")
+    """Return an open ledger with random runs; all are made at one microsecond, so that a query
+    that told runs apart by their time would mix them."""
+    ledger = RunLedger.open(
+        f"sqlite:///{directory}/runs.db", directory / "runs.duckdb", clock=lambda: START
+    )
 
     async def begin() -> None:
         await ledger.__aenter__()
