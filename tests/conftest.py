@@ -26,10 +26,23 @@ for profile, examples in (("fast", 2), ("ledger", 10), ("thorough", 150)):
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ledger"))
 
+SLOW_FIXTURES = frozenset(
+    {
+        "bench",  # a measurement
+        "copied",  # the import contract of a whole copy
+        "generated_log",  # thousands of events, and an archive of them
+        "large_log",  # a log that takes seconds to replay
+        "open_ledger",  # an import, with read models of its own
+        "postgres",
+        "start",  # a server of its own
+    }
+)
+"""Fixtures of tests that `make test-fast` leaves out."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the choice of `make test-fast`."""
-    parser.addoption("--fast", action="store_true", help="no PostgreSQL, nothing marked slow")
+    parser.addoption("--fast", action="store_true", help="nothing slow, nothing with SLOW_FIXTURES")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -45,7 +58,7 @@ def _takes_seconds(item: pytest.Item) -> bool:
     if item.get_closest_marker("slow") or not isinstance(item, pytest.Function):
         return True
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return "postgresql" in parameters or "postgres" in item.fixturenames
+    return "postgresql" in parameters or not SLOW_FIXTURES.isdisjoint(item.fixturenames)
 
 
 @pytest.fixture(scope="session")

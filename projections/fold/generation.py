@@ -17,6 +17,7 @@ from projections.files.ownership import not_read_models
 from projections.files.writer_lock import WriterLock, expect_free
 from projections.fold import batch, stored_models
 from projections.fold.database import open_database, unusable_own
+from projections.fold.file_errors import expect_readable
 from projections.fold.layouts import LAYOUT
 from projections.fold.whole_file import expect_whole
 from projections.read_models.catalog import changed, described_otherwise, discover
@@ -341,7 +342,11 @@ class Generation:
         """Write the write-ahead log into the file, so that closing it is fast; callable from any
         thread."""
         # DuckDB refuses while another thread's transaction writes; closing writes the rest.
-        with suppress(duckdb.TransactionException), closing(self.cursor()) as db:
+        with (
+            suppress(duckdb.TransactionException),
+            expect_readable(self.path),
+            closing(self.cursor()) as db,
+        ):
             db.execute(SQL["checkpoint"])
 
     def close(self) -> None:

@@ -34,7 +34,6 @@ MODULES: Final = {
     "percentiles": "percentiles",
     "agents": "agents",
     "sql": "sql",
-    "views": "views",
     "project": "project",
     "doctor": "doctor",
     "migrate": "migrate",

@@ -13,7 +13,6 @@ from runledger.server.api import (
     pages,
     single_runs,
     sql,
-    views,
 )
 from runledger.server.route import Route
 from runledger.server.v1 import cancels, messages, runs, steps, streams, unanswered
@@ -30,7 +29,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *lists.ROUTES,
     *pages.ROUTES,
     *operations.ROUTES,
-    *views.ROUTES,
     *runs.ROUTES,
     *messages.ROUTES,
     *steps.ROUTES,

@@ -39,6 +39,7 @@ def append(store: Store, stream: str, *events: EncodedEvent) -> None:
     store.append([(StreamWrite(stream, 0, events),)])
 
 
+@pytest.mark.slow
 def test_every_event_is_archived_byte_for_byte(store_url: str, tmp_path: Path) -> None:
     generate(store_url, 700)
     with closing(open_store(store_url)) as store:
@@ -244,11 +245,7 @@ def damage(folder: Path, kind: str, how: str) -> str:
     [("missing", "is missing"), ("altered", "expected SHA-256"), ("cut", "bytes, found")],
 )
 @pytest.mark.parametrize("kind", ["columns", "raw"])
-def test_a_damaged_file_is_named(
-    log: Store, tmp_path: Path, kind: str, how: str, words: str
-) -> None:
-    folder = tmp_path / "a"
-    archive(log, folder, segment_events=1_000)
+def test_a_damaged_file_is_named(folder: Path, kind: str, how: str, words: str) -> None:
     name = damage(folder, kind, how)
     with pytest.raises(ArchiveDamaged, match=f"{name}.*{words}"):
         Archive(folder).verify()

@@ -29,13 +29,6 @@ from runledger.store.protocol import EncodedEvent, StreamWrite
 from tests.archive.test_archive import damage, files
 
 
-@pytest.fixture
-def folder(log: Store, tmp_path: Path) -> Path:
-    """The archive of a log, in three segments."""
-    archive(log, tmp_path / "a", segment_events=1_000)
-    return tmp_path / "a"
-
-
 @pytest.mark.parametrize("contents", [True, False])
 def test_it_holds_every_event_of_the_log(log: Store, folder: Path, contents: bool) -> None:
     rows = log.read_log(0, log.head(), contents=True)

@@ -11,7 +11,6 @@ import pytest
 from projections.archive.archive import MANIFEST, Archive
 from projections.archive.reader import ArchiveReader
 from projections.archive.store import ArchiveStore, open_log
-from projections.archive.writer import archive
 from projections.fold import parking
 from projections.fold.engine import Engine
 from projections.fold.generation import Generation
@@ -24,13 +23,6 @@ from tests.store.closing import close_under
 
 HOW = ["missing", "altered", "cut", "overwritten"]
 Use = Callable[[], object]
-
-
-@pytest.fixture
-def folder(log: Store, tmp_path: Path) -> Path:
-    """The archive of a log, in three segments."""
-    archive(log, tmp_path / "a", segment_events=1_000)
-    return tmp_path / "a"
 
 
 def harm(folder: Path, kind: str, how: str) -> None:

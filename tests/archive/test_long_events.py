@@ -17,6 +17,8 @@ from runledger.store import Store, open_store
 from scripts.bench.generate import Row, fill_sqlite, rows
 from tests.projections.reading import contents, projected
 
+pytestmark = pytest.mark.slow
+
 EVENTS = 600
 LONG = 300_000
 LITTLE = "96MiB"

@@ -15,6 +15,8 @@ from tests.projections.histories import Author, Move, histories
 from tests.projections.oracle import Tables
 from tests.projections.reading import contents, projected
 
+pytestmark = pytest.mark.slow
+
 PARKED = ("parked_runs", "parked_events")
 spoiled_histories = histories.flatmap(
     lambda history: faults(history).map(lambda chosen: spoiled(history, chosen))

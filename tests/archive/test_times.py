@@ -13,6 +13,8 @@ from projections.generations.as_of import position_of
 from runledger.store import open_store
 from runledger.store.protocol import EncodedEvent, StreamWrite
 
+pytestmark = pytest.mark.slow
+
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 SILENT = [
     b"{}",

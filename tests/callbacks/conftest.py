@@ -204,7 +204,7 @@ async def dispatching(url: str, settings: dict[str, Any]) -> asyncio.subprocess.
     )
 
 
-async def until(holds: Callable[[], Any], seconds: float = 30.0) -> Any:
+async def until(holds: Callable[[], Any], seconds: float = 120.0) -> Any:
     """Wait until something holds, and return it; fail if it never does."""
     deadline = time.monotonic() + seconds
     while True:

@@ -19,6 +19,8 @@ from runledger.store import open_store
 from runledger.store.protocol import EncodedEvent, StreamWrite
 from tests.callbacks.conftest import KEY, LOCAL, receiving, status, until
 
+pytestmark = pytest.mark.slow
+
 URL = "http://127.0.0.1:9/hook"
 WRITER = CallbackSettings(**LOCAL, dispatch=False)
 

@@ -15,6 +15,8 @@ from runledger.callbacks import CallbackSettings
 from runledger.events import CallbackAttempted
 from tests.callbacks.conftest import KEY, LOCAL, dispatching, receiving, status, until
 
+pytestmark = pytest.mark.slow
+
 RUNS, KILLS = 200, 6
 SETTINGS = {
     **LOCAL,
@@ -121,7 +123,7 @@ def test_killed_dispatchers_forget_nothing_and_send_nothing_after_a_success(stor
                         found = [await ledger.get_callback(run_id) for run_id in run_ids]
                         return found if all(it.owed.settled for it in found) else None
 
-                    found = await until(all_settled, seconds=120)
+                    found = await until(all_settled, seconds=600)
                 finally:
                     for process in alive:
                         psutil.Process(process.pid).terminate()

@@ -5,10 +5,13 @@ import socket
 from contextlib import ExitStack
 
 import psutil
+import pytest
 
 from runledger import RunLedger
 from runledger.callbacks import CallbackSettings
 from tests.callbacks.conftest import LOCAL, Post, dispatching, receiving, status, until
+
+pytestmark = pytest.mark.slow
 
 MEBIBYTE = 2**20
 
@@ -45,9 +48,9 @@ def test_one_dead_receiver_of_five_delays_no_other_and_memory_stays_flat(tmp_pat
                 await write(ledger, [a, b, dead, c, d], 1000)
             process = await dispatching(url, settings)
             try:
-                await until(lambda: sum(len(it.requests) for it in alive) >= 400, 60)
+                await until(lambda: sum(len(it.requests) for it in alive) >= 400, 300)
                 memory = psutil.Process(process.pid).memory_info().rss
-                await until(lambda: all(len(it.requests) == 200 for it in alive), 60)
+                await until(lambda: all(len(it.requests) == 200 for it in alive), 300)
                 grown = psutil.Process(process.pid).memory_info().rss - memory
             finally:
                 process.terminate()

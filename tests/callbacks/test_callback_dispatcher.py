@@ -14,6 +14,8 @@ from runledger.errors import IllegalTransition, InvalidArgument, NotFound
 from runledger.store import open_store
 from tests.callbacks.conftest import KEY, LOCAL, receiving, status, until
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = CallbackSettings(**LOCAL)
 WRITER = CallbackSettings(**LOCAL, dispatch=False)
 

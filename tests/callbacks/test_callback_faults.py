@@ -281,6 +281,7 @@ def test_a_writer_whose_clock_is_wrong_delays_nothing(local_store, clock, second
     assert asyncio.run(scenario()) == 1
 
 
+@pytest.mark.slow
 def test_a_replay_of_the_read_models_sends_nothing(local_store, clock):
     async def scenario():
         async with receiving(status(500)) as receiver, Post(local_store, clock) as post:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,8 @@ from runledger.run import Actor, Envelope, commands, decide, evolve
 from runledger.store import arrow
 from runledger.store.codec import encode
 from tests.projections.reading import projected
+
+pytestmark = pytest.mark.slow
 
 BEGIN = datetime(2026, 5, 1, tzinfo=UTC)
 MODELS = needed(["callbacks"], discover())

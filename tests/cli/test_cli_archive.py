@@ -9,6 +9,8 @@ from command_line import RUN, Command
 from projections.archive.writer import archive
 from runledger.store import open_store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "words",

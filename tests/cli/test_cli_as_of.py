@@ -15,6 +15,8 @@ from runledger.callbacks import CallbackSettings
 from runledger.cli.main import app
 from runledger.store.protocol import EncodedEvent, StreamWrite
 
+pytestmark = pytest.mark.slow
+
 OF_THE_PRESENT = {
     "archive": "continues to the end of the log",
     "callbacks redeliver": "does something",

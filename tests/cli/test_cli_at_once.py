@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from command_line import Command
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "words",

@@ -22,6 +22,7 @@ def test_runs_list_is_a_table_for_people(runledger: Command, runs: Path) -> None
     assert lines[2].split()[:5] == [RUN.format(1), "agent-a", "completed", "2.50", "s"]
 
 
+@pytest.mark.slow
 def test_every_filter_reaches_the_query(runledger: Command, runs: Path) -> None:
     first, second, third = (RUN.format(n) for n in (1, 2, 3))
     expectations = {
@@ -103,6 +104,7 @@ def test_usage_totals_are_grouped(runledger: Command, runs: Path) -> None:
     assert "gpt-4.1" in runledger("usage").out
 
 
+@pytest.mark.slow
 def test_percentiles_are_over_ended_runs(runledger: Command, runs: Path) -> None:
     (row,) = runledger("percentiles", "--json").json
     assert (row["runs"], row["p50"]) == (2, (2_500_000_000 + 10_000) / 2)
@@ -149,6 +151,7 @@ def test_the_version_is_that_of_the_package(runledger: Command, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_sql_writes_rows_as_they_come(runledger: Command, runs: Path) -> None:
     asked = "SELECT repeat('x', 1000), CASE WHEN i < 11999 THEN i ELSE error('the last') END"
     for form, begun in (("--json", '[\n  {\n    "'), ("--csv", "\"repeat('x'")):
@@ -181,6 +184,7 @@ def test_project_tells_the_position(runledger: Command, runs: Path) -> None:
     assert f"position {found['position']:,}" in runledger("project").out
 
 
+@pytest.mark.slow
 def test_expire_ends_silent_runs(runledger: Command, runs: Path) -> None:
     assert runledger("expire", "--older-than", "1h", "--json").json["runs"] == []
     assert runledger("expire", "--older-than", "0s", "--json").json["runs"] == [RUN.format(3)]
@@ -189,6 +193,7 @@ def test_expire_ends_silent_runs(runledger: Command, runs: Path) -> None:
     assert runledger("expire", "--approvals").out == "0 runs, 0 approvals expired\n"
 
 
+@pytest.mark.slow
 def test_demo_shows_every_fate_and_runs_twice(runledger: Command, tmp_path: Path) -> None:
     words = ("demo", "--directory", str(tmp_path / "demo"))
     text = runledger(*words).out

@@ -11,6 +11,8 @@ from runledger import RunLedger
 from runledger.callbacks import CallbackSettings
 from runledger.cli.parsers import before, last_moment, moment, position_or_moment
 
+pytestmark = pytest.mark.slow
+
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 LAST = timedelta(days=1, microseconds=-1)
 AT = (DAY - timedelta(microseconds=1), DAY, DAY + LAST, DAY + timedelta(days=1))

@@ -6,12 +6,15 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from command_line import RUN, Command, Outcome
 
 from runledger import RunLedger
 from runledger.health import examine
 from runledger.store import open_store
 from runledger.store.protocol import EncodedEvent, StreamWrite
+
+pytestmark = pytest.mark.slow
 
 
 def _checks(outcome: Outcome) -> dict[str, tuple[str, str]]:

@@ -11,10 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 from command_line import Command
 from test_cli_importing import INFO, SIMULATION
 
 from scripts.bench.generate import generate
+
+pytestmark = pytest.mark.slow
 
 ENDLESS = "SELECT count(*) FROM range(1_000_000_000_000) AS t(n) WHERE n % 7 = 1"
 
@@ -33,12 +36,18 @@ def _started(folder: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _interrupted(process: subprocess.Popen[str], when: Callable[[], bool]) -> tuple[int, str]:
     """Send Ctrl-C as soon as something holds; return exit code and stderr."""
     try:
-        deadline = time.monotonic() + 60
-        while not when():
-            assert process.poll() is None, "it ended by itself"
+        deadline = time.monotonic() + 300
+        while not when() and process.poll() is None:
             assert time.monotonic() < deadline, "it never came to that"
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
@@ -71,9 +80,7 @@ def test_an_import_keeps_what_went_in(runledger: Command, tmp_path: Path) -> Non
         url = f"sqlite:///{store}"
         wal = store.with_name(f"{store.name}-wal")
         process = _started(tmp_path, "--store", url, "import", "tau2", str(file))
-        code, said = _interrupted(
-            process, lambda wal=wal: wal.exists() and wal.stat().st_size > 200_000
-        )
+        code, said = _interrupted(process, lambda wal=wal: _size(wal) > 200_000)
         if code:
             break
     assert code == 130
@@ -100,15 +107,20 @@ def test_a_replay_that_is_interrupted_goes_on_where_it_was(
     runledger: Command, tmp_path: Path
 ) -> None:
     generate(f"sqlite:///{tmp_path}/runs.db", 80_000)
-    process = _started(tmp_path, "replay")
-    built = tmp_path / "runs.duckdb.generations"
+    # On a busy machine a replay may be over before its end is asked for; then another is begun.
+    for attempt in range(8):
+        words = ("--read-models", str(tmp_path / f"runs{attempt}.duckdb"), "replay")
+        built = tmp_path / f"runs{attempt}.duckdb.generations"
 
-    def projects() -> bool:
-        return any(file.stat().st_size > 2_000_000 for file in built.glob("*.wal"))
+        def projects(built: Path = built) -> bool:
+            return any(_size(file) > 2_000_000 for file in built.glob("*.wal"))
 
-    assert _interrupted(process, projects)[0] == 130
+        code, _ = _interrupted(_started(tmp_path, *words), projects)
+        if code:
+            break
+    assert code == 130
     before = {file.name for file in built.glob("*.duckdb")}
-    done = runledger("replay", "--json").json
+    done = runledger(*words, "--json").json
     assert done["built"]["position"] == 80_000
     assert {file.name for file in built.glob("*.duckdb")} == before
 

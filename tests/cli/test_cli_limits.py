@@ -10,6 +10,8 @@ import pytest
 from projections.files.duckdb_connection import ADDRESS_SPACE
 from runledger.cli.storable import LARGEST
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = [sys.executable, "-m", "runledger.cli.main"]
 
 

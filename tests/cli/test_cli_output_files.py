@@ -8,6 +8,8 @@ import duckdb
 import pytest
 from command_line import Command
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def replayed(runledger: Command, runs: Path) -> Path:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from command_line import RUN, Command
 
+pytestmark = pytest.mark.slow
+
 HERE = {"stdin": "/dev/stdin", "dash": "-"}
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import typer
 from command_line import RUN, Command
 
@@ -84,6 +85,7 @@ def test_help_does_not_load_what_it_does_not_need() -> None:
     assert not heavy & _loaded("--help")
 
 
+@pytest.mark.slow
 def test_a_list_does_not_load_what_it_does_not_need(runs: Path) -> None:
     files = ("--store", f"sqlite:///{runs}/runs.db", "--read-models", f"{runs}/runs.duckdb")
     loaded = _loaded(*files, "runs", "list")

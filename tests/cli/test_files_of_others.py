@@ -11,6 +11,8 @@ from command_line import Command
 
 from runledger.ids import new_id
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["text", "empty", "duckdb", "duckdb with a log", "sqlite", "parquet"])
 def stranger(request: pytest.FixtureRequest, tmp_path: Path) -> Path:

@@ -14,6 +14,8 @@ from documents import ROOT, blocks, command_lines
 from runledger.cli.main import app
 from scripts.write_reference import walk
 
+pytestmark = pytest.mark.slow
+
 _PROGRAMS = dict(blocks("python"))
 _LINES = dict(command_lines())
 

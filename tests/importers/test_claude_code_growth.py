@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from claude_code_session import SESSION, Lines, answer, text, tool
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from runledger import RunLedger
 from runledger.importers.claude_code.importer import ClaudeCodeImport
 from runledger.importers.claude_code.watch import ClaudeCodeWatch
 from runledger.run import Actor
+
+pytestmark = pytest.mark.slow
 
 OTHER = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"
 AGENT = f"{SESSION}/subagents/agent-a1"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from claude_code_session import SESSION, Lines, answer, result, text, tool, write
 
 from runledger import RunLedger
@@ -15,6 +16,8 @@ from runledger.importers.claude_code.importer import ClaudeCodeImport
 from runledger.importers.claude_code.watch import ClaudeCodeWatch
 from runledger.importers.report import ImportReport
 from runledger.run import Actor
+
+pytestmark = pytest.mark.slow
 
 
 def followed(tmp_path: Path, story: Callable[[RunLedger, Path], Awaitable[None]]) -> None:

@@ -24,6 +24,8 @@ from runledger.store import Store, open_store
 from runledger.store.codec import encode
 from runledger.store.protocol import EncodedEvent, StreamWrite
 
+pytestmark = pytest.mark.slow
+
 PIXELS = b"\x89PNG pixels"
 DIGEST = sha256(PIXELS).hexdigest()
 

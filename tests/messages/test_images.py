@@ -351,6 +351,6 @@ def test_one_image_that_cannot_be_had_ends_the_wait_for_the_others(receiver):
             with pytest.raises(ImageRefused, match="base64"):
                 await resolve_images([with_return(slow, bad)], client, policy=LOCAL, timeout=600)
             if it.connections:
-                await asyncio.wait_for(left.wait(), 10)
+                await asyncio.wait_for(left.wait(), 60)
 
     asyncio.run(run())

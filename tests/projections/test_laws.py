@@ -4,6 +4,7 @@ import math
 from contextlib import closing
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from runledger.store import open_store
 from tests.projections import oracle
 from tests.projections.histories import History, histories
 from tests.projections.reading import contents, parsed, projected
+
+pytestmark = pytest.mark.slow
 
 MODELS = discover()
 PERCENTILES = ("p50", "p90", "p95", "p99")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from runledger.ids import derived_id
 from runledger.run import commands as c
 from tests.projections.histories import History, Move, histories, play
 from tests.projections.reading import projected
+
+pytestmark = pytest.mark.slow
 
 MODELS = discover()
 

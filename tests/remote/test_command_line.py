@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from runledger.cli.main import app
 from runledger.ids import new_id
 
+pytestmark = pytest.mark.slow
+
 
 def command(*words: str, **env: str) -> tuple[int, str, str]:
     done = CliRunner().invoke(app, list(words), env=env)

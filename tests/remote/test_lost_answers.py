@@ -13,6 +13,8 @@ import pytest
 from runledger.errors import AccessRefused, StoreUnavailable
 from runledger.ids import new_id
 
+pytestmark = pytest.mark.slow
+
 
 class CuttingProxy:
     """Forwards connections to a server; the next `cuts` answers never reach the client."""

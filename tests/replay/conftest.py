@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from replaying import EVENTS, copied_sql, open_live, planted_bug
 
+from projections.fold import feed
 from projections.fold.engine import Engine
 from projections.fold.generation import Generation
 from projections.generations.live import LiveReadModels
@@ -17,6 +18,12 @@ from runledger.store import Store, open_store
 from scripts.bench.generate import generate
 
 Fix = Callable[[], None]
+
+
+@pytest.fixture(autouse=True)
+def _two_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the log be read in two batches, as a long one is."""
+    monkeypatch.setattr(feed, "FIRST_EVENTS", EVENTS * 2 // 3)
 
 
 @pytest.fixture(scope="session")

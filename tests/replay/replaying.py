@@ -15,7 +15,7 @@ from projections.generations.live import LiveReadModels
 from projections.read_models.catalog import ROOT
 from runledger.store import Store
 
-EVENTS = 30_000
+EVENTS = 9_000
 TABLES = (
     *("agents", "callbacks", "callback_attempts", "duration_percentiles", "parked_events"),
     *("parked_runs", "run_durations", "runs", "steps", "tool_calls", "usage_totals"),

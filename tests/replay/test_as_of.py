@@ -24,8 +24,17 @@ from runledger.errors import ArchiveDamaged, ArchiveError, InvalidArgument, NotF
 from runledger.run import commands
 from runledger.store import Store, open_store
 from runledger.store.protocol import EncodedEvent, StreamWrite
+from scripts.bench.generate import generate
 
 ORGANIZATION = "org-1"
+
+
+@pytest.fixture(scope="module")
+def large_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store file in which moments lie far apart; tests work on copies."""
+    file = tmp_path_factory.mktemp("longer") / "runs.db"
+    generate(f"sqlite:///{file}", 30_000)
+    return file
 
 
 def _counts(queries: Queries) -> list[dict[str, object]]:

@@ -4,8 +4,12 @@ process that does the same, and no others are."""
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from projections.replay.selection import selection
 from runledger import RunLedger
+
+pytestmark = pytest.mark.slow
 
 DEAD = 2**22 + 1
 """A process id that no process has."""

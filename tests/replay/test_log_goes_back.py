@@ -239,7 +239,7 @@ async def test_followers_of_lost_events_are_told(store_url: str) -> None:
             go_back(store_url, common)
             for waits in waiting:
                 with pytest.raises(LogDiverged):
-                    await asyncio.wait_for(waits, 30)
+                    await asyncio.wait_for(waits, 120)
         with pytest.raises(LogDiverged):
             await anext(ledger.follow_log(after=last))
 

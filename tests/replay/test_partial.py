@@ -17,6 +17,8 @@ from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.store import Store
 from runledger.store.protocol import EncodedEvent, StreamWrite
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
 TOTALS = ("agents", "duration_percentiles", "usage_totals")
 

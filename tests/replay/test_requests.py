@@ -239,14 +239,14 @@ def test_many_are_answered_at_once_and_those_being_served_are_finished(tmp_path:
     begun = threading.Barrier(9)
 
     def serve(verb: str, arguments) -> str:
-        begun.wait(30)
+        begun.wait(120)
         time.sleep(0.1)
         return str(arguments["number"])
 
     server = RequestServer(path, serve)
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(request, path, "verify", number=number) for number in range(8)]
-        begun.wait(30)
+        begun.wait(120)
         server.close()
         assert [one.result() for one in asked] == [str(number) for number in range(8)]
 

@@ -12,6 +12,8 @@ from projections.compare.diff import Key
 from runledger import RunLedger
 from scripts.bench.generate import generate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def large_log(tmp_path: Path) -> Path:

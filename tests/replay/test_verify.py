@@ -93,11 +93,11 @@ def test_one_edited_total_is_named_with_both_values(verify: Verify, sound: Path)
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("UPDATE generation SET position = 100", "up to the checkpoint 100, found some of 30000"),
-        ("UPDATE generation SET position = 29999", "the checkpoint 29999, found some of 30000"),
+        ("UPDATE generation SET position = 100", "up to the checkpoint 100, found some of 9000"),
+        ("UPDATE generation SET position = 8999", "the checkpoint 8999, found some of 9000"),
         (
-            "UPDATE generation SET position = 30001",
-            "expected a checkpoint that a batch ended at, found 30001",
+            "UPDATE generation SET position = 9001",
+            "expected a checkpoint that a batch ended at, found 9001",
         ),
         ("DELETE FROM generation", "expected one checkpoint, found 0"),
     ],
@@ -117,10 +117,10 @@ def test_a_checkpoint_that_cannot_be_is_an_error_for_everybody(
 def test_a_row_of_an_event_that_is_not_there_yet_is_found(
     verify: Verify, sound: Path, sample: int | None
 ) -> None:
-    edit(sound, "UPDATE runs SET ended_position = 30001")
+    edit(sound, "UPDATE runs SET ended_position = 9001")
     found = verify(sample)
     assert kinds(found) == ["checkpoint"]
-    assert found.problems[0].detail == "the checkpoint is 30000, but runs speaks of 30001"
+    assert found.problems[0].detail == "the checkpoint is 9000, but runs speaks of 9001"
 
 
 def test_a_checkpoint_set_forward_within_the_log_is_refused(
@@ -129,8 +129,8 @@ def test_a_checkpoint_set_forward_within_the_log_is_refused(
     rows = store.read_log(0, 1, ("run.created",))
     event = EncodedEvent(rows[0].topic, rows[0].facts, None)
     store.append([(StreamWrite("run-00000000-0000-4000-8000-000000000001", 0, (event,)),)])
-    edit(sound, "UPDATE generation SET position = 30001")
-    with pytest.raises(ReadModelsDamaged, match="found 30001: it was set by hand"):
+    edit(sound, "UPDATE generation SET position = 9001")
+    with pytest.raises(ReadModelsDamaged, match="found 9001: it was set by hand"):
         verify()
 
 

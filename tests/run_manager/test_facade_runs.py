@@ -42,7 +42,7 @@ async def test_a_created_run_comes_back_as_it_was_given(manager, user, agent):
     for found in (created, await manager.get_run_by_id(created.id, actor=user)):
         assert found.id == given.id
         assert found.status is RunStatus.created
-        assert found.created_at - given.created_at < timedelta(seconds=30)
+        assert found.created_at - given.created_at < timedelta(minutes=10)
         for name in (
             "agent_id",
             "metadata",

@@ -25,7 +25,7 @@ async def test_a_ledger_is_not_used_in_a_forked_process(tmp_path: Path) -> None:
         await ledger.create_run("agent-a")
         child = forks.Process(target=use, args=(ledger, said))
         child.start()
-        child.join(30)
+        child.join(120)
         assert child.exitcode == 0
         await ledger.create_run("agent-a")
     assert "forked from it" in said.get()

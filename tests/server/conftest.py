@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,34 @@ from running import RunningServer
 from sample import make_sample
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def sample(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[RunningServer]:
-    """A server with runs of every fate; tests that share it do not write."""
-    folder: Path = tmp_path_factory.mktemp("sample")
+@contextmanager
+def _shared(request: pytest.FixtureRequest, folder: Path) -> Iterator[RunningServer]:
     if request.param == "sqlite":
         with RunningServer(f"sqlite:///{folder}/runs.db", folder / "runs.duckdb") as server:
-            server.do(make_sample(server.ledger))
             yield server
         return
     address = request.getfixturevalue("postgres")
     schema = f"t{uuid.uuid4().hex}"
     url = f"{address}{'&' if '?' in address else '?'}schema={schema}"
     with RunningServer(url, folder / "runs.duckdb") as server:
-        server.do(make_sample(server.ledger))
         yield server
     with psycopg.connect(address, autocommit=True) as db:
         db.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def sample(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[RunningServer]:
+    """A server with runs of every fate; tests that share it do not write."""
+    with _shared(request, tmp_path_factory.mktemp("sample")) as server:
+        server.do(make_sample(server.ledger))
+        yield server
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[RunningServer]:
+    """A server on an empty store; tests that share it do not write."""
+    with _shared(request, tmp_path_factory.mktemp("empty")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ class RunningServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._started.wait(30)
+        assert self._started.wait(120)
         if self._failed is not None:
             raise self._failed
         return self
@@ -88,7 +88,7 @@ class RunningServer:
         """Stop as at a signal, and wait for the end."""
         if self._thread.is_alive():
             self.loop.call_soon_threadsafe(self.serving.stop)
-        self._thread.join(30)
+        self._thread.join(120)
         assert not self._thread.is_alive()
 
     @property
@@ -108,7 +108,7 @@ class RunningServer:
         """Return the official client of the replaced system, strict."""
         return Letta(base_url=self.url, _strict_response_validation=True, max_retries=0, **options)
 
-    def send(self, data: bytes, *, seconds: float = 15) -> bytes:
+    def send(self, data: bytes, *, seconds: float = 60) -> bytes:
         """Send bytes over a connection of their own; return all that comes until it is closed."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
             connection.sendall(data)

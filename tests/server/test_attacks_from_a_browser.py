@@ -32,15 +32,15 @@ def _raw(server: RunningServer, *fields: str) -> bytes:
         ("", 421),
     ],
 )
-def test_only_our_own_names_lead_here(server: RunningServer, host: str, status: int) -> None:
-    answer = _raw(server, f"Host: {host.format(port=server.port)}")
+def test_only_our_own_names_lead_here(empty: RunningServer, host: str, status: int) -> None:
+    answer = _raw(empty, f"Host: {host.format(port=empty.port)}")
     assert int(answer.split(b" ")[1]) == status
 
 
-def test_there_is_one_host(server: RunningServer) -> None:
-    ours = f"Host: localhost:{server.port}"
+def test_there_is_one_host(empty: RunningServer) -> None:
+    ours = f"Host: localhost:{empty.port}"
     for fields in ((), (ours, ours), (ours, "Host: evil.example")):
-        assert int(_raw(server, *fields).split(b" ")[1]) == 400
+        assert int(_raw(empty, *fields).split(b" ")[1]) == 400
 
 
 @pytest.mark.parametrize(
@@ -67,18 +67,18 @@ def test_there_is_one_host(server: RunningServer) -> None:
     ],
 )
 def test_a_post_without_preflight_cancels_nothing(
-    server: RunningServer, headers: dict[str, str], status: int
+    empty: RunningServer, headers: dict[str, str], status: int
 ) -> None:
-    given = {name: value.format(port=server.port) for name, value in headers.items()}
-    with server.client() as client:
+    given = {name: value.format(port=empty.port) for name, value in headers.items()}
+    with empty.client() as client:
         answer = client.post("/v1/conversations/conv-a/cancel", headers=given)
         assert answer.status_code == status
         assert client.get("/v1/runs/", headers=given).status_code == (200 if status == 409 else 403)
 
 
-def test_no_answer_invites_other_sites(server: RunningServer) -> None:
-    with server.client() as client:
-        answer: Any = client.get("/v1/health/", headers={"Origin": server.url})
+def test_no_answer_invites_other_sites(empty: RunningServer) -> None:
+    with empty.client() as client:
+        answer: Any = client.get("/v1/health/", headers={"Origin": empty.url})
         assert not [name for name in answer.headers if name.startswith("access-control")]
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert client.options("/v1/runs/").status_code == 405
@@ -86,9 +86,9 @@ def test_no_answer_invites_other_sites(server: RunningServer) -> None:
 
 @pytest.mark.parametrize("given", ["a b", "a" * 65, "ü", '"', ""])
 def test_a_request_id_is_taken_over_only_if_it_is_harmless(
-    server: RunningServer, given: str
+    empty: RunningServer, given: str
 ) -> None:
-    with server.client() as client:
+    with empty.client() as client:
         taken = client.get("/v1/health/", headers={"X-Request-Id": "id-1_a"})
         refused = client.get("/v1/health/", headers={"X-Request-Id": given.encode("utf-8")})  # type: ignore[dict-item]
     assert taken.headers["x-request-id"] == "id-1_a"

@@ -19,6 +19,8 @@ from runledger.ids import DEFAULT_ORGANIZATION
 from runledger.store import Store, open_store
 from scripts.serving_process import ServingProcess
 
+pytestmark = pytest.mark.slow
+
 TRACES = 60
 CALLS = 3
 TOKENS = 20

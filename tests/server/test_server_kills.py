@@ -16,6 +16,8 @@ from runledger.ids import derived_id
 from runledger.store import Store, open_store
 from scripts.serving_process import ServingProcess
 
+pytestmark = pytest.mark.slow
+
 RUNS = 2_500
 LINES = 4
 KILLS = int(os.environ.get("RUNLEDGER_TEST_KILLS", "5"))

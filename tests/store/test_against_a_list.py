@@ -3,12 +3,15 @@
 import uuid
 from itertools import count
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runledger.store import Store
 from runledger.store.protocol import Append, Conflicted, Recorded, StreamWrite
 from tests.store.samples import beat
+
+pytestmark = pytest.mark.slow
 
 # Of one write: how far its expected version is off, and how many events it has.
 writes = st.tuples(st.sampled_from([0, 0, 0, 0, -1, 1, 4]), st.integers(1, 3))

@@ -24,6 +24,8 @@ from tests.store.workers import (
     working,
 )
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 50
 
 

@@ -60,7 +60,7 @@ class OnSQLite:
 
 def _join(before: set[threading.Thread]) -> None:
     for thread in set(threading.enumerate()) - before - {threading.current_thread()}:
-        thread.join(10)
+        thread.join(60)
 
 
 class OnPostgres:

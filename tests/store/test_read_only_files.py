@@ -126,4 +126,4 @@ def test_a_file_that_is_altered_after_all_is_noticed(read_only: Path) -> None:
 def test_no_dispatcher_waits_where_no_attempt_could_be_recorded(read_only: Path) -> None:
     waiting = dispatch(f"sqlite:///{read_only}", CallbackSettings())
     with pytest.raises(OnlyRead):
-        asyncio.run(asyncio.wait_for(waiting, 20))
+        asyncio.run(asyncio.wait_for(waiting, 120))

@@ -15,6 +15,8 @@ from projections.replay.replay import build
 from runledger.errors import ReadModelsError
 from runledger.store import Store, open_store
 
+pytestmark = pytest.mark.slow
+
 MADE = Path(__file__).parent / "version_0_1_0"
 
 

@@ -20,6 +20,8 @@ from runledger.store import Store, open_store
 from runledger.store.codec import encode
 from runledger.store.protocol import EncodedEvent, StreamWrite
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STAMP: dict[str, Any] = {
     "occurred_at": NOON,

@@ -13,6 +13,8 @@ from running import RunningServer
 from projections.read_models.catalog import BESIDE, ROOT
 from runledger.web.mount import mount_page
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningServer]:
