@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-Kind = Literal["replay", "switch", "verify", "compare", "archive", "publish", "export"]
+Kind = Literal["replay", "switch", "verify", "compare", "explain", "archive", "publish", "export"]
 State = Literal["running", "done", "failed", "cancelled", "interrupted"]
 
 

@@ -48,6 +48,10 @@ async def _compare(operator: Any, folder: Path, given: Mapping[str, Any], _told:
     return await operator.compare_generation(options.pop("number"), **options)
 
 
+async def _explain(operator: Any, _folder: Path, given: Mapping[str, Any], _told: Progress) -> Any:
+    return await operator.compare_generation(given["number"], explain_runs=given["runs"])
+
+
 async def _archive(operator: Any, folder: Path, _given: Mapping[str, Any], told: Progress) -> Any:
     return await operator.archive(folder.parent / "archive", progress=told)
 
@@ -65,6 +69,7 @@ WORK: Final[Mapping[Kind, Work]] = {
     "switch": _switch,
     "verify": _verify,
     "compare": _compare,
+    "explain": _explain,
     "archive": _archive,
     "publish": _publish,
     "export": _export,

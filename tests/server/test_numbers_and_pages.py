@@ -1,5 +1,8 @@
 """The numbers of the server, and lists with the address of their next page."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from running import RunningServer
 
@@ -97,3 +100,31 @@ def test_a_refused_condition_names_its_column(sample: RunningServer) -> None:
             assert problem["type"] == "urn:runledger:error:invalid-expression"
             assert problem["column"] == 1
             assert "did you mean status" in problem["detail"]
+
+
+def test_a_page_of_the_past_has_the_position_of_the_past(server: RunningServer) -> None:
+    run_id = server.do(server.ledger.create_run("agent-a")).run_id
+    position = server.ledger.store.head()
+    server.do(server.ledger.complete_run(run_id))
+    with server.client() as client:
+        page = client.get(f"/api/v1/runs?as_of={position}")
+        assert [run["status"] for run in page.json()["data"]] == ["created"]
+        assert page.json()["position"] == int(page.headers["runledger-position"]) == position
+        now = client.get("/api/v1/runs").json()
+        assert (now["data"][0]["status"], now["position"] > position) == ("completed", True)
+
+
+def test_a_page_of_a_published_copy_has_the_position_of_the_copy(
+    start: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    server = start()
+    server.do(server.ledger.create_run("agent-a"))
+    server.do(server.ledger.list_runs())
+    server.do(server.ledger.operator.publish(tmp_path / "published"))
+    position = server.ledger.store.head()
+    server.do(server.ledger.create_run("agent-a"))
+    with start(read_models=tmp_path / "published").client() as client:
+        page = client.get("/api/v1/runs").json()
+        assert (len(page["data"]), page["position"]) == (1, position)
+        late = client.get(f"/api/v1/runs?min_position={server.ledger.store.head()}")
+        assert late.status_code == 503

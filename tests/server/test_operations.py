@@ -1,5 +1,7 @@
 """Long operations: one at a time, followed, cancelled, kept; their files are fetched by name."""
 
+import asyncio
+import gzip
 import json
 import time
 from collections.abc import Callable
@@ -9,6 +11,9 @@ from typing import Any
 import pytest
 from running import RunningServer
 
+from runledger import RunLedger
+from runledger.ids import derived_id
+from runledger.importers.event_lines.exporter import export_lines
 from runledger.server.keys import Keyring
 
 Start = Callable[..., RunningServer]
@@ -74,6 +79,52 @@ def test_verify_compare_and_export(operating: RunningServer) -> None:
     assert failed["problem"]["type"] == "urn:runledger:error:not-found"
 
 
+def test_what_a_generation_differs_in_is_explained_for_runs(operating: RunningServer) -> None:
+    replayed = _ended(operating, _begin(operating, "replay").headers["location"])
+    assert replayed["state"] == "done"
+    (run, *_) = operating.do(operating.ledger.list_runs())
+    with operating.client() as client:
+        found = client.get("/api/v1/generations").json()
+        assert client.get("/api/v1/parked").json() == []
+        position = operating.ledger.store.head()
+        assert client.get(f"/api/v1/parked?as_of={position}").json() == []
+    assert [one["state"] for one in found].count("live") == 1
+    other = next(one["number"] for one in found if one["state"] != "live")
+    begun = _begin(operating, "explain", number=other, runs=[run.run_id])
+    explained = _ended(operating, begun.headers["location"])
+    assert explained["state"] == "done", explained
+    assert _begin(operating, "explain", number=other).status_code == 422
+
+
+def test_exported_events_are_taken_once(operating: RunningServer, tmp_path: Path) -> None:
+    source = RunLedger.open(f"sqlite:///{tmp_path}/source.db")
+
+    async def exported() -> list[bytes]:
+        async with source as ledger:
+            run = await ledger.create_run("agent-source", run_id=derived_id("run", "exported"))
+            await ledger.complete_run(run.run_id)
+            return list(export_lines(ledger.store))
+
+    lines = asyncio.run(exported())
+    kind = {"Content-Type": "application/x-ndjson"}
+    with operating.client(headers=kind) as client:
+        taken = client.post("/api/v1/events", content=b"".join(lines))
+        assert (taken.status_code, taken.json()["recorded"]) == (200, len(lines))
+        packed = gzip.compress(b"".join(lines))
+        again = client.post(
+            "/api/v1/events", content=packed, headers={**kind, "Content-Encoding": "gzip"}
+        )
+        told = again.json()
+        assert (told["recorded"], told["unchanged"], told["refused"]) == (0, len(lines), 0)
+        broken = client.post("/api/v1/events", content=b"{}\n")
+        assert broken.status_code == 422
+        (refusal,) = broken.json()["refusals"]
+        assert refusal["place"] == "line 1"
+        assert client.post("/api/v1/events").json()["recorded"] == 0
+    run = operating.do(operating.ledger.get_run_by_id(derived_id("run", "exported")))
+    assert run.status == "completed"
+
+
 def test_one_at_a_time(operating: RunningServer) -> None:
     from runledger.server.operation import Operation
 
@@ -124,4 +175,8 @@ def test_operations_are_for_operators(operating: RunningServer) -> None:
         made = keyring.create(name="a", organization=organization)
         operating.services.authentication._read_at = float("-inf")
         with operating.client(headers={"Authorization": f"Bearer {made.text}"}) as client:
-            assert client.get("/api/v1/operations").status_code == status
+            for path in ("operations", "parked", "generations"):
+                assert client.get(f"/api/v1/{path}").status_code == status
+            kind = {"Content-Type": "application/x-ndjson"}
+            answer = client.post("/api/v1/events", content=b"", headers=kind)
+            assert answer.status_code == status

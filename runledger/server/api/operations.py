@@ -57,11 +57,19 @@ class Compare(Strict):
     out: bool = False
 
 
+class Explain(Strict):
+    """Of a generation beside the live one, the rows of these runs that differ, and why."""
+
+    number: Number
+    runs: Annotated[list[str], Field(min_length=1, max_length=100)]
+
+
 ARGUMENTS: Final[Mapping[Kind, type[BaseModel]]] = {
     "replay": Replay,
     "switch": Switch,
     "verify": Verify,
     "compare": Compare,
+    "explain": Explain,
     "archive": Strict,
     "publish": Strict,
     "export": Strict,

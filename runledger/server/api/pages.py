@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field
 
+from projections.generations.as_of import position_of
 from projections.queries.run_filter import SortKey
 from runledger import parameters
 from runledger.errors import InvalidArgument
@@ -134,7 +135,7 @@ async def _page(
     id_of: Callable[[Any], str],
 ) -> Reply:
     asked: Paged = call.query
-    position = await _reached(call, asked.min_position)
+    position = await _position(call, asked)
     # One more than the page has, if that may be asked for, says whether there is a next one.
     items = await page(min(asked.limit + 1, MOST))
     backwards = asked.before is not None
@@ -150,14 +151,27 @@ async def _page(
     return Reply(kind(data=kept, next=following, position=position), headers=headers)
 
 
-async def _reached(call: Call[Any, None], least: int | None) -> int:
-    """Return the end of the log, which the read models catch up with before they answer."""
+async def _position(call: Call[Any, None], asked: Paged) -> int:
+    """Return a position that the answer has at least: of the past, exactly that one."""
     deadline = time.monotonic() + _WAIT_SECONDS
-    while (head := await call.services.head()) < (least or 0):
+    while (found := await _answered(call)) < (asked.min_position or 0):
         if time.monotonic() > deadline:
-            raise Refusal(503, f"min_position: expected the log to reach {least}, found {head}")
+            raise Refusal(
+                503, f"min_position: expected to reach {asked.min_position}, found {found}"
+            )
         await asyncio.sleep(0.05)
-    return head
+    if asked.as_of is None:
+        return found
+    moment = asked.past()["as_of"]
+    return await asyncio.to_thread(position_of, call.ledger.store, moment)
+
+
+async def _answered(call: Call[Any, None]) -> int:
+    """Return the end of the log, which live read models reach before they answer, or the copy's."""
+    read_models = call.ledger.read_models
+    if read_models.follows:
+        return await call.services.head()
+    return await asyncio.to_thread(lambda: read_models.position)
 
 
 def _given(asked: Paged) -> dict[str, Any]:
