@@ -2,8 +2,8 @@
 
 import asyncio
 import zlib
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final, TypeVar
 
 from starlette.types import Receive
 
@@ -11,6 +11,7 @@ from runledger.server.limits import Limits
 from runledger.server.refusal import Refusal
 from runledger.server.route import Route
 
+_T = TypeVar("_T")
 _PIECE: Final = 64 << 10
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
@@ -44,6 +45,29 @@ async def read_body(
             408, f"body: expected all of it within {limits.body_seconds:g} s", close=True
         ) from None
     return _unpacked(data, most) if packed else data
+
+
+async def until_gone(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T:
+    """Return what the work of a request without a body returns.
+
+    Raises ClientGone, and cancels the work, if the client closes the connection before.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientGone
+        return task.result()
+    finally:
+        task.cancel()
+        gone.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _check_kind(route: Route, headers: Mapping[str, str]) -> bool:

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from runledger.errors import LedgerError
 from runledger.ids import random_hex
-from runledger.server.body import ClientGone, read_body
+from runledger.server.body import ClientGone, read_body, until_gone
 from runledger.server.call import Call
 from runledger.server.caller import Caller
 from runledger.server.parameters import read_model, read_query
@@ -109,7 +109,8 @@ class WebApplication:
         try:
             with self._services.requests.hold():
                 async with asyncio.timeout(self._services.limits.answer_seconds):
-                    return await self._answer(call, found, stem, form)
+                    work = self._answer(call, found, stem, form)
+                    return await (until_gone(receive, work) if route.name == "sql" else work)
         except TimeoutError:
             seconds = self._services.limits.answer_seconds
             raise Refusal(503, f"no answer within {seconds:g} s") from None

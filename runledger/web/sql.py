@@ -14,6 +14,7 @@ from runledger.errors import InvalidArgument
 from runledger.ledger.part import LedgerPart
 from runledger.server.call import Call
 from runledger.web.address import Address
+from runledger.web.answer_chart import answer_chart, number_columns
 from runledger.web.run_groups import SQL
 from runledger.web.run_search import AsOfNow
 from runledger.web.table_file import FORMS, MEDIA, table_file, unlike
@@ -23,9 +24,14 @@ FIRST = "SELECT status, count(*) AS runs\nFROM runs\nGROUP BY ALL\nORDER BY runs
 
 
 class Question(AsOfNow):
-    """One SELECT in DuckDB's SQL; none shows the tables."""
+    """One SELECT in DuckDB's SQL; none shows the tables.
+
+    `name` is what the reader calls the question. `bars` is the place of the column that is drawn.
+    """
 
     statement: str | None = Field(default=None, max_length=6_000)
+    name: str | None = Field(default=None, max_length=80)
+    bars: int | None = Field(default=None, ge=0)
 
 
 async def show(call: Call[Question, None]) -> View:
@@ -48,19 +54,37 @@ async def show(call: Call[Question, None]) -> View:
                 "truncated": answer.truncated,
                 "position": position,
             }
-    here = Address.of("sql").having(statement=call.query.statement, as_of=call.query.as_of)
+    asked = call.query
+    here = Address.of("sql").having(statement=asked.statement, as_of=asked.as_of, name=asked.name)
     return View(
         "sql.html",
-        "SQL",
+        asked.name or "SQL",
         facts,
         {
-            "statement": call.query.statement or FIRST,
+            "statement": asked.statement or FIRST,
+            "name": asked.name,
             "files": [(words, here.twin(form)) for form, words in FORMS.items()],
+            **_drawn(facts.get("answer"), asked.bars, here),
             "answered": facts.get("answer"),
             "said": problem,
         },
         422 if problem else 200,
     )
+
+
+def _drawn(answer: dict[str, Any] | None, bars: int | None, here: Address) -> dict[str, Any]:
+    """Return the chart of an answer, and the addresses of those of its other columns."""
+    columns, rows = ([], []) if answer is None else (answer["columns"], answer["rows"])
+    places = number_columns(columns, rows)
+    if not places:
+        return {"chart": None, "drawable": [], "drawn_column": None}
+    # A number in front is more often what the rows are named by than what they are about.
+    place = bars if bars in places else next((one for one in places if one), places[0])
+    return {
+        "chart": answer_chart(columns, rows, place),
+        "drawable": [(columns[one], here.having(bars=one)) for one in places],
+        "drawn_column": columns[place],
+    }
 
 
 async def download(call: Call[Question, None], form: str) -> Response:

@@ -45,6 +45,14 @@ def chromium() -> Iterator[Any]:
             browser.close()
 
 
+def expect(found: Any) -> Any:
+    """Return what Playwright expects of elements; it waits for it, for a minute at most."""
+    from playwright.sync_api import expect as playwright_expect
+
+    playwright_expect.set_options(timeout=60_000)
+    return playwright_expect(found)
+
+
 class Watched:
     """A page of the browser that remembers what went wrong in it."""
 

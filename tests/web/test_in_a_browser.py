@@ -1,14 +1,19 @@
 """The page in a real Chromium: keyboard, narrow, dark, without JavaScript, and no fault in it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import Watched, chromium, expect_browser, violations
+from browsing import Watched, chromium, expect, expect_browser, violations
 from hostile import HOSTILE
 from running import RunningServer
 from sample import RICH
-from views import VIEWS
+from views import ENDLESS, VIEWS, until
+
+from projections.queries.sql_process import SqlLimits
+from runledger.server.limits import Limits
+from runledger.web.mount import mount_page
 
 pytestmark = pytest.mark.browser
 
@@ -123,6 +128,126 @@ def test_sql_is_asked_with_the_keyboard(window: Watched) -> None:
     with shown.expect_navigation():
         shown.keyboard.press("Control+Enter")
     assert shown.locator("table tbody td").inner_text() == "42"
+
+
+def test_names_of_tables_and_columns_are_completed(window: Watched) -> None:
+    shown = window.open("/sql")
+    editor = shown.locator("#statement")
+    editor.fill("")
+    editor.press_sequentially("SELECT st")
+    expect(shown.locator("#names li").first).to_have_text("status")
+    editor.press("Tab")
+    expect(editor).to_have_value("SELECT status")
+    editor.press_sequentially(", count(*) AS n FROM tool_")
+    expect(shown.locator("#names li")).to_have_text(["tool_calls"])
+    editor.press("ArrowDown")
+    expect(shown.locator("#names li")).to_have_attribute("aria-selected", "true")
+    editor.press("Enter")
+    expect(editor).to_have_value("SELECT status, count(*) AS n FROM tool_calls")
+    editor.press_sequentially(" t WHERE t.retu")
+    expect(shown.locator("#names li")).to_have_text(["returned_at", "return_status"])
+    editor.press("Escape")
+    expect(shown.locator("#names")).to_be_hidden()
+    editor.press("Tab")
+    assert shown.evaluate("document.activeElement.id") != "statement"
+
+
+def test_questions_are_kept_in_the_browser_and_forgotten(window: Watched) -> None:
+    shown = window.open("/sql")
+    shown.locator("#statement").fill("SELECT 41 + 1 AS answer")
+    shown.get_by_role("textbox", name="Name").fill("The answer")
+    shown.get_by_role("button", name="Ask").click()
+    expect(shown.locator("h1")).to_have_text("The answer")
+    shown = window.open("/sql?statement=SELECT+'<b>'+AS+word")
+    expect(shown.locator("#history a")).to_have_text(["SELECT '<b>' AS word"])
+    shown.locator("#named a", has_text="The answer").click()
+    expect(shown.locator("h1")).to_have_text("The answer")
+    expect(shown.locator("table tbody td")).to_have_text("42")
+    shown.get_by_label("Forget: The answer").click()
+    expect(shown.locator("#named a")).to_have_count(0)
+    expect(shown.locator("#history a")).to_have_count(1)
+
+
+def test_a_question_that_takes_long_is_stopped(browser: Any, tmp_path: Path) -> None:
+    store, limits = f"sqlite:///{tmp_path}/runs.db", Limits(answer_seconds=900)
+    with RunningServer(
+        store, tmp_path / "runs.duckdb", limits=limits, prepare=mount_page
+    ) as server:
+        server.do(server.ledger.create_run("agent-a"))
+        desk = server.services.sql
+        desk._limits = SqlLimits(seconds=800)
+        opened = Watched(browser, server.url)
+        shown = opened.open("/sql")
+        shown.locator("#statement").fill(ENDLESS)
+        expect(shown.locator("#stop")).to_be_hidden()
+        shown.evaluate("document.querySelector('#statement').form.requestSubmit()")
+        until(lambda: desk._waiting == 1)
+        shown.evaluate("document.querySelector('#stop').click()")
+        until(lambda: desk._waiting == 0)
+        assert desk.killed == 0
+        expect(shown.locator("#statement")).to_have_value(ENDLESS)
+        opened.close()
+
+
+def test_columns_are_chosen_and_any_of_them_orders(window: Watched) -> None:
+    shown = window.open("/runs?statuses=completed")
+    shown.locator("#columns summary").click()
+    shown.locator("#columns").get_by_label("Project", exact=True).uncheck()
+    shown.locator("#columns").get_by_label("Tokens in").check()
+    shown.get_by_role("button", name="Show these").click()
+    expect(shown.locator("table.runs thead")).to_contain_text("Tokens in")
+    expect(shown.locator("table.runs thead")).not_to_contain_text("Project")
+    shown.locator("table.runs thead").get_by_role("link", name="Tokens in").click()
+    expect(shown.locator("th[aria-sort=descending]")).to_contain_text("Tokens in")
+    shown.locator("table.runs thead").get_by_role("link", name="Tokens in").click()
+    expect(shown.locator("th[aria-sort=ascending]")).to_contain_text("Tokens in")
+    assert "statuses=completed" in shown.url
+
+
+def test_two_runs_of_the_list_are_compared(window: Watched) -> None:
+    shown = window.open("/runs")
+    for number in (0, 1):
+        shown.locator("table.runs tbody input[type=checkbox]").nth(number).check()
+    shown.get_by_role("button", name="Compare two").click()
+    expect(shown.locator("h1")).to_have_text("Two runs")
+    heads = shown.locator("table.versus").first.locator("th a")
+    before = heads.all_inner_texts()
+    shown.get_by_role("link", name="Change sides").click()
+    expect(heads).to_have_text(before[::-1])
+
+
+def test_the_list_is_shown_as_of_a_place_of_the_slider(window: Watched) -> None:
+    shown = window.open("/runs")
+    shown.locator("summary[aria-label^='Answer as of']").click()
+    shown.locator("#as-of").fill("20")
+    shown.get_by_role("button", name="Go there").click()
+    expect(shown.locator(".ribbon")).to_contain_text("As of 20.")
+
+
+def test_a_tree_of_json_is_unfolded_by_keyboard(window: Watched) -> None:
+    shown = window.open(f"/runs/{RICH}")
+    call = shown.locator(".talk details", has=shown.locator(".json-tree")).first
+    call.locator("summary").first.press("Enter")
+    expect(call.locator(".json-tree li").first).to_be_visible()
+    call.locator(".json-tree summary").first.press("Enter")
+    expect(call.locator(".json-tree li").first).to_be_hidden()
+
+
+def test_a_run_is_cancelled_and_deleted_with_its_buttons(
+    browser: Any, empty: RunningServer
+) -> None:
+    run = empty.do(empty.ledger.create_run("agent-a"))
+    opened = Watched(browser, empty.url)
+    shown = opened.open(f"/runs/{run.run_id}")
+    shown.get_by_text("Actions", exact=True).click()
+    shown.get_by_role("button", name="Cancel this run").click()
+    expect(shown.locator("h1")).to_contain_text("cancelled")
+    shown.get_by_text("Actions", exact=True).click()
+    shown.get_by_label("It goes out of every list").check()
+    shown.get_by_role("button", name="Delete this run").click()
+    expect(shown.locator("h1")).to_have_text("Runs")
+    expect(shown.locator("table.runs tbody tr")).to_have_count(0)
+    opened.close()
 
 
 def test_nothing_of_a_hostile_run_happens(window: Watched) -> None:

@@ -1,6 +1,8 @@
 """The numbers of a view are those that the ledger says to anybody else."""
 
 import json
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +11,14 @@ from urllib.parse import urlencode
 
 import duckdb
 import nanoarrow
+import pytest
 from nanoarrow.ipc import InputStream
 from running import RunningServer
+from views import ENDLESS, until
+
+from projections.queries.sql_process import SqlLimits
+from runledger.server.limits import Limits
+from runledger.web.mount import mount_page
 
 BUCKETS = ("fresh_input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
 
@@ -161,3 +169,49 @@ def test_sql_that_is_refused_is_told_beside_the_question(page: RunningServer) ->
     assert answer.status_code == 422
     assert "DROP TABLE runs" in answer.text
     assert 'role="alert"' in answer.text
+
+
+def test_an_answer_is_drawn_by_each_column_of_numbers(page: RunningServer) -> None:
+    asked = "SELECT agent_id, count(*) AS n, avg(num_steps) + 0.25 AS steps FROM runs GROUP BY 1"
+    with page.client() as client:
+        rows = client.get("/sql.json", params={"statement": asked}).json()["answer"]["rows"]
+        counts = client.get("/sql", params={"statement": asked}).text
+        steps = client.get("/sql", params={"statement": asked, "bars": "2"}).text
+        single = client.get("/sql", params={"statement": "SELECT 'a' AS a, 1 AS b"}).text
+    assert len(rows) > 1
+    for agent, n, average in rows:
+        assert f"<title>{agent}: {n:,}</title>" in counts
+        said = re.search(f"<title>{agent}: (.*?)</title>", steps)
+        assert said is not None
+        # The words have three digits.
+        assert float(said[1]) == pytest.approx(average, rel=0.01)
+    assert 'class="plot' not in single
+
+
+def test_a_question_with_a_name_is_an_address(page: RunningServer) -> None:
+    with page.client() as client:
+        text = client.get("/sql", params={"statement": "SELECT 1 AS a", "name": "One <b>"}).text
+    assert "<title>One &lt;b&gt; · runledger</title>" in text
+    assert "<bdi>One &lt;b&gt;</bdi></h1>" in text
+
+
+@pytest.mark.slow
+def test_a_question_ends_with_the_connection_of_the_browser(tmp_path: Path) -> None:
+    store, limits = f"sqlite:///{tmp_path}/runs.db", Limits(answer_seconds=900)
+    with RunningServer(
+        store, tmp_path / "runs.duckdb", limits=limits, prepare=mount_page
+    ) as server:
+        server.do(server.ledger.create_run("agent-a"))
+        desk = server.services.sql
+        # Only the end of the connection can end it in the time of this test.
+        desk._limits = SqlLimits(seconds=800)
+        asked = urlencode({"statement": ENDLESS})
+        request = f"GET /sql?{asked} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", server.port)) as browser:
+            browser.sendall(request.encode())
+            until(lambda: desk._waiting == 1)
+        until(lambda: desk._waiting == 0)
+        assert desk.killed == 0
+        with server.client() as client:
+            answer = client.get("/sql.json", params={"statement": "SELECT 1 AS a"}).json()["answer"]
+    assert answer["rows"] == [[1]]

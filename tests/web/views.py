@@ -1,9 +1,14 @@
 """Every view of the page that can be read, so that what holds of all is asked of all."""
 
+import time
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 from hostile import ATTACKS, HOSTILE
 from sample import RICH
+
+ENDLESS = "SELECT max(a.range % (b.range + 1)) FROM range(9999999) a, range(9999999) b"
+"""A question of many hours."""
 
 VIEWS = (
     "/overview",
@@ -19,6 +24,7 @@ VIEWS = (
     "/operations",
     "/sql",
     "/sql?statement=SELECT+*+FROM+runs",
+    "/sql?statement=SELECT+project_id,+count(*)+AS+n+FROM+runs+GROUP+BY+1&name=Projects",
     "/runs",
     "/runs?order_by=duration&ascending=true",
     "/runs?order_by=total_tokens&columns=tokens&columns=conversation&columns=template&columns=error",
@@ -28,3 +34,11 @@ VIEWS = (
     f"/runs/{HOSTILE}",
     f"/runs/compare?run={RICH}&run={HOSTILE}",
 )
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; fail if it does not within two minutes."""
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
