@@ -28,11 +28,11 @@ QUESTION: Final = "ask"
 MOST_ROWS: Final = 100_000
 """Most rows of an analyst's answer that one process sends to another."""
 
-_RECORDS: Final = ("list_runs", "list_steps", "step", "open_runs", "parked")
-_ROWS: Final = (
+_RECORDS: Final = (
+    *("list_runs", "list_steps", "step", "open_runs", "parked"),
     *("durations", "usage_totals", "percentiles", "agents", "callbacks"),
-    *("silent_runs", "overdue_runs"),
 )
+_ROWS: Final = ("silent_runs", "overdue_runs")
 _SQL: Final = "sql"
 _CATCH_UP: Final = "catch_up"
 _POSITION: Final = "position"
