@@ -30,6 +30,7 @@ from runledger.errors import ArchiveError
 from runledger.events import CATALOGUE
 from runledger.sql_file import fill, literal, render
 from runledger.store import Store, arrow
+from runledger.store.checked_rows import expect_undamaged
 from runledger.store.log_mark import digest_of, mark_at
 from runledger.store.protocol import READS, StoredRow
 
@@ -78,6 +79,7 @@ def archive(
         ArchiveError: if the archive is of another log, if another process is archiving this log, or
             if the archive cannot be written.
         ArchiveDamaged: if a file is missing.
+        LogDamaged: if an event is not what was recorded; the segments before it remain.
         ReadModelsLocked: if another process writes into the folder.
         InvalidArgument: if the path cannot be a folder.
     """
@@ -269,6 +271,7 @@ def _chunks(store: Store, after: int, head: int, most: int) -> Iterator[list[Sto
         rows = [row for row in rows if row.position <= head]
         if not rows:
             return
+        expect_undamaged(store, rows)
         weight = 0
         for piece, of_piece in _pieces(rows):
             yield piece

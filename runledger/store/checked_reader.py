@@ -2,7 +2,7 @@
 
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import nanoarrow as na
@@ -10,7 +10,7 @@ import nanoarrow as na
 from runledger.errors import LogDamaged
 from runledger.store import arrow
 from runledger.store.protocol import LogReader, Store
-from runledger.store.tiles import WIDTH, Tile, tile_faults
+from runledger.store.tiles import Tile, facts_agree, tile_faults, tiles_between
 
 _NUMBERS: Final = (0, 2)
 _TEXTS: Final = (1, 3, 4)
@@ -20,28 +20,28 @@ _TEXTS: Final = (1, 3, 4)
 class CheckedLogReader:
     """Reads a store's log; see runledger.store.protocol.LogReader.
 
-    Batches of 256 events and more are compared, tile by tile: with the CRC-32 of a tile, and where
-    that differs with the leaf of each event. Smaller ones are mostly younger than their tile.
+    Events are compared, tile by tile: with the CRC-32 of a tile, and if that differs with the leaf
+    of each event. The newest events of a log that grows have no tile yet.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._reader: LogReader = store.log_reader()
         self.damaged: dict[int, str] = {}
+        self._compared: Tile | None = None
 
     def read(self, after: int, upto: int, limit: int) -> Any:
         """Return the events with after < position <= upto, `limit` at most, or None if none are.
 
-        `damaged` says of all that was read which events are not what was recorded, by position, and
-        why.
-        Raises LogDamaged where events are missing, and StoreUnavailable.
+        `damaged` has the position of each event so far that is not what was recorded, and why.
+        Raises LogDamaged if events are missing, and StoreUnavailable.
         """
         events = self._reader.read(after, upto, limit)
-        if events is None or limit < WIDTH:
-            return events
+        if events is None:
+            return None
         whole = isinstance(events, na.Array)
         chunks = list(events.iter_chunks() if whole else na.ArrayStream(events))
-        if sum(map(len, chunks)) >= WIDTH:
+        if any(map(len, chunks)):
             self._compare(after, chunks)
         if whole:
             return events
@@ -50,21 +50,19 @@ class CheckedLogReader:
     def _compare(self, after: int, chunks: Sequence[Any]) -> None:
         positions = [_numbers(chunk, 0) for chunk in chunks]
         last = max(int(numbers[-1]) for numbers in positions if len(numbers))
-        for tile in self._tiles(after, last):
+        for tile in tiles_between(self._store, after, last):
+            # Small batches share a tile: it is compared once for all of them.
+            if tile == self._compared:
+                continue
             for chunk, numbers in zip(chunks, positions, strict=True):
-                if _holds(numbers, tile) and _check(chunk, numbers, tile) == tile.check:
+                if _holds(numbers, tile):
+                    sound = _check(chunk, numbers, tile) == tile.check
                     break
             else:
+                sound = facts_agree(self._store, tile)
+            if not sound:
                 self._look_closely(tile)
-
-    def _tiles(self, after: int, last: int) -> Iterator[Tile]:
-        # A tile that begins before the batch may end within it, and positions may have gaps.
-        while found := self._store.tiles(after, WIDTH):
-            for tile in found:
-                if tile.first > last:
-                    return
-                yield tile
-            after = found[-1].first
+            self._compared = tile
 
     def _look_closely(self, tile: Tile) -> None:
         for fault in tile_faults(self._store, tile):
@@ -86,7 +84,7 @@ def _numbers(chunk: Any, column: int) -> Any:
 
 
 def _holds(positions: Any, tile: Tile) -> bool:
-    """Whether a chunk has all events of a tile, end to end."""
+    """Return whether a chunk has all events of a tile, end to end."""
     first = bisect_left(positions, tile.first)
     end = first + tile.events
     return (

@@ -174,6 +174,27 @@ def damaged(store: Store, after: int = 0) -> Iterator[Fault]:
         after = found[-1].first
 
 
+def tiles_between(store: Store, after: int, last: int) -> Iterator[Tile]:
+    """Yield the tiles that hold events with after < position <= last, in order.
+
+    The first may begin before them, and the last may end after them.
+    """
+    end = store.tiles_end()
+    if end.last <= after:
+        return
+    found = store.tiles(after, WIDTH)
+    number = (found[0].number if found else (end.size + WIDTH - 1) // WIDTH) - 1
+    before = store.tile(number) if number >= 0 else None
+    if before is not None and before.last > after:
+        yield before
+    while found:
+        for tile in found:
+            if tile.first > last:
+                return
+            yield tile
+        found = store.tiles(found[-1].first, WIDTH)
+
+
 def sampled(store: Store, count: int = SAMPLE) -> Iterator[Fault]:
     """Yield the differences in some tiles, chosen by chance; in all, if they are few."""
     end = store.tiles_end()
@@ -182,6 +203,14 @@ def sampled(store: Store, count: int = SAMPLE) -> Iterator[Fault]:
     for after in places:
         for tile in store.tiles(max(0, after), count if few else 1):
             yield from tile_faults(store, tile)
+
+
+def facts_agree(store: Store, tile: Tile) -> bool:
+    """Return whether the log has the positions, streams, topics and facts that were kept.
+
+    Reads the events of the tile without their contents, and computes no leaf.
+    """
+    return check_of(store.read_log(tile.first - 1, 2 * WIDTH, upto=tile.last)) == tile.check
 
 
 def tile_faults(store: Store, tile: Tile) -> list[Fault]:

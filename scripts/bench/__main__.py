@@ -18,6 +18,7 @@ QUESTIONS: Final = (
     "append_postgres",
     "append_sqlite",
     "append_umadb",
+    "keeper",
     "latency",
     "long_run",
     "replay",

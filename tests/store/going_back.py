@@ -15,6 +15,7 @@ def go_back(url: str, position: int) -> None:
         with closing(sqlite3.connect(url[10:])) as file:
             file.execute("DROP TRIGGER ledger_events_no_delete")
             file.execute("DELETE FROM ledger_events WHERE notification_id > ?", (position,))
+            file.execute("DELETE FROM ledger_tiles WHERE last_position > ?", (position,))
             file.execute("UPDATE sqlite_sequence SET seq = ?", (position,))
             file.commit()
         return
@@ -23,6 +24,7 @@ def go_back(url: str, position: int) -> None:
         server.execute(f"SET search_path TO {address.schema}".encode())
         server.execute(b"ALTER TABLE ledger_events DISABLE TRIGGER ledger_events_append_only")
         server.execute(b"DELETE FROM ledger_events WHERE notification_id > %s", (position,))
+        server.execute(b"DELETE FROM ledger_tiles WHERE last_position > %s", (position,))
         server.execute(
             b"SELECT setval(pg_get_serial_sequence('ledger_events', 'notification_id'), %s)",
             (position,),

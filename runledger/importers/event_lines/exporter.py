@@ -10,6 +10,7 @@ from runledger.errors import InvalidArgument, LedgerError
 from runledger.importers.event_lines.format import blob_line, event_line, read_line
 from runledger.importers.source_file import DAMAGE, opened
 from runledger.store import Store
+from runledger.store.checked_rows import expect_undamaged
 
 _LONGEST: Final = 64 << 20
 """Most bytes of a first line that are read; the lines of an export are shorter."""
@@ -47,7 +48,8 @@ def export_lines(
 ) -> Iterator[bytes]:
     """Yield a line for every event after `after` that is recorded at the time of the call.
 
-    An event that cannot be read is written as it is stored; `damage` counts those.
+    An event that cannot be read is written as it is stored; `damage` counts those. Raises
+    LogDamaged before the page of an event that is not what was recorded.
     """
     head = store.head()
     written: set[str] = set()
@@ -55,6 +57,7 @@ def export_lines(
         rows = [row for row in store.read_log(after, PAGE, contents=True) if row.position <= head]
         if not rows:
             return
+        expect_undamaged(store, rows)
         for row in rows:
             if row.contents is not None and b'"blob"' in row.contents:
                 for digest in _referred(row.contents):
