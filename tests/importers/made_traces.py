@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from runledger.importers.otlp.span import Span
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+DETAILS = "gen_ai.client.inference.operation.details"
 BEGIN = 1_767_600_000_000_000_000
 
 # One call as each dialect tells it: kind, names of the input and the output count.
@@ -31,6 +32,28 @@ CALLS: list[tuple[dict[str, Any], str, str]] = [
         "ai.usage.outputTokens",
     ),
     (
+        {"gen_ai.operation.name": "generate_content"},
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.output_tokens",
+    ),
+    (
+        {"gen_ai.operation.name": "embeddings"},
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.output_tokens",
+    ),
+    ({"llm.request.type": "completion"}, "llm.usage.prompt_tokens", "llm.usage.completion_tokens"),
+    (
+        {"openinference.span.kind": "EMBEDDING"},
+        "llm.token_count.prompt",
+        "llm.token_count.completion",
+    ),
+    (
+        {"ai.operationId": "ai.streamText.doStream"},
+        "ai.usage.promptTokens",
+        "ai.usage.completionTokens",
+    ),
+    ({"langsmith.span.kind": "llm"}, "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"),
+    (
         {"gen_ai.system": "gemini", "gen_ai.request.model": "m"},
         "gen_ai.usage.input_tokens",
         "gen_ai.usage.output_tokens",
@@ -41,10 +64,16 @@ AGENTS: list[dict[str, Any]] = [
     {"openinference.span.kind": "AGENT"},
     {"openinference.span.kind": "CHAIN"},
     {"traceloop.span.kind": "workflow", "traceloop.entity.name": "w"},
+    {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "w"},
+    {"langsmith.span.kind": "chain"},
+    {"ai.operationId": "ai.generateText"},
 ]
 TOOLS: list[dict[str, Any]] = [
     {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "t"},
     {"openinference.span.kind": "TOOL", "tool.name": "t"},
+    {"traceloop.span.kind": "tool", "traceloop.entity.name": "t"},
+    {"ai.operationId": "ai.toolCall", "ai.toolCall.name": "t"},
+    {"mcp.method.name": "tools/call", "gen_ai.tool.name": "t"},
 ]
 
 
@@ -56,7 +85,7 @@ class Made:
     tokens: int = 0
     calls: int = 0
 
-    def add(self, parent: str, attributes: dict[str, Any]) -> str:
+    def add(self, parent: str, attributes: dict[str, Any], event: str = "") -> str:
         number = len(self.spans) + 1
         span_id = f"{number:016x}"
         start_ns = BEGIN + number * 1_000_000
@@ -65,10 +94,11 @@ class Made:
                 TRACE,
                 span_id,
                 parent,
-                f"span {number}",
+                event or f"span {number}",
                 start_ns,
                 start_ns + 5_000_000_000,
                 attributes=attributes,
+                record=bool(event),
             )
         )
         return span_id
@@ -76,7 +106,7 @@ class Made:
 
 @st.composite
 def traces(draw: st.DrawFn) -> Made:
-    """A run: agents in agents and tools, calls that one, two or three libraries report."""
+    """A run: agents in agents and tools, calls that up to three libraries and a log event tell."""
     made = Made()
     root = made.add("", draw(st.sampled_from(AGENTS)))
     _fill(draw, made, root, 3)
@@ -123,6 +153,11 @@ def _call(draw: st.DrawFn, made: Made, parent: str) -> int:
         count = draw(st.sampled_from([int, float, str]))
         told = {input_name: count(given), output_name: count(got)}
         parent = made.add(parent, {**kind, **told})
+        if draw(st.integers(0, 4)) == 0:
+            # The log event of the call tells the same again.
+            told = {"gen_ai.operation.name": "chat"}
+            told |= {"gen_ai.usage.input_tokens": given, "gen_ai.usage.output_tokens": got}
+            made.add(parent, told, DETAILS)
         if draw(st.integers(0, 4)) == 0:
             parent = made.add(parent, {"http.method": "POST"})
     made.tokens += given + got

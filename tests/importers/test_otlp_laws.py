@@ -45,13 +45,15 @@ def test_each_token_is_counted_once_in_every_dialect(made: Made) -> None:
 
 
 def _without(value: str) -> Conventions:
+    return _with(value, Kind.OTHER)
+
+
+def _with(value: str, kind: Kind) -> Conventions:
     table = conventions()
     return replace(
         table,
         kinds=tuple(
-            KindRow(
-                row.attribute, {k: Kind.OTHER if k == value else v for k, v in row.values.items()}
-            )
+            KindRow(row.attribute, {k: kind if k == value else v for k, v in row.values.items()})
             for row in table.kinds
         ),
     )
@@ -66,8 +68,9 @@ def _without(value: str) -> Conventions:
             conventions(),
             counts={**conventions().counts, "output": conventions().counts["input"]},
         ),
+        _with("CHAIN", Kind.LLM),
     ],
-    ids=["chat is no call", "LLM is no call", "output read from input"],
+    ids=["chat is no call", "LLM is no call", "output read from input", "a chain is a call"],
 )
 def test_a_wrong_row_of_the_table_is_noticed(wrong: Conventions) -> None:
     # The same examples each time, and many: that none of a few shows the fault would be chance.

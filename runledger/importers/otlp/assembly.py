@@ -17,7 +17,7 @@ from runledger.command_handling.handler import CommandHandler
 from runledger.errors import Conflict, InvalidArgument, LedgerError, NotFound
 from runledger.importers.otlp.claims import claimed
 from runledger.importers.otlp.recorded import recorded
-from runledger.importers.otlp.run import Dropped, Run, Trace
+from runledger.importers.otlp.run import PART_OF, Dropped, Run, Trace
 from runledger.importers.otlp.span import Span
 from runledger.importers.recorder import FoundRun, RunRecorder, Timed
 from runledger.importers.report import ImportReport
@@ -152,7 +152,8 @@ class Assembler:
         kept, elsewhere = claimed(table, row.organization, spans)
         dropped = Dropped(row.dropped, before) if row.dropped else None
         trace = Trace(kept, row.organization, dropped=dropped)
-        made = trace.runs({run_id: recorded(self._store, run_id) for run_id in before})
+        known = {run_id: recorded(self._store, run_id) for run_id in before}
+        made = trace.runs(known)
         shown, again_at = made, 0.0
         if time.time() < row.first_at + self._waiting.headless:
             shown = [run for run in made if run.has_head or run.agent_told or run.run_id in before]
@@ -160,7 +161,10 @@ class Assembler:
         ended = trace.logged and time.time() >= row.last_at + self._waiting.silence
         if trace.logged and not ended:
             again_at = again_at or row.last_at + self._waiting.silence
-        return _Due(row, trace, before, shown, again_at, ended=ended, elsewhere=elsewhere)
+        parts = [run_id for run_id, one in known.items() if one.part]
+        return _Due(
+            row, trace, before, shown, again_at, ended=ended, elsewhere=elsewhere, parts=parts
+        )
 
     async def _record(self, actor: Actor, found: Sequence["_Due"]) -> None:
         report = ImportReport("runs")
@@ -179,12 +183,15 @@ class Assembler:
         """Complete runs that, as spans show that came later, are parts of another."""
         current = {due.trace.run_id(group) for group in due.trace.groups}
         for run_id in due.before:
-            if run_id in current or not current:
+            if not current or (run_id in current) != (run_id in due.parts):
                 continue
             orders: list[c.Command] = [
-                c.PatchMetadata({"otel.part_of": sorted(current)[0]}),
+                c.PatchMetadata({PART_OF: sorted(current)[0]}),
                 c.CompleteRun("end_turn", measured=False),
             ]
+            if run_id in current:
+                # Spans that came later show that it is the one that others are parts of.
+                orders = [c.PatchMetadata(remove=[PART_OF])]
             try:
                 await self._handler.execute(CommandBatch(actor, run_id, orders))
             except (Conflict, NotFound) as e:
@@ -208,6 +215,8 @@ class _Due:
     """Whether runs end by their last span, as no other will say that they do."""
     elsewhere: list[str] = field(default_factory=list)
     """Which spans are left out as their calls are recorded from another source."""
+    parts: list[str] = field(default_factory=list)
+    """Runs that are marked as parts of another."""
 
     @property
     def ids(self) -> list[str]:
@@ -238,6 +247,10 @@ def found_run(run: Run, *, ended: bool) -> FoundRun:
             return list(run.commands(ended=ended))
         except ValueError as e:
             raise InvalidArgument(f"span {run.group.key}: {e}") from e
+        except Exception as e:
+            # As in Assembler._read: the trace is refused, and tried again when that is asked for.
+            _LOG.exception("span %s", run.group.key)
+            raise InvalidArgument(f"span {run.group.key}: {e!r}") from e
 
     return FoundRun(run.run_id, run.agent_id, run.agent_name, commands)
 

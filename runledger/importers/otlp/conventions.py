@@ -8,6 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
+from runledger.messages import Role
+
 TABLE: Final = "conventions.toml"
 
 
@@ -60,6 +62,22 @@ class LogRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageNames:
+    """Names of attributes and events that tell texts of prompts and answers, and of roles."""
+
+    sent: tuple[str, ...]
+    instructions: tuple[str, ...]
+    answered: tuple[str, ...]
+    listed_sent: tuple[str, ...]
+    listed_answered: tuple[str, ...]
+    whole_sent: tuple[str, ...]
+    whole_answered: tuple[str, ...]
+    choices: tuple[str, ...]
+    events: Mapping[str, Role]
+    roles: Mapping[str, Role]
+
+
+@dataclass(frozen=True, slots=True)
 class Conventions:
     """All tables; see conventions.toml for what each row is, and where that is written down."""
 
@@ -73,6 +91,7 @@ class Conventions:
     cancelled: frozenset[str]
     content: tuple[str, ...]
     logs: Mapping[str, LogRow]
+    messages: MessageNames
 
 
 @cache
@@ -98,6 +117,22 @@ def as_conventions(given: Mapping[str, Any]) -> Conventions:
         frozenset(given["cancelled"]["errors"]),
         tuple(given["content"]["prefixes"]),
         {row["event"]: _log_row(row) for row in given["log"]},
+        _message_names(given["messages"]),
+    )
+
+
+def _message_names(given: Mapping[str, Any]) -> MessageNames:
+    return MessageNames(
+        tuple(given["sent"]),
+        tuple(given["instructions"]),
+        tuple(given["answered"]),
+        tuple(given["listed_sent"]),
+        tuple(given["listed_answered"]),
+        tuple(given["whole_sent"]),
+        tuple(given["whole_answered"]),
+        tuple(given["choices"]),
+        dict(given["events"]),
+        dict(given["roles"]),
     )
 
 

@@ -68,14 +68,13 @@ def counted(
 
 def _calls(nodes: Sequence[Node], settled: Set[str]) -> list[Node]:
     """Return the calls of models that are steps: of each family, the innermost with usage."""
-    reported_below: set[str] = set()
-    for node in reversed(nodes):
-        if node.wrapper is None or _repeats(node, settled):
-            continue
-        if node.counts.told or node.span.span_id in reported_below:
-            reported_below.add(node.wrapper.span.span_id)
-    # A wrapper that was recorded with its numbers stays the step of its call.
-    closed: set[str] = set()
+    reported_below, repeats = _reported(nodes, settled)
+    # A wrapper that was recorded with its numbers stays the step of its call; so does its event.
+    closed = {
+        node.wrapper.span.span_id
+        for node in nodes
+        if node.record and node.wrapper and node.counts.told and node.span.span_id in settled
+    }
     steps: list[Node] = []
     for node in nodes:
         if node.kind not in CALLS:
@@ -87,7 +86,7 @@ def _calls(nodes: Sequence[Node], settled: Set[str]) -> list[Node]:
             # One that was recorded without numbers leaves those below to count.
             if node.counts.told:
                 closed.add(span_id)
-        elif inside or _repeats(node, settled):
+        elif inside or span_id in repeats:
             closed.add(span_id)
         elif span_id not in reported_below and (
             wrapper is None or wrapper.span.span_id in reported_below
@@ -97,12 +96,24 @@ def _calls(nodes: Sequence[Node], settled: Set[str]) -> list[Node]:
     return steps
 
 
-def _repeats(node: Node, settled: Set[str]) -> bool:
-    """Whether it is a log event that tells again what its span does."""
-    above = node.wrapper
-    return (
-        node.record and above is not None and above.counts.told and node.span.span_id not in settled
-    )
+def _reported(nodes: Sequence[Node], settled: Set[str]) -> tuple[Set[str], Set[str]]:
+    """Return the calls below which usage is told, and the log events that tell it again.
+
+    The event of a call is a span below it, but no call of its own: it counts if neither its span
+    nor another below that tells usage, or if it was recorded before they came.
+    """
+    below: set[str] = set()
+    repeats: set[str] = set()
+    for node in reversed(nodes):
+        span_id, above = node.span.span_id, node.wrapper
+        if above is None or not (node.counts.told or span_id in below):
+            continue
+        told = above.counts.told or above.span.span_id in below
+        if node.record and told and span_id not in settled:
+            repeats.add(span_id)
+        else:
+            below.add(above.span.span_id)
+    return below, repeats
 
 
 def _containers(nodes: Sequence[Node], chosen: Set[str], settled: Set[str]) -> list[Node]:
@@ -141,19 +152,35 @@ def _twice(nodes: Sequence[Node], settled: Set[str]) -> list[Node]:
     """Return the recorded spans below one that was recorded with the same numbers."""
     families: set[str] = set()
     containers: set[str] = set()
-    found: list[Node] = []
+    found = _events_twice(nodes, settled)
+    events = {node.span.span_id for node in found}
     for node in nodes:
         span_id = node.span.span_id
         wrapper, parent = node.wrapper, node.parent
         in_family = wrapper is not None and wrapper.span.span_id in families
         in_container = parent is not None and parent.span.span_id in containers
         own = span_id in settled and node.counts.told
-        if own and (in_family or in_container):
+        if own and (in_family or in_container) and span_id not in events:
             found.append(node)
         if in_family or (own and node.kind in CALLS):
             families.add(span_id)
         if in_container or (own and node.kind in _CONTAINERS):
             containers.add(span_id)
+    return found
+
+
+def _events_twice(nodes: Sequence[Node], settled: Set[str]) -> list[Node]:
+    """Return the recorded log events beside a recorded span that tells the same call."""
+    below: set[str] = set()
+    found: list[Node] = []
+    for node in reversed(nodes):
+        own = node.span.span_id in settled and node.counts.told
+        if node.wrapper is None or not (own or node.span.span_id in below):
+            continue
+        if node.record and node.wrapper.span.span_id in below:
+            found.append(node)
+        else:
+            below.add(node.wrapper.span.span_id)
     return found
 
 

@@ -1,7 +1,7 @@
 """What is recorded of a run that was made of spans."""
 
-from runledger.events import MessagesRecorded, StepRecorded
-from runledger.importers.otlp.run import Recorded
+from runledger.events import MessagesRecorded, RunMetadataPatched, StepRecorded
+from runledger.importers.otlp.run import PART_OF, Recorded
 from runledger.importers.otlp.step import COUNTED_ABOVE
 from runledger.store import Store
 
@@ -11,6 +11,7 @@ def recorded(store: Store, run_id: str) -> Recorded:
     counted: set[str] = set()
     ids: set[str] = set()
     told: set[str] = set()
+    part = False
     for row in store.read_stream(run_id, 0, None, False):
         if isinstance(row.event, StepRecorded):
             ids.add(row.event.step_id)
@@ -20,4 +21,6 @@ def recorded(store: Store, run_id: str) -> Recorded:
                 told.add(row.event.step_id)
         elif isinstance(row.event, MessagesRecorded):
             ids.update(message.message_id for message in row.event.messages)
-    return Recorded(counted, ids, told)
+        elif isinstance(row.event, RunMetadataPatched):
+            part = PART_OF in row.event.patch or (part and PART_OF not in row.event.removed)
+    return Recorded(counted, ids, told, part)

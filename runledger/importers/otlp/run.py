@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from runledger.ids import derived_id, foreign_id
 from runledger.importers.otlp.conventions import Conventions, conventions
+from runledger.importers.otlp.conversation import Conversation
 from runledger.importers.otlp.counting import Counting, counted
 from runledger.importers.otlp.groups import Group, groups
 from runledger.importers.otlp.reading import LONGEST_FACT, Reader, as_text
@@ -21,16 +22,19 @@ from runledger.run import commands as c
 SOURCE: Final = "otel"
 LARGEST_METADATA: Final = 16_384
 """Characters of attributes that a run's metadata holds: of its own span, and of the resource."""
+PART_OF: Final = "otel.part_of"
+"""The key of the metadata of a run that turned out to be a part of another one, which it names."""
 _MOST: Final = 50
 
 
 class Recorded(NamedTuple):
     """What is recorded of a run: the steps with their own numbers, all ids of steps and messages,
-    and the steps that have counts of tokens."""
+    the steps that have counts of tokens, and whether it is marked as a part of another run."""
 
     counted: Set[str] = frozenset()
     ids: Set[str] = frozenset()
     told: Set[str] = frozenset()
+    part: bool = False
 
 
 class Dropped(NamedTuple):
@@ -212,17 +216,21 @@ class Run:
         events += [
             (tool.node.span.start_ns, 1, tool.node.span.span_id, tool) for tool in self.tools
         ]
-        last = ""
+        last, conversation = "", Conversation(self.run_id, self.reader)
         for start_ns, _, span_id, one in sorted(events, key=lambda event: event[:3]):
             if isinstance(one, ToolRun):
                 agent = one.node.agent.span.span_id if one.node.agent else ""
                 yield from self._tool(one, step_of.get(agent, last) or None)
                 continue
             step_id = derived_id("step", self.run_id, span_id)
-            facts = step_facts(
-                one, self.reader, self._around(one), bare=span_id in self.counting.bare
-            )
-            yield moment(start_ns), c.RecordStep(step_id, facts)
+            around = self._around(one)
+            facts = step_facts(one, self.reader, around, bare=span_id in self.counting.bare)
+            told = [one, *around, *(below for below in one.children if below.record)]
+            ended_at = moment(max(start_ns, one.span.end_ns))
+            asked, said = conversation.call(told, moment(start_ns), ended_at, step_id)
+            if asked:
+                yield moment(start_ns), c.RecordMessages(asked)
+            yield moment(start_ns), c.RecordStep(step_id, facts, said)
             last = step_of[one.agent.span.span_id if one.agent else ""] = step_id
         inside = {node.span.span_id for node in self.group.nodes}
         twice = [n.span.span_id for n in self.counting.twice if n.span.span_id in inside]

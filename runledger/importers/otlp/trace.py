@@ -83,7 +83,8 @@ def trees(spans: Iterable[Span], reader: Reader) -> Sequence[Node]:
     level = [node for node in nodes.values() if node.parent is None]
     placed: list[Node] = []
     while level:
-        level.sort(key=lambda node: node.order)
+        # Backwards, the log event of a call comes after the spans below that call.
+        level.sort(key=lambda node: (not node.record, node.order))
         for node in level:
             node.place()
         placed += level
