@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 OF_THE_PRESENT = {
     "archive": "continues to the end of the log",
     "callbacks redeliver": "does something",
+    "checkpoint": "signs the log as it is",
     "demo": "does something",
     "dispatch": "does something",
     "doctor": "looks at the files that are there",
@@ -32,6 +33,7 @@ OF_THE_PRESENT = {
     "generations switch": "does something",
     "import": "does something",
     "keys": "keys are what they are now",
+    "mcp": "does something",
     "migrate": "does something",
     "otel": "looks at the spans that are there",
     "serve": "does something",
@@ -40,11 +42,13 @@ OF_THE_PRESENT = {
     "restore": "does something",
     "parked retry": "does something",
     "project": "does something",
+    "prove": "proves an event, which a later position does not change",
     "publish": "what is published is followed as the newest",
     "replay": "builds to the end of the log",
     "runs cancel": "does something",
     "runs delete": "does something",
     "verify": "looks at the files that are there",
+    "verify-proof": "looks at the file that is given",
 }
 
 

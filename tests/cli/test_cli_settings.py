@@ -93,6 +93,7 @@ def test_a_list_does_not_load_what_it_does_not_need(runs: Path) -> None:
     asked = {
         "main",
         "default_ledger",
+        "formats",
         "settings",
         "options",
         "parsers",
