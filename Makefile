@@ -62,6 +62,14 @@ test-fuzz: $(STAMP) ## requests made from the OpenAPI document, some minutes (EX
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group fuzz
 	$(if $(EXAMPLES),RUNLEDGER_FUZZ_EXAMPLES=$(EXAMPLES)) $(BIN)/python -m pytest -m fuzz tests/server
 
+.PHONY: test-typescript
+test-typescript: $(STAMP) ## a client in TypeScript, typed from the OpenAPI document (needs node and npm)
+	$(BIN)/python -m pytest -m typescript tests/server
+
+.PHONY: soak
+soak: $(STAMP) ## load a server at half of what it takes, and show what grows (MINUTES=10)
+	$(BIN)/python -m scripts.soak --minutes $(or $(MINUTES),10)
+
 .PHONY: screenshots
 screenshots: browser ## draw the pictures of the page in docs/pictures
 	$(BIN)/python -m scripts.take_screenshots

@@ -5,8 +5,8 @@ from typing import Final
 
 from runledger.run import Run
 
-MAX_ENTRIES: Final = 500_000
-"""Steps and messages over all cached runs: about 100 bytes each, so some 50 MB."""
+MAX_ENTRIES: Final = 250_000
+"""Steps, messages and receipts over all cached runs: about 250 bytes each, so some 60 MB."""
 
 
 class RunCache:
@@ -35,7 +35,7 @@ class RunCache:
 
     def put(self, run: Run, last_event: str) -> None:
         """Cache the run, and evict the least recently used ones."""
-        size = 10 + len(run.steps) + len(run.messages)
+        size = 10 + len(run.steps) + len(run.messages) + len(run.receipts)
         known = self._runs.get(run.run_id)
         self._runs[run.run_id] = (run, size, last_event)
         self._runs.move_to_end(run.run_id)

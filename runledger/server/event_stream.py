@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final, TypeVar
 
 from starlette.responses import StreamingResponse
@@ -51,7 +51,25 @@ async def until_stopped(items: AsyncIterator[_T], stopping: asyncio.Event) -> As
             yield item
     finally:
         stop.cancel()
-        if following is not None and not following.done():
-            # It holds a place among what waits for the log; its end gives that back.
-            following.cancel()
-            await asyncio.wait((following,))
+        closing = asyncio.ensure_future(_close(items, following))
+        _CLOSING.add(closing)
+        closing.add_done_callback(_CLOSING.discard)
+        # If a client goes away, its answer is cancelled again and again until it has ended, and so
+        # is every wait in here. The closing goes on by itself.
+        await asyncio.shield(closing)
+
+
+async def _close(items: AsyncIterator[_T], following: asyncio.Future[_T] | None) -> None:
+    """End what waits for the next item, then the items: a generator that runs cannot be closed."""
+    if following is not None:
+        # It holds a place among what waits for the log; its end gives that back.
+        following.cancel()
+        await asyncio.wait((following,))
+        if not following.cancelled():
+            following.exception()
+    if isinstance(items, AsyncGenerator):
+        await items.aclose()
+
+
+_CLOSING: Final[set[asyncio.Future[None]]] = set()
+"""The loop itself keeps no task alive."""

@@ -1,6 +1,9 @@
 """Following a run and the log: each position once, whatever breaks."""
 
+import asyncio
+import gc
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -159,3 +162,40 @@ def test_many_idle_followers_cost_little_and_leave_nothing(start: Start) -> None
         time.sleep(0.05)
     assert server.services.streams.open == 0
     assert threading.active_count() <= threads + 40
+
+
+def test_followers_that_go_away_while_events_come_are_closed_in_order(start: Start) -> None:
+    server = start(read_models=None)
+    told: list[dict[str, Any]] = []
+    server.loop.call_soon_threadsafe(
+        server.loop.set_exception_handler, lambda _, context: told.append(context)
+    )
+    run_id = server.do(server.ledger.create_run("agent-a")).run_id
+    head = b"GET /api/v1/log/follow HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % server.port
+    for _ in range(4):
+        connections = []
+        for _ in range(25):
+            connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+            connection.sendall(head)
+            assert connection.recv(16)
+            connections.append(connection)
+        for connection in connections:
+            server.do(server.ledger.record_heartbeat(run_id))
+            connection.close()
+        _await_no_streams(server)
+
+    async def collected() -> None:
+        gc.collect()
+        # What closes generators that were left has its turn.
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    server.do(collected())
+    assert told == []
+
+
+def _await_no_streams(server: RunningServer) -> None:
+    end = time.monotonic() + 120
+    while server.services.streams.open:
+        assert time.monotonic() < end, f"{server.services.streams.open} streams are open"
+        time.sleep(0.01)
