@@ -32,6 +32,7 @@ StopReason = Literal[
 ]
 StepStatus = Literal["success", "failed", "cancelled"]
 Feedback = Literal["positive", "negative"]
+ViewKind = Literal["runs", "sql"]
 Text = Annotated[str, Field(min_length=1)]
 # 64 bits, as in the read models: a larger number would be recorded and could not be projected.
 Count = Annotated[Number, Field(ge=0, le=2**63 - 1)]
@@ -336,6 +337,22 @@ class ConversationReleased(Event):
     run_id: Text
 
 
+class ViewSaved(Event):
+    """A condition on runs, or a question in SQL, got a name in its organization."""
+
+    topic = "view.saved"
+    name: Text
+    kind: ViewKind
+    text: Text
+
+
+class ViewRemoved(Event):
+    """A saved view was removed."""
+
+    topic = "view.removed"
+    name: Text
+
+
 CATALOGUE: Final[dict[str, type[Event]]] = {
     event.topic: event
     for event in (
@@ -359,6 +376,8 @@ CATALOGUE: Final[dict[str, type[Event]]] = {
         ConversationOpened,
         ConversationClaimed,
         ConversationReleased,
+        ViewSaved,
+        ViewRemoved,
     )
 }
 """Topic → model. The topic, never a module path, is what the log stores."""

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from runledger.events import CallbackAttempted, StepRecorded, StepStarted
+from runledger.events import CallbackAttempted, StepRecorded, StepStarted, ViewKind
 from runledger.run import Run
 from runledger.run.delivery import Delivery
 
@@ -227,6 +227,16 @@ class CallbackRow(_Record):
     status_code: int | None
     error: str | None
     next_attempt_at: datetime | None
+
+
+class SavedView(_Record):
+    """A condition on runs, or for the kind "sql" a question in SQL, under a name."""
+
+    name: str
+    kind: ViewKind
+    text: str
+    saved_at: datetime
+    saved_by: str | None = None
 
 
 class Cancellation(NamedTuple):

@@ -34,6 +34,7 @@ MODULES: Final = {
     "percentiles": "percentiles",
     "agents": "agents",
     "sql": "sql",
+    "views": "views",
     "project": "project",
     "doctor": "doctor",
     "migrate": "migrate",

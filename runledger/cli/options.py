@@ -33,6 +33,11 @@ Where = Annotated[
     ),
 ]
 
+View = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Only runs of this saved view; see `runledger views`."),
+]
+
 ByFolder = Annotated[
     bool,
     typer.Option(

@@ -8,12 +8,14 @@ import typer
 
 from runledger.cli import parsers, printing
 from runledger.cli.formats import Form, output
-from runledger.cli.options import AsOf, Json, Where, example, expect_span
+from runledger.cli.named_view import condition
+from runledger.cli.options import AsOf, Json, View, Where, example, expect_span
 from runledger.cli.parsers import day
 from runledger.cli.settings import ask
 from runledger.quantities import show_count, show_duration
 
 if TYPE_CHECKING:
+    from runledger import RunLedger
     from runledger.records import DurationPercentiles
 
 app = typer.Typer()
@@ -46,6 +48,7 @@ def percentiles(
         typer.Option(parser=day, metavar="DAY", help="Runs that ended on this day or earlier."),
     ] = None,
     where: Where = None,
+    view: View = None,
     as_of: AsOf = None,
     as_json: Json = False,
     form: Form = None,
@@ -58,19 +61,19 @@ def percentiles(
     shown = output(
         ctx, form, as_json, DurationPercentiles, lambda rows: print_percentiles(rows, groups)
     )
-    rows = ask(
-        ctx,
-        lambda ledger: ledger.duration_percentiles(
+
+    async def totals(ledger: "RunLedger") -> "list[DurationPercentiles]":
+        return await ledger.duration_percentiles(
             by=groups,
             project_id=project_id,
             agent_id=agent_id,
             since=since,
             until=until,
-            where=where,
+            where=await condition(ledger, view, where),
             as_of=as_of,
-        ),
-        as_of=as_of,
-    )
+        )
+
+    rows = ask(ctx, totals, as_of=as_of)
     shown.add(rows)
     shown.end()
 

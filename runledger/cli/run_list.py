@@ -8,7 +8,8 @@ import typer
 
 from runledger.cli import parsers, printing
 from runledger.cli.formats import Form, output
-from runledger.cli.options import AsOf, Json, Where, example, expect_span, typed
+from runledger.cli.named_view import condition
+from runledger.cli.options import AsOf, Json, View, Where, example, expect_span, typed
 from runledger.cli.parsers import last_moment, moment, nanoseconds
 from runledger.cli.settings import ask, fields
 from runledger.quantities import show_count, show_duration, show_moment
@@ -28,6 +29,7 @@ EXAMPLE = example(
 def list_runs(
     ctx: typer.Context,
     where: Where = None,
+    view: View = None,
     run_id: Annotated[str | None, typer.Option(help="This run.")] = None,
     agent_id: Annotated[
         list[str] | None, typer.Option(help="Runs of this agent; may be repeated.")
@@ -150,6 +152,9 @@ def list_runs(
         before=before,
     )
     if explain:
+        if view is not None:
+            asked = ask(ctx, lambda ledger: condition(ledger, view, where), read_models=False)
+            filters["where"] = asked
         _explain(filters)
         return
     from runledger.records import RunRecord
@@ -157,6 +162,7 @@ def list_runs(
     shown = output(ctx, form, as_json, RunRecord, print_runs)
 
     async def write(ledger: "RunLedger") -> None:
+        filters["where"] = await condition(ledger, view, where)
         if whole:
             async for page in ledger.runs(**filters, as_of=as_of).pages():
                 shown.add(page)

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import chain, count
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from runledger.cli import printing
+from runledger.cli.named_view import text_of
 from runledger.cli.options import AsOf, Json, example, typed
 from runledger.cli.settings import ask
+
+if TYPE_CHECKING:
+    from runledger import RunLedger
 
 app = typer.Typer()
 
@@ -25,6 +29,9 @@ def sql(
     statement: Annotated[
         str, typer.Argument(metavar="SELECT", help="One SELECT in DuckDB's SQL; - reads stdin.")
     ] = "-",
+    view: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Ask a saved view instead of SELECT.")
+    ] = None,
     as_of: AsOf = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
@@ -37,9 +44,18 @@ def sql(
     """
     if typed(ctx, "as_json") and typed(ctx, "as_csv"):
         raise typer.BadParameter("expected --json or --csv, found both")
-    text = typer.get_text_stream("stdin").read() if statement == "-" else statement
+    if view is not None and statement != "-":
+        raise typer.BadParameter("expected SELECT or --view, found both")
+    given = statement
+    if statement == "-" and view is None:
+        given = typer.get_text_stream("stdin").read()
     shown = printing.print_csv if as_csv else _print_json if as_json else _print_table
-    ask(ctx, lambda ledger: ledger.sql_rows(text, shown, as_of=as_of), as_of=as_of)
+
+    async def answer(ledger: "RunLedger") -> None:
+        text = given if view is None else await text_of(ledger, view, "sql")
+        await ledger.sql_rows(text, shown, as_of=as_of)
+
+    ask(ctx, answer, as_of=as_of)
 
 
 def _print_json(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -8,12 +8,14 @@ import typer
 
 from runledger.cli import parsers, printing
 from runledger.cli.formats import Form, output
-from runledger.cli.options import AsOf, Json, Where, example, expect_span
+from runledger.cli.named_view import condition
+from runledger.cli.options import AsOf, Json, View, Where, example, expect_span
 from runledger.cli.parsers import day
 from runledger.cli.settings import ask
 from runledger.quantities import show_count
 
 if TYPE_CHECKING:
+    from runledger import RunLedger
     from runledger.records import UsageTotal
 
 app = typer.Typer()
@@ -46,6 +48,7 @@ def usage(
         typer.Option(parser=day, metavar="DAY", help="Up to this day (UTC), all of it."),
     ] = None,
     where: Where = None,
+    view: View = None,
     as_of: AsOf = None,
     as_json: Json = False,
     form: Form = None,
@@ -55,20 +58,20 @@ def usage(
     from runledger.records import UsageTotal
 
     shown = output(ctx, form, as_json, UsageTotal, lambda rows: print_usage(rows, by))
-    rows = ask(
-        ctx,
-        lambda ledger: ledger.usage_totals(
+
+    async def totals(ledger: "RunLedger") -> "list[UsageTotal]":
+        return await ledger.usage_totals(
             by=by,
             project_id=project_id,
             agent_id=agent_id,
             model=model,
             since=since,
             until=until,
-            where=where,
+            where=await condition(ledger, view, where),
             as_of=as_of,
-        ),
-        as_of=as_of,
-    )
+        )
+
+    rows = ask(ctx, totals, as_of=as_of)
     shown.add(rows)
     shown.end()
 

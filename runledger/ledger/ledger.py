@@ -34,6 +34,7 @@ from runledger.ledger.part import LedgerPart
 from runledger.ledger.replays import Replays
 from runledger.ledger.run_commands import LedgerCommands
 from runledger.ledger.run_queries import RunQueries
+from runledger.ledger.views import Views
 from runledger.outbound import AddressPolicy
 from runledger.run import Actor
 from runledger.run.envelope import in_utc
@@ -292,6 +293,11 @@ class RunLedger:
     list_agents = Delegated(ListQueries, ListQueries.list_agents)
     sql = Delegated(ListQueries, ListQueries.sql)
     project = Delegated(ListQueries, ListQueries.project)
+
+    save_view = Delegated(Views, Views.save_view)
+    remove_view = Delegated(Views, Views.remove_view)
+    list_views = Delegated(Views, Views.list_views)
+    get_view = Delegated(Views, Views.get_view)
 
     get_callback = Delegated(Callbacks, Callbacks.get_callback)
     list_callbacks = Delegated(Callbacks, Callbacks.list_callbacks)

@@ -8,11 +8,12 @@ from runledger.remote.commands import RemoteCommands
 from runledger.remote.connection import Connection
 from runledger.remote.followers import RemoteFollowers
 from runledger.remote.questions import RemoteQuestions
+from runledger.remote.views import RemoteViews
 
 RETRY_FOR_SECONDS = 60.0
 
 
-class RemoteLedger(RemoteCommands, RemoteQuestions, RemoteFollowers):
+class RemoteLedger(RemoteCommands, RemoteQuestions, RemoteFollowers, RemoteViews):
     """The ledger of a server; use it as `async with RunLedger.open("http://…") as ledger`.
 
     Parameters:

@@ -15,6 +15,7 @@ from runledger.server.api import (
     read_models,
     single_runs,
     sql,
+    views,
 )
 from runledger.server.route import Route
 from runledger.server.v1 import cancels, messages, runs, steps, streams, unanswered
@@ -33,6 +34,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *operations.ROUTES,
     *read_models.ROUTES,
     *events.ROUTES,
+    *views.ROUTES,
     *runs.ROUTES,
     *messages.ROUTES,
     *steps.ROUTES,

@@ -48,6 +48,7 @@ OF_THE_PRESENT = {
     "runs cancel": "does something",
     "runs delete": "does something",
     "verify": "looks at the files that are there",
+    "views": "views are what they are now",
     "verify-proof": "looks at the file that is given",
 }
 

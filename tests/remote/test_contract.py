@@ -356,3 +356,29 @@ async def test_a_query_gives_its_pages_its_runs_and_a_table(opened) -> None:
         table.close()
         with pytest.raises(InvalidExpression):
             ledger.runs(where="statsu = 'x'")
+
+
+async def test_views_are_saved_replaced_and_removed(opened) -> None:
+    async with opened() as ledger:
+        first = await ledger.save_view("failed", "status = 'failed'")
+        assert (first.kind, first.text) == ("runs", "status = 'failed'")
+        head = [view.saved_at for view in await ledger.list_views()]
+        # The same again changes nothing, so that a repeated request is no second event.
+        assert await ledger.save_view("failed", "status = 'failed'") == first
+        assert [view.saved_at for view in await ledger.list_views()] == head
+        second = await ledger.save_view("failed", "SELECT 1", kind="sql")
+        assert await ledger.get_view("failed") == second
+        await ledger.save_view("a.b-c_1", "true")
+        assert [view.name for view in await ledger.list_views()] == ["a.b-c_1", "failed"]
+        assert await ledger.list_runs(where="true") == []
+        assert await ledger.remove_view("failed") is True
+        assert await ledger.remove_view("failed") is False
+        with pytest.raises(NotFound, match="view with id failed not found"):
+            await ledger.get_view("failed")
+        with pytest.raises(InvalidExpression, match="did you mean status"):
+            await ledger.save_view("x", "statsu = 'failed'")
+        for name in ("", "a b", "-a", "x" * 65, "é"):
+            with pytest.raises(InvalidArgument):
+                await ledger.save_view(name, "true")
+        with pytest.raises(InvalidArgument):
+            await ledger.save_view("x", " ", kind="sql")

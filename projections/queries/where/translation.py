@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from projections.queries.run_filter import RunFilter
+from projections.queries.where.expression import read
 from runledger.sql_file import literal
 
 _SIGNS: Final = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -18,13 +19,25 @@ def expression_of(asked: RunFilter) -> str:
     return " AND ".join(_conditions(asked)) or "true"
 
 
+def both(*texts: str | None) -> str | None:
+    """Return expressions joined by AND; None if there is none.
+
+    Raises:
+        InvalidExpression: if one of them is not in the language.
+    """
+    return " AND ".join(_part(text) for text in texts if text and text.strip()) or None
+
+
+def _part(text: str) -> str:
+    # The line break ends a comment in it. A percentile is only understood beside the others, and
+    # an expression that has one is joined by AND already.
+    ended = f"{text.strip()}\n" if "--" in text else text.strip()
+    return f"({ended})" if read(text).percentile is None else ended
+
+
 def _conditions(asked: RunFilter) -> Iterator[str]:
     if asked.where and asked.where.strip():
-        # The line break ends a comment in it. A percentile is only understood beside the others,
-        # and an expression that has one is joined by AND already.
-        text = f"{asked.where.strip()}\n" if "--" in asked.where else asked.where.strip()
-        alone = asked.expression is None or asked.expression.percentile is None
-        yield f"({text})" if alone else text
+        yield _part(asked.where)
     equal = {
         "run_id": asked.run_id,
         "agent_id": asked.agent_id,
