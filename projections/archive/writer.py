@@ -50,6 +50,9 @@ MEMORY_LIMIT: Final = "512MiB"
 UNFINISHED: Final = ".unfinished"
 """The folder for files that are not yet part of the archive."""
 
+_MARK: Final = "runledger-archiver"
+"""The file that tells that this folder is an archiver's."""
+
 Progress = Callable[[int, int], None]
 """Called with (events written since the last call, position)."""
 _T = TypeVar("_T")
@@ -156,9 +159,9 @@ class _Scratch:
         self._db: Any = connect()
 
     def __enter__(self) -> "_Scratch":
-        # A killed process may have left it.
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._take_away_what_was_left()
         self._folder.mkdir()
+        (self._folder / _MARK).touch()
         self._db.execute(SQL["spill"], {"folder": str(self._folder / "spill")})
         self._db.execute(SQL["memory"], {"limit": MEMORY_LIMIT})
         draw_no_bar(self._db)
@@ -169,6 +172,18 @@ class _Scratch:
 
     def __exit__(self, *_: object) -> None:
         self._db.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _take_away_what_was_left(self) -> None:
+        """Delete the folder of a killed process; raise ArchiveError for one of another program."""
+        if not self._folder.exists():
+            return
+        # A process that was killed before it could write the mark has left an empty folder.
+        if not (self._folder / _MARK).exists() and any(self._folder.iterdir()):
+            raise ArchiveError(
+                f"{self._folder}: expected none, or what an archiver left, found files without its "
+                f"mark; they were left as they are: move them elsewhere"
+            )
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _forget(self) -> None:

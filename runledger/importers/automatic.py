@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from runledger.command_handling.handler import CommandHandler
-from runledger.errors import ImportFailed
+from runledger.errors import ImportFailed, InvalidArgument
 from runledger.importers.claude_code.importer import ClaudeCodeImport
 from runledger.importers.codex.importer import CodexImport
 from runledger.importers.event_lines.importer import EventImport
@@ -17,6 +17,7 @@ from runledger.importers.pi.importer import PiImport
 from runledger.importers.recognition import FORMATS, SUFFIXES, Format, recognised
 from runledger.importers.report import Advance, ImportReport
 from runledger.importers.tau2.importer import Tau2Import
+from runledger.importers.tau2.result_file import about_folder, folder_of
 from runledger.run import Actor
 from runledger.store import Store
 
@@ -54,11 +55,29 @@ def recognise(paths: Sequence[Path]) -> Recognised:
     for given in paths:
         try:
             for path in files_in([given], SUFFIXES):
+                if (result := _folder_result(path)) is not None:
+                    # Its simulations are files of their own, which the importer reads with it.
+                    if result not in files.setdefault("tau2", []):
+                        files["tau2"].append(result)
+                    continue
                 kind = recognised(path)
                 (unknown if kind is None else files.setdefault(kind, [])).append(path)
         except ImportFailed as e:
             failed.append((given, str(e)))
     return Recognised({kind: files[kind] for kind in FORMATS if kind in files}, unknown, failed)
+
+
+def _folder_result(path: Path) -> Path | None:
+    """Return the `results.json` of the tau2 folder that a file belongs to, None if to none."""
+    folder = folder_of(path)
+    if folder is None:
+        return None
+    result = folder / "results.json"
+    try:
+        about_folder(result)
+    except (ImportFailed, InvalidArgument):
+        return None
+    return result
 
 
 class AutoImport:

@@ -44,6 +44,23 @@ def test_a_file_of_others_stays(log: Store, tmp_path: Path, name: str) -> None:
     assert (folder / name).read_bytes() == b"of others"
 
 
+def test_a_folder_of_others_stays_though_an_archiver_would_name_it_so(
+    log: Store, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a" / ".unfinished"
+    folder.mkdir(parents=True)
+    (folder / "mine").write_bytes(b"of others")
+    with pytest.raises(ArchiveError, match="left as they are"):
+        archive(log, tmp_path / "a")
+    assert (folder / "mine").read_bytes() == b"of others"
+    # What a killed archiver left is taken away, an empty folder as well.
+    (folder / "mine").rename(folder / "runledger-archiver")
+    archive(log, tmp_path / "a")
+    assert not folder.exists()
+    folder.mkdir()
+    archive(log, tmp_path / "a")
+
+
 @pytest.mark.parametrize("error", [ArchiveError, ReadModelsError])
 def test_a_full_memory_is_an_error_of_ours(tmp_path: Path, error: type[Exception]) -> None:
     with pytest.raises(error, match="could not be written: no block"):

@@ -82,19 +82,28 @@ def test_all_of_a_folder_goes_in(open_ledger: Any, tmp_path: Path) -> None:
     write(folder / SESSION / "subagents" / "agent-a1.jsonl", own.lines)
     write_document(folder / "results.json", results(simulation(), simulation()))
     write_lines(folder / "other.jsonl", [{"type": "module"}])
+    # A result with a file for each simulation, and files of another program that are named so.
+    write(folder / "split" / "simulations" / "one.json", [simulation()])
+    write_document(folder / "split" / "results.json", {"domain": "airline", "model": "m"})
+    write(folder / "else" / "simulations" / "one.json", [{"a": 1}])
+    write_document(folder / "else" / "results.json", {"a": 1})
 
     async def check(ledger: RunLedger) -> None:
         found = recognise([folder, tmp_path / "none"])
         assert {kind: len(files) for kind, files in found.files.items()} == {
             "claude-code": 2,
-            "tau2": 1,
+            "tau2": 2,
         }
-        assert found.unknown == [folder / "other.jsonl"]
+        assert sorted(found.unknown) == [
+            folder / "else" / "results.json",
+            folder / "else" / "simulations" / "one.json",
+            folder / "other.jsonl",
+        ]
         assert [path for path, _ in found.failed] == [tmp_path / "none"]
         reports = await AutoImport(ledger.store, ledger.handler, Actor()).run(found)
         assert {kind: report.recorded for kind, report in reports.items()} == {
             "claude-code": 1,
-            "tau2": 2,
+            "tau2": 3,
         }
         (run,) = await ledger.list_runs(agent_id="agent-claude-code")
         assert run.num_steps == 2
