@@ -233,10 +233,13 @@ async def test_followers_of_lost_events_are_told(store_url: str) -> None:
         await ledger.record_step(run.run_id, provider="openai", model="m")
         last = ledger.store.head()
         async with (
-            aclosing(ledger.follow_log()) as log,
-            aclosing(ledger.follow_run(run.run_id, after=2)) as one,
+            aclosing(ledger.follow_log(after=last - 1)) as log,
+            aclosing(ledger.follow_run(run.run_id, after=1)) as one,
         ):
+            # Both have seen the event that is about to be lost.
+            assert (await anext(log)).position == (await anext(one)).position == last
             waiting = [asyncio.ensure_future(anext(log)), asyncio.ensure_future(anext(one))]
+            # Most often they wait by then; whether they do decides nothing.
             await asyncio.sleep(0.1)
             go_back(store_url, common)
             for waits in waiting:

@@ -1,5 +1,6 @@
 """PostgreSQL goes away at the worst moment: what was appended is recorded once, and told so."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from tempfile import mkdtemp
@@ -171,7 +172,7 @@ def in_background(work: Callable[[], list[Verdict]]) -> Callable[[], list[Verdic
     thread.start()
 
     def wait() -> list[Verdict]:
-        thread.join(60)
+        thread.join(300)
         (result,) = came
         if isinstance(result, Exception):
             raise result
@@ -182,7 +183,9 @@ def in_background(work: Callable[[], list[Verdict]]) -> Callable[[], list[Verdic
 
 def waiting_for_the_lock(raw: Raw) -> int:
     """Return the process id of the backend that waits for the append lock, once there is one."""
+    end = time.monotonic() + 300
     while True:
+        assert time.monotonic() < end, "nothing waits for the lock"
         rows = raw("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
         if rows:
             return int(rows[0][0])

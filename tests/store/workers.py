@@ -55,8 +55,8 @@ class Worker:
         theirs.close()
 
     def told(self) -> Any:
-        """Return the next thing that the process says; fail where it says nothing for a minute."""
-        assert self.pipe.poll(60), f"{self.process} says nothing"
+        """Return the next thing that the process says; fail where it says nothing for minutes."""
+        assert self.pipe.poll(300), f"{self.process} says nothing"
         return self.pipe.recv()
 
     def rest(self) -> list[Any]:
