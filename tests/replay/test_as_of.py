@@ -93,18 +93,24 @@ def test_the_next_answer_begins_from_the_nearest_one_before(
     assert reads == []
 
 
-@pytest.fixture
-def archived(large_log: Path, tmp_path: Path) -> Path:
-    """The archive of that log up to position 27,900."""
-    shutil.copyfile(large_log, tmp_path / "shorter.db")
-    with closing(sqlite3.connect(tmp_path / "shorter.db")) as db:
+@pytest.fixture(scope="module")
+def archive_of_shorter(large_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive of that log up to position 27,900; tests work on copies."""
+    folder = tmp_path_factory.mktemp("shorter")
+    shutil.copyfile(large_log, folder / "shorter.db")
+    with closing(sqlite3.connect(folder / "shorter.db")) as db:
         db.execute("DROP TRIGGER ledger_events_no_delete")
         db.execute("DELETE FROM ledger_events WHERE notification_id > 27900")
         db.commit()
-    shorter = open_store(f"sqlite:///{tmp_path}/shorter.db")
-    archive(shorter, tmp_path / "archive", segment_events=10_000)
-    shorter.close()
-    return tmp_path / "archive"
+    with closing(open_store(f"sqlite:///{folder}/shorter.db")) as shorter:
+        archive(shorter, folder / "archive", segment_events=10_000)
+    return folder / "archive"
+
+
+@pytest.fixture
+def archived(archive_of_shorter: Path, tmp_path: Path) -> Path:
+    """A copy of that archive."""
+    return Path(shutil.copytree(archive_of_shorter, tmp_path / "archive"))
 
 
 @pytest.mark.parametrize("position", [26_001, 27_900, 29_500])
