@@ -142,9 +142,13 @@ class RunFilter(BaseModel):
             "template_family": self.template_family,
             "project_id": self.project_id,
             "conversation_id": self.conversation_id,
-            "tools_used": self.tools_used,
             "feedback": self.feedback,
         }
+        tools = self.tools_used or []
+        if len(tools) == 1:
+            given["tool"] = tools[0]
+        else:
+            given["tools_used"] = tools
         for name, value in given.items():
             if value:
                 names.append(name)

@@ -80,6 +80,8 @@ async def show(call: Call[RunView, None]) -> View:
             "said": conversation(made.events),
             "all_events": made.all,
             "known_events": made.known,
+            # A tree is twice the bytes of its text: hundreds of them would make the page slow.
+            "long": made.known > PAGE,
             "all_steps": made.all_steps,
             "buckets": BUCKETS,
             "bar": bucket_bar(made.run.model_dump(), 120),

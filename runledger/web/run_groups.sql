@@ -15,13 +15,15 @@ GROUP BY 1 ORDER BY 2 DESC, 1;
 SELECT project_id AS value, count(*) AS runs FROM runs {where} AND project_id IS NOT NULL
 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10;
 
--- by_tool: the tools that they used
-SELECT value, count(*) AS runs
-FROM (SELECT unnest(list_distinct(tools_used)) AS value FROM runs {where})
+-- by_tool: the tools that they used; runs of the same tools are counted before the tools are taken
+-- apart, which is a quarter of the work
+SELECT value, sum(alike)::BIGINT AS runs
+FROM (SELECT unnest(list_distinct(tools_used)) AS value, alike
+    FROM (SELECT tools_used, count(*) AS alike FROM runs {where} GROUP BY 1))
 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10;
 
 -- by_time: how many began in each span of time, by status
-SELECT date_trunc($unit, created_at AT TIME ZONE 'UTC') AS begin, status, count(*) AS runs
+SELECT date_trunc($unit, make_timestamp(epoch_us(created_at))) AS begin, status, count(*) AS runs
 FROM runs {where} GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- by_duration: how many took so long, in eighths of a power of ten; below 10 ms is the first
@@ -30,7 +32,7 @@ SELECT greatest(floor(log10(greatest(run_ns, 1) / 1e9) * 8), -16)::INTEGER AS bu
 FROM runs {where} AND run_ns IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- durations_by_time: percentiles of the durations of runs that began in each span of time
-SELECT date_trunc($unit, created_at AT TIME ZONE 'UTC') AS begin,
+SELECT date_trunc($unit, make_timestamp(epoch_us(created_at))) AS begin,
     quantile_cont(run_ns, [0.5, 0.95, 0.99]) AS p
 FROM runs {where} AND run_ns IS NOT NULL GROUP BY 1 ORDER BY 1;
 

@@ -14,7 +14,12 @@ from hostile import make_hostile_run
 from running import RunningServer
 from sample import make_sample
 
+from projections.queries.sql_process import SqlLimits
+from runledger.server.limits import Limits
 from runledger.web.mount import mount_page
+
+# A machine that does much else must not make an answer of a test late.
+UNHURRIED = Limits(answer_seconds=600)
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +30,11 @@ def page(tmp_path_factory: Any) -> Iterator[RunningServer]:
     with RunningServer(
         store,
         folder / "runs.duckdb",
+        limits=UNHURRIED,
         prepare=mount_page,
         services=lambda _: {"operations_folder": folder / "operations"},
     ) as server:
+        server.services.sql._limits = SqlLimits(seconds=600)
         server.do(make_sample(server.ledger))
         server.do(make_hostile_run(server.ledger))
         yield server
@@ -37,5 +44,7 @@ def page(tmp_path_factory: Any) -> Iterator[RunningServer]:
 def empty(tmp_path: Path) -> Iterator[RunningServer]:
     """A server on an empty ledger, for tests that write."""
     store = f"sqlite:///{tmp_path}/runs.db"
-    with RunningServer(store, tmp_path / "runs.duckdb", prepare=mount_page) as server:
+    with RunningServer(
+        store, tmp_path / "runs.duckdb", limits=UNHURRIED, prepare=mount_page
+    ) as server:
         yield server

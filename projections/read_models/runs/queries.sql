@@ -56,6 +56,9 @@ num_steps < $step_count;
 -- step_count_lte: so many steps or fewer
 num_steps <= $step_count;
 
+-- tool: this tool, by name or id; a fifth of the work of any of several
+(list_contains(tools_used, $tool) OR list_contains(tool_ids, $tool));
+
 -- tools_used: any of these tools, by name or id
 (list_has_any(tools_used, $tools_used::VARCHAR[]) OR list_has_any(tool_ids, $tools_used::VARCHAR[]));
 
