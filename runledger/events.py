@@ -12,7 +12,8 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from runledger.messages import Json, Message, Number, Role, Truth
+from runledger.messages import CallFacts, Json, Message, MessageFacts, Number, Text, Truth
+from runledger.prices.listed import ListedPrice
 from runledger.usage import DERIVED, Rule
 
 StopReason = Literal[
@@ -33,7 +34,6 @@ StopReason = Literal[
 StepStatus = Literal["success", "failed", "cancelled"]
 Feedback = Literal["positive", "negative"]
 ViewKind = Literal["runs", "sql"]
-Text = Annotated[str, Field(min_length=1)]
 # 64 bits, as in the read models: a larger number would be recorded and could not be projected.
 Count = Annotated[Number, Field(ge=0, le=2**63 - 1)]
 # Nanoseconds since 1970 have 64 bits there too, and so has the longest time between two times.
@@ -151,47 +151,6 @@ class StepRecorded(RunEvent):
     llm_request_start_ns: Count | None = None
     llm_request_ns: Count | None = None
     tool_execution_ns: Count | None = None
-
-
-class CallFacts(BaseModel):
-    """The facts of a tool call.
-
-    `tool_call_id` is unique within the run; `raw_id` is the model's own id if it was not unique.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-    tool_call_id: str
-    name: str
-    tool_id: str | None = None
-    raw_id: str | None = None
-
-
-class ReturnFacts(BaseModel):
-    """The facts of a tool return."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-    tool_call_id: str
-    status: Literal["success", "error"]
-
-
-class ApprovalFacts(BaseModel):
-    """The facts of a person's answer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-    tool_call_id: str
-    approve: Truth
-
-
-class MessageFacts(BaseModel):
-    """The facts of a message: ids, role, names; no text."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-    message_id: Text
-    role: Role
-    step_id: str | None = None
-    tool_calls: list[CallFacts] = Field(default_factory=list)
-    tool_returns: list[ReturnFacts] = Field(default_factory=list)
-    approvals: list[ApprovalFacts] = Field(default_factory=list)
 
 
 class MessagesRecorded(RunEvent):
@@ -353,6 +312,34 @@ class ViewRemoved(Event):
     name: Text
 
 
+class PricesAdopted(Event):
+    """A table of prices was adopted for all organizations; `digest` is that of its rows."""
+
+    topic = "prices.adopted"
+    digest: Text
+    source: Text
+    dated: Text
+    table: Json
+
+
+class PricesListed(Event):
+    """An organization listed prices of its own, which come before every table."""
+
+    topic = "prices.listed"
+    prices: list[ListedPrice]
+
+
+class PricesApplied(Event):
+    """Recorded steps are priced again, if their request began at `since` or later.
+
+    By the prices listed up to the position `known_at`; None: by those before their own positions.
+    """
+
+    topic = "prices.applied"
+    since: Timestamp | None = None
+    known_at: Count | None = None
+
+
 CATALOGUE: Final[dict[str, type[Event]]] = {
     event.topic: event
     for event in (
@@ -378,6 +365,12 @@ CATALOGUE: Final[dict[str, type[Event]]] = {
         ConversationReleased,
         ViewSaved,
         ViewRemoved,
+        PricesAdopted,
+        PricesListed,
+        PricesApplied,
     )
 }
 """Topic → model. The topic, never a module path, is what the log stores."""
+
+PRICES_STREAM: Final = "prices"
+"""The stream of every event about prices."""

@@ -24,6 +24,7 @@ Json = dict[Annotated[str, Field(min_length=0)], JsonValue]
 # Booleans and numbers exist in JSON, so converting "yes" or True would record a guess.
 Truth = Annotated[bool, Strict()]
 Number = Annotated[int, Strict()]
+Text = Annotated[str, Field(min_length=1)]
 
 
 def whole_number(value: Any) -> Any:
@@ -239,3 +240,44 @@ class Message(BaseModel):
         """Return the text parts joined by newlines; empty when there are none."""
         parts = self.content or []
         return "\n".join(part.text for part in parts if isinstance(part, TextContent))
+
+
+class CallFacts(BaseModel):
+    """The facts of a tool call.
+
+    `tool_call_id` is unique within the run; `raw_id` is the model's own id if it was not unique.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    tool_call_id: str
+    name: str
+    tool_id: str | None = None
+    raw_id: str | None = None
+
+
+class ReturnFacts(BaseModel):
+    """The facts of a tool return."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    tool_call_id: str
+    status: Literal["success", "error"]
+
+
+class ApprovalFacts(BaseModel):
+    """The facts of a person's answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    tool_call_id: str
+    approve: Truth
+
+
+class MessageFacts(BaseModel):
+    """The facts of a message: ids, role, names; no text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    message_id: Text
+    role: Role
+    step_id: str | None = None
+    tool_calls: list[CallFacts] = Field(default_factory=list)
+    tool_returns: list[ReturnFacts] = Field(default_factory=list)
+    approvals: list[ApprovalFacts] = Field(default_factory=list)

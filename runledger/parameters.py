@@ -8,6 +8,7 @@ are imported late, so that `--help` stays fast.
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Final, get_args
 
 from runledger.errors import InvalidArgument
@@ -173,3 +174,21 @@ def _one_of(names: Iterable[str], text: str) -> str:
     if text not in known:
         raise InvalidArgument(f"expected any of {', '.join(known)}, found {text!r}")
     return text
+
+
+def dollars(text: str) -> Decimal:
+    """Return an amount in US dollars, such as `25`, `25USD` or `0.50 USD`.
+
+    Parameters:
+        text: the amount, 0 or more.
+
+    Raises:
+        InvalidArgument: for anything else.
+    """
+    try:
+        amount = Decimal(text.upper().removesuffix("USD").strip())
+    except ArithmeticError:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise InvalidArgument(f"expected US dollars such as 25USD, found {text!r:.40}")
+    return amount

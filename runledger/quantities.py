@@ -1,6 +1,7 @@
 """Durations, times and counts as people read them."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 
 def show_duration(ns: float | None) -> str:
@@ -32,3 +33,16 @@ def show_moment(value: datetime | None) -> str:
 def show_count(value: int | None) -> str:
     """Return a count with separated thousands; `-` if nothing was reported."""
     return "-" if value is None else f"{value:,}"
+
+
+def show_usd(value: Decimal | None, complete: bool) -> str:
+    """Return an amount in US dollars, exactly; `-` if it is unknown.
+
+    Parameters:
+        value: the amount.
+        complete: whether it is all of it; otherwise it is a lower bound, and marked by `≥`.
+    """
+    if value is None:
+        return "-"
+    whole, _, rest = f"{value:,.12f}".partition(".")
+    return f"{'' if complete else '≥ '}{whole}.{rest.rstrip('0').ljust(2, '0')} USD"

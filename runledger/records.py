@@ -1,6 +1,7 @@
 """The records that queries return: runs, steps, usage, metrics; named as in the replaced system."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -155,7 +156,10 @@ class StepView(_Record):
 class UsageTotal(_Record):
     """The tokens of a group of steps; a grouping column is None if it was not asked for.
 
-    A bucket is None if no step of the group reported it.
+    A bucket is None if no step of the group reported it. `cost_usd` is exact; it is None if no step
+    has a known price, and a lower bound if `incomplete_steps` is not 0: then `unpriced_tokens` have
+    no known price, or a count was not reported. `reported_usd` is the sum of what providers
+    reported. All four are None in read models that do not have costs yet.
     """
 
     project_id: str | None
@@ -172,6 +176,10 @@ class UsageTotal(_Record):
     output_tokens: int | None
     reasoning_tokens: int | None
     cache_write_1h_tokens: int | None
+    cost_usd: Decimal | None = None
+    unpriced_tokens: int | None = None
+    incomplete_steps: int | None = None
+    reported_usd: Decimal | None = None
 
 
 class RunDurations(_Record):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 SOURCE: Final = "genai-prices"
-FOLDER: Final = Path(__file__).parents[1] / "runledger" / "prices" / "shipped"
+TABLES: Final = Path(__file__).parents[1] / "runledger" / "prices" / "tables"
 DATED: Final = "2026-11-09"
 """The last day that the pinned source had looked up prices for."""
 UNITS: Final = {
@@ -224,12 +224,18 @@ def files() -> dict[str, str]:
     }
 
 
+def folder() -> Path:
+    """Return the folder of the installed version: tables are added and never changed."""
+    return TABLES / f"{SOURCE}-{distribution(SOURCE).version}"
+
+
 def main() -> None:
     """Write the files."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    written = folder()
+    written.mkdir(parents=True, exist_ok=True)
     for name, content in files().items():
-        (FOLDER / name).write_text(content, encoding="utf-8")
-    sys.stdout.write(f"{FOLDER}: written\n")
+        (written / name).write_text(content, encoding="utf-8")
+    sys.stdout.write(f"{written}: written\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from projections.read_models.catalog import needed
 from projections.read_models.declaration import Table
 from projections.read_models.read_model import ReadModel
 from runledger.errors import InvalidArgument, NotFound
+from runledger.events import PRICES_STREAM
 from runledger.sql_file import render, statements
 from runledger.store import Store
 from runledger.store.event_list import EventList, LogEvent, streams
@@ -79,7 +80,7 @@ class Explainer:
         """Explain a differing row; `db` is the connection in whose transaction the diff ran."""
         candidates = list(self._streams(db, table, change.key))
         for name in candidates:
-            events = streams(self._store, [name], self._upto)
+            events = streams(self._store, [PRICES_STREAM, name], self._upto)
             if (found := self._explained(events, table, change.key)) is not None:
                 return found
         return Explanation(
@@ -96,7 +97,7 @@ class Explainer:
             return [self.explain(db, table, row) for row in rows[:most]]
         if not table.differing:
             return []
-        events = streams(self._store, [run], self._upto)
+        events = streams(self._store, [PRICES_STREAM, run], self._upto)
         shares = (self._explained(events, table, key) for key in self._keys(events, table))
         return list(islice((found for found in shares if found is not None), most))
 
@@ -106,6 +107,9 @@ class Explainer:
             return None
         first, nth, cells = found
         event = events.events[nth]
+        # Events about prices are folded beside those of the stream.
+        within = [one for one in events.events if one.stream == event.stream]
+        beside = sum(one.stream != event.stream for one in events.events[:first])
         return Explanation(
             model=table.model,
             table=table.table,
@@ -114,9 +118,9 @@ class Explainer:
             position=event.position,
             version=event.version,
             topic=event.topic,
-            nth=nth + 1,
-            batch_from=None if first == nth else first + 1,
-            events=len(events.events),
+            nth=within.index(event) + 1,
+            batch_from=None if first == nth else max(0, first - beside) + 1,
+            events=len(within),
             event=json.loads(event.facts),
             cells=cells,
         )

@@ -19,6 +19,7 @@ from projections.generations.snapshot import Snapshot
 from projections.read_models.declaration import Table
 from projections.read_models.read_model import ReadModel
 from runledger.errors import InvalidArgument, UndecodableEvent
+from runledger.events import PRICES_STREAM
 from runledger.sql_file import render, statements
 from runledger.store import Store
 from runledger.store.event_list import streams
@@ -99,7 +100,7 @@ class Verifier:
             chosen = self._chosen(snapshot, count)
             rows = 0
             try:
-                events = streams(self._store, chosen, snapshot.position)
+                events = streams(self._store, [PRICES_STREAM, *chosen], snapshot.position)
             except UndecodableEvent as e:
                 problems.append(Problem(kind="event", detail=str(e)))
                 return self._verification(len(chosen), 0, problems)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from projections.fold.event_tables import EventTable, event_tables
 from projections.fold.loader import SQL, ArchivedEvents, Loaded, Source, one_by_one, unite
+from projections.fold.step_prices import REVISIONS
 from runledger.errors import LedgerError
 from runledger.events import CATALOGUE, RunDeleted
 from runledger.sql_file import parse, render
@@ -25,7 +26,7 @@ def events_digest() -> str:
         (topic, event.revision, sorted((n, str(f)) for n, f in event.model_fields.items()))
         for topic, event in sorted(CATALOGUE.items())
     ]
-    made = sorted(SQL.items()), [statement.sql for statement in DERIVED]
+    made = sorted(SQL.items()), [statement.sql for statement in DERIVED], REVISIONS
     return sha256(repr((known, list(event_tables().values()), made)).encode()).hexdigest()
 
 
@@ -44,7 +45,8 @@ class Batch:
         self._hidden = [name for (name,) in db.execute(SQL["hidden"]).fetchall()]
         self._reshaped: frozenset[str] = frozenset()
         db.execute(SQL["search"])
-        db.execute(SQL["given"])
+        for macro in ("given", "tier", "moment"):
+            db.execute(SQL[macro])
 
     def uncover(self) -> None:
         """Drop these tables; outside a transaction, whose rollback could restore them."""

@@ -161,3 +161,15 @@ SELECT l.position FROM loaded l SEMI JOIN deleted d ON l.stream = d.run_id;
 -- given: a condition that a required fact is present, which types cannot express
 CREATE OR REPLACE TEMP MACRO given(fact) AS
     CASE WHEN fact IS NULL THEN error('a name is missing in a message') ELSE fact END;
+
+-- tier: the service tier that a provider reported, in lower case; empty if it reported none
+CREATE OR REPLACE TEMP MACRO service_tier(details) AS
+    lower(coalesce(details ->> '$.service_tier',
+        CASE WHEN details ->> '$.speed' = 'fast' THEN 'fast' END, ''));
+
+-- moment: when the request of a step began, in UTC, by which its price is dated; when the step ended
+-- if no start is recorded, or one of a clock that does not count from 1970
+CREATE OR REPLACE TEMP MACRO requested_at(request_ns, step_ns, ended_at) AS
+    CASE WHEN request_ns >= 946684800000000000 THEN make_timestamp(request_ns // 1000)
+        WHEN step_ns >= 946684800000000000 THEN make_timestamp(step_ns // 1000)
+        ELSE ended_at AT TIME ZONE 'UTC' END;

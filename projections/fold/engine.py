@@ -12,6 +12,8 @@ from projections.fold.file_errors import damaged, disk_full
 from projections.fold.generation import Generation
 from projections.fold.loader import Loaded, unchanged
 from projections.fold.log_identity import LogIdentity
+from projections.fold.step_prices import TABLE as STEP_PRICES
+from projections.fold.step_prices import StepPrices
 from projections.read_models.order import deletion_order
 from projections.read_models.read_model import ReadModel
 from runledger.errors import ProjectionFailed
@@ -75,6 +77,7 @@ class Engine:
         self._batch_events = batch_events
         with generation.transaction() as db:
             self._seen = Batch(db)
+        self._prices = StepPrices()
         self._derived = list(_derived(generation.models))
         self._left = frozenset(CATALOGUE)
         self.position = generation.position
@@ -162,11 +165,14 @@ class Engine:
             with self._generation.transaction() as db, unchanged(taken.source):
                 exclude_parked = parking.exclude_still_parked if retry else parking.exclude_parked
                 topics = exclude_parked(db, self._seen, taken)
+                self._prices.begin(topics)
                 if not retry and found.last < span.upto:
                     self._feed.prefetch(span._replace(after=found.last))
                 for place, statement in self._statements(topics):
                     if statement.wanted(topics, self._left):
                         where = place
+                        if STEP_PRICES in statement.sql:
+                            self._prices.look_up(db)
                         db.execute(statement.sql)
                 if retry:
                     parking.put_back(db)
@@ -177,6 +183,7 @@ class Engine:
                     # before the read shows it now.
                     if self._log is not None:
                         self.identity.expect(self._log)
+            self._prices.keep()
             if not retry:
                 self.identity.keep()
             self._left = topics

@@ -31,9 +31,11 @@ from runledger.records import (
 from runledger.sql_file import fill
 
 USAGE: Final = queries("usage_totals")
+COSTS: Final = queries("costs")
 PERCENTILES: Final = queries("duration_percentiles")
 AGENTS: Final = queries("agents")
 USAGE_GROUPS: Final = ("project", "agent", "model", "day")
+_GROUPED: Final = ("project_id", "agent_id", "model", "day")
 PERCENTILES_GROUPS: Final = ("project", "agent", "day")
 FETCH_ROWS: Final = 1_000
 """Rows of an analyst's answer that are in memory at once."""
@@ -181,14 +183,27 @@ class Queries:
             "since": since,
             "until": until,
         }
-        statement = USAGE["totals"]
+        statement, cost_statement = USAGE["totals"], COSTS["totals"]
         asked = run_filter("usage", where=where)
         with self.limited(asked.expression):
             if asked.expression is not None:
                 runs, values = self.matching(organization, asked)
                 scope.update(values)
                 statement = fill(USAGE["totals_of_runs"], where=runs)
-            return [UsageTotal(**row) for row in self.rows(statement, scope)]
+                cost_statement = fill(COSTS["totals_of_runs"], where=runs)
+            costs = self._costs(cost_statement, scope)
+            return [
+                UsageTotal(**row, **costs.get(tuple(row[name] for name in _GROUPED), {}))
+                for row in self.rows(statement, scope)
+            ]
+
+    def _costs(
+        self, statement: str, scope: dict[str, Any]
+    ) -> dict[tuple[Any, ...], dict[str, Any]]:
+        """Return the costs of each group by its columns; none if the read models have no costs."""
+        ((there,),) = self._db.execute(COSTS["there"]).fetchall()
+        found = self.rows(statement, scope) if there else []
+        return {tuple(row.pop(name) for name in _GROUPED): row for row in found}
 
     def percentiles(
         self,

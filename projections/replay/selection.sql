@@ -32,16 +32,20 @@ SELECT DISTINCT organization FROM touched WHERE organization IS NOT NULL ORDER B
 CREATE OR REPLACE TABLE agents AS
 SELECT DISTINCT organization, agent_id FROM touched WHERE agent_id IS NOT NULL;
 
--- of_agents: the events of a batch that are of these agents
+-- of_agents: the events of a batch that are of these agents, and those about prices
 SELECT position, stream, version, topic, facts
 FROM (
     SELECT *, TRY(json_extract_string(TRY(decode(facts)), '$.organization')) AS organization,
         TRY(json_extract_string(TRY(decode(facts)), '$.agent_id')) AS agent_id
     FROM log_batch
-) SEMI JOIN agents USING (organization, agent_id)
+) b
+WHERE topic LIKE 'prices.%' OR EXISTS (
+    FROM agents a WHERE a.organization = b.organization AND a.agent_id = b.agent_id
+)
 ORDER BY position;
 
--- of_runs: the events of a batch that are of the touched runs
+-- of_runs: the events of a batch that are of the touched runs, and those about prices
 SELECT position, stream, version, topic, facts
-FROM log_batch SEMI JOIN touched ON log_batch.stream = touched.run_id
+FROM log_batch
+WHERE topic LIKE 'prices.%' OR stream IN (SELECT run_id FROM touched)
 ORDER BY position;

@@ -1,8 +1,9 @@
-"""`runledger usage`: token totals."""
+"""`runledger usage`: token totals, and what they cost."""
 
 from collections.abc import Collection, Iterable
 from datetime import date
-from typing import TYPE_CHECKING, Annotated
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -10,21 +11,24 @@ from runledger.cli import parsers, printing
 from runledger.cli.formats import Form, output
 from runledger.cli.named_view import condition
 from runledger.cli.options import AsOf, Json, View, Where, example, expect_span
-from runledger.cli.parsers import day
+from runledger.cli.parsers import day, dollars
 from runledger.cli.settings import ask
-from runledger.quantities import show_count
+from runledger.quantities import show_count, show_usd
 
 if TYPE_CHECKING:
     from runledger import RunLedger
     from runledger.records import UsageTotal
 
 app = typer.Typer()
+EXCEEDED: Final = 3
+"""The exit code if a limit is exceeded."""
 
 
 @app.command(
     epilog=example(
         "runledger usage --by model --by day --since 2025-08-01",
         "runledger usage --by agent --model gpt-4.1 --json",
+        "runledger usage --by agent --since 2025-08-01 --fail-over 25USD",
     )
 )
 def usage(
@@ -49,11 +53,22 @@ def usage(
     ] = None,
     where: Where = None,
     view: View = None,
+    fail_over: Annotated[
+        Decimal | None,
+        typer.Option(
+            parser=dollars,
+            metavar="USD",
+            help="Exit code 3 if all shown groups cost more, such as 25USD.",
+        ),
+    ] = None,
     as_of: AsOf = None,
     as_json: Json = False,
     form: Form = None,
 ) -> None:
-    """Show token totals; `-` if no step reported a count."""
+    """Show tokens and what they cost; `-` if no step reported a count or has a known price.
+
+    With `≥`, a cost is a lower bound: some tokens have no known price, or were not reported.
+    """
     expect_span(since=since, until=until)
     from runledger.records import UsageTotal
 
@@ -74,6 +89,23 @@ def usage(
     rows = ask(ctx, totals, as_of=as_of)
     shown.add(rows)
     shown.end()
+    if fail_over is not None:
+        _expect_within(rows, fail_over)
+
+
+def _expect_within(rows: "list[UsageTotal]", most: Decimal) -> None:
+    """Exit with code 3 if the rows cost more; say so if their cost is not wholly known."""
+    spent = sum((row.cost_usd for row in rows if row.cost_usd is not None), Decimal(0))
+    known = all(row.incomplete_steps == 0 for row in rows)
+    if spent > most:
+        typer.echo(f"cost: expected at most {most} USD, found {show_usd(spent, known)}", err=True)
+        raise typer.Exit(EXCEEDED)
+    if not known:
+        typer.echo(
+            f"cost: {show_usd(spent, known)} is within {most} USD, but a lower bound: some steps "
+            f"have no known price or usage",
+            err=True,
+        )
 
 
 def print_usage(rows: Iterable["UsageTotal"], by: Collection[str]) -> None:
@@ -85,13 +117,15 @@ def print_usage(rows: Iterable["UsageTotal"], by: Collection[str]) -> None:
     counts = ("steps", "prompt_tokens", "completion_tokens", "total_tokens", *COUNTED)
     names = [count.removesuffix("_tokens") for count in counts]
     printing.print_table(
-        [*keys, *names],
+        [*keys, "cost", *names, "unpriced"],
         (
             [
                 *(str(getattr(row, key) or "-") for key in keys),
+                show_usd(row.cost_usd, not row.incomplete_steps),
                 *(show_count(getattr(row, count)) for count in counts),
+                show_count(row.unpriced_tokens),
             ]
             for row in rows
         ),
-        right=names,
+        right=["cost", *names, "unpriced"],
     )

@@ -4,8 +4,8 @@ A cell is a span of days, of times of the day and of input sizes. So a cost need
 comparison of rows.
 """
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from runledger.prices.money import pico_per_token
@@ -17,6 +17,12 @@ NO_TIER: Final = "service_tier_without_price"
 READ_AS_INPUT: Final = "cache_read_at_input_price"
 WRITE_AS_INPUT: Final = "cache_write_at_input_price"
 HOUR_AS_WRITE: Final = "cache_write_1h_at_cache_write_price"
+ONLY_WITH: Final[Mapping[str, tuple[Unit, ...]]] = {
+    READ_AS_INPUT: ("cache_read",),
+    WRITE_AS_INPUT: ("cache_write", "cache_write_1h"),
+    HOUR_AS_WRITE: ("cache_write_1h",),
+}
+"""Flags that concern a cost only if it has tokens of one of these units."""
 FIRST_DAY: Final = "0001-01-01"
 END_OF_DAYS: Final = "9999-12-31"
 MINUTES: Final = 24 * 60
@@ -48,36 +54,41 @@ class Cell(NamedTuple):
 
 
 def cells(
-    prices: Sequence[Price], service_tier: str | None, flags: Iterable[str] = ()
+    prices: Sequence[Price],
+    service_tier: str | None,
+    flags: Iterable[str] = (),
+    own: Sequence[Price] = (),
 ) -> list[Cell]:
     """Return the cells of a model for calls of one service tier; they do not overlap.
 
     prices: all rows of the model. service_tier: as reported; None if none was. flags: those of its
-    resolution.
+    resolution. own: rows of the organization, in the order in which they were listed: they come
+    before all others, and a later one before an earlier one.
     """
     tier = (service_tier or "").strip().lower()
-    fitting = [row for row in prices if row.service_tier in ("", tier)]
+    fitting = [
+        (rank, row)
+        for rank, row in (*((0, row) for row in prices), *enumerate(own, 1))
+        if row.service_tier in ("", tier)
+    ]
     made = []
-    for since, until in _spans(fitting, "valid_from", "valid_to", FIRST_DAY, END_OF_DAYS):
-        of_days = [row for row in fitting if _within(row, since)]
-        for begin, end in _windows(of_days):
-            of_times = [row for row in of_days if _in_window(row, begin)]
-            starts = sorted({0, *(row.input_from for row in of_times)})
+    for since, until in _spans([row for _, row in fitting]):
+        of_days = [ranked for ranked in fitting if _within(ranked[1], since)]
+        for begin, end in _windows([row for _, row in of_days]):
+            of_times = [ranked for ranked in of_days if _in_window(ranked[1], begin)]
+            starts = sorted({0, *(row.input_from for _, row in of_times)})
             for start, after in zip(starts, (*starts[1:], None), strict=True):
-                rows = [row for row in of_times if row.input_from <= start]
+                rows = [ranked for ranked in of_times if ranked[1].input_from <= start]
                 most = MOST_INPUT if after is None else after - 1
                 if rows:
                     made.append(_cell((since, until, begin, end, start, most), rows, tier, flags))
     return made
 
 
-def _spans(
-    rows: Sequence[Price], first: str, last: str, least: str, most: str
-) -> list[tuple[str, str]]:
-    bounds = {least, most}
-    bounds.update(getattr(row, name) for row in rows for name in (first, last))
-    ordered = sorted(bounds - {""})
-    return list(itertools.pairwise(ordered))
+def _spans(rows: Sequence[Price]) -> list[tuple[str, str]]:
+    bounds = {FIRST_DAY, END_OF_DAYS}
+    bounds.update(day for row in rows for day in (row.valid_from, row.valid_to) if day)
+    return list(pairwise(sorted(bounds)))
 
 
 def _within(row: Price, day: str) -> bool:
@@ -93,7 +104,7 @@ def _windows(rows: Sequence[Price]) -> list[tuple[int, int]]:
     bounds = {0, MINUTES}
     bounds.update(_minute(c) for row in rows for c in (row.time_from, row.time_to) if c)
     ordered = sorted(bounds)
-    return list(itertools.pairwise(ordered))
+    return list(pairwise(ordered))
 
 
 def _in_window(row: Price, minute: int) -> bool:
@@ -104,21 +115,22 @@ def _in_window(row: Price, minute: int) -> bool:
     return begin <= minute < end if begin < end else minute >= begin or minute < end
 
 
-def _cell(
-    place: tuple[str, str, int, int, int, int],
-    rows: Sequence[Price],
-    tier: str,
-    flags: Iterable[str],
-) -> Cell:
-    best: dict[str, Price] = {}
-    # The last of equals wins, as a later row of one's own replaces an earlier one.
-    for row in sorted(
-        rows, key=lambda r: (r.service_tier != "", r.time_from != "", r.valid_from, r.input_from)
-    ):
-        best[row.unit] = row
+_Place = tuple[str, str, int, int, int, int]
+_Ranked = tuple[int, Price]
+
+
+def _precedence(ranked: _Ranked) -> tuple[int, bool, bool, str, int]:
+    rank, row = ranked
+    return rank, row.service_tier != "", row.time_from != "", row.valid_from, row.input_from
+
+
+def _cell(place: _Place, ranked: Sequence[_Ranked], tier: str, flags: Iterable[str]) -> Cell:
+    ordered = sorted(ranked, key=_precedence)
+    rows = [row for _, row in ordered]
+    best = {row.unit: (rank, row) for rank, row in ordered}
 
     def of(unit: Unit) -> int | None:
-        return pico_per_token(best[unit].price) if unit in best else None
+        return pico_per_token(best[unit][1].price) if unit in best else None
 
     noted = list(flags)
     if tier not in STANDARD and not any(row.service_tier for row in rows):
@@ -131,11 +143,14 @@ def _cell(
     if write is None and given is not None:
         write = given
         noted.append(WRITE_AS_INPUT)
-    if hour is None and write is not None:
+    if write is None:
+        # Without the price for five minutes, nothing is known of what an hour costs more.
+        hour = None
+    elif hour is None:
         hour = write
         noted.append(HOUR_AS_WRITE)
     reasoning = of("reasoning")
-    named = best.get("input") or best.get("output") or rows[0]
+    rank, named = best.get("input") or best.get("output") or ordered[0]
     return Cell(
         *place,
         given,
@@ -144,6 +159,6 @@ def _cell(
         hour,
         out,
         out if reasoning is None else reasoning,
-        named.row_id,
+        f"own {named.row_id}" if rank else named.row_id,
         tuple(noted),
     )

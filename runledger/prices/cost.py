@@ -2,22 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from runledger.prices.cells import (
-    HOUR_AS_WRITE,
-    READ_AS_INPUT,
-    WRITE_AS_INPUT,
-    Cell,
-)
+from runledger.prices.cells import ONLY_WITH, Cell
 from runledger.prices.table import UNITS, Unit
-
-_ONLY_WITH: Final[Mapping[str, Unit]] = {
-    READ_AS_INPUT: "cache_read",
-    WRITE_AS_INPUT: "cache_write",
-    HOUR_AS_WRITE: "cache_write_1h",
-}
-"""Flags that concern a cost only if it has tokens of this unit."""
 
 
 class Tokens(NamedTuple):
@@ -74,7 +62,8 @@ def cost(tokens: Tokens, at: datetime, prices: Iterable[Cell]) -> Cost:
     flags = tuple(
         flag
         for flag in cell.flags
-        if (needs := _ONLY_WITH.get(flag)) is None or (getattr(tokens, needs) or 0) > 0
+        if flag not in ONLY_WITH
+        or any((getattr(tokens, unit) or 0) > 0 for unit in ONLY_WITH[flag])
     )
     return Cost(
         sum(units.values()), units, unpriced, reported and not unpriced, cell.price_row, flags

@@ -54,10 +54,10 @@ def price_list(provider: str | None, ids: frozenset[str]) -> str | None:
     names, name = provider_names(), bare(provider)
     if name in names.silent:
         return None
-    if name in names.unpriced:
-        return ""
     by_id = {bare(one): one for one in ids}
-    return names.known.get(name) or by_id.get(name)
+    found = names.known.get(name) or by_id.get(name)
+    # An organization may have prices of its own for what has no list.
+    return "" if found is None and name in names.unpriced else found
 
 
 def in_region(model: str) -> bool:

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 from runledger.prices.names import in_region, maker, price_list
 from runledger.prices.table import Pattern, PriceTable
 
+REVISION: Final = 1
+"""Raised if names mean other models than before, as rows are made by it."""
 ASSUMED: Final = "provider_assumed"
 FALLBACK: Final = "price_of_another_provider"
 _PATH: Final = re.compile(r"(?:projects/.*/)?(?:publishers/[^/]+/)?models/(?P<model>[^/]+)$")
@@ -58,7 +60,7 @@ def _readings(
     table: PriceTable, provider: str | None, text: str
 ) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Yield (provider, model, flags) of each reading of a name, by precedence."""
-    ids = frozenset(table.by_provider)
+    ids = table.providers
     reported = price_list(provider, ids)
     if reported and "/" in text and _exact(table, reported, text):
         # A provider of other makers' models names them with a slash, as in `openai/gpt-4.1`.

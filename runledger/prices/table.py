@@ -11,7 +11,11 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 from runledger.errors import InvalidArgument
 from runledger.prices.money import pico_per_token
 
-FOLDER: Final = Path(__file__).with_name("shipped")
+TABLES: Final = Path(__file__).with_name("tables")
+OPENING: Final = "genai-prices-0.2.3"
+"""The table that every ledger begins with. It makes rows, so it stays what it is for ever."""
+SHIPPED: Final = "genai-prices-0.2.3"
+"""The newest table of the package, which `prices update` adopts."""
 Unit = Literal["input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning"]
 UNITS: Final[tuple[Unit, ...]] = get_args(Unit)
 """What has a price: input is what no cache read or wrote; cache_write is kept for five minutes."""
@@ -71,6 +75,11 @@ class PriceTable:
         return sha256(repr((self.patterns, self.prices)).encode()).hexdigest()
 
     @cached_property
+    def providers(self) -> frozenset[str]:
+        """The providers that have a list."""
+        return frozenset(self.by_provider)
+
+    @cached_property
     def by_provider(self) -> Mapping[str, Sequence[Pattern]]:
         """The patterns of each provider, in their order."""
         found: dict[str, list[Pattern]] = {}
@@ -109,6 +118,16 @@ def unpacked(table: Mapping[str, Any]) -> PriceTable:
     )
 
 
+def with_own(table: PriceTable, own: Sequence[Price]) -> PriceTable:
+    """Return a table that also knows the models of an organization's own prices, by their names.
+
+    table: the shipped one. own: the organization's prices; they are not among its `prices`.
+    """
+    models = dict.fromkeys((row.provider, row.model) for row in reversed(own))
+    named = [Pattern(provider, "equals", model.lower(), model) for provider, model in models]
+    return PriceTable((*named, *table.patterns), table.prices, table.dated, table.source)
+
+
 def price_row(fields: Mapping[str, str]) -> Price:
     """Return a row of a file of prices.
 
@@ -130,12 +149,25 @@ def price_row(fields: Mapping[str, str]) -> Price:
 
 
 @cache
+def opening() -> PriceTable:
+    """Return the table that every ledger begins with."""
+    return _read(OPENING)
+
+
+@cache
 def shipped() -> PriceTable:
-    """Return the table of this version of the package; see its source.toml and LICENSE."""
-    about = tomllib.loads((FOLDER / "source.toml").read_text(encoding="utf-8"))
-    with (FOLDER / "models.csv").open(encoding="utf-8", newline="") as models:
-        patterns = [Pattern(**row) for row in csv.DictReader(models)]
-    with (FOLDER / "prices.csv").open(encoding="utf-8", newline="") as lines:
+    """Return the newest table of the package; see its source.toml and LICENSE."""
+    return opening() if SHIPPED == OPENING else _read(SHIPPED)
+
+
+def _read(name: str) -> PriceTable:
+    folder = TABLES / name
+    about = tomllib.loads((folder / "source.toml").read_text(encoding="utf-8"))
+    with (folder / "models.csv").open(encoding="utf-8", newline="") as models:
+        rows = csv.reader(models)
+        next(rows)
+        patterns = [Pattern._make(row) for row in rows]
+    with (folder / "prices.csv").open(encoding="utf-8", newline="") as lines:
         rows = csv.reader(lines)
         next(rows)
         prices = [Price._make([*row[:-1], int(row[-1])]) for row in rows]

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from runledger.events import ApprovalFacts, CallFacts, MessageFacts, ReturnFacts
-from runledger.messages import Message
+from runledger.messages import ApprovalFacts, CallFacts, Message, MessageFacts, ReturnFacts
 from runledger.run.message_facts import describe_message
 from runledger.run.state import Run
 

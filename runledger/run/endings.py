@@ -5,7 +5,6 @@ from typing import Final
 
 from runledger.errors import InvalidArgument
 from runledger.events import (
-    CallFacts,
     Event,
     MessagesRecorded,
     RunCancelled,
@@ -13,7 +12,7 @@ from runledger.events import (
     RunFailed,
     ToolCallsDenied,
 )
-from runledger.messages import whole_number
+from runledger.messages import CallFacts, whole_number
 from runledger.run import commands as c
 from runledger.run import denials
 from runledger.run.call_ids import unique_calls

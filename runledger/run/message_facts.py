@@ -1,7 +1,16 @@
 """The facts of a message for projections: derived once, when it is recorded."""
 
-from runledger.events import ApprovalFacts, CallFacts, MessageFacts, ReturnFacts
-from runledger.messages import Approval, Message, ToolCallContent, ToolReturn, ToolReturnContent
+from runledger.messages import (
+    Approval,
+    ApprovalFacts,
+    CallFacts,
+    Message,
+    MessageFacts,
+    ReturnFacts,
+    ToolCallContent,
+    ToolReturn,
+    ToolReturnContent,
+)
 
 
 def describe_message(message: Message) -> MessageFacts:

@@ -15,7 +15,6 @@ from runledger.events import (
     Event,
     Feedback,
     HeartbeatRecorded,
-    MessageFacts,
     MessagesRecorded,
     RunCancelled,
     RunCompleted,
@@ -30,6 +29,7 @@ from runledger.events import (
     StepStarted,
     ToolCallsDenied,
 )
+from runledger.messages import MessageFacts
 from runledger.run.delivery import Delivery, webhook_id
 from runledger.run.receipts import read_receipt
 from runledger.run.transitions import AWAITING, DELETED, TRANSITIONS, RunStatus

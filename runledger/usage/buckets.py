@@ -33,6 +33,8 @@ class Buckets(NamedTuple):
 
 BUCKETS: Final = Buckets._fields
 """The disjoint buckets, by the names of their fields and columns."""
+INPUT: Final = BUCKETS[:3]
+"""The buckets that add up to all input."""
 COUNTED: Final = (*BUCKETS, "cache_write_1h_tokens")
 """The counts that are summed: the buckets, and the part of one of them with a separate price."""
 DERIVED: Final = frozenset({*COUNTED, "input_rule", "output_rule", "total_derived"})

@@ -9,13 +9,23 @@ from hypothesis import strategies as st
 from runledger.errors import InvalidArgument
 from runledger.prices import Named, Price, Resolved, cells, exact_usd, pico_per_token, resolve
 from runledger.prices.resolution import _first
-from runledger.prices.table import UNITS, PriceTable, price_row, shipped, unpacked
-from scripts.write_prices import FOLDER, files
+from runledger.prices.table import (
+    SHIPPED,
+    UNITS,
+    PriceTable,
+    opening,
+    price_row,
+    shipped,
+    unpacked,
+    with_own,
+)
+from scripts.write_prices import files, folder
 
 
 def test_the_files_follow_from_the_pinned_source() -> None:
+    assert folder().name == SHIPPED
     for name, text in files().items():
-        assert (FOLDER / name).read_text(encoding="utf-8") == text, name
+        assert (folder() / name).read_text(encoding="utf-8") == text, name
 
 
 def found(provider: str | None, model: str, requested: str | None = None) -> Resolved | None:
@@ -133,3 +143,22 @@ def test_a_later_row_replaces_an_equal_one() -> None:
     ]
     (cell,) = cells(rows, None)
     assert cell.input == 2_000_000
+
+
+def test_the_opening_table_never_changes() -> None:
+    # Rows of ledgers that adopted nothing are made by it.
+    assert opening().digest == ("83b2d39e4a6add6490394b4350bc00d99f9670183ebe8e87e13e7b24d6f5c037")
+
+
+def test_own_prices_come_before_the_shipped_ones() -> None:
+    own = [
+        Price("openai", "gpt-4.1", "", "", "", "", "", "input", "1.5"),
+        Price("acme", "llama-x", "", "", "", "", "", "output", "3"),
+    ]
+    table = with_own(shipped(), own)
+    assert resolve(table, Named("acme", "LLAMA-X")) == Resolved("acme", "llama-x")
+    rows = table.by_model["openai", "gpt-4.1"]
+    (cell,) = cells(rows, None, own=own[:1])
+    (before,) = cells(rows, None)
+    assert (cell.input, cell.output) == (1_500_000, before.output)
+    assert cell.price_row.startswith("own ")

@@ -29,6 +29,7 @@ from runledger.events import (
 )
 from runledger.store.protocol import StoredEvent
 from runledger.usage import COUNTED as BUCKETS
+from tests.projections.cost_oracle import cost_tables
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -55,6 +56,7 @@ def tables(stored: Iterable[StoredEvent]) -> Tables:
         "usage_totals": _usage_totals(steps),
         "run_durations": durations,
         "duration_percentiles": _percentiles(durations),
+        **cost_tables(log, steps),
     }
 
 

@@ -68,6 +68,7 @@ JSON_COLUMNS = frozenset(
         "prompt_tokens_details",
         "completion_tokens_details",
         "usage_details",
+        "content",
     }
 )
 

@@ -19,6 +19,7 @@ EVENTS = 9_000
 TABLES = (
     *("agents", "callbacks", "callback_attempts", "duration_percentiles", "parked_events"),
     *("parked_runs", "run_durations", "runs", "steps", "tool_calls", "usage_totals"),
+    *("cost_totals", "price_applications", "price_lists", "step_costs"),
 )
 
 

@@ -15,8 +15,6 @@ from runledger.store.checked_reader import CheckedLogReader
 from runledger.store.keeper import keep
 from tests.store.going_back import alter, take_away
 
-pytestmark = pytest.mark.slow
-
 RUNS = 400
 
 

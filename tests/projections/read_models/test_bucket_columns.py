@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from projections.read_models.buckets import for_each_bucket, steps_column
+from projections.read_models.buckets import beside, for_each_bucket
 from projections.read_models.catalog import ROOT, discover
 from runledger.events import StepRecorded
 from runledger.records import RunRecord, StepView, UsageTotal
@@ -31,7 +31,9 @@ def test_no_sql_names_a_bucket(bucket: str) -> None:
     for file in ROOT.glob("*/*.sql"):
         lines = file.read_text(encoding="utf-8").splitlines()
         words = re.findall(r"\w+", " ".join(line for line in lines if line[:2] != "--"))
-        assert {bucket, steps_column(bucket)}.isdisjoint(words), file
+        assert {bucket, *(beside(bucket, what) for what in ("steps", "usd", "flag"))}.isdisjoint(
+            words
+        ), file
 
 
 @pytest.mark.parametrize("bucket", COUNTED)
@@ -39,7 +41,8 @@ def test_every_bucket_has_its_column_and_its_field(bucket: str) -> None:
     schemas = {model.name: model.schema for model in discover()}
     for name in ("runs", "steps", "usage_totals"):
         assert f"    {bucket} BIGINT" in schemas[name]
-    assert f"    {steps_column(bucket)} BIGINT" in schemas["usage_totals"]
+    assert f"    {beside(bucket, 'steps')} BIGINT" in schemas["usage_totals"]
+    assert f"    {beside(bucket, 'usd')} DECIMAL(38, 12)" in schemas["costs"]
     assert {bucket} <= StepRecorded.model_fields.keys(), "runledger/events.py: StepRecorded"
     assert {bucket} <= RunRecord.model_fields.keys(), "runledger/records.py: RunRecord"
     assert {bucket} <= StepView.model_fields.keys(), "runledger/records.py: StepView"
