@@ -109,6 +109,11 @@ test-notebook: $(STAMP) ## the ledger in the kernel of a notebook, which it inst
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group notebook
 	$(BIN)/python -m pytest tests/notebook
 
+.PHONY: test-frameworks
+test-frameworks: $(STAMP) ## runs of real frameworks with fake models, received over OpenTelemetry; installs them
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group frameworks
+	$(BIN)/python -m pytest tests/frameworks
+
 .PHONY: growth
 growth: $(STAMP) ## measure what grows with the log, and draw it (SIZE=full: up to 10 M events)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group plot
