@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 
 from runledger.cli.main import app
 
+pytestmark = pytest.mark.slow
+
 LISTS = {
     "runs": ("runs", "list"),
     "usage": ("usage",),

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from command_line import RUN, Command
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_view_is_used_by_its_name(runledger: Command, runs: Path) -> None:
