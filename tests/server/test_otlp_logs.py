@@ -9,7 +9,19 @@ import pytest
 from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from running import RunningServer
-from test_otlp import JSON, PROTOBUF, agent, chat, done, post, request, runs, span, steps, tokens
+from test_otlp import (
+    JSON,
+    PROTOBUF,
+    agent,
+    chat,
+    done,
+    expect_tokens,
+    post,
+    request,
+    runs,
+    span,
+    steps,
+)
 
 from runledger import RunLedger
 from runledger.importers.claude_code.importer import ClaudeCodeImport
@@ -139,7 +151,7 @@ def test_a_call_that_its_span_and_a_log_event_tell_is_one_step(
     for send in sent if first == "span" else reversed(sent):
         assert send().status_code == 200
     (run,) = runs(server, done)
-    assert [one["prompt_tokens"] for one in waited(server, run["id"], 1)] == [10]
+    expect_tokens(server, [10], run["id"])
 
 
 def test_a_log_event_that_was_recorded_before_its_span_is_not_counted_again(
@@ -147,10 +159,10 @@ def test_a_log_event_that_was_recorded_before_its_span_is_not_counted_again(
 ) -> None:
     post(server, logs(details(2, 10)), path="/v1/logs")
     (before,) = runs(server, bool)
-    assert tokens(server, before["id"]) == [10]
+    expect_tokens(server, [10], before["id"])
     post(server, request(agent(1), chat(2, 1, 10), chat(3, 1, 5)))
     found = runs(server, lambda seen: len(seen) == 2 and done(seen))
-    assert sorted(one for run in found for one in tokens(server, run["id"])) == [5, 10]
+    expect_tokens(server, [5, 10], *(run["id"] for run in found))
 
 
 def transcript(folder: Path, session: str, *numbers: int) -> Path:
@@ -207,12 +219,13 @@ def test_a_transcript_of_received_calls_is_refused_by_name(
     fork = "4d0c1f39-9f5c-4f0e-8f0f-0f2f8e5d1c11"
     report = server.do(imported(server.ledger, transcript(tmp_path / ".", fork, 1, 2, 3)))
     assert (report.recorded, len(report.refusals)) == (1, 0)
+    found = runs(server, lambda seen: len(seen) == 2)
     every = [
-        step["completion_tokens"]
-        for one in runs(server, lambda seen: len(seen) == 2)
-        for step in steps(server, one["id"])
+        step
+        for one in found
+        for step in waited(server, one["id"], 2 if one["id"] == run["id"] else 1)
     ]
-    assert sorted(every) == [1, 2, 3]
+    assert sorted(step["completion_tokens"] for step in every) == [1, 2, 3]
 
 
 def test_events_of_an_imported_session_are_left_out_by_name(
@@ -233,4 +246,4 @@ def test_events_of_an_imported_session_are_left_out_by_name(
         assert time.monotonic() < end
         time.sleep(0.1)
     (run,) = runs(server, bool)
-    assert sorted(step["completion_tokens"] for step in steps(server, run["id"])) == [1, 2]
+    assert sorted(step["completion_tokens"] for step in waited(server, run["id"], 2)) == [1, 2]
