@@ -17,6 +17,8 @@ from runledger.importers.tau2.result_file import experiment
 from runledger.importers.tau2.simulation import identity
 from runledger.run import Actor
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[[], RunLedger]
 
 

@@ -14,6 +14,8 @@ from runledger.importers.report import ImportReport
 from runledger.importers.tau2.importer import Tau2Import
 from runledger.run import Actor
 
+pytestmark = pytest.mark.slow
+
 
 def bring(folder: Path, *paths: Path) -> tuple[ImportReport, int]:
     """Import into a fresh ledger; return the report and the number of runs that are there."""

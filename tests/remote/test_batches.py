@@ -9,6 +9,8 @@ from runledger.errors import InvalidArgument, NotFound
 from runledger.ids import new_id
 from runledger.remote.connection import Connection
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -15,6 +15,8 @@ from runledger.store.checked_reader import CheckedLogReader
 from runledger.store.keeper import keep
 from tests.store.going_back import alter, take_away
 
+pytestmark = pytest.mark.slow
+
 RUNS = 400
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from projections.fold.generation import Generation
 from projections.generations.snapshot import Snapshot
 from projections.read_models.declaration import Declaration, Table
 from projections.read_models.read_model import ReadModel
+
+pytestmark = pytest.mark.slow
 
 SCHEMA = """-- things: what is compared.
 CREATE TABLE things (name VARCHAR, place INTEGER, n BIGINT, tags VARCHAR[]);

@@ -20,6 +20,8 @@ from runledger.errors import InvalidArgument, NotFound, ReadModelsLocked
 from runledger.ids import new_id
 from runledger.ledger.opening import Opening
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -28,6 +28,8 @@ from runledger.errors import (
 from runledger.store import open_store
 from tests.store.going_back import go_back
 
+pytestmark = pytest.mark.slow
+
 
 def in_loop(test: Callable[..., Coroutine[None, None, None]]) -> Callable[..., None]:
     """Make a test of a coroutine; its fixtures are the same."""

@@ -6,6 +6,8 @@ import pytest
 
 from runledger import RunLedger
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_relative_path_means_what_it_meant_at_opening(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -17,6 +17,8 @@ from runledger.store.sqlite.store import SQLiteStore
 from tests.store.conftest import Raw
 from tests.store.samples import append
 
+pytestmark = pytest.mark.slow
+
 on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 examples = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

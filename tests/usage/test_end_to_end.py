@@ -8,6 +8,8 @@ import pytest
 from runledger import RunLedger
 from runledger.usage import COUNTED, Dialect, dialects
 
+pytestmark = pytest.mark.slow
+
 CASES: list[tuple[str, dict[str, Any], dict[str, int], int]] = [
     (
         "google",

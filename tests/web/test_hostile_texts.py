@@ -7,6 +7,8 @@ from hostile import ATTACKS, COLOURED, HOSTILE, TURNED
 from running import RunningServer
 from views import VIEWS
 
+pytestmark = pytest.mark.slow
+
 
 class _Reader(HTMLParser):
     """Collects elements, attributes and what a reader sees."""

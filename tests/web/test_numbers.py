@@ -20,6 +20,8 @@ from projections.queries.sql_process import SqlLimits
 from runledger.server.limits import Limits
 from runledger.web.mount import mount_page
 
+pytestmark = pytest.mark.slow
+
 BUCKETS = ("fresh_input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
 
 
