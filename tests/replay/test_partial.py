@@ -83,7 +83,7 @@ def test_all_runs_in_parts_come_to_what_a_whole_replay_makes(
 def test_runs_are_chosen_by_every_condition_together(
     store: Store, live: LiveReadModels, operations: Operations
 ) -> None:
-    since, until = datetime.fromisoformat("2025-03-01T00:30Z"), "2025-03-01T01:00Z"
+    since, until = datetime.fromisoformat("2025-03-01T00:10Z"), "2025-03-01T01:00Z"
     condition = (
         "agent_id IN ('agent-3', 'agent-4') AND status = 'failed'"
         f" AND last_recorded_at >= '{since}' AND last_recorded_at < '{until}'"
