@@ -111,13 +111,21 @@ class PostgreSQL:
 
     def rows(self, after: int) -> list[Row]:
         """Return the events beyond a position, in order."""
-        with psycopg.connect(self.address, application_name="checker") as db:
-            found = db.execute(
-                f"{_COLUMNS} FROM ledger_events WHERE notification_id > %s"
-                " ORDER BY notification_id".encode(),
-                (after,),
-            )
-            return [Row(*row) for row in found.fetchall()]
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                with psycopg.connect(self.address, application_name="checker") as db:
+                    found = db.execute(
+                        f"{_COLUMNS} FROM ledger_events WHERE notification_id > %s"
+                        " ORDER BY notification_id".encode(),
+                        (after,),
+                    )
+                    return [Row(*row) for row in found.fetchall()]
+            except psycopg.OperationalError:
+                # A session that just begins has no name yet, and is ended with the others.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def fault(self, name: str) -> None:
         """Cut what goes through the proxy, or have the server end the sessions."""
