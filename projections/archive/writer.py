@@ -50,9 +50,7 @@ MEMORY_LIMIT: Final = "512MiB"
 UNFINISHED: Final = ".unfinished"
 """The folder for files that are not yet part of the archive."""
 
-_MARK: Final = "runledger-archiver"
-"""The file that tells that this folder is an archiver's."""
-
+_SPILL: Final = "spill"
 Progress = Callable[[int, int], None]
 """Called with (events written since the last call, position)."""
 _T = TypeVar("_T")
@@ -161,8 +159,7 @@ class _Scratch:
     def __enter__(self) -> "_Scratch":
         self._take_away_what_was_left()
         self._folder.mkdir()
-        (self._folder / _MARK).touch()
-        self._db.execute(SQL["spill"], {"folder": str(self._folder / "spill")})
+        self._db.execute(SQL["spill"], {"folder": str(self._folder / _SPILL)})
         self._db.execute(SQL["memory"], {"limit": MEMORY_LIMIT})
         draw_no_bar(self._db)
         for name in ("one_thread", "by_size"):
@@ -178,11 +175,17 @@ class _Scratch:
         """Delete the folder of a killed process; raise ArchiveError for one of another program."""
         if not self._folder.exists():
             return
-        # A process that was killed before it could write the mark has left an empty folder.
-        if not (self._folder / _MARK).exists() and any(self._folder.iterdir()):
+        # By their names, and not by a mark: an archiver that is killed while it deletes the folder
+        # may have deleted the mark first.
+        strange = [
+            path.name
+            for path in self._folder.iterdir()
+            if path.name != _SPILL and path.suffix != ".parquet"
+        ]
+        if strange:
             raise ArchiveError(
-                f"{self._folder}: expected none, or what an archiver left, found files without its "
-                f"mark; they were left as they are: move them elsewhere"
+                f"{self._folder}: expected none, or what an archiver left, found {min(strange)!r}; "
+                f"it was left as it is: move it elsewhere"
             )
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -50,11 +50,11 @@ def test_a_folder_of_others_stays_though_an_archiver_would_name_it_so(
     folder = tmp_path / "a" / ".unfinished"
     folder.mkdir(parents=True)
     (folder / "mine").write_bytes(b"of others")
-    with pytest.raises(ArchiveError, match="left as they are"):
+    with pytest.raises(ArchiveError, match="it was left as it is"):
         archive(log, tmp_path / "a")
     assert (folder / "mine").read_bytes() == b"of others"
     # What a killed archiver left is taken away, an empty folder as well.
-    (folder / "mine").rename(folder / "runledger-archiver")
+    (folder / "mine").rename(folder / "raw-0.parquet")
     archive(log, tmp_path / "a")
     assert not folder.exists()
     folder.mkdir()

@@ -93,6 +93,7 @@ BESIDE = {
     "list_callbacks": (lambda theirs: {}, []),
     "redeliver_callbacks": (lambda theirs: {}, []),
     "list_runs": (lambda theirs: {}, []),
+    "list_views": (lambda theirs: {}, []),
     "list_steps": (lambda theirs: {"run_id": theirs.run_id}, []),
     "run_durations": (
         lambda theirs: {},
@@ -108,9 +109,13 @@ OWN_TEST = {
     "create_run",
     "get_agent",
     "get_step",
+    "get_view",
     "record_step_feedback",
     "register_agent",
+    "remove_view",
     "run",
+    "runs",
+    "save_view",
 }
 
 FACADE = {
@@ -281,6 +286,29 @@ async def test_an_agent_is_known_only_where_it_was_registered(ledger, stranger, 
     await ledger.register_agent(agent, name="mine")
     assert (await stranger.get_agent(agent)).name == "theirs"
     assert (await ledger.get_agent(agent)).name == "mine"
+
+
+async def test_a_view_is_of_one_organization(ledger, stranger):
+    theirs = await stranger.save_view("slow", "total_tokens = 7")
+    assert await ledger.list_views() == []
+    with pytest.raises(NotFound) as caught:
+        await ledger.get_view("slow")
+    with pytest.raises(NotFound) as unknown:
+        await ledger.get_view("none")
+    assert str(caught.value).replace("slow", "…") == str(unknown.value).replace("none", "…")
+    assert await ledger.remove_view("slow") is False
+    mine = await ledger.save_view("slow", "status = 'failed'")
+    assert await ledger.remove_view("slow") is True
+    assert mine.text == "status = 'failed'"
+    assert await stranger.list_views() == [theirs]
+
+
+async def test_a_query_that_is_asked_later_sees_one_organization(ledger, stranger, agent):
+    theirs, ended = await their_run(stranger, agent)
+    for where in ({}, {"where": "any_step(model = 'their-model') OR true"}):
+        query = ledger.runs(**where)
+        assert [run async for run in query] == []
+    assert {run.run_id async for run in stranger.runs()} == {theirs.run_id, ended.run_id}
 
 
 async def test_the_facade_reaches_over_nowhere(ledger, stranger, manager, steps, messages, user):
