@@ -110,6 +110,7 @@ def test_asking_makes_no_store(runledger: Command, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_read_models_held_by_another_process_are_named_with_it(
     runledger: Command, runs: Path
 ) -> None:

@@ -131,6 +131,7 @@ def test_the_next_checked_address_is_tried_where_one_does_not_answer(receiver, r
     assert (response.address, response.body) == ("127.0.0.3", b"second")
 
 
+@pytest.mark.slow
 def test_an_address_that_swallows_connections_leaves_time_for_the_next(receiver, reply, resolver):
     async def scenario():
         async with receiver(reply(body=b"second"), host="127.0.0.3") as it:

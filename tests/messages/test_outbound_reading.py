@@ -34,6 +34,7 @@ def test_a_receiver_that_drips_its_headers_meets_the_deadline(receiver):
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_receiver_that_drips_its_body_keeps_its_status(receiver):
     async def drip(it, _, out):
         out.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")

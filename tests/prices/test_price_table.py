@@ -22,6 +22,7 @@ from runledger.prices.table import (
 from scripts.write_prices import files, folder
 
 
+@pytest.mark.slow
 def test_the_files_follow_from_the_pinned_source() -> None:
     assert folder().name == SHIPPED
     for name, text in files().items():

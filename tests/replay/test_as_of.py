@@ -249,6 +249,7 @@ def test_every_question_can_be_asked_of_the_past() -> None:
         assert "as_of" in inspect.signature(getattr(RunLedger, name)).parameters, name
 
 
+@pytest.mark.slow
 def test_callbacks_of_then(tmp_path: Path) -> None:
     async def ask() -> None:
         async with RunLedger.open(

@@ -108,6 +108,7 @@ def test_a_long_question_is_asked_again_of_the_next_generation(
     assert answers == [[{"number": built.number}]]
 
 
+@pytest.mark.slow
 def test_rows_of_one_answer_are_of_one_generation(tmp_path: Path) -> None:
     begun: list[object] = []
 

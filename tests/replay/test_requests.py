@@ -97,6 +97,7 @@ def test_compare_and_switch_are_done_by_the_process_that_holds_the_file(
     asyncio.run(operate())
 
 
+@pytest.mark.slow
 def test_a_second_ledger_in_one_process_is_refused_and_an_operators_is_served(
     tmp_path: Path, read_models: Path
 ) -> None:

@@ -29,6 +29,7 @@ def environment(store_url, tmp_path, monkeypatch):
     asyncio.run(close_default_ledgers())
 
 
+@pytest.mark.slow
 def test_a_manager_serves_one_event_loop_after_the_other(environment, agent):
     manager, steps, user = RunManager(), StepManager(), User()
     created = [asyncio.run(manager.create_run(Run(agent_id=agent), user)) for _ in range(3)]

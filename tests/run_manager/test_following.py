@@ -132,6 +132,7 @@ async def test_closing_the_ledger_ends_its_followers(own_ledger, agent):
         assert isinstance(result, LedgerError)
 
 
+@pytest.mark.slow
 async def test_another_process_writes_and_a_thousand_wait(own_ledger, agent):
     """They share one look at the end of the log, and none is left when they have gone."""
     async with own_ledger(read_models=False) as reader, own_ledger(read_models=False) as writer:

@@ -208,6 +208,7 @@ async def test_a_failure_that_cannot_be_recorded_hides_nothing(
     assert error.__notes__[0].endswith("could not be recorded: no disk")
 
 
+@pytest.mark.slow
 async def test_a_task_that_is_cancelled_anywhere_leaves_no_run_open(ledger: RunLedger) -> None:
     async def work(run: RunHandle) -> None:
         async with run, run.step(model="m"):

@@ -107,6 +107,7 @@ async def test_a_claim_freed_by_another_process_is_seen(own_ledger, agent, held)
         assert caught.value.holder == again.run_id
 
 
+@pytest.mark.slow
 async def test_two_processes_of_eight_tasks_start_one_run_per_conversation(store_url, agent):
     conversations = [new_id("conv") for _ in range(20)]
     (await asyncio.to_thread(open_store, store_url)).close()

@@ -26,6 +26,7 @@ class Clock:
         self.moment += timedelta(**delta)
 
 
+@pytest.mark.slow
 async def test_a_silent_run_is_failed_as_lost_and_its_conversation_freed(own_ledger, agent):
     clock = Clock()
     async with own_ledger(clock=clock) as ledger:

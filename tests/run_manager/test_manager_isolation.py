@@ -202,6 +202,7 @@ async def test_a_foreign_run_is_not_there(ledger, stranger, agent, name):
     assert await stranger.get_run_by_id(theirs.run_id) == theirs
 
 
+@pytest.mark.slow
 async def test_what_others_have_is_not_counted(ledger, stranger, agent):
     theirs, ended = await their_run(stranger, agent)
     before = await stranger.list_runs()

@@ -289,6 +289,7 @@ async def test_an_open_run_is_no_cursor_of_an_order_by_duration(ledger, agent):
         await ledger.list_runs(order_by="duration", after=run.run_id)
 
 
+@pytest.mark.slow
 async def test_every_pair_of_filters_keeps_what_both_keep(ledger):
     await make_runs(ledger, 30, seed=2)
     sole = [

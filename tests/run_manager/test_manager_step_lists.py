@@ -110,6 +110,7 @@ async def pages(ledger, asked: dict, limit: int, direction: str) -> list[str]:
     return seen
 
 
+@pytest.mark.slow
 def test_lists_equal_a_plain_filter_over_the_streams_page_by_page(ledger):
     steps = asyncio.run(make_steps(ledger, 40, seed=2))
 

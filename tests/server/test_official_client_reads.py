@@ -95,6 +95,7 @@ def test_one_run_is_the_same_alone_and_in_the_list(sample: RunningServer) -> Non
             assert run["created_at"].endswith("Z")
 
 
+@pytest.mark.slow
 def test_steps_messages_usage_and_metrics_of_every_run(sample: RunningServer, letta: Letta) -> None:
     ledger = sample.ledger
     for run in _runs(sample):

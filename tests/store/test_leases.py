@@ -51,6 +51,7 @@ def test_the_lease_of_a_killed_leader_runs_out(
         expect_taken_over(store)
 
 
+@pytest.mark.slow
 def test_a_stopped_leader_is_followed_by_another_and_knows_it_when_it_goes_on(
     open_stores: Callable[[], Store], store_url: str
 ) -> None:
@@ -66,6 +67,7 @@ def test_a_stopped_leader_is_followed_by_another_and_knows_it_when_it_goes_on(
             assert leader.told() is False
 
 
+@pytest.mark.slow
 def test_a_forked_child_does_not_keep_the_lease_of_its_killed_parent(
     open_stores: Callable[[], Store], store_url: str
 ) -> None:

@@ -118,6 +118,7 @@ def test_processes_that_make_the_same_store_at_once_all_open_it(
     assert sorted(verdicts) == [Recorded(n, n) for n in range(1, 7)]
 
 
+@pytest.mark.slow
 def test_a_store_whose_maker_was_killed_is_made_by_the_next(
     store_url: str,
 ) -> None:
@@ -163,6 +164,7 @@ if sys.argv[2] == "raise":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("end", "code"), [("fall off", 0), ("raise", 3)])
 def test_a_program_that_closes_nothing_ends_without_a_word(
     store_url: str, end: str, code: int

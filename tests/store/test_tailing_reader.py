@@ -110,6 +110,7 @@ def observe(url: str, rounds: int, insert: str | None = None) -> tuple[list[str]
     return found, sum(tally.conflicts for tally in tallies)
 
 
+@pytest.mark.slow
 def test_a_reader_that_follows_sees_every_event_once_and_in_order(store_url: str) -> None:
     found, conflicts = observe(store_url, 400)
     assert found == []
