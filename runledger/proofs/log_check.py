@@ -1,6 +1,6 @@
 """The check of a whole log by the checkpoints that are kept outside of its database."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from runledger.errors import NotFound
@@ -10,7 +10,7 @@ from runledger.proofs.merkle import HASH, Frontier, complete_root
 from runledger.proofs.notes import Verifier
 from runledger.store.commitments import Commitment
 from runledger.store.protocol import Store, StoredRow
-from runledger.store.tiles import WIDTH, Fault, digest, leaf
+from runledger.store.tiles import WIDTH, Fault, contents_faults, fault_of, leaves_of
 
 _SHOWN: Final = 100
 
@@ -29,19 +29,13 @@ class LogCheck(NamedTuple):
     faults: list[Fault]
 
 
-def check_log(
-    store: Store,
-    folder: CheckpointFolder,
-    verifier: Verifier,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> LogCheck:
+def check_log(store: Store, folder: CheckpointFolder, verifier: Verifier) -> LogCheck:
     """Read every event, and compare the tree that they make with every checkpoint of a folder.
 
     Args:
         store: The store.
         folder: The folder of checkpoints, which the database's users cannot write to.
         verifier: The public key of the checkpoints.
-        progress: Called with the events that were read and their number in all.
 
     Returns:
         What differs, placed as exactly as the folder allows: to the event if it has the leaves, to
@@ -56,11 +50,9 @@ def check_log(
     if not checkpoints:
         raise NotFound("checkpoint", str(folder.path), "`runledger checkpoint write` makes one")
     reading = _Reading(store, folder, checkpoints)
-    size = checkpoints[-1].size
-    for number in range((size + WIDTH - 1) // WIDTH):
+    for number in range((checkpoints[-1].size + WIDTH - 1) // WIDTH):
         if not reading.tile(number):
             break
-        progress(min(size, reading.frontier.size), size)
     return reading.result()
 
 
@@ -84,10 +76,7 @@ class _Reading:
         """Read the events of a tile; return whether there were all that the checkpoints have."""
         expected = min(WIDTH, self._size - number * WIDTH)
         rows = self._store.read_log(self._last, expected, contents=True)
-        leaves = [
-            leaf(row.position, digest(row, made and made.digest))
-            for row, made in zip(rows, self._commitments(number, rows), strict=True)
-        ]
+        leaves = leaves_of(rows, self._commitments(number, rows))
         if rows:
             self._place(number, rows, leaves)
             self._last = rows[-1].position
@@ -108,11 +97,7 @@ class _Reading:
                 Fault(None, f"tile {number} is missing or damaged: contents cannot be compared")
             )
             return [None] * len(rows)
-        self._contents += [
-            _fault(row, "contents differ")
-            for row, made in zip(rows, known, strict=True)
-            if not (row.contents is None if made is None else made.holds(row.contents))
-        ]
+        self._contents += contents_faults(rows, known)
         return known
 
     def _compare(self, checkpoint: Checkpoint) -> None:
@@ -124,7 +109,7 @@ class _Reading:
     def _place(self, number: int, rows: Sequence[StoredRow], leaves: Sequence[bytes]) -> None:
         if outside := self._leaves(number):
             self._placed += [
-                _fault(row, "it is not what was recorded")
+                fault_of(row, "it is not what was recorded")
                 for at, (row, found) in enumerate(zip(rows, leaves, strict=True))
                 if outside[at * HASH : (at + 1) * HASH] != found
             ]
@@ -181,7 +166,3 @@ class _Reading:
                 )
         placed = {fault.position for fault in self._placed if not sound}
         yield from (fault for fault in self._contents if fault.position not in placed)
-
-
-def _fault(row: StoredRow, what: str) -> Fault:
-    return Fault(row.position, f"{row.topic} at version {row.version} of {row.stream}: {what}")

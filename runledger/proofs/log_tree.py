@@ -10,10 +10,13 @@ from runledger.store.tiles import LEAF, WIDTH, Tile
 
 
 class LogTree:
-    """The Merkle tree over the events that a store keeps in tiles; see merkle.Subtrees."""
+    """The Merkle tree over the first `size` events that a store keeps in tiles.
 
-    def __init__(self, store: Store, folder: CheckpointFolder) -> None:
-        self._store, self._folder = store, folder
+    See runledger.proofs.merkle.Subtrees.
+    """
+
+    def __init__(self, store: Store, folder: CheckpointFolder, size: int) -> None:
+        self._store, self._folder, self._size = store, folder, size
         self._above: dict[tuple[int, int], bytes] = {}
         self.tile = lru_cache(256)(self._tile)
 
@@ -28,13 +31,13 @@ class LogTree:
         hashes = self._hashes(level, number)[place * HASH : (place + (1 << rest)) * HASH]
         return complete_root(hashes)
 
-    def grow(self, size: int, *, leaves: bool = False) -> None:
-        """Write to the folder the tiles of a tree of `size` leaves that are not there yet.
+    def grow(self, *, leaves: bool = False) -> None:
+        """Write to the folder the tiles of the tree that are not there yet.
 
         Those of level 0, 32 bytes for each event, are written with `leaves` only; a partial tile is
         written for this size alone.
         """
-        level, count = 0, size
+        level, count = 0, self._size
         while count:
             full, rest = divmod(count, WIDTH)
             # A tile is written after those below it, so the first one missing is where to go on.
@@ -61,7 +64,7 @@ class LogTree:
             return self.tile(number).leaves
         known = self._above.get((level, number)) or self._folder.hashes(level, number) or b""
         below = number * WIDTH + len(known) // HASH
-        end = min((number + 1) * WIDTH, self._store.tiles_end().size // WIDTH**level)
+        end = min((number + 1) * WIDTH, self._size // WIDTH**level)
         if below < end:
             made = [complete_root(self._full(level - 1, one)) for one in range(below, end)]
             known += b"".join(made)

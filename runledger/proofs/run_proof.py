@@ -1,11 +1,12 @@
 """The proof that a log had the events of a run; it is checked without the ledger."""
 
 import base64
-from typing import Literal
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from runledger.errors import NotFound, ProofRefused, describe
+from runledger.errors import LogDamaged, NotFound, ProofRefused, describe
 from runledger.proofs.checkpoint import Checkpoint, read_checkpoint
 from runledger.proofs.checkpoint_folder import CheckpointFolder
 from runledger.proofs.log_tree import LogTree
@@ -13,7 +14,7 @@ from runledger.proofs.merkle import included, inclusion
 from runledger.proofs.notes import Verifier
 from runledger.store.commitments import Commitment, digest_of
 from runledger.store.protocol import Store, StoredRow
-from runledger.store.tiles import WIDTH, digest, leaf
+from runledger.store.tiles import WIDTH, leaf, tile_rows
 
 
 class ProvedEvent(BaseModel):
@@ -70,10 +71,10 @@ def prove_run(
     checkpoint, note = folder.latest(verifier), folder.note()
     if checkpoint is None or note is None:
         raise NotFound("checkpoint", str(folder.path), "`runledger checkpoint write` makes one")
-    tree = LogTree(store, folder)
     positions = [found.position for found in store.read_stream(run_id, contents=False)]
-    places = _Places(store, tree, checkpoint)
-    events = [places.prove(position, contents) for position in positions if places.has(position)]
+    places = _Places(store, LogTree(store, folder, checkpoint.size), checkpoint.size)
+    found = [place for position in positions if (place := places.find(position)) is not None]
+    events = [places.prove(place, contents) for place in found]
     if not events:
         raise NotFound(
             "run", run_id, "no event of it is in the checkpoint" if positions else "no such run"
@@ -109,35 +110,55 @@ def check_proof(text: str | bytes, verifier: Verifier) -> tuple[RunProof, Checkp
             row, committed, path = _decoded(proof.run, event)
         except ValueError as e:
             raise ProofRefused(f"{where}: {e}") from e
-        found = leaf(row.position, digest(row, committed))
-        if not included(found, event.index, checkpoint.size, path, checkpoint.root):
+        if not included(leaf(row, committed), event.index, checkpoint.size, path, checkpoint.root):
             raise ProofRefused(f"{where}: it is not in the log of the checkpoint")
     if not proof.events:
         raise ProofRefused(f"run {proof.run}: expected events, found none")
     return proof, checkpoint
 
 
+class _Place(NamedTuple):
+    """An event in the tree: its index there, its row, and the commitment to its contents."""
+
+    leaf_index: int
+    row: StoredRow
+    commitment: Commitment | None
+
+
 class _Places:
-    """Finds events in the tree by position."""
+    """Finds events in the tree of `size` leaves by position."""
 
-    def __init__(self, store: Store, tree: LogTree, checkpoint: Checkpoint) -> None:
-        self._store, self._tree, self._size = store, tree, checkpoint.size
-        self._rows: dict[int, list[StoredRow]] = {}
+    def __init__(self, store: Store, tree: LogTree, size: int) -> None:
+        self._store, self._tree, self._size = store, tree, size
+        self._tiles: dict[int, dict[int, _Place]] = {}
 
-    def has(self, position: int) -> bool:
-        """Whether the event is in the checkpoint."""
-        last = self._tree.tile((self._size - 1) // WIDTH)
-        if position > last.last:
-            return False
-        return position < last.first or self._find(position)[0] < self._size
+    def find(self, position: int) -> _Place | None:
+        """Return the place of an event; None if it is younger than the tree."""
+        number = self._tile_of(position)
+        if number not in self._tiles:
+            self._tiles[number] = {place.row.position: place for place in self._places(number)}
+        place = self._tiles[number].get(position)
+        return None if place is None or place.leaf_index >= self._size else place
 
-    def prove(self, position: int, contents: bool) -> ProvedEvent:
+    def _places(self, number: int) -> Iterator[_Place]:
+        tile = self._tree.tile(number)
+        rows = tile_rows(self._store, tile)
+        try:
+            for at, (row, made) in enumerate(zip(rows, tile.commitments(), strict=True)):
+                yield _Place(number * WIDTH + at, row, made)
+        except ValueError as e:
+            raise LogDamaged(
+                f"store {self._store.url!r}: the events at positions {tile.first:,} to "
+                f"{tile.last:,} are not those of their tile; run `runledger verify --log`"
+            ) from e
+
+    def prove(self, place: _Place, contents: bool) -> ProvedEvent:
         """Return the event and its path."""
-        index, row, commitment = self._find(position)
+        index, row, commitment = place
         shown = contents and commitment is not None and row.contents is not None
         return ProvedEvent(
             index=index,
-            position=position,
+            position=row.position,
             version=row.version,
             topic=row.topic,
             facts=row.facts.decode(),
@@ -147,7 +168,8 @@ class _Places:
             path=[_text(step) for step in inclusion(self._tree, index, self._size)],
         )
 
-    def _find(self, position: int) -> tuple[int, StoredRow, Commitment | None]:
+    def _tile_of(self, position: int) -> int:
+        """Return the number of the last tile of the tree that begins before an event, or at it."""
         low, high = 0, (self._size - 1) // WIDTH
         while low < high:
             middle = (low + high + 1) // 2
@@ -155,15 +177,7 @@ class _Places:
                 low = middle
             else:
                 high = middle - 1
-        tile = self._tree.tile(low)
-        if low not in self._rows:
-            self._rows[low] = self._store.read_log(
-                tile.first - 1, WIDTH, contents=True, upto=tile.last
-            )
-        place, row = next(
-            (at, row) for at, row in enumerate(self._rows[low]) if row.position == position
-        )
-        return low * WIDTH + place, row, tile.commitments()[place]
+        return low
 
 
 def _decoded(run: str, event: ProvedEvent) -> tuple[StoredRow, bytes | None, list[bytes]]:

@@ -44,13 +44,13 @@ def write_checkpoint(
     size = store.tiles_end().size
     if size == 0:
         raise InvalidArgument(f"checkpoint: store {store.url!r}: expected events, found none")
-    tree = LogTree(store, folder)
+    tree = LogTree(store, folder, size)
     if last is not None:
         _expect_continued(tree, last, size, store.url)
         if last.size == size:
             return last
     checkpoint = Checkpoint(signer.name, size, tree.root(size))
-    tree.grow(size, leaves=leaves)
+    tree.grow(leaves=leaves)
     folder.write_note(checkpoint, checkpoint.signed(signer))
     return checkpoint
 

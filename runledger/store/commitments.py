@@ -26,6 +26,11 @@ class Commitment(NamedTuple):
         return contents is not None and digest_of(self.salt, contents) == self.digest
 
 
+def agree(commitment: Commitment | None, contents: bytes | None) -> bool:
+    """Return whether these are the contents that an event was kept with, or it has none still."""
+    return contents is None if commitment is None else commitment.holds(contents)
+
+
 def digest_of(salt: bytes, contents: bytes) -> bytes:
     """Return the commitment to contents under a salt."""
     return sha256(b"runledger/contents/v1\n" + salt + contents).digest()

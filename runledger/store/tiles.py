@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from runledger.errors import LogDamaged
-from runledger.store.commitments import Commitment, commit, pack, unpack
+from runledger.store.commitments import Commitment, agree, commit, pack, unpack
 from runledger.store.protocol import Store, StoredRow
 
 WIDTH: Final = 256
@@ -90,9 +90,32 @@ def digest(row: StoredRow, committed: bytes | None) -> bytes:
     return sha256(head + row.facts).digest()
 
 
-def leaf(position: int, digest: bytes) -> bytes:
-    """Return the leaf of the event at a position, by its digest."""
-    return sha256(b"\0runledger/entry/v1\n%020d\n%b" % (position, digest)).digest()
+def leaf(row: StoredRow, committed: bytes | None) -> bytes:
+    """Return the leaf of an event, its contents as the digest of a commitment."""
+    return sha256(
+        b"\0runledger/entry/v1\n%020d\n%b" % (row.position, digest(row, committed))
+    ).digest()
+
+
+def leaves_of(rows: Sequence[StoredRow], commitments: Sequence[Commitment | None]) -> list[bytes]:
+    """Return the leaves of events, each with the commitment to its contents."""
+    return [leaf(row, made and made.digest) for row, made in zip(rows, commitments, strict=True)]
+
+
+def fault_of(row: StoredRow, what: str) -> Fault:
+    """Return the fault of one event."""
+    return Fault(row.position, f"{row.topic} at version {row.version} of {row.stream}: {what}")
+
+
+def contents_faults(
+    rows: Sequence[StoredRow], commitments: Sequence[Commitment | None]
+) -> list[Fault]:
+    """Return the events whose contents are not those that were committed to."""
+    return [
+        fault_of(row, "contents differ")
+        for row, made in zip(rows, commitments, strict=True)
+        if not agree(made, row.contents)
+    ]
 
 
 def check_of(rows: Sequence[StoredRow]) -> int:
@@ -118,10 +141,7 @@ def tile_of(number: int, rows: Sequence[StoredRow], late: bool, begun: Tile | No
             f"them; run `runledger verify --log`, and restore a backup"
         )
     commitments = [commit(row.contents) for row in rows[done:]]
-    leaves = [
-        leaf(row.position, digest(row, made and made.digest))
-        for row, made in zip(rows[done:], commitments, strict=True)
-    ]
+    leaves = leaves_of(rows[done:], commitments)
     return Tile(
         number=number,
         first=rows[0].position,
@@ -143,21 +163,15 @@ def faults(tile: Tile, rows: Sequence[StoredRow]) -> list[Fault]:
     except ValueError:
         return [Fault(None, f"the commitments of {span} are damaged; the facts are checked alone")]
     found = [
-        Fault(row.position, f"{row.topic} at version {row.version} of {row.stream}: facts differ")
-        for index, (row, made) in enumerate(zip(rows, commitments, strict=True))
-        if leaf(row.position, digest(row, made and made.digest)) != tile.leaf(index)
+        fault_of(rows[index], "facts differ")
+        for index, leaf in enumerate(leaves_of(rows, commitments))
+        if leaf != tile.leaf(index)
     ]
     sound = check_of(rows) == tile.check
     if found and sound:
         # The check and the leaves were made of the same events: one that agrees vouches for them.
         return [Fault(None, f"the leaves of {span} are damaged; the events are as they were kept")]
-    found += [
-        Fault(
-            row.position, f"{row.topic} at version {row.version} of {row.stream}: contents differ"
-        )
-        for row, made in zip(rows, commitments, strict=True)
-        if not (row.contents is None if made is None else made.holds(row.contents))
-    ]
+    found += contents_faults(rows, commitments)
     if not found and not sound:
         found = [Fault(None, f"the check of {span} is damaged; the events are as they were kept")]
     return found
@@ -205,15 +219,19 @@ def sampled(store: Store, count: int = SAMPLE) -> Iterator[Fault]:
             yield from tile_faults(store, tile)
 
 
+def tile_rows(store: Store, tile: Tile, *, contents: bool = True) -> list[StoredRow]:
+    """Return the events that the log has between the first and the last position of a tile."""
+    return store.read_log(tile.first - 1, 2 * WIDTH, contents=contents, upto=tile.last)
+
+
 def facts_agree(store: Store, tile: Tile) -> bool:
     """Return whether the log has the positions, streams, topics and facts that were kept.
 
     Reads the events of the tile without their contents, and computes no leaf.
     """
-    return check_of(store.read_log(tile.first - 1, 2 * WIDTH, upto=tile.last)) == tile.check
+    return check_of(tile_rows(store, tile, contents=False)) == tile.check
 
 
 def tile_faults(store: Store, tile: Tile) -> list[Fault]:
     """Return what differs between a tile and the log; reads its 256 events."""
-    rows = store.read_log(tile.first - 1, 2 * WIDTH, contents=True, upto=tile.last)
-    return faults(tile, rows)
+    return faults(tile, tile_rows(store, tile))

@@ -3,7 +3,7 @@
 from runledger.store import Store
 from runledger.store.commitments import Commitment, commit, pack
 from runledger.store.protocol import StoredRow
-from runledger.store.tiles import WIDTH, digest, leaf, tile_of
+from runledger.store.tiles import WIDTH, leaves_of, tile_of
 from tests.store.conftest import Raw
 
 
@@ -43,11 +43,10 @@ def make_tiles_again(raw: Raw, store: Store) -> None:
         if not rows:
             return
         made = [_again(kept.get(at), row) for at, row in enumerate(rows, number * WIDTH)]
-        leaves = [
-            leaf(r.position, digest(r, c and c.digest)) for r, c in zip(rows, made, strict=True)
-        ]
         store.put_tile(
-            tile_of(number, rows, False)._replace(leaves=b"".join(leaves), contents=pack(made))
+            tile_of(number, rows, False)._replace(
+                leaves=b"".join(leaves_of(rows, made)), contents=pack(made)
+            )
         )
         after = rows[-1].position
 

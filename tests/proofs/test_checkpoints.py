@@ -16,7 +16,7 @@ from runledger.proofs.writing import write_checkpoint
 from runledger.store import Store
 from runledger.store.protocol import StreamWrite
 from runledger.store.tiles import WIDTH
-from tests.proofs.altering import rewrite
+from tests.proofs.altering import rewrite, unguard
 from tests.store.conftest import Raw
 from tests.store.samples import append, said
 
@@ -150,6 +150,16 @@ def test_a_proof_of_other_bytes_is_refused(
     ):
         with pytest.raises(ProofRefused):
             check_proof(json.dumps(spoilt), signer.verifier)
+
+
+def test_nothing_is_proved_of_a_tile_that_lacks_events(
+    filled: Store, folder: CheckpointFolder, signer: Signer, raw: Raw, store_url: str
+) -> None:
+    write_checkpoint(filled, folder, signer)
+    unguard(raw, store_url)
+    raw("DELETE FROM ledger_events WHERE notification_id = %s", WIDTH + 5)
+    with pytest.raises(LogDamaged, match="positions 257 to 512 are not those of their tile"):
+        prove_run(filled, "run", folder, signer.verifier, contents=False)
 
 
 def test_what_no_checkpoint_has_is_not_proved(
