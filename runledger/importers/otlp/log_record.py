@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from runledger.errors import ImportFailed, InvalidArgument
 from runledger.importers.otlp.any_value import (
     attributes,
     from_json,
@@ -14,6 +13,7 @@ from runledger.importers.otlp.any_value import (
 from runledger.importers.otlp.conventions import Conventions, LogRow
 from runledger.importers.otlp.ids import hex_id
 from runledger.importers.otlp.otlp_json import nanoseconds, objects, one_object
+from runledger.importers.otlp.protobuf_message import parsed
 from runledger.importers.otlp.reading import as_number, as_text
 from runledger.importers.otlp.span import Attributes, Span, is_span_id, is_trace_id
 
@@ -110,19 +110,7 @@ def from_protobuf(body: bytes) -> Iterator[LogRecord]:
     Raises InvalidArgument, before the first record, for bytes that are none, and ImportFailed if
     opentelemetry-proto is not installed.
     """
-    try:
-        from google.protobuf.message import DecodeError
-        from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
-    except ImportError as e:
-        raise ImportFailed(
-            "protobuf: expected opentelemetry-proto, found it is not installed; "
-            "pip install 'run-event-ledger[server]'"
-        ) from e
-    message = LogsData()
-    try:
-        message.ParseFromString(body)
-    except DecodeError as e:
-        raise InvalidArgument(f"expected an ExportLogsServiceRequest in protobuf: {e}") from e
+    message = parsed(body, "logs.v1.logs_pb2", "LogsData", "ExportLogsServiceRequest")
     for resource_logs in message.resource_logs:
         resource = message_attributes(resource_logs.resource.attributes)
         for scope_logs in resource_logs.scope_logs:

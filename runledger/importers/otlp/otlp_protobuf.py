@@ -5,8 +5,8 @@ Needs opentelemetry-proto, which comes with the extra `server`.
 
 from collections.abc import Iterator
 
-from runledger.errors import ImportFailed, InvalidArgument
 from runledger.importers.otlp.any_value import message_attributes
+from runledger.importers.otlp.protobuf_message import parsed
 from runledger.importers.otlp.span import Happening, Span
 
 _ERROR = 2
@@ -18,19 +18,7 @@ def spans(body: bytes) -> Iterator[Span]:
     Raises InvalidArgument, before the first span, for bytes that are none, and ImportFailed if
     opentelemetry-proto is not installed.
     """
-    try:
-        from google.protobuf.message import DecodeError
-        from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-    except ImportError as e:
-        raise ImportFailed(
-            "protobuf: expected opentelemetry-proto, found it is not installed; "
-            "pip install 'run-event-ledger[server]'"
-        ) from e
-    message = TracesData()
-    try:
-        message.ParseFromString(body)
-    except DecodeError as e:
-        raise InvalidArgument(f"expected an ExportTraceServiceRequest in protobuf: {e}") from e
+    message = parsed(body, "trace.v1.trace_pb2", "TracesData", "ExportTraceServiceRequest")
     for resource_spans in message.resource_spans:
         resource = message_attributes(resource_spans.resource.attributes)
         for scope_spans in resource_spans.scope_spans:

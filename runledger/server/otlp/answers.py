@@ -6,7 +6,8 @@ error: the receiver never answers 500.
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from importlib import import_module
+from typing import Any, Final, NamedTuple
 
 from starlette.responses import Response
 
@@ -23,6 +24,29 @@ _CODES: Final = {400: 3, 401: 16, 403: 7, 404: 5, 413: 8, 415: 3, 422: 3, 429: 8
 _UNKNOWN: Final = 2
 
 
+class Signal(NamedTuple):
+    """The names by which OTLP answers one kind of what it sends.
+
+    `service` is the module of opentelemetry.proto.collector that has the class `response`.
+    """
+
+    service: str
+    response: str
+    rejected: str
+    rejected_in_json: str
+
+
+TRACES: Final = Signal(
+    "trace.v1.trace_service_pb2", "ExportTraceServiceResponse", "rejected_spans", "rejectedSpans"
+)
+LOGS: Final = Signal(
+    "logs.v1.logs_service_pb2",
+    "ExportLogsServiceResponse",
+    "rejected_log_records",
+    "rejectedLogRecords",
+)
+
+
 def is_json(headers: Mapping[str, str]) -> bool:
     """Whether a request is JSON; all else is answered in protobuf, OTLP's default."""
     return headers.get("content-type", "").partition(";")[0].strip().lower() == JSON
@@ -36,35 +60,17 @@ def as_document(body: bytes, key: str) -> Mapping[str, Any]:
     return document
 
 
-def accepted(headers: Mapping[str, str], refused: int, reason: str) -> Response:
-    """Return the answer to spans that are durable; `refused` of them can never be."""
+def accepted(headers: Mapping[str, str], signal: Signal, refused: int, reason: str) -> Response:
+    """Return the answer to what is durable; `refused` of it can never be."""
     if is_json(headers):
-        return _accepted_json("rejectedSpans", refused, reason)
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-
-    message = ExportTraceServiceResponse()
+        told = {signal.rejected_in_json: str(refused), "errorMessage": reason}
+        return Response(json.dumps({"partialSuccess": told} if refused else {}), 200, None, JSON)
+    service = import_module(f"opentelemetry.proto.collector.{signal.service}")
+    message = getattr(service, signal.response)()
     if refused:
-        message.partial_success.rejected_spans = refused
+        setattr(message.partial_success, signal.rejected, refused)
         message.partial_success.error_message = reason
     return Response(message.SerializeToString(), 200, None, PROTOBUF)
-
-
-def accepted_logs(headers: Mapping[str, str], refused: int, reason: str) -> Response:
-    """Return the answer to log records, of which `refused` were not kept."""
-    if is_json(headers):
-        return _accepted_json("rejectedLogRecords", refused, reason)
-    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-
-    message = ExportLogsServiceResponse()
-    if refused:
-        message.partial_success.rejected_log_records = refused
-        message.partial_success.error_message = reason
-    return Response(message.SerializeToString(), 200, None, PROTOBUF)
-
-
-def _accepted_json(name: str, refused: int, reason: str) -> Response:
-    told = {name: str(refused), "errorMessage": reason}
-    return Response(json.dumps({"partialSuccess": told} if refused else {}), 200, None, JSON)
 
 
 def refused(refusal: Refusal, headers: Mapping[str, str]) -> Response:
