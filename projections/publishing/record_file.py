@@ -3,18 +3,19 @@
 import shutil
 import types
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, BinaryIO, Final, Union, get_args, get_origin
+from typing import Any, Final, Union, get_args, get_origin
 
 import duckdb
 from pydantic import BaseModel
 
 from projections.files.duckdb_connection import connect
-from projections.publishing.parquet import SQL
+from projections.queries.row_file import SQL, rows_in, write_rows
 from runledger.errors import LedgerError
 
 _TYPES: Final[dict[object, str]] = {
@@ -43,6 +44,7 @@ class RecordFile:
         self._path = Path(folder, "records.jsonl")
         self._file = self._path.open("wb")
         self._columns = column_types(record)
+        self._longest = 0
         self._db = connect()
         self._db.execute(SQL["utc"])
         self._forget = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -50,23 +52,23 @@ class RecordFile:
     def add(self, records: Iterable[BaseModel]) -> None:
         """Add records to the table."""
         for record in records:
-            self._file.write(record.model_dump_json().encode() + b"\n")
+            line = record.model_dump_json().encode() + b"\n"
+            self._longest = max(self._longest, len(line))
+            self._file.write(line)
 
-    def write_parquet(self, path: Path) -> None:
-        """Write the table as a Parquet file."""
-        self._table().write_parquet(str(path), compression="zstd")
-
-    def write_arrow(self, out: BinaryIO) -> None:
-        """Write the table as a stream in Arrow's IPC format."""
-        from nanoarrow import c_array_stream
-        from nanoarrow.ipc import StreamWriter
-
-        with StreamWriter.from_writable(out) as writer:
-            writer.write_stream(c_array_stream(self._table()))
+    def write(self, path: Path, form: str) -> None:
+        """Write the table to a file; `form` is `parquet` or `arrow` (an IPC stream)."""
+        self._file.flush()
+        with _expect_table():
+            write_rows(self._path, path, self._columns, form, self._longest)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Return the table as a stream by Arrow's PyCapsule interface."""
-        return self._table().__arrow_c_stream__(requested_schema)
+        self._file.flush()
+        with _expect_table():
+            # A cursor for each reader, as a stream that is not read to its end stays open.
+            rows = self._db.cursor().sql(rows_in(self._path, self._columns, self._longest))
+        return rows.__arrow_c_stream__(requested_schema)
 
     def close(self) -> None:
         """Delete the file."""
@@ -74,15 +76,13 @@ class RecordFile:
         self._db.close()
         self._forget()
 
-    def _table(self) -> Any:
-        self._file.flush()
-        try:
-            # A cursor for each reader, as a stream that is not read to its end stays open.
-            return self._db.cursor().read_json(
-                str(self._path), columns=self._columns, format="newline_delimited"
-            )
-        except duckdb.Error as e:
-            raise LedgerError(f"rows: they are no table: {e}") from e
+
+@contextmanager
+def _expect_table() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as e:
+        raise LedgerError(f"rows: they are no table: {e}") from e
 
 
 def column_types(record: type[BaseModel]) -> dict[str, str]:

@@ -17,6 +17,15 @@ _MEMORY: Final = 256 << 20
 """Bytes: what DuckDB may take, and more for lines that are longer than LINE."""
 
 
+def rows_in(source: Path, types: Mapping[str, str] | None, longest: int) -> str:
+    """Return the SELECT of the rows of a file; for the parameters, see write_rows."""
+    given = {"path": literal(str(source)), "longest": str(max(longest, LINE))}
+    if types is None:
+        return fill(SQL["as_found"], **given)
+    columns = ", ".join(f"{quoted(name)}: {literal(kind)}" for name, kind in types.items())
+    return fill(SQL["typed"], **given, columns=columns)
+
+
 def write_rows(
     source: Path, target: Path, types: Mapping[str, str] | None, form: str, longest: int
 ) -> None:
@@ -29,16 +38,11 @@ def write_rows(
         form: `parquet` or `arrow`.
         longest: how many bytes the longest line has.
     """
-    longest = max(longest, LINE)
+    rows = rows_in(source, types, longest)
     # DuckDB's buffers are twice as long as the longest line that it expects.
-    with closing(connect(memory_limit=f"{_MEMORY + 8 * longest}B", threads=1)) as db:
+    memory = _MEMORY + 8 * max(longest, LINE)
+    with closing(connect(memory_limit=f"{memory}B", threads=1)) as db:
         db.execute(SQL["utc"])
-        given = {"path": literal(str(source)), "longest": str(longest)}
-        if types is None:
-            rows = fill(SQL["as_found"], **given)
-        else:
-            columns = ", ".join(f"{quoted(name)}: {literal(kind)}" for name, kind in types.items())
-            rows = fill(SQL["typed"], **given, columns=columns)
         if form == "parquet":
             db.execute(fill(SQL["parquet"], rows=rows, path=literal(str(target))))
             return

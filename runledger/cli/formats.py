@@ -1,5 +1,6 @@
 """The formats of lists: for people, for programs, and for tools that read tables."""
 
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -141,15 +142,10 @@ class _Bytes:
         self._file.add(records)
 
     def end(self) -> None:
-        out = sys.stdout.buffer
-        if self._form == "arrow":
-            self._file.write_arrow(out)
-        else:
-            # A Parquet file ends with its index, and DuckDB writes one by its path alone.
-            with TemporaryDirectory(prefix="runledger-") as folder:
-                path = Path(folder, "rows.parquet")
-                self._file.write_parquet(path)
-                with path.open("rb") as file:
-                    while data := file.read(1 << 20):
-                        out.write(data)
+        # DuckDB writes Parquet by the path of a file alone.
+        with TemporaryDirectory(prefix="runledger-") as folder:
+            path = Path(folder, "rows")
+            self._file.write(path, self._form)
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
         self._file.close()

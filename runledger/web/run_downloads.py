@@ -3,55 +3,53 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
 from runledger.errors import NotFound
 from runledger.records import RunRecord
+from runledger.run_query import RunQuery
 from runledger.server.call import Call
 from runledger.web.run_columns import file_fields
 from runledger.web.run_search import RunSearch
 from runledger.web.table_file import MEDIA, sql_type, table_file
 
-_PAGE: Final = 1_000
 _Write = Callable[[list[RunRecord], bool], bytes]
 
 
 async def download(call: Call[RunSearch, None], form: str) -> Response:
     """Return every run of the filters as CSV, lines of JSON, Parquet or Arrow."""
     names = file_fields(call.query.columns)
+    search = call.query
+    asked: Any = {**search.filters(), **search.past(), "actor": call.actor}
+    for name in ("limit", "after", "before"):
+        del asked[name]
+    pages = RunQuery(call.ledger.list_runs, asked).pages()
     # Wrong filters and a position that is not there are refused before the first byte.
-    first = await _page(call, None)
+    first: list[RunRecord] = await anext(pages, [])
     if form in ("parquet", "arrow"):
         fields = RunRecord.model_fields
         types = {name: sql_type(fields[name].annotation) for name in names}
-        return await table_file(_pieces(call, first, _jsonl(names)), types, "runs", form)
+        return await table_file(_pieces(first, pages, _jsonl(names)), types, "runs", form)
     write = _csv(names) if form == "csv" else _jsonl(names)
     return StreamingResponse(
-        _pieces(call, first, write),
+        _pieces(first, pages, write),
         headers={"Content-Disposition": f'attachment; filename="runs.{form}"'},
         media_type=MEDIA[form],
     )
 
 
-async def _page(call: Call[RunSearch, None], after: str | None) -> list[RunRecord]:
-    search = call.query
-    page: Any = {**search.filters(), "limit": _PAGE, "after": after, "before": None}
-    return await call.ledger.list_runs(**page, **search.past(), actor=call.actor)
-
-
 async def _pieces(
-    call: Call[RunSearch, None], page: list[RunRecord], write: _Write
+    first: list[RunRecord], pages: AsyncIterator[list[RunRecord]], write: _Write
 ) -> AsyncIterator[bytes]:
-    yield write(page, True)
-    while len(page) == _PAGE:
-        try:
-            page = await _page(call, page[-1].run_id)
-        except NotFound as e:
-            # Cut off rather than ended well: a file that looks whole would be missing rows.
-            raise ConnectionAbortedError(str(e)) from e
-        yield write(page, False)
+    yield write(first, True)
+    try:
+        async for page in pages:
+            yield write(page, False)
+    except NotFound as e:
+        # Cut off rather than ended well: a file that looks whole would be missing rows.
+        raise ConnectionAbortedError(str(e)) from e
 
 
 def _csv(names: list[str]) -> _Write:
