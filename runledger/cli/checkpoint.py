@@ -8,7 +8,7 @@ import typer
 
 from runledger.cli import parsers, printing
 from runledger.cli.options import Json, example
-from runledger.cli.settings import given
+from runledger.cli.settings import opened_store
 
 if TYPE_CHECKING:
     from runledger.proofs.checkpoint import Checkpoint
@@ -64,17 +64,15 @@ def write(
     It is refused if the log does not continue what the last checkpoint in DIR has.
     """
     import time
-    from contextlib import closing
 
     from runledger.proofs.checkpoint_folder import CheckpointFolder
     from runledger.proofs.notes import read_signer
     from runledger.proofs.writing import write_checkpoint
-    from runledger.store import open_store
 
     if every is not None and every <= timedelta():
         raise typer.BadParameter("expected a positive duration", param_hint="'--every'")
     signer, last = read_signer(key), None
-    with closing(open_store(given(ctx).store, create=False)) as store:
+    with opened_store(ctx) as store:
         while True:
             made = write_checkpoint(store, CheckpointFolder(folder), signer, leaves=leaves)
             if made != last:

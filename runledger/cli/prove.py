@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from runledger.cli.options import example
-from runledger.cli.settings import given
+from runledger.cli.settings import opened_store
 
 app = typer.Typer()
 
@@ -33,15 +33,12 @@ def prove(
     Messages, tool arguments and returns are in the proof as commitments, which tell nothing, unless
     --contents is given. Events that are younger than the checkpoint are not in it.
     """
-    from contextlib import closing
-
     from runledger.errors import InvalidArgument
     from runledger.proofs.checkpoint_folder import CheckpointFolder
     from runledger.proofs.notes import read_verifier
     from runledger.proofs.run_proof import prove_run
-    from runledger.store import open_store
 
-    with closing(open_store(given(ctx).store, create=False)) as store:
+    with opened_store(ctx) as store:
         made = prove_run(
             store, run_id, CheckpointFolder(checkpoints), read_verifier(key), contents=contents
         )

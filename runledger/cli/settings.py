@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from runledger import Actor, Operator, RunLedger
     from runledger.errors import LedgerError
+    from runledger.store import Store
 
 _LOWEST: Final = 19
 """The scheduling priority (nice value) of the operator's commands: the lowest."""
@@ -186,6 +187,19 @@ def ask_operator(ctx: typer.Context, work: "Callable[[Operator], Awaitable[_T]]"
     # All of it can be continued or repeated after a kill.
     with _ended_by_interrupt():
         return asyncio.run(answer())
+
+
+@contextmanager
+def opened_store(ctx: typer.Context) -> "Iterator[Store]":
+    """Open the store alone for the block, for commands that work on the log; it must be there."""
+    from runledger.store import open_store
+
+    settings = given(ctx)
+    if settings.server:
+        raise _not_at_a_server(settings)
+    tell_default(settings)
+    with closing(open_store(settings.store, create=False)) as store:
+        yield store
 
 
 def open_ledger(settings: Settings, *, read_models: bool, create: bool) -> "RunLedger":

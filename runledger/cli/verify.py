@@ -7,7 +7,7 @@ import typer
 
 from runledger.cli import printing
 from runledger.cli.options import Json, example
-from runledger.cli.settings import ask_operator, given
+from runledger.cli.settings import ask_operator, opened_store
 
 if TYPE_CHECKING:
     from runledger import Operator
@@ -78,15 +78,12 @@ def verify(
 
 
 def _verify_by_checkpoints(ctx: typer.Context, folder: Path, key: str, as_json: bool) -> None:
-    from contextlib import closing
-
     from runledger.proofs.checkpoint_folder import CheckpointFolder
     from runledger.proofs.log_check import check_log
     from runledger.proofs.notes import read_verifier
-    from runledger.store import open_store
 
     verifier = read_verifier(key)
-    with closing(open_store(given(ctx).store, create=False)) as store:
+    with opened_store(ctx) as store:
         found = check_log(store, CheckpointFolder(folder), verifier)
     faults = [fault._asdict() for fault in found.faults]
     if as_json:

@@ -98,3 +98,16 @@ def test_what_cannot_be_done_is_one_line(
     assert found.code == 1
     assert found.err.startswith("runledger: ")
     assert found.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [("checkpoint", "write", "outside"), ("prove", RUN.format(1))])
+def test_the_log_of_a_server_is_told_to_be_elsewhere(
+    runledger: Command, runs: Path, key: str, words: tuple[str, ...]
+) -> None:
+    more = (
+        ("--checkpoints", "outside", "--key", f"{key}.pub")
+        if words[0] == "prove"
+        else ("--key", key)
+    )
+    found = runledger("--store", "http://localhost:9", *words, *more)
+    assert (found.code, "found the address of a server" in found.err) == (1, True)
