@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from projections.files.durable_file import write_text
+from runledger.durable_file import write_text
 from runledger.errors import ArchiveDamaged, ArchiveError, describe
 from runledger.sql_file import statements
 

@@ -23,9 +23,10 @@ from projections.archive.archive import (
 )
 from projections.archive.reader import parquet
 from projections.files.duckdb_connection import connect, draw_no_bar
-from projections.files.durable_file import expect_written, only_writer, put_in_place
+from projections.files.write_errors import expect_written
 from projections.fold import loader
 from projections.fold.event_tables import STRANGE, event_tables
+from runledger.durable_file import only_writer, put_in_place
 from runledger.errors import ArchiveError
 from runledger.events import CATALOGUE
 from runledger.sql_file import fill, literal, render

@@ -8,9 +8,9 @@ from typing import Any, Final, Literal
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from projections.files.durable_file import unfinished
 from projections.read_models.declaration import Table
 from projections.read_models.read_model import ReadModel
+from runledger.durable_file import unfinished
 from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.sql_file import quoted, render, statements
 

@@ -21,7 +21,6 @@ from projections.archive.archive import Archive
 from projections.archive.reader import ArchiveReader
 from projections.archive.store import checked_log
 from projections.archive.writer import expect_same_log
-from projections.files.durable_file import sweep, unfinished
 from projections.fold.batch import events_digest
 from projections.fold.engine import Engine
 from projections.fold.generation import Generation
@@ -32,6 +31,7 @@ from projections.generations.interruptible_gate import Gate
 from projections.queries.queries import Queries
 from projections.read_models.catalog import discover
 from projections.read_models.read_model import ReadModel
+from runledger.durable_file import sweep, unfinished
 from runledger.errors import InvalidArgument, ReadModelsDiverged, ReadModelsError
 from runledger.store import Store
 from runledger.store.event_list import END_OF_LOG, EventList, LogEvent

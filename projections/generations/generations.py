@@ -9,12 +9,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from projections.files.durable_file import flush, sweep, write_text
 from projections.files.linked_path import behind_link
 from projections.files.ownership import FOLDER, free_name
 from projections.files.writer_lock import WriterLock
 from projections.fold.generation import Generation, expect_own
 from projections.generations.manifest import DROP, NONE, GenerationManifest, State, expect_step
+from runledger.durable_file import flush, sweep, write_text
 from runledger.errors import NotFound, ReadModelsError, ReadModelsLocked, describe
 
 _NAME: Final = re.compile(r"^(\d{6,})\.(?:duckdb|json)$")

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from projections.files.duckdb_connection import connect
-from projections.files.durable_file import expect_written, only_writer, write_text
+from projections.files.write_errors import expect_written
 from projections.fold.generation import MEMORY_LIMIT
+from runledger.durable_file import only_writer, write_text
 from runledger.errors import InvalidArgument, ReadModelsError
 from runledger.sql_file import statements
 

@@ -11,7 +11,7 @@ import duckdb
 
 from projections.archive.store import ArchiveStore
 from projections.files.duckdb_connection import connect, draw_no_bar
-from projections.files.durable_file import expect_written, only_writer, put_in_place
+from projections.files.write_errors import expect_written
 from projections.files.writer_lock import expect_free
 from projections.fold.engine import Progress
 from projections.fold.generation import MEMORY_LIMIT
@@ -19,6 +19,7 @@ from projections.fold.generation import SQL as GENERATION
 from projections.fold.layouts import LAYOUT
 from projections.fold.log_identity import LogIdentity
 from projections.queries.queries import Queries
+from runledger.durable_file import only_writer, put_in_place
 from runledger.errors import InvalidArgument, ReadModelsError, ReadModelsMissing
 from runledger.sql_file import statements
 from runledger.store import Store

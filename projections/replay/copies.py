@@ -7,10 +7,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from projections.files.durable_file import sweep, writing_in
 from projections.fold.generation import Generation
 from projections.generations.generations import Generations
 from projections.operator.operator import Operator
+from runledger.durable_file import sweep, writing_in
 
 
 class Copy(NamedTuple):

@@ -107,8 +107,8 @@ def _write_file(
 ) -> int:
     import gzip
 
-    from projections.files.durable_file import unfinished
     from projections.publishing.target_file import expect_target
+    from runledger.durable_file import unfinished
     from runledger.errors import InvalidArgument
     from runledger.importers.event_lines.exporter import EXPORT
 

@@ -5,9 +5,12 @@ Its layout is that of C2SP tlog-tiles, so that public tools read it: `checkpoint
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from runledger.durable_file import only_writer, put_in_place
 from runledger.errors import InvalidArgument
 from runledger.proofs.checkpoint import Checkpoint, read_checkpoint
 from runledger.proofs.merkle import HASH
@@ -34,6 +37,18 @@ class CheckpointFolder:
                 f"checkpoints: {str(self.path)!r}: expected a new folder or one with checkpoints, "
                 f"found {min(strange) if strange else 'a file'}"
             )
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make the folder, and keep other writers out of it for the block.
+
+        Two at once could leave the older of their checkpoints as the newest. What a killed writer
+        left is deleted. Raises ReadModelsLocked while another writes, and InvalidArgument.
+        """
+        with only_writer(self.path):
+            for left in self.path.rglob(".*.part"):
+                left.unlink()
+            yield
 
     def latest(self, verifier: Verifier) -> Checkpoint | None:
         """Return the newest checkpoint; None if there is none. Raises InvalidArgument."""
@@ -98,11 +113,8 @@ def _write(path: Path, data: bytes) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        part.write_bytes(data)
+        put_in_place(part, path)
     except OSError as e:
         part.unlink(missing_ok=True)
         raise InvalidArgument(f"checkpoints: {str(path)!r}: not written: {e.strerror}") from e

@@ -34,25 +34,27 @@ def write_checkpoint(
 
     Raises:
         InvalidArgument: If the folder is another's, cannot be written, or the log is empty.
+        ReadModelsLocked: If another process writes to the folder.
         LogDamaged: If the log does not continue what was signed before: two histories are never
             signed by one key.
 
     """
     folder.expect_ours()
-    last = folder.latest(signer.verifier)
     _keep_all(store)
-    size = store.tiles_end().size
-    if size == 0:
+    if store.tiles_end().size == 0:
         raise InvalidArgument(f"checkpoint: store {store.url!r}: expected events, found none")
-    tree = LogTree(store, folder, size)
-    if last is not None:
-        _expect_continued(tree, last, size, store.url)
-        if last.size == size:
-            return last
-    checkpoint = Checkpoint(signer.name, size, tree.root(size))
-    tree.grow(leaves=leaves)
-    folder.write_note(checkpoint, checkpoint.signed(signer))
-    return checkpoint
+    with folder.writing():
+        last = folder.latest(signer.verifier)
+        size = store.tiles_end().size
+        tree = LogTree(store, folder, size)
+        if last is not None:
+            _expect_continued(tree, last, size, store.url)
+            if last.size == size:
+                return last
+        checkpoint = Checkpoint(signer.name, size, tree.root(size))
+        tree.grow(leaves=leaves)
+        folder.write_note(checkpoint, checkpoint.signed(signer))
+        return checkpoint
 
 
 def _keep_all(store: Store) -> None:

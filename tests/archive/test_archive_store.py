@@ -11,9 +11,9 @@ import pytest
 
 from projections.archive.store import ArchiveStore, open_log
 from projections.archive.writer import archive
-from projections.files.durable_file import only_writer
 from projections.replay.selection import selection
 from runledger import Actor, RunLedger
+from runledger.durable_file import only_writer
 from runledger.errors import (
     ArchiveDamaged,
     ArchiveError,

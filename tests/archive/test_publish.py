@@ -10,10 +10,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from projections.files.durable_file import only_writer
 from projections.fold.generation import Generation
 from projections.publishing.publish import FILE, PublishedReadModels
 from runledger import Operator, RunLedger
+from runledger.durable_file import only_writer
 from runledger.errors import InvalidArgument, ReadModelsError, ReadModelsLocked, ReadModelsMissing
 from runledger.store.protocol import EncodedEvent, StreamWrite
 

@@ -8,7 +8,7 @@ import pytest
 
 from projections.archive.store import open_log
 from projections.archive.writer import archive
-from projections.files.durable_file import expect_written
+from projections.files.write_errors import expect_written
 from projections.fold import parking
 from projections.fold.engine import Engine
 from projections.fold.generation import Generation

@@ -39,7 +39,7 @@ WRONG = [
     Wrong("projections/generations/live.py", "projections.compare"),
     Wrong("projections/queries/queries.py", "projections.generations"),
     Wrong("projections/fold/engine.py", "projections.archive"),
-    Wrong("projections/files/durable_file.py", "projections.fold"),
+    Wrong("projections/files/write_errors.py", "projections.fold"),
     Wrong("projections/compare/verify.py", "runledger.ledger"),
     Wrong("projections/fold/feed.py", "runledger.callbacks"),
     Wrong("runledger/store/appender.py", "projections.fold"),

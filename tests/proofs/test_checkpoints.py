@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from runledger.errors import InvalidArgument, LogDamaged, NotFound, ProofRefused
+from runledger.errors import (
+    InvalidArgument,
+    LogDamaged,
+    NotFound,
+    ProofRefused,
+    ReadModelsLocked,
+)
 from runledger.proofs.checkpoint_folder import CheckpointFolder, tile_path
 from runledger.proofs.log_check import check_log
 from runledger.proofs.merkle import root_of
@@ -94,6 +100,20 @@ def test_a_folder_of_another_is_left_alone(filled: Store, tmp_path: Path, signer
         write_checkpoint(
             filled, CheckpointFolder(tmp_path / "ours"), new_key("x", tmp_path / "x.key")
         )
+
+
+def test_one_writes_to_a_folder_and_what_a_kill_left_goes(
+    filled: Store, folder: CheckpointFolder, signer: Signer
+) -> None:
+    left = folder.path / "tile" / "1" / ".000.7.part"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    with folder.writing(), pytest.raises(ReadModelsLocked, match="another process is writing"):
+        write_checkpoint(filled, folder, signer)
+    assert folder.note() is None
+    write_checkpoint(filled, folder, signer)
+    assert not left.exists()
+    assert check_log(filled, folder, signer.verifier).faults == []
 
 
 def test_nothing_is_signed_of_an_empty_log(

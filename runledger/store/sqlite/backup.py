@@ -1,7 +1,6 @@
 """A backup of a SQLite store: a copy made while others write, and the way back."""
 
 import json
-import os
 import sqlite3
 from contextlib import closing
 from hashlib import file_digest
@@ -10,6 +9,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from runledger.durable_file import put_in_place
 from runledger.errors import InvalidArgument, StoreRefused, describe
 from runledger.store.log_mark import LogMark, mark_at
 from runledger.store.protocol import LOCK_SECONDS
@@ -81,10 +81,10 @@ def back_up(url: str, folder: Path) -> Backup:
     )
     # The note vouches for the copy, so an older one goes before the copy that it is of.
     (folder / NOTE).unlink(missing_ok=True)
-    _put_in_place(part, folder / FILE)
+    put_in_place(part, folder / FILE)
     note = folder / f".{NOTE}.part"
     note.write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    _put_in_place(note, folder / NOTE)
+    put_in_place(note, folder / NOTE)
     return made
 
 
@@ -168,14 +168,3 @@ def _read(folder: Path) -> Backup:
 def _sha256(file: Path) -> str:
     with file.open("rb") as stream:
         return file_digest(stream, "sha256").hexdigest()
-
-
-def _put_in_place(part: Path, path: Path) -> None:
-    for name in (part, part.parent):
-        handle = os.open(name, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        if name == part:
-            os.replace(part, path)

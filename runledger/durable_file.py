@@ -7,25 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-import duckdb
-
-from runledger.errors import InvalidArgument, LedgerError, ReadModelsLocked
-
-
-@contextmanager
-def expect_written(where: Path, error: type[LedgerError]) -> Iterator[None]:
-    """Translate an error that prevents the block from writing, such as a full disk, into
-    `error`."""
-    try:
-        yield
-    except (
-        OSError,
-        duckdb.IOException,
-        duckdb.OutOfMemoryException,
-        duckdb.TransactionException,
-    ) as e:
-        said = str(e).partition("\n")[0]
-        raise error(f"{str(where)!r}: could not be written: {said}") from e
+from runledger.errors import InvalidArgument, ReadModelsLocked
 
 
 def put_in_place(written: Path, path: Path) -> None:
