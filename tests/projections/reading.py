@@ -1,7 +1,7 @@
 """Reads the read models of a generation whole, in a form by which two of them can be compared."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +40,18 @@ def plain(found: Tables) -> Tables:
 
 def _utc(value: Any) -> Any:
     return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def projected_by_pieces(reader: LogReader, ends: Collection[int]) -> Tables:
+    """Return what a fresh generation holds after projecting a log up to each of some positions."""
+    generation = Generation(":memory:")
+    try:
+        engine = Engine(generation, reader, batch_events=max(ends))
+        for end in sorted(ends):
+            assert engine.catch_up(end) == end
+        return contents(generation)
+    finally:
+        generation.close()
 
 
 def projected(
