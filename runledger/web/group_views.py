@@ -9,7 +9,7 @@ from runledger.web import shown
 from runledger.web.address import Address
 from runledger.web.buckets import BUCKETS, bucket_bar
 from runledger.web.group import Group
-from runledger.web.run_groups import SQL
+from runledger.web.run_groups import of_group
 from runledger.web.run_search import AsOfNow
 from runledger.web.view import View
 
@@ -21,7 +21,7 @@ def shows(group: Group) -> Callable[[Call[AsOfNow, None]], Any]:
         opened = call.ledger.part(LedgerPart).opened
         scope = {"organization": call.actor.organization, "value": None}
         rows = await opened.ask(
-            lambda q: q.rows(SQL[group.name], scope), call.query.past().get("as_of")
+            lambda q: q.rows(of_group(group.name), scope), call.query.past().get("as_of")
         )
         return View(
             "groups.html",

@@ -13,7 +13,7 @@ from runledger.web import shown
 from runledger.web.buckets import BUCKETS, bucket_bar
 from runledger.web.charts import duration_chart
 from runledger.web.group import Group
-from runledger.web.run_groups import SQL, Rows, RunGroups, matching, run_groups
+from runledger.web.run_groups import SQL, Rows, RunGroups, matching, of_group, run_groups
 from runledger.web.run_search import AsOfNow
 from runledger.web.runs import runs_over_time
 from runledger.web.view import View
@@ -83,7 +83,7 @@ def shows(group: Group) -> Callable[[Call[Named, None]], Any]:
 
 def _found(queries: Queries, organization: str, group: Group, name: str) -> _Found:
     scope = {"organization": organization, "value": name}
-    total = queries.rows(SQL[group.name], scope)
+    total = queries.rows(of_group(group.name), scope)
     if not total:
         raise NotFound(group.one.lower(), name)
     asked = _filter(group, name)

@@ -29,6 +29,11 @@ _UNITS: Final = (
 Rows = list[dict[str, Any]]
 
 
+def of_group(name: str) -> str:
+    """Return the statement that counts each agent, conversation, tool or model."""
+    return fill(SQL[name], outcomes=SQL["outcomes"])
+
+
 class RunGroups(NamedTuple):
     """What is counted of one list of runs. `runs` are those that the filters leave, of which
     `in_order` have a value in the column that the list is ordered by: it shows these alone.

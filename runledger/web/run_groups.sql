@@ -44,8 +44,8 @@ FROM runs {where} AND status = 'failed' GROUP BY 1, 2 ORDER BY 3 DESC, 1 LIMIT 1
 SELECT run_id, agent_id, status, total_tokens FROM runs {where} AND total_tokens > 0
 ORDER BY total_tokens DESC, run_id LIMIT $limit;
 
--- agents: each agent with its outcomes, its durations and its tokens
-SELECT agent_id AS value, count(*) AS runs, count(*) FILTER (status = 'failed') AS failed,
+-- outcomes: what is shown of a group of runs, in the statements that name it
+count(*) AS runs, count(*) FILTER (status = 'failed') AS failed,
     count(*) FILTER (status = 'cancelled') AS cancelled,
     count(*) FILTER (status IN ('created', 'running')) AS open,
     quantile_cont(run_ns, [0.5, 0.95, 0.99]) AS p, sum(total_tokens)::BIGINT AS total_tokens,
@@ -53,20 +53,15 @@ SELECT agent_id AS value, count(*) AS runs, count(*) FILTER (status = 'failed') 
     sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
     sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
     sum(output_tokens)::BIGINT AS output_tokens,
-    sum(reasoning_tokens)::BIGINT AS reasoning_tokens, max(created_at) AS last
+    sum(reasoning_tokens)::BIGINT AS reasoning_tokens, max(created_at) AS last;
+
+-- agents: each agent with its outcomes, its durations and its tokens
+SELECT agent_id AS value, {outcomes}
 FROM runs WHERE organization = $organization AND ($value IS NULL OR agent_id = $value::VARCHAR)
 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 500;
 
 -- conversations: each conversation with its outcomes, its durations and its tokens, the latest ones
-SELECT conversation_id AS value, count(*) AS runs, count(*) FILTER (status = 'failed') AS failed,
-    count(*) FILTER (status = 'cancelled') AS cancelled,
-    count(*) FILTER (status IN ('created', 'running')) AS open,
-    quantile_cont(run_ns, [0.5, 0.95, 0.99]) AS p, sum(total_tokens)::BIGINT AS total_tokens,
-    sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
-    sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
-    sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
-    sum(output_tokens)::BIGINT AS output_tokens,
-    sum(reasoning_tokens)::BIGINT AS reasoning_tokens, max(created_at) AS last
+SELECT conversation_id AS value, {outcomes}
 FROM runs WHERE organization = $organization AND conversation_id IS NOT NULL
     AND ($value IS NULL OR conversation_id = $value::VARCHAR)
 GROUP BY 1 ORDER BY max(created_at) DESC, 1 LIMIT 500;
