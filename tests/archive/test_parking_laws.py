@@ -11,7 +11,8 @@ from projections.fold.engine import Engine
 from projections.fold.generation import Generation
 from runledger.run import commands as c
 from tests.archive.spoiling import Log, Spoiled, faults, spoiled
-from tests.projections.histories import Author, Move, histories
+from tests.projections.histories import Author, histories
+from tests.projections.moves import Move
 from tests.projections.oracle import Tables
 from tests.projections.reading import contents, projected
 

@@ -19,7 +19,8 @@ from runledger.prices.table import Pattern
 from runledger.store.codec import encode
 from runledger.store.protocol import StreamWrite
 from tests.projections import oracle
-from tests.projections.histories import BEGIN, ORGANIZATIONS, History, histories
+from tests.projections.histories import ORGANIZATIONS, History, histories
+from tests.projections.moves import BEGIN
 from tests.projections.reading import parsed, projected, projected_by_pieces
 
 PATTERNS = [

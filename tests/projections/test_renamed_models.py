@@ -13,7 +13,8 @@ from projections.read_models.order import in_order
 from projections.read_models.read_model import ReadModel
 from runledger.ids import derived_id
 from runledger.run import commands as c
-from tests.projections.histories import History, Move, histories, play
+from tests.projections.histories import History, histories, play
+from tests.projections.moves import Move
 from tests.projections.reading import projected
 
 pytestmark = pytest.mark.slow

@@ -63,7 +63,7 @@ TABLES = {
     "command": (COMMANDS, "    | PatchMetadata\n", "    | NoteRun\n"),
     "decision": (DECISIONS, "    c.PatchMetadata: ", "    c.NoteRun: _note,\n"),
     "history": (
-        "tests/projections/histories.py",
+        "tests/projections/moves.py",
         "    (2, st.builds(c.RecordHeartbeat)),",
         '    (2, st.builds(c.NoteRun, note=st.just("a note"))),\n',
     ),

@@ -7,7 +7,7 @@ from runledger.events import CATALOGUE, Event, RunEvent
 from runledger.run import commands as c
 from runledger.run import decisions, state
 from runledger.run.transitions import TRANSITIONS
-from tests.projections import histories
+from tests.projections import moves
 
 # They are recorded beside the histories of the laws, which would seldom get there.
 ELSEWHERE = {c.RequestCallback}
@@ -38,7 +38,7 @@ def test_every_command_has_a_decision() -> None:
 
 
 def test_every_command_is_played_in_the_histories_of_the_laws() -> None:
-    source = inspect.getsource(histories)
+    source = inspect.getsource(moves)
     missing = {
         command.__name__
         for command in get_args(c.Command)
