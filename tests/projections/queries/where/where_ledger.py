@@ -38,6 +38,8 @@ async def fill_ledger(ledger: RunLedger, runs: int, seed: int) -> None:
             dice.choice(["agent-a", "agent-b"]),
             base_template_id=dice.choice([None, "template-1", "template-2"]),
             background=dice.choice([None, False, True]),
+            project_id=dice.choice([None, "project-1", "it's"]),
+            conversation_id=dice.choice([None, f"conv-{number}"]),
             metadata={**team, **amount},
             at=at,
         )
@@ -52,6 +54,8 @@ async def fill_ledger(ledger: RunLedger, runs: int, seed: int) -> None:
             )
         elif fate:
             await mine.update_run(run.run_id, status=fate)
+        if feedback := dice.choice([None, "positive", "negative"]):
+            await mine.record_run_feedback(run.run_id, feedback)
 
 
 async def _step(ledger: RunLedger, run_id: str, dice: random.Random, at: datetime) -> None:
