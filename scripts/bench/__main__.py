@@ -27,6 +27,7 @@ QUESTIONS: Final = (
     "incremental",
     "visibility",
     "list_runs",
+    "where",
     "server_appends",
     "server_lists",
     "server_followers",
