@@ -8,7 +8,6 @@ import typer
 
 from runledger.cli import parsers, printing
 from runledger.cli.formats import Form, output
-from runledger.cli.named_view import condition
 from runledger.cli.options import AsOf, Json, View, Where, example, expect_span
 from runledger.cli.parsers import day
 from runledger.cli.settings import ask
@@ -63,6 +62,8 @@ def percentiles(
     )
 
     async def totals(ledger: "RunLedger") -> "list[DurationPercentiles]":
+        from runledger.ledger.named_view import condition
+
         return await ledger.duration_percentiles(
             by=groups,
             project_id=project_id,

@@ -8,7 +8,6 @@ import typer
 
 from runledger.cli import parsers, printing
 from runledger.cli.formats import Form, output
-from runledger.cli.named_view import condition
 from runledger.cli.options import AsOf, Json, View, Where, example, expect_span, typed
 from runledger.cli.parsers import last_moment, moment, nanoseconds
 from runledger.cli.settings import ask, fields
@@ -153,6 +152,8 @@ def list_runs(
     )
     if explain:
         if view is not None:
+            from runledger.ledger.named_view import condition
+
             asked = ask(ctx, lambda ledger: condition(ledger, view, where), read_models=False)
             filters["where"] = asked
         _explain(filters)
@@ -162,6 +163,8 @@ def list_runs(
     shown = output(ctx, form, as_json, RunRecord, print_runs)
 
     async def write(ledger: "RunLedger") -> None:
+        from runledger.ledger.named_view import condition
+
         filters["where"] = await condition(ledger, view, where)
         if whole:
             async for page in ledger.runs(**filters, as_of=as_of).pages():

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runledger.cli import printing
-from runledger.cli.named_view import text_of
 from runledger.cli.options import AsOf, Json, example, typed
 from runledger.cli.settings import ask
 
@@ -52,6 +51,8 @@ def sql(
     shown = printing.print_csv if as_csv else _print_json if as_json else _print_table
 
     async def answer(ledger: "RunLedger") -> None:
+        from runledger.ledger.named_view import text_of
+
         text = given if view is None else await text_of(ledger, view, "sql")
         await ledger.sql_rows(text, shown, as_of=as_of)
 

@@ -9,7 +9,6 @@ import typer
 
 from runledger.cli import parsers, printing
 from runledger.cli.formats import Form, output
-from runledger.cli.named_view import condition
 from runledger.cli.options import AsOf, Json, View, Where, example, expect_span
 from runledger.cli.parsers import day, dollars
 from runledger.cli.settings import ask
@@ -75,6 +74,8 @@ def usage(
     shown = output(ctx, form, as_json, UsageTotal, lambda rows: print_usage(rows, by))
 
     async def totals(ledger: "RunLedger") -> "list[UsageTotal]":
+        from runledger.ledger.named_view import condition
+
         return await ledger.usage_totals(
             by=by,
             project_id=project_id,

@@ -1,6 +1,6 @@
 """A call: one request, read and checked, as a route's handler gets it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -47,8 +47,12 @@ class Call(Generic[Q, B]):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer with a status or headers other than the route's."""
+    """An answer with a status or headers other than the route's.
+
+    `rows` are the records of a page, if it is asked for as a table.
+    """
 
     value: object
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    rows: Sequence[BaseModel] = ()

@@ -6,7 +6,8 @@ from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
@@ -19,6 +20,7 @@ from runledger.server.route import JSON, Route
 from runledger.server.route_table import Found
 from runledger.server.services import Services
 from runledger.server.strict_json import read_json
+from runledger.server.tables import accepted, write_table
 
 
 async def answer(
@@ -58,12 +60,22 @@ async def answer(
     etag = reply.headers.get("ETag")
     if route.method == "GET" and etag is not None and headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=dict(reply.headers))
+    if route.rows is not None:
+        media = accepted(headers.get("accept", ""), route.produces)
+        if media != JSON:
+            return await _table(route.rows, reply, media)
     return Response(
         _adapter(route).dump_json(reply.value),
         reply.status or route.status,
         dict(reply.headers),
         JSON,
     )
+
+
+async def _table(record: type[BaseModel], reply: Reply, media: str) -> Response:
+    rows = reply.value if isinstance(reply.value, list) else reply.rows
+    content = await run_in_threadpool(write_table, rows, record, media)
+    return Response(content, headers={**reply.headers, "Vary": "Accept"}, media_type=media)
 
 
 def _body(route: Route, data: bytes, depth: int) -> object:

@@ -46,7 +46,8 @@ class Route:
     slash. `name` is the operation's id in the OpenAPI. `handler` takes a Call and returns what
     `answer`, a type that pydantic can write as JSON, describes, or a Starlette Response. `scope` is
     what the caller's key must allow. `query` and `body` are the models of parameters and body; a
-    route without a body model reads none. `takes` are the content types of its body, `gzip` says
+    route without a body model reads none. `rows` is the class of the records in an answer that may
+    be asked for as a table. `takes` are the content types of its body, `gzip` says
     that it may be compressed, `batch` that it may be as large as a batch. `status` is that of a
     good answer, `produces` its content types; `errors` are the other statuses, of which those in
     `answering` may come with such an answer, too. A `stream` is
@@ -63,6 +64,7 @@ class Route:
     query: type[BaseModel] = Lenient
     body: type[BaseModel] | None = None
     answer: Any = None
+    rows: type[BaseModel] | None = None
     takes: tuple[str, ...] = (JSON,)
     gzip: bool = False
     batch: bool = False

@@ -22,13 +22,13 @@ from runledger.server.problems import failure, problem, refusal_of
 from runledger.server.refusal import Refusal
 from runledger.server.route_table import Found, RouteTable
 from runledger.server.services import Services
+from runledger.server.tables import MEDIA
 from runledger.web.address import Address
 from runledger.web.environment import environment
 from runledger.web.frame import frame
 from runledger.web.routes import DOWNLOADS, ROUTES
 from runledger.web.sessions import Sessions
 from runledger.web.static_files import static_file
-from runledger.web.table_file import MEDIA
 from runledger.web.view import Elsewhere, View
 
 _LOG: Final = logging.getLogger("runledger.web")

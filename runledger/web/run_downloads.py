@@ -1,7 +1,5 @@
 """The list of runs as a file: every run that the filters leave, not only the page."""
 
-import csv
-import io
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -11,9 +9,10 @@ from runledger.errors import NotFound
 from runledger.records import RunRecord
 from runledger.run_query import RunQuery
 from runledger.server.call import Call
+from runledger.server.tables import MEDIA, csv_rows
 from runledger.web.run_columns import file_fields
 from runledger.web.run_search import RunSearch
-from runledger.web.table_file import MEDIA, sql_type, table_file
+from runledger.web.table_file import sql_type, table_file
 
 _Write = Callable[[list[RunRecord], bool], bytes]
 
@@ -54,13 +53,7 @@ async def _pieces(
 
 def _csv(names: list[str]) -> _Write:
     def write(records: list[RunRecord], head: bool) -> bytes:
-        out = io.StringIO()
-        writer = csv.DictWriter(out, names, lineterminator="\n")
-        if head:
-            writer.writeheader()
-        kept = set(names)
-        writer.writerows(record.model_dump(mode="json", include=kept) for record in records)
-        return out.getvalue().encode()
+        return csv_rows(records, names, head=head)
 
     return write
 

@@ -13,11 +13,12 @@ from projections.queries.sql_process import SqlAnswer
 from runledger.errors import InvalidArgument
 from runledger.ledger.part import LedgerPart
 from runledger.server.call import Call
+from runledger.server.tables import MEDIA
 from runledger.web.address import Address
 from runledger.web.answer_chart import answer_chart, number_columns
 from runledger.web.run_groups import SQL
 from runledger.web.run_search import AsOfNow
-from runledger.web.table_file import FORMS, MEDIA, table_file, unlike
+from runledger.web.table_file import FORMS, table_file, unlike
 from runledger.web.view import View
 
 FIRST = "SELECT status, count(*) AS runs\nFROM runs\nGROUP BY ALL\nORDER BY runs DESC"

@@ -11,14 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
 from projections.queries.row_file import write_rows
-
-MEDIA: Final = {
-    "csv": "text/csv",
-    "jsonl": "application/x-ndjson",
-    "parquet": "application/vnd.apache.parquet",
-    "arrow": "application/vnd.apache.arrow.stream",
-}
-"""The forms of a file, as an address ends and as Content-Type says them."""
+from runledger.server.tables import MEDIA
 
 FORMS: Final = {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet", "arrow": "Arrow"}
 """The same for people."""

@@ -94,7 +94,6 @@ def test_a_list_does_not_load_what_it_does_not_need(runs: Path) -> None:
         "main",
         "default_ledger",
         "formats",
-        "named_view",
         "settings",
         "options",
         "parsers",

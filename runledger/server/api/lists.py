@@ -1,12 +1,13 @@
 """Lists and totals over runs, from the read models, which catch up before they answer."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, Field
 
 from projections.queries.callbacks import CallbackStatus
 from runledger.errors import InvalidArgument
+from runledger.ledger.named_view import condition
 from runledger.parameters import position_or_moment
 from runledger.records import (
     AgentRow,
@@ -19,7 +20,8 @@ from runledger.records import (
 )
 from runledger.server.api.single_runs import AsOf
 from runledger.server.call import Call
-from runledger.server.route import Route, Strict
+from runledger.server.route import JSON, Route, Strict
+from runledger.server.tables import TABLES
 
 _ERRORS: Final = (400, 404, 422, 501, 503)
 
@@ -41,7 +43,8 @@ class Search(Strict):
 class Totals(AsOf):
     """Totals grouped `by` some of the columns, of days `since` until `until`, both included.
 
-    `where` is a condition in the filter language: only these runs count.
+    `where` is a condition in the filter language, `view` the name of a saved one: only these runs
+    count.
     """
 
     by: list[str] | None = None
@@ -50,6 +53,7 @@ class Totals(AsOf):
     since: date | None = None
     until: date | None = None
     where: str | None = None
+    view: str | None = None
 
 
 class UsageTotals(Totals):
@@ -104,12 +108,12 @@ async def search_steps(call: Call[Strict, Search]) -> list[StepView]:
 
 async def usage_totals(call: Call[UsageTotals, None]) -> list[UsageTotal]:
     """Return token totals in groups."""
-    return await call.ledger.usage_totals(**_asked(call))
+    return await call.ledger.usage_totals(**await _totals(call))
 
 
 async def duration_percentiles(call: Call[Totals, None]) -> list[DurationPercentiles]:
     """Return percentiles of durations in groups."""
-    return await call.ledger.duration_percentiles(**_asked(call))
+    return await call.ledger.duration_percentiles(**await _totals(call))
 
 
 async def list_agents(call: Call[Agents, None]) -> list[AgentRow]:
@@ -143,6 +147,13 @@ def _asked(call: Call[Any, None]) -> dict[str, Any]:
     return {**given, **query.past(), "actor": call.actor}
 
 
+async def _totals(call: Call[Any, None]) -> dict[str, Any]:
+    asked = _asked(call)
+    view = asked.pop("view", None)
+    where = await condition(call.ledger, view, call.query.where, call.actor)
+    return {**asked, "where": where}
+
+
 def _route(
     method: Literal["GET", "POST"],
     path: str,
@@ -153,6 +164,7 @@ def _route(
     body: type[BaseModel] | None = None,
     scope: Literal["runs:read", "runs:write"] = "runs:read",
 ) -> Route:
+    (rows,) = get_args(answer) or (None,)
     return Route(
         method,
         f"/api/v1/{path}",
@@ -162,6 +174,8 @@ def _route(
         query=query,
         body=body,
         answer=answer,
+        rows=rows,
+        produces=(JSON,) if rows is None else TABLES,
         errors=_ERRORS,
         summary=handler.__doc__.partition("\n")[0],
     )

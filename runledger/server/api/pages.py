@@ -13,11 +13,13 @@ from projections.queries.run_filter import SortKey
 from runledger import parameters
 from runledger.errors import InvalidArgument
 from runledger.events import Feedback, StopReason
+from runledger.ledger.named_view import condition
 from runledger.records import RunRecord, StepView
 from runledger.server.api.single_runs import AsOf
 from runledger.server.call import Call, Reply
 from runledger.server.refusal import Refusal
 from runledger.server.route import Route
+from runledger.server.tables import TABLES
 
 MOST: Final = 1_000
 _WAIT_SECONDS: Final = 5.0
@@ -48,10 +50,11 @@ class Paged(AsOf):
 class RunPage(Paged):
     """The filters of RunLedger.list_runs; `duration` is `gte:30s`, `step_count` is `gte:3`.
 
-    `where` is a condition in the filter language.
+    `where` is a condition in the filter language, `view` the name of a saved one.
     """
 
     where: str | None = None
+    view: str | None = None
     run_id: str | None = None
     agent_id: str | None = None
     agent_ids: list[str] | None = None
@@ -92,6 +95,8 @@ async def list_runs(call: Call[RunPage, None]) -> Reply:
     """List runs, the newest first unless asked otherwise."""
     asked = call.query
     filters = _given(asked)
+    if (view := filters.pop("view", None)) is not None:
+        filters["where"] = await condition(call.ledger, view, asked.where, call.actor)
     for name, read in (
         ("start_date", parameters.moment),
         ("end_date", parameters.last_moment),
@@ -148,7 +153,8 @@ async def _page(
     headers = {"Runledger-Position": str(position)}
     if following is not None:
         headers["Link"] = f'<{following}>; rel="next"'
-    return Reply(kind(data=kept, next=following, position=position), headers=headers)
+    page_of = kind(data=kept, next=following, position=position)
+    return Reply(page_of, headers=headers, rows=kept)
 
 
 async def _position(call: Call[Any, None], asked: Paged) -> int:
@@ -203,20 +209,22 @@ def _whole(name: str, text: str) -> int:
     return int(text)
 
 
-def _route(path: str, handler: Any, query: Any, answer: Any) -> Route:
+def _route(path: str, handler: Any, query: Any, rows: type[BaseModel]) -> Route:
     return Route(
         "GET",
         f"/api/v1/{path}",
         f"api_{handler.__name__}",
         handler,
         query=query,
-        answer=answer,
+        answer=Page[rows],  # type: ignore[valid-type]
+        rows=rows,
+        produces=TABLES,
         errors=(400, 404, 422, 501, 503),
         summary=handler.__doc__.partition("\n")[0],
     )
 
 
 ROUTES: Final = (
-    _route("runs", list_runs, RunPage, Page[RunRecord]),
-    _route("steps", list_steps, StepPage, Page[StepView]),
+    _route("runs", list_runs, RunPage, RunRecord),
+    _route("steps", list_steps, StepPage, StepView),
 )

@@ -12,8 +12,10 @@ from projections.queries.sql_process import SqlAnswer
 from runledger.parameters import position_or_moment
 from runledger.server.call import Call, Reply
 from runledger.server.route import JSON, NDJSON, Route, Strict
+from runledger.server.tables import MEDIA, accepted
 
-CSV: Final = "text/csv"
+_CSV: Final = MEDIA["csv"]
+_PRODUCED: Final = (JSON, NDJSON, _CSV)
 
 
 class Question(Strict):
@@ -45,11 +47,11 @@ async def ask_sql(call: Call[Strict, Question]) -> Reply | Response:
         "Runledger-Position": str(position),
         "Runledger-Truncated": str(answer.truncated).lower(),
     }
-    accept = call.headers.get("accept", "")
-    if NDJSON in accept:
+    media = accepted(call.headers.get("accept", ""), _PRODUCED)
+    if media == NDJSON:
         return Response(_lines(answer), headers=headers, media_type=NDJSON)
-    if CSV in accept:
-        return Response(_csv(answer), headers=headers, media_type=CSV)
+    if media == _CSV:
+        return Response(_csv(answer), headers=headers, media_type=_CSV)
     rows = [json.loads(line) for line in answer.lines]
     made = Answer(
         columns=list(answer.columns), rows=rows, truncated=answer.truncated, position=position
@@ -97,7 +99,7 @@ ROUTES: Final = (
         query=Strict,
         body=Question,
         answer=Answer,
-        produces=(JSON, NDJSON, CSV),
+        produces=_PRODUCED,
         errors=(400, 403, 422, 501, 503),
         summary="Ask the read models in SQL.",
     ),
