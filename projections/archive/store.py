@@ -15,6 +15,7 @@ from runledger.store import Store, absolute, open_store
 from runledger.store.checked_reader import CheckedLogReader
 from runledger.store.codec import decode
 from runledger.store.event_list import END_OF_LOG
+from runledger.store.log_mark import LogMark
 from runledger.store.protocol import READS, Append, LogReader, StoredEvent, StoredRow, Verdict
 from runledger.store.tiles import Tile, TilesEnd
 
@@ -176,7 +177,7 @@ class ArchiveStore:
         """Return that tiles hold nothing."""
         return TilesEnd(0, 0, 0)
 
-    def put_tile(self, _tile: Tile, _begun: int = 0) -> bool:
+    def put_tile(self, _tile: Tile) -> bool:
         """Raise OnlyRead."""
         self.expect_writable()
 
@@ -195,7 +196,7 @@ class ArchiveStore:
         """Raise OnlyRead."""
         self.expect_writable()
 
-    def save_checkpoint(self, _name: str, _position: int) -> None:
+    def save_checkpoint(self, _name: str, _position: int, _read: LogMark | None = None) -> bool:
         """Raise OnlyRead."""
         self.expect_writable()
 

@@ -25,7 +25,7 @@ from runledger.events import (
 from runledger.run.delivery import Delivery, webhook_id
 from runledger.store import Store
 from runledger.store.codec import decode
-from runledger.store.log_mark import LogMark, mark_at
+from runledger.store.log_mark import LogMark, mark_of, mark_until
 from runledger.store.protocol import StoredRow
 
 _LOG: Final = logging.getLogger("runledger.callbacks")
@@ -99,7 +99,7 @@ class Outbox:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._saved = self.position = store.checkpoint(NAME)
-        self._mark = mark_at(store, self.position)
+        self._mark = mark_until(store, self.position)
         self._unread: int | None = None
         # Ordered by position: a repeated request moves to the end.
         self.pending: dict[str, Pending] = {}
@@ -116,23 +116,31 @@ class Outbox:
             self._expect_same_log()
             return Page([], self.position, self._mark)
         upto = min(head, self.position + _STRETCH)
+        # Read before the page, and looked for after it: the page is of one log.
+        mark = mark_until(self._store, upto)
         rows = self._store.read_log(self.position, _PAGE, _TOPICS, upto=upto)
         signs = [sign for sign in map(self._sign, rows) if sign is not None]
-        reached = rows[-1].position if len(rows) == _PAGE else upto
-        # The last position may be a gap: then the mark of the event before it is kept.
-        mark = mark_at(self._store, reached) or self._mark
         # Checked last: a log that was reset before the page was read shows it now.
         self._expect_same_log()
-        return Page(signs, reached, mark)
+        if len(rows) == _PAGE:
+            return Page(signs, rows[-1].position, mark_of(rows[-1]))
+        self._expect(mark)
+        return Page(signs, upto, mark)
 
     def _expect_same_log(self) -> None:
-        if self._mark is not None and not self._mark.is_at(self._store):
-            raise LogDiverged.found(
-                f"callbacks, at position {self._mark.position:,}",
-                min(self._saved, self._store.checkpoint(NAME)),
-                "the dispatcher begins again from the position that the store has saved; receivers "
-                "may hear of events that the log has lost, and again of what was sent since",
-            )
+        self._expect(self._mark)
+
+    def _expect(self, mark: LogMark | None) -> None:
+        if mark is not None and not mark.is_at(self._store):
+            raise self._diverged(mark.position)
+
+    def _diverged(self, position: int) -> LogDiverged:
+        return LogDiverged.found(
+            f"callbacks, at position {position:,}",
+            min(self._saved, self._store.checkpoint(NAME)),
+            "the dispatcher begins again from the position that the store has saved; receivers "
+            "may hear of events that the log has lost, and again of what was sent since",
+        )
 
     def _sign(self, row: StoredRow) -> Sign | None:
         try:
@@ -232,8 +240,8 @@ class Outbox:
     def save(self, checkpoint: int) -> None:
         """Save the checkpoint; blocks. LogDiverged if the log is another one."""
         if checkpoint != self._saved:
-            self._expect_same_log()
-            self._store.save_checkpoint(NAME, checkpoint)
+            if not self._store.save_checkpoint(NAME, checkpoint, self._mark):
+                raise self._diverged(checkpoint)
             self._saved = checkpoint
 
 

@@ -11,8 +11,8 @@ from runledger.ledger.part import LedgerPart
 from runledger.run import Actor, Run
 from runledger.store import Store
 from runledger.store.codec import decode
-from runledger.store.log_mark import LogMark, mark_at
-from runledger.store.protocol import StoredEvent
+from runledger.store.log_mark import LogMark, mark_of, mark_until
+from runledger.store.protocol import StoredEvent, StoredRow
 
 _PAGE: Final = 500
 """The largest number of events that one follower has in memory."""
@@ -109,22 +109,27 @@ class Followers(LedgerPart):
         organization, store = self.opened.organization(actor), self.opened.store
         async with self.opened.tail.of(store).watch() as woken:
             position = await asyncio.to_thread(store.head) if after is None else after
-            mark = await asyncio.to_thread(mark_at, store, position)
+            mark = await asyncio.to_thread(mark_until, store, position)
             while True:
                 woken.clear()
                 head = await asyncio.to_thread(store.head)
-                page = await asyncio.to_thread(
-                    store.read_log,
-                    position,
-                    _PAGE,
-                    wanted,
-                    contents,
-                    head,
-                    organization,
-                )
+                page: list[StoredRow] = []
+                beyond = mark
+                if head > position:
+                    # Read before the page, and looked for after it: the page is of one log.
+                    beyond = await asyncio.to_thread(mark_until, store, head)
+                    page = await asyncio.to_thread(
+                        store.read_log,
+                        position,
+                        _PAGE,
+                        wanted,
+                        contents,
+                        head,
+                        organization,
+                    )
                 # Checked after the page was read: a log that was reset before the read shows it
                 # now.
-                if not await asyncio.to_thread(_is_same, store, mark, position, head):
+                if head < position or not await asyncio.to_thread(_are_in, store, mark, beyond):
                     raise LogDiverged(
                         f"follow_log: expected the log that was read up to position {position:,}, "
                         f"found one that ends at {head:,} or has other events there, as after a "
@@ -138,9 +143,9 @@ class Followers(LedgerPart):
                     position = row.position
                 if len(page) < _PAGE:
                     # Events of other organizations are not read again.
-                    position = max(position, head)
-                if page or mark is None or position > mark.position:
-                    mark = await asyncio.to_thread(mark_at, store, position) or mark
+                    position, mark = head, beyond
+                else:
+                    mark = mark_of(page[-1])
                 if not page and not await _woken(woken, idle_seconds):
                     yield None
 
@@ -154,9 +159,9 @@ def _expect_not_shorter(run: Run, after: int) -> None:
         )
 
 
-def _is_same(store: Store, mark: LogMark | None, position: int, head: int) -> bool:
-    """Checks whether a store still has the events that were read; gaps have no mark."""
-    return head >= position if mark is None else mark.is_at(store)
+def _are_in(store: Store, *marks: LogMark | None) -> bool:
+    """Say whether a store still has these events; None is that of an empty log."""
+    return all(mark is None or mark.is_at(store) for mark in {*marks})
 
 
 def _check_idle(idle_seconds: float | None) -> None:

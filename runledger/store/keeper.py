@@ -35,7 +35,7 @@ def keep(store: Store, most: int, rest: bool = False) -> int:
             rows = store.read_log(begun.first - 1 if begun else end.last, WIDTH, contents=True)
             if len(rows) <= done or (len(rows) < WIDTH and not rest):
                 break
-            if not store.put_tile(tile_of(number, rows, rows[0].position <= end.late, begun), done):
+            if not store.put_tile(tile_of(number, rows, rows[0].position <= end.late, begun)):
                 break
             kept += len(rows) - done
     return kept

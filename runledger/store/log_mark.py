@@ -3,9 +3,12 @@
 import json
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from runledger.store.protocol import Store, StoredRow
+
+_NEAR: Final = 16
+"""Positions that are looked at first for an event."""
 
 
 class LogMark(NamedTuple):
@@ -22,9 +25,11 @@ class LogMark(NamedTuple):
         same event, and the log is not another one because of it. Raises StoreUnavailable.
         """
         found = mark_at(store, self.position)
-        if found is None:
-            return False
-        return found.digest == self.digest or ("" != found.event_id == self.event_id)
+        return found is not None and self.is_same(found)
+
+    def is_same(self, other: "LogMark") -> bool:
+        """Say whether two marks of one position are of the same event; see `is_at`."""
+        return other.digest == self.digest or ("" != other.event_id == self.event_id)
 
 
 def mark_of(row: StoredRow) -> LogMark:
@@ -44,6 +49,20 @@ def mark_at(store: Store, position: int) -> LogMark | None:
         return None
     found = store.read_log(position - 1, 1, upto=position)
     return mark_of(found[0]) if found else None
+
+
+def mark_until(store: Store, position: int) -> LogMark | None:
+    """Return the mark of the last event up to a position; None if there is no event up to there.
+
+    A position may have no event: that of an append that failed is not given out again.
+    """
+    width = _NEAR
+    while position > 0:
+        after = max(0, position - width)
+        if rows := store.read_log(after, width, upto=position):
+            return mark_of(rows[-1])
+        position, width = after, width * _NEAR
+    return None
 
 
 def last_common(store: Store, marks: Iterable[LogMark]) -> int:

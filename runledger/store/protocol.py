@@ -14,6 +14,7 @@ LOCK_SECONDS: Final = 30.0
 """How long a statement waits for a lock that another connection holds, on every database."""
 
 if TYPE_CHECKING:
+    from runledger.store.log_mark import LogMark
     from runledger.store.tiles import Tile, TilesEnd
 
 READS: Final = "archive"
@@ -175,8 +176,13 @@ class Store(Protocol):
     def checkpoint(self, name: str) -> int:
         """Return the position that a follower of the log saved, 0 if it never did."""
 
-    def save_checkpoint(self, name: str, position: int) -> None:
-        """Keep the position up to which the follower has nothing left to do."""
+    def save_checkpoint(self, name: str, position: int, read: "LogMark | None" = None) -> bool:
+        """Keep the position up to which the follower has nothing left to do.
+
+        Return False, and keep nothing, if the log has not the event `read`, the last one that the
+        follower has read: both in one transaction, so that a server that took over with an older
+        log never gets the checkpoint of another one.
+        """
 
     def notes(self, prefix: str) -> dict[str, str]:
         """Return the notes whose names begin so, in the order of their names."""
@@ -200,10 +206,13 @@ class Store(Protocol):
     def tiles_end(self) -> "TilesEnd":
         """Return how many events tiles hold, and up to which position."""
 
-    def put_tile(self, tile: "Tile", begun: int = 0) -> bool:
-        """Keep a tile in the place of one with its number that holds `begun` events.
+    def put_tile(self, tile: "Tile") -> bool:
+        """Keep a tile, in the place of the beginning of it if that is kept.
 
-        Return False, and keep nothing, if the one with its number holds more or fewer.
+        Return False, and keep nothing, unless what is kept with its number is its beginning, and
+        the log has its events, and no others, after those of the tile before: all in one
+        transaction, so that a server that took over with an older log, or a restored file, never
+        gets a tile of events that it lacks.
         """
 
     def damage(self) -> str | None:

@@ -153,6 +153,17 @@ def tile_of(number: int, rows: Sequence[StoredRow], late: bool, begun: Tile | No
     )
 
 
+def follows(tile: Tile, before: Tile | None, rows: Sequence[StoredRow]) -> bool:
+    """Say whether a tile is that of the events after the tile before it.
+
+    `rows` are the events that the log has after `before`, if there is one, up to the end of the
+    tile.
+    """
+    if (before is None) != (tile.number == 0) or (before is not None and before.events < WIDTH):
+        return False
+    return len(rows) == tile.events and check_of(rows) == tile.check
+
+
 def faults(tile: Tile, rows: Sequence[StoredRow]) -> list[Fault]:
     """Return what differs between a tile and the events that the log has there now."""
     span = f"positions {tile.first:,} to {tile.last:,}"

@@ -1,12 +1,18 @@
 """A log that goes back, as with a restored backup or a standby that lacked the last events."""
 
+import itertools
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
+from threading import Lock
 
 import psycopg
 
+from runledger.store import Store
 from runledger.store.postgres.address import parse
+
+_CHECKPOINTS = "DELETE FROM ledger_meta WHERE key LIKE 'checkpoint:%' AND"
 
 
 def go_back(url: str, position: int) -> None:
@@ -16,6 +22,7 @@ def go_back(url: str, position: int) -> None:
             file.execute("DROP TRIGGER ledger_events_no_delete")
             file.execute("DELETE FROM ledger_events WHERE notification_id > ?", (position,))
             file.execute("DELETE FROM ledger_tiles WHERE last_position > ?", (position,))
+            file.execute(f"{_CHECKPOINTS} CAST(value AS INTEGER) > ?", (position,))
             file.execute("UPDATE sqlite_sequence SET seq = ?", (position,))
             file.commit()
         return
@@ -25,6 +32,7 @@ def go_back(url: str, position: int) -> None:
         server.execute(b"ALTER TABLE ledger_events DISABLE TRIGGER ledger_events_append_only")
         server.execute(b"DELETE FROM ledger_events WHERE notification_id > %s", (position,))
         server.execute(b"DELETE FROM ledger_tiles WHERE last_position > %s", (position,))
+        server.execute(f"{_CHECKPOINTS} value::bigint > {position:d}".encode())
         server.execute(
             b"SELECT setval(pg_get_serial_sequence('ledger_events', 'notification_id'), %s)",
             (position,),
@@ -35,6 +43,21 @@ def go_back(url: str, position: int) -> None:
             b" WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
             b" AND query LIKE '%%ledger_%%'"
         )
+
+
+def before_call(store: Store, number: int, lose: Callable[[], None]) -> None:
+    """Let the log go back just before a call of the store, the first of which has the number 1."""
+    calls = itertools.count(1)
+    lock = Lock()
+
+    def counted(call: Callable[..., object], *given: object, **named: object) -> object:
+        with lock:
+            if next(calls) == number:
+                lose()
+        return call(*given, **named)
+
+    for name in ("head", "read_log", "checkpoint", "save_checkpoint", "tiles_end", "put_tile"):
+        setattr(store, name, partial(counted, getattr(store, name)))
 
 
 def alter(url: str, position: int, before: bytes, after: bytes) -> None:

@@ -13,6 +13,7 @@ from runledger.store.commitments import commit, pack, unpack
 from runledger.store.keeper import keep
 from runledger.store.protocol import StreamWrite
 from runledger.store.tiles import WIDTH, check_of, damaged, tile_of
+from tests.store.going_back import go_back
 from tests.store.samples import append, said
 
 Raw = Callable[..., list[tuple[object, ...]]]
@@ -73,7 +74,7 @@ def test_a_tile_that_another_keeper_has_grown_is_left(kept: Store, store_url: st
     rows = kept.read_log(4 * WIDTH, WIDTH, contents=True)
     with closing(open_store(store_url)) as other:
         assert keep(other, EVENTS, rest=True) == 10
-    assert not kept.put_tile(tile_of(4, rows, False, begun), 40)
+    assert not kept.put_tile(tile_of(4, rows, False, begun))
     assert list(damaged(kept)) == []
 
 
@@ -153,6 +154,29 @@ def test_two_keepers_keep_each_event_once(kept: Store, store_url: str) -> None:
     assert keep(other, 10 * WIDTH) == 0
     assert list(damaged(kept)) == []
     other.close()
+
+
+def test_a_tile_of_events_that_the_log_has_lost_is_not_kept(kept: Store, store_url: str) -> None:
+    kept.append([append("c", 0, 2 * WIDTH)])
+    lost = kept.read_log(4 * WIDTH, WIDTH, contents=True)
+    go_back(store_url, 4 * WIDTH + 50)
+    assert not kept.put_tile(tile_of(4, lost, False))
+    with closing(open_store(store_url)) as other:
+        other.append([append("d", 0, 2 * WIDTH)])
+    assert not kept.put_tile(tile_of(4, lost, False))
+    assert keep(kept, EVENTS) == 2 * WIDTH
+    assert list(damaged(kept)) == []
+
+
+def test_a_tile_is_not_kept_before_the_one_before_it_is_whole(kept: Store) -> None:
+    kept.append([append("c", 0, 2 * WIDTH)])
+    rows = kept.read_log(5 * WIDTH, WIDTH, contents=True)
+    assert not kept.put_tile(tile_of(5, rows, False))
+    assert kept.put_tile(tile_of(4, kept.read_log(4 * WIDTH, 7, contents=True), False))
+    assert not kept.put_tile(tile_of(5, rows, False))
+    assert keep(kept, EVENTS) == 2 * WIDTH - 7
+    assert not kept.put_tile(tile_of(6, rows[1:], False))
+    assert list(damaged(kept)) == []
 
 
 def test_a_store_of_layout_1_gets_its_tiles_late(store: Store, raw: Raw, store_url: str) -> None:

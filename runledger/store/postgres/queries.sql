@@ -95,6 +95,11 @@ SELECT pg_advisory_xact_lock(hashtextextended(%s || '.ledger_schema', 0));
 -- has_schema: whether the schema is there; CREATE SCHEMA wants a privilege even where it is
 SELECT to_regnamespace(quote_ident(%s)) IS NOT NULL;
 
+-- facts_between: the events after one position up to another, in order, without contents
+SELECT notification_id, originator_id, originator_version, topic, state, NULL
+FROM {schema}.ledger_events WHERE notification_id > %s AND notification_id <= %s
+ORDER BY notification_id LIMIT %s;
+
 -- tiles: whole tiles beyond a position, in order
 SELECT tile, first_position, last_position, crc, leaves, contents, late
 FROM {schema}.ledger_tiles WHERE first_position > %s ORDER BY tile LIMIT %s;
@@ -112,11 +117,12 @@ SELECT coalesce(
     coalesce((SELECT last_position FROM {schema}.ledger_tiles ORDER BY tile DESC LIMIT 1), 0),
     (SELECT value::bigint FROM {schema}.ledger_meta WHERE key = 'tiles_after');
 
--- put_tile: keep a tile once; one that is not full gives way to its longer self
+-- put_tile: keep a tile once; one that is not full gives way to its longer self, and to no other
 INSERT INTO {schema}.ledger_tiles AS kept VALUES (%s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (tile) DO UPDATE SET last_position = excluded.last_position, crc = excluded.crc,
     leaves = excluded.leaves, contents = excluded.contents
-WHERE length(kept.leaves) = 32 * %s::bigint
+WHERE length(kept.leaves) < length(excluded.leaves)
+    AND substring(excluded.leaves FOR length(kept.leaves)) = kept.leaves
 RETURNING tile;
 
 -- has_tiles: whether there is a table of tiles; a store of layout 1 that is only read has none

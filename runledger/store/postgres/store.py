@@ -3,10 +3,10 @@
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import psycopg
 from eventsourcing.persistence import PersistenceError
@@ -16,8 +16,10 @@ from psycopg.errors import LockNotAvailable, ReadOnlySqlTransaction
 from psycopg.rows import tuple_row
 
 from runledger.errors import OnlyRead, StoreBusy, StoreRefused, StoreUnavailable, UnsafeSetting
+from runledger.store.bound_writes import Fetch, put_tile, save_checkpoint
 from runledger.store.codec import decode
 from runledger.store.lease import SECONDS, Leases
+from runledger.store.log_mark import LogMark
 from runledger.store.postgres.address import Address, parse
 from runledger.store.postgres.log_reader import PostgresLogReader
 from runledger.store.postgres.pooled_log_reader import PooledLogReader
@@ -38,6 +40,8 @@ from runledger.store.schema_version import SCHEMA_VERSION, check_version
 from runledger.store.spans import SpanTable
 from runledger.store.tiles import Tile, TilesEnd
 
+_Connection: TypeAlias = "psycopg.Connection[Any]"
+_Result = TypeVar("_Result")
 _LAST = 2**63 - 1
 _UNSAFE = "POSTGRES_ENABLE_DB_FUNCTIONS"
 # Together as long as a server takes to start again.
@@ -148,23 +152,37 @@ class PostgresStore:
         return self._recorder.recorded(append) or verdict
 
     def _fetch(self, name: str, parameters: Any) -> list[tuple[Any, ...]]:
-        """Execute a statement that may be executed twice.
+        """Execute a statement that may be executed twice."""
+        return self._on_one_connection(lambda db: self._rows(db, name, parameters))
+
+    def _transact(self, work: Callable[[Fetch], _Result]) -> _Result:
+        """Do work that may be done twice in a transaction."""
+
+        def within(db: _Connection) -> _Result:
+            with db.transaction():
+                return work(partial(self._rows, db))
+
+        return self._on_one_connection(within)
+
+    def _rows(self, db: _Connection, name: str, parameters: Any) -> list[tuple[Any, ...]]:
+        with db.cursor(row_factory=tuple_row) as cursor:
+            cursor.execute(self._sql[name], parameters, prepare=not self._pooled, binary=True)
+            return cursor.fetchall() if cursor.description else []
+
+    def _on_one_connection(self, work: Callable[[_Connection], _Result]) -> _Result:
+        """Do work that may be done twice.
 
         The pool does not notice that the server has cut its connections, which a restart does to
         all of them at once: the first that is found dead has the idle ones looked at.
         """
         cut: psycopg.Error | None = None
-        pool, direct = self._recorder.datastore.pool, not self._pooled
+        pool = self._recorder.datastore.pool
         with self._translated():
             for pause in _RETRY_SECONDS:
                 time.sleep(pause)
-                with (
-                    self._recorder.datastore.get_connection() as connection,
-                    connection.cursor(row_factory=tuple_row) as cursor,
-                ):
+                with self._recorder.datastore.get_connection() as connection:
                     try:
-                        cursor.execute(self._sql[name], parameters, prepare=direct, binary=True)
-                        return cursor.fetchall() if cursor.description else []
+                        return work(connection)
                     except (psycopg.OperationalError, psycopg.InterfaceError) as e:
                         if not connection.closed:
                             raise
@@ -258,9 +276,9 @@ class PostgresStore:
         rows = self._fetch("checkpoint", (name,))
         return int(rows[0][0]) if rows else 0
 
-    def save_checkpoint(self, name: str, position: int) -> None:
-        """Keep a follower's position."""
-        self._fetch("save_checkpoint", (name, str(position)))
+    def save_checkpoint(self, name: str, position: int, read: LogMark | None = None) -> bool:
+        """Keep a follower's position, if the log has the event that it has read."""
+        return self._transact(partial(save_checkpoint, name=name, position=position, read=read))
 
     def notes(self, prefix: str) -> dict[str, str]:
         """Return the notes whose names begin so."""
@@ -306,9 +324,9 @@ class PostgresStore:
         """Return how many events tiles hold, and up to which position."""
         return TilesEnd(*self._fetch("tiles_end", ())[0])
 
-    def put_tile(self, tile: Tile, begun: int = 0) -> bool:
-        """Keep a tile in the place of one that holds `begun` events, and of no other."""
-        return bool(self._fetch("put_tile", (*tile, begun)))
+    def put_tile(self, tile: Tile) -> bool:
+        """Keep a tile, if the log has its events."""
+        return self._transact(partial(put_tile, tile=tile))
 
     def damage(self) -> None:
         """Return None: the server checks its pages as it reads them, if it has checksums."""

@@ -96,6 +96,11 @@ PRAGMA journal_mode;
 -- synchronous: 2 flushes at every commit
 PRAGMA synchronous;
 
+-- facts_between: the events after one position up to another, in order, without contents
+SELECT notification_id, originator_id, originator_version, topic, state, NULL
+FROM ledger_events WHERE notification_id > ? AND notification_id <= ?
+ORDER BY notification_id LIMIT ?;
+
 -- tiles: whole tiles beyond a position, in order
 SELECT tile, first_position, last_position, crc, leaves, contents, late FROM ledger_tiles
 WHERE first_position > ? ORDER BY tile LIMIT ?;
@@ -112,11 +117,13 @@ SELECT coalesce(
     coalesce((SELECT last_position FROM ledger_tiles ORDER BY tile DESC LIMIT 1), 0),
     (SELECT CAST(value AS INTEGER) FROM ledger_meta WHERE key = 'tiles_after');
 
--- put_tile: keep a tile once; one that is not full gives way to its longer self
+-- put_tile: keep a tile once; one that is not full gives way to its longer self, and to no other
 INSERT INTO ledger_tiles VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (tile) DO UPDATE SET last_position = excluded.last_position, crc = excluded.crc,
     leaves = excluded.leaves, contents = excluded.contents
-WHERE length(ledger_tiles.leaves) = 32 * ?;
+WHERE length(ledger_tiles.leaves) < length(excluded.leaves)
+    AND substr(excluded.leaves, 1, length(ledger_tiles.leaves)) = ledger_tiles.leaves
+RETURNING tile;
 
 -- has_tiles: whether there is a table of tiles; a store of layout 1 that is only read has none
 SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'ledger_tiles');

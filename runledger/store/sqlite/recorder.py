@@ -26,7 +26,9 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore, SQL
 from runledger.errors import StoreUnavailable
 from runledger.sql_file import statements
 from runledger.store.acknowledged import Acknowledged, Place, to_decide_again
+from runledger.store.bound_writes import Fetch, put_tile, save_checkpoint
 from runledger.store.known_versions import KnownVersions
+from runledger.store.log_mark import LogMark
 from runledger.store.protocol import LOCK_SECONDS, Append, Conflicted, Recorded, Verdict
 from runledger.store.sqlite.driver_errors import busy
 from runledger.store.sqlite.file_identity import FileIdentity, file_identity
@@ -170,15 +172,15 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         with self._transaction() as db:
             db.execute(SQL["put_blob"], (sha256, media_type, data))
 
-    def put_tile(self, tile: Tile, begun: int) -> bool:
-        """Keep a tile in the place of one with its number that holds `begun` events."""
+    def put_tile(self, tile: Tile) -> bool:
+        """Keep a tile, if the log has its events."""
         with self._transaction() as db:
-            return bool(db.execute(SQL["put_tile"], (*tile, begun)).rowcount)
+            return put_tile(_fetching(db), tile)
 
-    def save_checkpoint(self, name: str, position: int) -> None:
-        """Keep a follower's position."""
+    def save_checkpoint(self, name: str, position: int, read: LogMark | None) -> bool:
+        """Keep a follower's position, if the log has the event that it has read."""
         with self._transaction() as db:
-            db.execute(SQL["save_checkpoint"], (name, str(position)))
+            return save_checkpoint(_fetching(db), name, position, read)
 
     def save_note(self, name: str, text: str) -> None:
         """Keep a note."""
@@ -292,6 +294,10 @@ def _conflict(append: Append, versions: Mapping[str, int]) -> Conflicted | None:
             return Conflicted(write.stream, write.expected, stands)
         left[write.stream] = write.expected + len(write.events)
     return None
+
+
+def _fetching(db: sqlite3.Connection) -> Fetch:
+    return lambda name, parameters: db.execute(SQL[name], parameters).fetchall()
 
 
 def _rows(append: Append) -> Iterator[tuple[Any, ...]]:

@@ -14,6 +14,7 @@ from eventsourcing.sqlite import SQLiteDatastore
 from runledger.errors import OnlyRead, StoreUnavailable
 from runledger.store.codec import decode
 from runledger.store.lease import SECONDS, Leases
+from runledger.store.log_mark import LogMark
 from runledger.store.protocol import LOCK_SECONDS, READS, Append, StoredEvent, StoredRow, Verdict
 from runledger.store.schema_version import SCHEMA_VERSION, check_version
 from runledger.store.spans import SpanTable
@@ -198,11 +199,11 @@ class SQLiteStore:
         rows = self._fetch("checkpoint", (name,))
         return int(rows[0][0]) if rows else 0
 
-    def save_checkpoint(self, name: str, position: int) -> None:
-        """Keep a follower's position."""
+    def save_checkpoint(self, name: str, position: int, read: LogMark | None = None) -> bool:
+        """Keep a follower's position, if the log has the event that it has read."""
         self.expect_writable()
         with translated(self.url):
-            self._recorder.save_checkpoint(name, position)
+            return self._recorder.save_checkpoint(name, position, read)
 
     def notes(self, prefix: str) -> dict[str, str]:
         """Return the notes whose names begin so."""
@@ -259,11 +260,11 @@ class SQLiteStore:
         """Return how many events tiles hold, and up to which position."""
         return TilesEnd(*self._fetch("tiles_end", ())[0])
 
-    def put_tile(self, tile: Tile, begun: int = 0) -> bool:
-        """Keep a tile in the place of one that holds `begun` events, and of no other."""
+    def put_tile(self, tile: Tile) -> bool:
+        """Keep a tile, if the log has its events."""
         self.expect_writable()
         with translated(self.url):
-            return self._recorder.put_tile(tile, begun)
+            return self._recorder.put_tile(tile)
 
     def damage(self) -> str | None:
         """Return the first fault of pages, indexes or rows that SQLite finds."""
