@@ -76,8 +76,12 @@ class SpanTable(Protocol):
     def traces(self, organization: str, trace_id: str) -> list[TraceRow]:
         """Return the trace of an organization, or none."""
 
-    def save(self, traces: Sequence[SavedTrace], now: float) -> None:
-        """Keep the runs, the note and what is done of traces, in one transaction."""
+    def save(self, traces: Sequence[SavedTrace], now: float, epoch: int) -> bool:
+        """Keep the runs, the note and what is done of traces, in one transaction.
+
+        `epoch` is the store's before the traces were read. Return False, and keep nothing, if the
+        log has gone back since: the runs that were made of them may be lost, and their spans, too.
+        """
 
     def latest(self, organization: str, limit: int) -> list[TraceRow]:
         """Return traces, the latest first."""

@@ -112,7 +112,7 @@ def test_reassemble_makes_runs_of_what_was_refused(runledger: Command, tmp_path:
         async with RunLedger.open(f"sqlite:///{tmp_path}/runs.db", None) as ledger:
             (row,) = ledger.store.spans.traces(DEFAULT_ORGANIZATION, TRACE)
             noted = row._replace(note=json.dumps({"refused": ["there was no room"]}))
-            ledger.store.spans.save([SavedTrace(noted)], 0.0)
+            ledger.store.spans.save([SavedTrace(noted)], 0.0, ledger.store.epoch)
 
     asyncio.run(refuse())
     assert "refused: trace" in runledger("otel", "status").out

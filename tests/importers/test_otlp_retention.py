@@ -139,7 +139,7 @@ def test_spans_of_refused_traces_stay_and_are_tried_again(
         from runledger.store.spans import SavedTrace
 
         refused = row._replace(note=json.dumps({"refused": ["the disk was full"]}))
-        table.save([SavedTrace(refused)], time.time())
+        table.save([SavedTrace(refused)], time.time(), ledger.store.epoch)
         assert drop(ledger.store) == 0
         assembler = Assembler(ledger.store, ledger.handler, AT_ONCE)
         assert await assembler.retry(ORGANIZATION, ["0" * 32]) == 0

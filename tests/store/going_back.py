@@ -2,7 +2,7 @@
 
 import itertools
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from threading import Lock
@@ -45,8 +45,26 @@ def go_back(url: str, position: int) -> None:
         )
 
 
-def before_call(store: Store, number: int, lose: Callable[[], None]) -> None:
-    """Let the log go back just before a call of the store, the first of which has the number 1."""
+READS_AND_WRITES = (
+    "head",
+    "read_log",
+    "checkpoint",
+    "save_checkpoint",
+    "tiles_end",
+    "put_tile",
+)
+
+
+def before_call(
+    store: Store,
+    number: int,
+    lose: Callable[[], None],
+    names: Sequence[str] = READS_AND_WRITES,
+) -> None:
+    """Let the log go back just before a call of the store, the first of which has the number 1.
+
+    Calls of these names are counted.
+    """
     calls = itertools.count(1)
     lock = Lock()
 
@@ -56,7 +74,7 @@ def before_call(store: Store, number: int, lose: Callable[[], None]) -> None:
                 lose()
         return call(*given, **named)
 
-    for name in ("head", "read_log", "checkpoint", "save_checkpoint", "tiles_end", "put_tile"):
+    for name in names:
         setattr(store, name, partial(counted, getattr(store, name)))
 
 

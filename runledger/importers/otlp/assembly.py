@@ -106,21 +106,22 @@ class Assembler:
 
     async def assemble(self) -> int:
         """Assemble what is due now; return how many traces that were."""
-        waiting = self._waiting
+        waiting, epoch = self._waiting, self._store.epoch
         due = await asyncio.to_thread(
             self._store.spans.due, time.time(), waiting.quiet, waiting.patience, _AT_ONCE
         )
         found = await asyncio.gather(*(asyncio.to_thread(self._read, row) for row in due))
         planned = [one.planned() for one in found if one.ids != one.before]
-        if planned:
-            # Before anything is recorded, so that a process that goes on from here knows of it.
-            await self._save(planned)
+        # Before anything is recorded, so that a process that goes on from here knows of it.
+        if planned and not await self._save(planned, epoch):
+            return len(due)
         for organization in sorted({one.row.organization for one in found}):
             await self._record(
                 Actor(organization), [one for one in found if one.row.organization == organization]
             )
         if found:
-            await self._save([one.done() for one in found])
+            # If the log has gone back meanwhile, they are still due.
+            await self._save([one.done() for one in found], epoch)
         return len(due)
 
     async def _drop(self) -> None:
@@ -197,8 +198,8 @@ class Assembler:
             except (Conflict, NotFound) as e:
                 due.refused.append(str(e))
 
-    async def _save(self, traces: Sequence[SavedTrace]) -> None:
-        await asyncio.to_thread(self._store.spans.save, traces, time.time())
+    async def _save(self, traces: Sequence[SavedTrace], epoch: int) -> bool:
+        return await asyncio.to_thread(self._store.spans.save, traces, time.time(), epoch)
 
 
 @dataclass(slots=True)

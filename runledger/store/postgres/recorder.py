@@ -157,6 +157,14 @@ class LedgerRecorder(PostgresApplicationRecorder):
         arrays = [pack(column) for pack, column in zip(ARGUMENTS, columns, strict=True)]
         return db.execute(self._sql["append"], arrays, binary=True).fetchall()
 
+    def execute_in(self, epoch: int, name: str, parameters: Any) -> bool:
+        """Execute a statement in a transaction, unless the log has gone back since an epoch."""
+        with self._connection() as db, db.transaction():
+            if self.acknowledged.epoch != epoch or self._has_lost(db):
+                return False
+            db.execute(self._sql[name], parameters, prepare=not self._pooled, binary=True)
+        return True
+
     def _has_lost(self, db: _Connection) -> bool:
         """Look whether another server answers, or one that lacks what was recorded last."""
 

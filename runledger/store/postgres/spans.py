@@ -6,13 +6,18 @@ from typing import Any
 from runledger.store.spans import SavedTrace, SpanCounts, SpanRow, TraceRow
 
 Fetch = Callable[[str, Any], list[tuple[Any, ...]]]
+ExecuteIn = Callable[[int, str, Any], bool]
 
 
 class PostgresSpans:
-    """Executes by a function of the store; each statement may be executed twice."""
+    """Executes by a function of the store; each statement may be executed twice.
 
-    def __init__(self, fetch: Fetch) -> None:
+    `execute_in` writes only in an epoch of the store.
+    """
+
+    def __init__(self, fetch: Fetch, execute_in: ExecuteIn) -> None:
         self._fetch = fetch
+        self._execute_in = execute_in
 
     def put(self, rows: Sequence[SpanRow], now: float) -> None:
         """Keep spans; of one that is there the first stays."""
@@ -39,14 +44,14 @@ class PostgresSpans:
         """Return the trace of an organization, or none."""
         return [TraceRow(*row) for row in self._fetch("trace", (organization, trace_id))]
 
-    def save(self, traces: Sequence[SavedTrace], now: float) -> None:
-        """Keep the runs, the note and what is done of traces."""
+    def save(self, traces: Sequence[SavedTrace], now: float, epoch: int) -> bool:
+        """Keep the runs, the note and what is done of traces, if the log has not gone back."""
         given = {
             name: [getattr(one.trace, name) for one in traces]
             for name in ("organization", "trace_id", "version", "done", "runs", "note")
         }
         later = [one.not_before for one in traces]
-        self._fetch("save_traces", {**given, "not_before": later, "now": now})
+        return self._execute_in(epoch, "save_traces", {**given, "not_before": later, "now": now})
 
     def latest(self, organization: str, limit: int) -> list[TraceRow]:
         """Return traces, the latest first."""

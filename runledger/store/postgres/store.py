@@ -291,7 +291,21 @@ class PostgresStore:
     @property
     def spans(self) -> SpanTable:
         """The spans that are kept beside the log."""
-        return PostgresSpans(self._fetch)
+        return PostgresSpans(self._fetch, self._execute_in)
+
+    def _execute_in(self, epoch: int, name: str, parameters: Any) -> bool:
+        """Execute a statement that may be executed twice, through the connection that appends."""
+        cut: psycopg.Error | None = None
+        with self._translated():
+            for pause in _RETRY_SECONDS:
+                time.sleep(pause)
+                try:
+                    return self._recorder.execute_in(epoch, name, parameters)
+                except (psycopg.OperationalError, psycopg.InterfaceError) as e:
+                    if self._recorder.connected:
+                        raise
+                    cut = e
+            raise cut or AssertionError("no attempt was made")
 
     def facts(self) -> dict[str, str]:
         """Return versions and durability settings of the server."""

@@ -193,6 +193,15 @@ class LedgerRecorder(SQLiteApplicationRecorder):
             for name, rows in written:
                 db.executemany(SQL[name], rows)
 
+    def execute_in(self, epoch: int, written: Sequence[tuple[str, Sequence[Any]]]) -> bool:
+        """Execute statements as `execute` does, unless the log has gone back since an epoch."""
+        with self._transaction() as db:
+            if self.acknowledged.epoch != epoch or self._has_lost(db):
+                return False
+            for name, rows in written:
+                db.executemany(SQL[name], rows)
+        return True
+
     def take_lease(self, name: str, holder: str, seconds: float) -> bool:
         """Write that `holder` has the lease from now on; return False while another has it."""
         given = {"name": name, "holder": holder, "seconds": seconds, "now": time.time()}

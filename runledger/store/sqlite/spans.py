@@ -7,15 +7,22 @@ from typing import Any
 from runledger.store.spans import SavedTrace, SpanCounts, SpanRow, TraceRow
 
 Fetch = Callable[[str, Any], list[tuple[Any, ...]]]
-Execute = Callable[[Sequence[tuple[str, Sequence[Any]]]], None]
+Written = Sequence[tuple[str, Sequence[Any]]]
+"""Statements by their names, each with its rows."""
+Execute = Callable[[Written], None]
+ExecuteIn = Callable[[int, Written], bool]
 
 
 class SQLiteSpans:
-    """Reads by one function of the store, writes by another: all statements or none of them."""
+    """Reads by one function of the store, writes by others: all statements or none of them.
 
-    def __init__(self, fetch: Fetch, execute: Execute) -> None:
+    `execute_in` writes only in an epoch of the store.
+    """
+
+    def __init__(self, fetch: Fetch, execute: Execute, execute_in: ExecuteIn) -> None:
         self._fetch = fetch
         self._execute = execute
+        self._execute_in = execute_in
 
     def put(self, rows: Sequence[SpanRow], now: float) -> None:
         """Keep spans; of one that is there the first stays."""
@@ -40,12 +47,12 @@ class SQLiteSpans:
         """Return the trace of an organization, or none."""
         return [TraceRow(*row) for row in self._fetch("trace", (organization, trace_id))]
 
-    def save(self, traces: Sequence[SavedTrace], now: float) -> None:
-        """Keep the runs, the note and what is done of traces."""
+    def save(self, traces: Sequence[SavedTrace], now: float, epoch: int) -> bool:
+        """Keep the runs, the note and what is done of traces, if the log has not gone back."""
         given = [
             {**one.trace._asdict(), "now": now, "not_before": one.not_before} for one in traces
         ]
-        self._execute([("save_trace", given)])
+        return self._execute_in(epoch, [("save_trace", given)])
 
     def latest(self, organization: str, limit: int) -> list[TraceRow]:
         """Return traces, the latest first."""

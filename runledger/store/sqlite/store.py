@@ -222,12 +222,17 @@ class SQLiteStore:
             with translated(self.url):
                 self._recorder.create_table()
             self._has_spans = True
-        return SQLiteSpans(self._fetch, self._execute)
+        return SQLiteSpans(self._fetch, self._execute, self._execute_in)
 
     def _execute(self, written: Sequence[tuple[str, Sequence[Any]]]) -> None:
         self.expect_writable()
         with translated(self.url):
             self._recorder.execute(written)
+
+    def _execute_in(self, epoch: int, written: Sequence[tuple[str, Sequence[Any]]]) -> bool:
+        self.expect_writable()
+        with translated(self.url):
+            return self._recorder.execute_in(epoch, written)
 
     def facts(self) -> dict[str, str]:
         """Return versions and durability settings."""
