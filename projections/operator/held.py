@@ -29,7 +29,7 @@ MOST_ROWS: Final = 100_000
 """Most rows of an analyst's answer that one process sends to another."""
 
 _RECORDS: Final = (
-    *("list_runs", "list_steps", "step", "open_runs", "parked"),
+    *("list_runs", "list_steps", "step", "open_runs", "meeting", "parked"),
     *("durations", "usage_totals", "percentiles", "agents", "callbacks"),
 )
 _ROWS: Final = ("silent_runs", "overdue_runs")

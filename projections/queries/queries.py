@@ -160,6 +160,15 @@ class Queries:
             self._keep_slowest(names, values, asked.percentile, asked.expression)
         return where(names, asked.expression), values
 
+    def meeting(self, organization: str, text: str, born: Sequence[int]) -> list[str]:
+        """Return the ids of the runs that meet a condition, of those born at these times."""
+        asked = run_filter("meeting", where=text)
+        names, values = asked.conditions(organization, {})
+        values["born_at"] = list(born)
+        statement = RUNS["ids"] + where([*names, "born_at"], asked.expression)
+        with self.limited(asked.expression):
+            return [row["run_id"] for row in self.rows(statement, values)]
+
     def usage_totals(
         self,
         organization: str,

@@ -40,6 +40,7 @@ MODULES: Final = {
     "migrate": "migrate",
     "import": "importing",
     "watch": "watching",
+    "follow": "following",
     "otel": "otel",
     "export": "exporting",
     "expire": "expire",

@@ -1,12 +1,20 @@
 """Followers: the events of a run, or of the log, as they are recorded."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final
 
-from runledger.errors import InvalidArgument, LogDiverged, NotFound
-from runledger.events import CATALOGUE, RunDeleted
+from projections.queries.run_filter import run_filter
+from runledger.errors import (
+    InvalidArgument,
+    LogDiverged,
+    NotFound,
+    ReadModelsError,
+    UndecodableEvent,
+)
+from runledger.events import CATALOGUE, RunDeleted, RunEvent
 from runledger.ledger.arguments import check_counts, check_flags, texts
+from runledger.ledger.open_ledger import ReadModels
 from runledger.ledger.part import LedgerPart
 from runledger.run import Actor, Run
 from runledger.store import Store
@@ -80,21 +88,30 @@ class Followers(LedgerPart):
         *,
         after: int | None = None,
         topics: Iterable[str] = (),
+        where: str | None = None,
         contents: bool = False,
         idle_seconds: float | None = None,
         actor: Actor | None = None,
     ) -> AsyncIterator[StoredEvent | None]:
         """Yield the events of the actor's organization in the order of the log, endlessly.
 
+        With `where`, these are the events of runs that meet a condition when they are read, at most
+        500 events together: a run that meets it later is followed from then on. A deleted run meets
+        none.
+
         Parameters:
             after: the position after which to begin; the current end of the log for None.
             topics: topics of events, such as `run.completed`; none for all.
+            where: a condition on runs in the filter language, without a percentile; all events for
+                None.
             contents: whether messages are returned with their bodies.
             idle_seconds: after this time without an event, None is yielded; None for never.
             actor: acts instead of the ledger's own actor.
 
         Raises:
             InvalidArgument: if a topic is not in the catalogue.
+            InvalidExpression: if the condition is not in the language.
+            ReadModelsError: for a condition, if the read models are a published copy.
             UndecodableEvent: if an event of the organization cannot be decoded.
             LogDiverged: if the log ends before `after`, or has lost events that were read.
             StoreUnavailable: if the store cannot be read.
@@ -106,6 +123,10 @@ class Followers(LedgerPart):
         _check_idle(idle_seconds)
         if after is not None:
             check_counts(least=0, after=after)
+        if where is not None:
+            expect_followed(where, self.opened.read_models)
+        loop = asyncio.get_running_loop()
+        quiet_since = loop.time()
         organization, store = self.opened.organization(actor), self.opened.store
         async with self.opened.tail.of(store).watch() as woken:
             position = await asyncio.to_thread(store.head) if after is None else after
@@ -135,19 +156,79 @@ class Followers(LedgerPart):
                         f"found one that ends at {head:,} or has other events there, as after a "
                         f"restored backup or a failover; begin again where the two agree"
                     )
-                for row in page:
-                    event = decode(row.stream, row.version, row.topic, row.facts, row.contents)
+                events, damage = _decoded(page)
+                meeting = await self._meeting(organization, where, events)
+                for stored in events:
                     # The store reads the same JSON; it could resolve a duplicate key differently.
-                    if event.organization == organization:
-                        yield StoredEvent(row.position, row.stream, row.version, event)
-                    position = row.position
+                    mine = stored.event.organization == organization
+                    if mine and (meeting is None or stored.stream in meeting):
+                        yield stored
+                        quiet_since = loop.time()
+                    position = stored.position
+                if damage is not None:
+                    raise damage
                 if len(page) < _PAGE:
                     # Events of other organizations are not read again.
                     position, mark = head, beyond
                 else:
                     mark = mark_of(page[-1])
-                if not page and not await _woken(woken, idle_seconds):
+                if not page:
+                    await _woken(woken, _left(idle_seconds, quiet_since))
+                # Events of other runs and organizations wake a follower, too.
+                if _left(idle_seconds, quiet_since) == 0:
                     yield None
+                    quiet_since = loop.time()
+
+    async def _meeting(
+        self, organization: str, where: str | None, events: list[StoredEvent]
+    ) -> set[str] | None:
+        """Return the runs of these events that meet a condition; None for all."""
+        if where is None:
+            return None
+        born = {row.event.born for row in events if isinstance(row.event, RunEvent)}
+        if not born:
+            return set()
+        # The read models have at least these events: they catch up before they answer.
+        asked = await self.opened.ask(lambda q: q.meeting(organization, where, sorted(born)))
+        return set(asked)
+
+
+def expect_followed(where: str, read_models: ReadModels) -> None:
+    """Refuse a condition that the log cannot be followed by; see `follow_log`.
+
+    Parameters:
+        where: a condition in the filter language.
+        read_models: those that would be asked.
+    """
+    asked = run_filter("follow_log", where=where).expression
+    if asked is not None and asked.percentile is not None:
+        raise InvalidArgument(
+            "follow_log: expected a condition on each run alone, found a percentile of all"
+        )
+    if not read_models.follows:
+        raise ReadModelsError(
+            "follow_log: expected live read models for a condition, found a published copy, which "
+            "does not have the newest runs"
+        )
+
+
+def _left(idle_seconds: float | None, since: float) -> float | None:
+    """Return how many seconds are left until a follower is told that nothing came."""
+    if idle_seconds is None:
+        return None
+    return max(0.0, since + idle_seconds - asyncio.get_running_loop().time())
+
+
+def _decoded(page: Sequence[StoredRow]) -> tuple[list[StoredEvent], UndecodableEvent | None]:
+    """Return the events of a page up to one that cannot be decoded, and the error of that one."""
+    events: list[StoredEvent] = []
+    for row in page:
+        try:
+            event = decode(row.stream, row.version, row.topic, row.facts, row.contents)
+        except UndecodableEvent as e:
+            return events, e
+        events.append(StoredEvent(row.position, row.stream, row.version, event))
+    return events, None
 
 
 def _expect_not_shorter(run: Run, after: int) -> None:

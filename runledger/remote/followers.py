@@ -48,6 +48,7 @@ class RemoteFollowers(RemotePart):
         *,
         after: int | None = None,
         topics: Iterable[str] = (),
+        where: str | None = None,
         contents: bool = False,
         idle_seconds: float | None = None,
         actor: Actor | None = None,
@@ -57,7 +58,7 @@ class RemoteFollowers(RemotePart):
         if after is not None:
             _check("after", after)
         wanted = _topics(topics)
-        query = {"contents": contents, "topics": wanted}
+        query = {"contents": contents, "topics": wanted, "where": where}
         followed = self._follow("log/follow", query, after, idle_seconds)
         async with aclosing(followed):
             async for stored in followed:

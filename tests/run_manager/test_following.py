@@ -79,6 +79,43 @@ async def test_the_log_is_followed_for_one_organization(ledger, stranger, agent)
     assert later.version == 1
 
 
+async def test_the_log_is_followed_for_runs_that_meet_a_condition(ledger, stranger, agent):
+    before = ledger.store.head()
+    red = await ledger.create_run(agent, metadata={"team": "red"})
+    await stranger.create_run(agent, metadata={"team": "red"})
+    other = await ledger.create_run(agent)
+    gone = await ledger.create_run(agent, metadata={"team": "red"})
+    await ledger.delete_run(gone.run_id)
+    following = ledger.follow_log(after=before, where="metadata.team = 'red'", idle_seconds=0.05)
+    async with aclosing(following):
+        first = await anext(following)
+        assert (first.stream, first.version) == (red.run_id, 1)
+        assert await anext(following) is None
+        # A run is followed from when it meets the condition.
+        await ledger.patch_metadata(other.run_id, {"team": "red"})
+        await ledger.complete_run(red.run_id)
+        seen = []
+        while len(seen) < 2:
+            stored = await anext(following)
+            seen += [] if stored is None else [(stored.stream, stored.version)]
+        assert seen == [(other.run_id, 2), (red.run_id, 2)]
+    for wrong in ("statsu = 'failed'", "percentile(duration) >= 95"):
+        with pytest.raises(InvalidArgument):
+            await anext(ledger.follow_log(where=wrong))
+
+
+async def test_silence_is_told_while_events_of_others_come(ledger, stranger, agent):
+    async def quiet() -> None:
+        asked = {"after": ledger.store.head(), "idle_seconds": 0.2}
+        async with aclosing(ledger.follow_log(**asked)) as following:
+            assert await anext(following) is None
+
+    following = asyncio.ensure_future(quiet())
+    while not following.done():
+        await stranger.create_run(agent)
+    await following
+
+
 async def test_a_foreign_run_is_not_followed(ledger, stranger, agent):
     theirs = await work(stranger, agent, 1)
     answers = set()

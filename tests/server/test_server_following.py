@@ -40,6 +40,24 @@ def _ended_run(server: RunningServer) -> str:
     return run_id
 
 
+def test_the_log_is_followed_for_runs_that_meet_a_condition(server: RunningServer) -> None:
+    do, ledger = server.do, server.ledger
+    do(ledger.save_view("red", "metadata.team = 'red'"))
+    red = do(ledger.create_run("agent-a", metadata={"team": "red"})).run_id
+    do(ledger.create_run("agent-a"))
+    do(ledger.complete_run(red))
+    asked = {"after": 0, "view": "red", "where": "status = 'completed'"}
+    lines = {"Accept": "application/x-ndjson"}
+    with server.client() as client:
+        with client.stream("GET", "/api/v1/log/follow", params=asked, headers=lines) as answer:
+            events = (json.loads(line) for line in answer.iter_lines() if line)
+            found = [next(events) for _ in range(2)]
+        assert [one["stream"] for one in found] == [red, red]
+        for wrong in ({"where": "statsu = 'x'"}, {"where": "percentile(duration) >= 5"}):
+            assert client.get("/api/v1/log/follow", params=wrong).status_code == 422
+        assert client.get("/api/v1/log/follow", params={"view": "none"}).status_code == 404
+
+
 def test_a_run_is_followed_to_its_end_and_then_no_more(server: RunningServer) -> None:
     run_id = _ended_run(server)
     stored = server.ledger.store.read_stream(run_id)

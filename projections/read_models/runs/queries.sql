@@ -17,6 +17,12 @@ run_id = $run_id;
 -- born: the place of its row, if the caller knows it; without it, every run's id is read
 born = $born;
 
+-- ids: the ids alone
+SELECT run_id FROM runs;
+
+-- born_at: the places of some rows; runs may share one
+born IN (SELECT unnest($born_at::BIGINT[]));
+
 -- agent_id: runs of this agent
 agent_id = $agent_id;
 

@@ -12,6 +12,8 @@ from pydantic import Field
 from starlette.responses import Response
 
 from runledger.errors import LedgerError
+from runledger.ledger.following import expect_followed
+from runledger.ledger.named_view import condition
 from runledger.records import RunRecord
 from runledger.server import event_stream
 from runledger.server.call import Call
@@ -35,9 +37,15 @@ class FollowRun(Strict):
 
 
 class FollowLog(FollowRun):
-    """`topics` are those of events, such as `run.completed`; none for all."""
+    """`topics` are those of events, such as `run.completed`; none for all.
+
+    `where` is a condition in the filter language, `view` the name of a saved one: only the events
+    of runs that meet it when they are read.
+    """
 
     topics: list[str] = Field(default_factory=list)
+    where: str | None = None
+    view: str | None = None
 
 
 async def follow_run(call: Call[FollowRun, None]) -> Response:
@@ -64,9 +72,13 @@ async def follow_log(call: Call[FollowLog, None]) -> Response:
     head = await call.services.head()
     if after is not None and after > head:
         raise Refusal(400, f"expected a position up to {head}, found {after}")
+    where = await condition(call.ledger, call.query.view, call.query.where, call.actor)
+    if where is not None:
+        expect_followed(where, call.ledger.read_models)
     followed = call.ledger.follow_log(
         after=head if after is None else after,
         topics=call.query.topics,
+        where=where,
         contents=call.query.contents,
         idle_seconds=call.services.limits.ping_seconds,
         actor=call.actor,
