@@ -151,11 +151,7 @@ class Followers(LedgerPart):
                 # Checked after the page was read: a log that was reset before the read shows it
                 # now.
                 if head < position or not await asyncio.to_thread(_are_in, store, mark, beyond):
-                    raise LogDiverged(
-                        f"follow_log: expected the log that was read up to position {position:,}, "
-                        f"found one that ends at {head:,} or has other events there, as after a "
-                        f"restored backup or a failover; begin again where the two agree"
-                    )
+                    raise _diverged(position, head)
                 events, damage = _decoded(page)
                 meeting = await self._meeting(organization, where, events)
                 for stored in events:
@@ -210,6 +206,14 @@ def expect_followed(where: str, read_models: ReadModels) -> None:
             "follow_log: expected live read models for a condition, found a published copy, which "
             "does not have the newest runs"
         )
+
+
+def _diverged(position: int, head: int) -> LogDiverged:
+    return LogDiverged(
+        f"follow_log: expected the log that was read up to position {position:,}, found one that "
+        f"ends at {head:,} or has other events there, as after a restored backup or a failover; "
+        f"begin again where the two agree"
+    )
 
 
 def _left(idle_seconds: float | None, since: float) -> float | None:
