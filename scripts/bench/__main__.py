@@ -31,6 +31,7 @@ QUESTIONS: Final = (
     "server_appends",
     "server_lists",
     "server_followers",
+    "receiver",
     "imports",
     "start_up",
     "install_size",

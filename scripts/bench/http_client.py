@@ -32,11 +32,14 @@ class HttpClient:
 
     async def post(self, path: str, body: Any) -> Any:
         """Return the answer to a body that is sent as JSON."""
-        data = json.dumps(body).encode("utf-8")
+        return json.loads(await self.send(path, json.dumps(body).encode("utf-8")))
+
+    async def send(self, path: str, data: bytes, kind: str = "application/json") -> bytes:
+        """Return the body of the answer to one whose media type is `kind`."""
         head = f"POST {path} HTTP/1.1\r\nHost: localhost:{self._port}\r\n"
-        head += f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        head += f"Content-Type: {kind}\r\nContent-Length: {len(data)}\r\n\r\n"
         self._writer.write(head.encode("ascii") + data)
-        return json.loads(await self._answer())
+        return await self._answer()
 
     async def get(self, path: str) -> Any:
         """Return the answer to a question."""
