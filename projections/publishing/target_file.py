@@ -53,6 +53,18 @@ def expect_target(
     folder = Generations(read_models).folder.resolve()
     if path == folder or folder in path.parents:
         raise InvalidArgument(f"{place} a place among the generations of the read models")
+    expect_replaceable(target, kind, store, overwrite=overwrite)
+
+
+def expect_replaceable(target: Path, kind: Kind, store: str = "", *, overwrite: bool) -> None:
+    """Raise InvalidArgument unless the target is a new file or one of the kind to overwrite.
+
+    It is for a ledger without files here; `expect_target` looks at those of a ledger as well.
+    """
+    place = f"{str(target)!r}: expected a new file or {kind.name} to replace, found"
+    path = target.resolve()
+    if not path.parent.is_dir():
+        raise InvalidArgument(f"{str(target)!r}: expected a file in a folder that is there")
     if _in_archive(path, store):
         raise InvalidArgument(f"{place} a place in an archive")
     if not path.exists():

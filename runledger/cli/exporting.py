@@ -1,5 +1,7 @@
 """`runledger export …`: export the log or the read models."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -7,11 +9,12 @@ import typer
 
 from runledger.cli import printing
 from runledger.cli.options import AsOf, Json, Overwrite, example
-from runledger.cli.settings import ask, ask_operator, given
+from runledger.cli.settings import ask, ask_operator, at_server, given
 
 if TYPE_CHECKING:
     from runledger import RunLedger
     from runledger.importers.event_lines.exporter import Damage
+    from runledger.remote.operator import RemoteOperator
 
 app = typer.Typer(name="export", help="Export events and read models.", no_args_is_help=True)
 
@@ -49,6 +52,8 @@ def jsonl(
     async def write(ledger: "RunLedger") -> int:
         import asyncio
 
+        if given(ctx).server:
+            return await _from_server(at_server(ledger), output, overwrite, after, damage)
         if output is None:
             return await asyncio.to_thread(_write, ledger, sys.stdout.buffer, after, damage)
         read_models = Path(given(ctx).read_models)
@@ -105,25 +110,57 @@ def _write_file(
     read_models: Path,
     damage: "Damage",
 ) -> int:
-    import gzip
-
     from projections.publishing.target_file import expect_target
-    from runledger.durable_file import unfinished
-    from runledger.errors import InvalidArgument
     from runledger.importers.event_lines.exporter import EXPORT
 
     expect_target(output, EXPORT, ledger.store.url, read_models, overwrite=overwrite)
+    with _file(output) as file:
+        return _write(ledger, file, after, damage)
+
+
+async def _from_server(
+    operator: "RemoteOperator",
+    output: Path | None,
+    overwrite: bool,
+    after: int,
+    damage: "Damage",
+) -> int:
+    import sys
+
+    from projections.publishing.target_file import expect_replaceable
+    from runledger.importers.event_lines.exporter import EXPORT
+    from runledger.importers.event_lines.format import position_of
+
+    if output is not None:
+        expect_replaceable(output, EXPORT, overwrite=overwrite)
+    lines = 0
+    with nullcontext(sys.stdout.buffer) if output is None else _file(output) as out:
+        async for line in operator.export_lines(after=after):
+            damage.look_at(position_of(line), line)
+            out.write(line)
+            lines += 1
+        out.flush()
+    return lines
+
+
+@contextmanager
+def _file(output: Path) -> "Iterator[_Output]":
+    """Open a file to export to, packed if its name says so; it appears when it is complete."""
+    import gzip
+
+    from runledger.durable_file import unfinished
+    from runledger.errors import InvalidArgument
+
     try:
         with unfinished(output) as part, part.open("wb") as file:
             if output.suffix == ".gz":
                 # The header has no time, so that the same events result in the same bytes.
                 with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as packed:
-                    lines = _write(ledger, packed, after, damage)
+                    yield packed
             else:
-                lines = _write(ledger, file, after, damage)
+                yield file
     except OSError as e:
         raise InvalidArgument(f"{output}: {e.strerror or e}") from e
-    return lines
 
 
 class _Output(Protocol):

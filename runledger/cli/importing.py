@@ -8,7 +8,7 @@ import typer
 
 from runledger.cli import printing
 from runledger.cli.options import ByFolder, Json, example
-from runledger.cli.settings import acting, ask, expect_writable, given
+from runledger.cli.settings import acting, ask, at_server, expect_writable, given
 
 if TYPE_CHECKING:
     from runledger import RunLedger
@@ -73,6 +73,8 @@ def jsonl(ctx: typer.Context, files: Files, as_json: Json = False) -> None:
     async def read(ledger: "RunLedger", advance: "Advance") -> "ImportReport":
         from runledger.importers.event_lines.importer import EventImport
 
+        if given(ctx).server:
+            return await at_server(ledger).import_lines(files, advance)
         return await EventImport(ledger.store, ledger.handler).run(files, advance)
 
     _import(ctx, files, read, as_json)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from runledger.cli import parsers, printing
+from runledger.cli.at_a_server import expect_store
 from runledger.cli.options import Json, example
 from runledger.cli.settings import Settings, tell_default
 
@@ -96,6 +97,8 @@ def _with_keys(ctx: typer.Context, work: "Callable[[Keyring], _T]") -> _T:
     from runledger.store import open_store
 
     settings: Settings = ctx.obj
+    if settings.server:
+        expect_store(ctx, settings.store)
     tell_default(settings, create=True)
     store = open_store(settings.store)
     try:

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import typer
 
 if TYPE_CHECKING:
     from runledger import Actor, Operator, RunLedger
-    from runledger.errors import LedgerError
+    from runledger.remote.operator import RemoteOperator
     from runledger.store import Store
 
 _LOWEST: Final = 19
@@ -47,21 +47,19 @@ def given(ctx: typer.Context) -> Settings:
 
     settings: Settings = ctx.obj
     if settings.server:
-        _expect_of_a_server(settings)
-        return settings
-    with as_usage_error("--store"):
-        check_url(settings.store)
+        from runledger.cli.at_a_server import expect_store
+
+        if settings.archive is not None:
+            raise typer.BadParameter(
+                "expected none, as the server has its own", param_hint="'--archive'"
+            )
+        expect_store(ctx, settings.store)
+    else:
+        with as_usage_error("--store"):
+            check_url(settings.store)
     with as_usage_error("--organization"):
         acting(settings)
     return settings
-
-
-def _expect_of_a_server(settings: Settings) -> None:
-    for name, value in (("organization", settings.organization), ("archive", settings.archive)):
-        if value is not None:
-            raise typer.BadParameter(
-                "expected none, as the server has its own", param_hint=repr(f"--{name}")
-            )
 
 
 def tell_default(settings: Settings, *, create: bool = False) -> None:
@@ -117,24 +115,20 @@ def ask(
 async def _ask_server(settings: Settings, question: "Callable[[RunLedger], Awaitable[_T]]") -> _T:
     from runledger import RunLedger
 
-    # A person waits: a late answer is reported as a failure.
-    opened = RunLedger.open(settings.store, api_key=settings.api_key, retry_for=_PATIENCE_SECONDS)
-    async with opened as ledger:
-        try:
-            return await question(ledger)
-        except AttributeError as e:
-            if e.obj is not ledger:
-                raise
-            raise _not_at_a_server(settings) from e
-
-
-def _not_at_a_server(settings: Settings) -> "LedgerError":
-    from runledger.errors import LedgerError
-
-    return LedgerError(
-        f"--store {settings.store}: expected a store, as this command works on the log or its read "
-        f"models; found the address of a server"
+    opened = RunLedger.open(
+        settings.store,
+        api_key=settings.api_key,
+        actor=acting(settings) if settings.organization else None,
+        # A person waits: a late answer is reported as a failure.
+        retry_for=_PATIENCE_SECONDS,
     )
+    async with opened as ledger:
+        return await question(ledger)
+
+
+def at_server(ledger: "RunLedger") -> "RemoteOperator":
+    """Return the operator of a ledger that is a server's, with what only that one has."""
+    return cast("RemoteOperator", ledger.operator)
 
 
 @contextmanager
@@ -171,7 +165,7 @@ def ask_operator(ctx: typer.Context, work: "Callable[[Operator], Awaitable[_T]]"
 
     settings = given(ctx)
     if settings.server:
-        raise _not_at_a_server(settings)
+        return asyncio.run(_ask_server(settings, lambda ledger: work(ledger.operator)))
     tell_default(settings)
 
     async def answer() -> _T:
@@ -195,8 +189,6 @@ def opened_store(ctx: typer.Context) -> "Iterator[Store]":
     from runledger.store import open_store
 
     settings = given(ctx)
-    if settings.server:
-        raise _not_at_a_server(settings)
     tell_default(settings)
     with closing(open_store(settings.store, create=False)) as store:
         yield store
@@ -211,8 +203,6 @@ def open_ledger(settings: Settings, *, read_models: bool, create: bool) -> "RunL
     from runledger.callbacks import CallbackSettings
     from runledger.ledger.opening import Opening
 
-    if settings.server:
-        raise _not_at_a_server(settings)
     return RunLedger(
         Opening(
             url=settings.store,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runledger.cli import printing
+from runledger.cli.at_a_server import expect_store
 from runledger.cli.options import Json, example
-from runledger.cli.settings import ask_operator, opened_store
+from runledger.cli.settings import ask_operator, given, opened_store
 
 if TYPE_CHECKING:
     from runledger import Operator
@@ -53,6 +54,8 @@ def verify(
     if log:
         if sample is not None or everything:
             raise typer.BadParameter("expected --log alone, found --sample or --all beside it")
+        if given(ctx).server:
+            expect_store(ctx, given(ctx).store, "--log")
         if checkpoints and key:
             _verify_by_checkpoints(ctx, checkpoints, key, as_json)
         else:

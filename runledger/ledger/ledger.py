@@ -94,7 +94,8 @@ class RunLedger:
                 without either, only queries about single runs are answered. A server has its own:
                 the path given here is not opened.
             archive: the folder of an archive of the log, from which answers `as_of` begin.
-            actor: acts if a call names no other; the default organization and user by default.
+            actor: acts if a call names no other; the default organization and user by default. On a
+                server it names an organization alone, for a key of all organizations.
             unknown_agents: "register" registers agents with their first run, "reject" refuses runs
                 of agents that were not registered.
             clock: returns the time of a command; the clock of the machine by default.
@@ -120,9 +121,10 @@ class RunLedger:
             # Most programs write to a store, and need no client.
             from runledger.remote import RemoteLedger
 
-            _expect_none("the server has its own", {"archive": archive, "actor": actor})
+            _expect_none("the server has its own", {"archive": archive})
+            remote = RemoteLedger(url, api_key=api_key, retry_for=retry_for, actor=actor)
             # Both ledgers have the same methods; the declared type is the local one.
-            return cast("Self", RemoteLedger(url, api_key=api_key, retry_for=retry_for))
+            return cast("Self", remote)
         _expect_none("a store has no keys", {"api_key": api_key})
         _check_places(url, read_models=read_models, archive=archive)
         _check_choice("unknown_agents", unknown_agents, ("register", "reject"))

@@ -22,7 +22,6 @@ from runledger.remote.answers import (
     STEP_ID,
     Cancelled,
 )
-from runledger.remote.connection import expect_no_actor
 from runledger.remote.part import (
     NOTHING,
     RUN,
@@ -56,8 +55,7 @@ class RemoteCommands(RemotePart):
         **facts: Unpack[RunFacts],
     ) -> RunHandle:
         """Return a context manager that creates a run, and ends it as its block ends."""
-        expect_no_actor(actor)
-        return RunHandle(self, None, agent_id, run_id, facts, on_error)
+        return RunHandle(self, actor, agent_id, run_id, facts, on_error)
 
     async def create_run(
         self,
@@ -326,7 +324,6 @@ class RemoteCommands(RemotePart):
     async def _in_batch(
         self, op: str, run_id: str, body: Mapping[str, Any], options: TimedOptions
     ) -> None:
-        expect_no_actor(options.get("actor"))
         sent = given({**body, "at": options.get("at")})
         await self._batcher.submit(op, check_id("run", run_id), sent)
 
@@ -356,8 +353,9 @@ class RemoteCommands(RemotePart):
 
 
 def _alone(options: TimedOptions) -> bool:
-    """Whether a command is sent by itself: a batch has one key for all, and no versions."""
-    return options.get("expected_version") is not None or options.get("idempotency_key") is not None
+    """Whether a command is sent by itself: a batch has one key and actor for all, no versions."""
+    beside = (options.get(name) for name in ("actor", "expected_version", "idempotency_key"))
+    return any(value is not None for value in beside)
 
 
 def _untimed(options: TimedOptions) -> CommandOptions:

@@ -1,11 +1,12 @@
 """Requests to a server: repeated until there is an answer, each command with one key."""
 
 import asyncio
+import copy
 import ipaddress
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import date, datetime
-from typing import Any, Final, TypeVar, Unpack
+from typing import Any, Final, Self, TypeVar, Unpack
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
@@ -26,13 +27,22 @@ _LONGEST_PAUSE: Final = 2.0
 _T = TypeVar("_T")
 
 
-def expect_no_actor(actor: Actor | None) -> None:
-    """Raise InvalidArgument for a call that names an actor."""
-    if actor is not None:
+ORGANIZATION: Final = "Runledger-Organization"
+"""The header in which the key of all organizations names the one that it acts for."""
+
+
+def acting_headers(actor: Actor | None) -> dict[str, str]:
+    """Return the headers of a request for an actor; InvalidArgument for one that names a user."""
+    if actor is None:
+        return {}
+    if not isinstance(actor, Actor):
+        raise InvalidArgument(f"actor: expected an Actor, found {actor!r:.80}")
+    if actor.user is not None:
         raise InvalidArgument(
-            "actor: expected none, as the server knows by the key who acts; found one: open a "
-            "ledger with the other's key"
+            "actor: expected an organization alone, as the server knows by the key which user "
+            "acts; found a user as well: open a ledger with the key of that user"
         )
+    return {ORGANIZATION: actor.organization}
 
 
 class ConnectionLost(Exception):
@@ -76,11 +86,15 @@ class Connection:
         url: the server's address, such as http://localhost:8283.
         api_key: the key that the server knows; None for a server without keys.
         retry_for: seconds for which a request without an answer is repeated.
+        actor: acts if a call names no other; the organization of the key without.
     """
 
-    def __init__(self, url: str, api_key: str | None, retry_for: float) -> None:
+    def __init__(
+        self, url: str, api_key: str | None, retry_for: float, actor: Actor | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         self.retry_for = retry_for
+        self._acting = acting_headers(actor)
         headers = {"Accept": "application/json"}
         if api_key is not None:
             headers["Authorization"] = f"Bearer {api_key}"
@@ -101,19 +115,37 @@ class Connection:
         """Close every connection."""
         await self._client.aclose()
 
-    async def ask(self, path: str, answer: TypeAdapter[_T], **query: Any) -> _T:
+    def as_actor(self, actor: Actor) -> Self:
+        """Return the same connections for another actor."""
+        other = copy.copy(self)
+        other._acting = acting_headers(actor)
+        return other
+
+    async def ask(
+        self, path: str, answer: TypeAdapter[_T], *, actor: Actor | None = None, **query: Any
+    ) -> _T:
         """Return the answer to a question.
 
         Parameters:
             path: the route beneath /api/v1.
             answer: the type of the answer.
+            actor: acts instead of the connection's own.
             query: parameters; those that are None are left out.
         """
-        return await self._answer("GET", path, answer, query=query)
+        headers = acting_headers(actor)
+        return await self._answer("GET", path, answer, query=query, headers=headers)
 
-    async def search(self, path: str, answer: TypeAdapter[_T], body: Mapping[str, Any]) -> _T:
+    async def search(
+        self,
+        path: str,
+        answer: TypeAdapter[_T],
+        body: Mapping[str, Any],
+        *,
+        actor: Actor | None = None,
+    ) -> _T:
         """Return the answer to a question that is too long for an address."""
-        return await self._answer("POST", path, answer, body=body)
+        headers = acting_headers(actor)
+        return await self._answer("POST", path, answer, body=body, headers=headers)
 
     async def command(
         self,
@@ -132,20 +164,24 @@ class Connection:
             body: the arguments.
             options: as in CommandOptions; a fresh key without one.
         """
-        expect_no_actor(options.get("actor"))
         key, version = options.get("idempotency_key"), options.get("expected_version")
-        headers = {"Idempotency-Key": random_hex() if key is None else check_key(key)}
+        headers = acting_headers(options.get("actor"))
+        headers["Idempotency-Key"] = random_hex() if key is None else check_key(key)
         if version is not None:
             headers["If-Match"] = f'"{_version(version)}"'
         return await self._answer(method, path, answer, body=body, headers=headers)
 
-    async def batch(self, lines: bytes, answer: TypeAdapter[_T]) -> _T:
-        """Send a batch until it is answered; it happens once. The answer tells of each line."""
+    async def batch(self, lines: bytes, answer: TypeAdapter[_T], path: str = "batches") -> _T:
+        """Send lines until they are answered; they happen once. The answer tells of each line."""
         request = self._client.build_request(
             "POST",
-            "/api/v1/batches",
+            f"/api/v1/{path}",
             content=lines,
-            headers={"Content-Type": "application/x-ndjson", "Idempotency-Key": random_hex()},
+            headers={
+                **self._acting,
+                "Content-Type": "application/x-ndjson",
+                "Idempotency-Key": random_hex(),
+            },
         )
         response = await self._until_answered(request)
         # Refused lines are a status 422 with the results of all.
@@ -164,33 +200,45 @@ class Connection:
         return Patience(self.url, self.retry_for)
 
     @asynccontextmanager
-    async def lines(self, path: str, **query: Any) -> AsyncIterator[AsyncIterator[str] | None]:
+    async def lines(
+        self, path: str, *, actor: Actor | None = None, **query: Any
+    ) -> AsyncIterator[AsyncIterator[str] | None]:
         """Give the lines of a stream as they come, or None if there is nothing more.
 
         Raises ConnectionLost if it cannot begin or is cut.
         """
+        async with self._streamed(path, "application/x-ndjson", actor, query) as response:
+            yield None if response.status_code == 204 else _lines(response)
+
+    @asynccontextmanager
+    async def pieces(self, path: str, **query: Any) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Give the body of an answer as it comes; ConnectionLost if it is cut."""
+        async with self._streamed(path, "*/*", None, query) as response:
+            yield response.aiter_bytes()
+
+    @asynccontextmanager
+    async def _streamed(
+        self, path: str, accept: str, actor: Actor | None, query: Mapping[str, Any]
+    ) -> AsyncIterator[httpx.Response]:
         request = self._client.build_request(
             "GET",
             f"/api/v1/{path}",
             params=_parameters(query),
-            headers={"Accept": "application/x-ndjson"},
+            headers={**self._acting, **acting_headers(actor), "Accept": accept},
             # The server sends something every few seconds.
-            timeout=httpx.Timeout(60.0, connect=5.0),
+            timeout=_TIMEOUT,
         )
         try:
             response = await self._client.send(request, stream=True)
         except httpx.TransportError as e:
             raise ConnectionLost(_told(e)) from e
         try:
-            if response.status_code == 204:
-                yield None
-                return
             if not response.is_success:
                 await response.aread()
                 if response.status_code in _AGAIN:
                     raise ConnectionLost(str(error_of(response)))
                 raise error_of(response)
-            yield _lines(response)
+            yield response
         except httpx.TransportError as e:
             raise ConnectionLost(_told(e)) from e
         finally:
@@ -211,7 +259,7 @@ class Connection:
             f"/api/v1/{path}",
             params=_parameters(query or {}),
             content=None if body is None else _json(body),
-            headers={**(headers or {}), **({} if body is None else _JSON_BODY)},
+            headers={**self._acting, **(headers or {}), **({} if body is None else _JSON_BODY)},
         )
         response = await self._until_answered(request)
         if not response.is_success:
@@ -232,7 +280,9 @@ class Connection:
             except httpx.TransportError as e:
                 await patience.wait(_told(e))
                 continue
-            if response.status_code not in _AGAIN:
+            # Some work would only fail again, such as a statement that took too long.
+            final = response.headers.get("x-should-retry") == "false"
+            if response.status_code not in _AGAIN or final:
                 return response
             await patience.wait(str(error_of(response)), _retry_after(response))
 

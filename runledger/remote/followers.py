@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from runledger.errors import InvalidArgument, LedgerError, StoreUnavailable, describe
 from runledger.events import CATALOGUE
-from runledger.remote.connection import ConnectionLost, expect_no_actor
+from runledger.remote.connection import ConnectionLost
 from runledger.remote.part import RemotePart, run_path
 from runledger.remote.problems import error_in
 from runledger.run import Actor
@@ -34,10 +34,9 @@ class RemoteFollowers(RemotePart):
         actor: Actor | None = None,
     ) -> AsyncIterator[StoredEvent | None]:
         """Yield the events of a run in order, those that are there and those that come."""
-        expect_no_actor(actor)
         _check("after", after)
         query = {"contents": contents}
-        followed = self._follow(run_path(run_id, "/follow"), query, 0, idle_seconds)
+        followed = self._follow(run_path(run_id, "/follow"), query, 0, idle_seconds, actor)
         async with aclosing(followed):
             async for stored in followed:
                 if stored is None or stored.version > after:
@@ -54,12 +53,11 @@ class RemoteFollowers(RemotePart):
         actor: Actor | None = None,
     ) -> AsyncIterator[StoredEvent | None]:
         """Yield the events of the key's organization in the order of the log, without an end."""
-        expect_no_actor(actor)
         if after is not None:
             _check("after", after)
         wanted = _topics(topics)
         query = {"contents": contents, "topics": wanted, "where": where}
-        followed = self._follow("log/follow", query, after, idle_seconds)
+        followed = self._follow("log/follow", query, after, idle_seconds, actor)
         async with aclosing(followed):
             async for stored in followed:
                 yield stored
@@ -70,12 +68,15 @@ class RemoteFollowers(RemotePart):
         query: Mapping[str, Any],
         position: int | None,
         idle_seconds: float | None,
+        actor: Actor | None,
     ) -> AsyncGenerator[StoredEvent | None, None]:
         _check_idle(idle_seconds)
         patience = self._connection.patience()
         while True:
             try:
-                async with self._connection.lines(path, **query, after=position) as lines:
+                async with self._connection.lines(
+                    path, **query, after=position, actor=actor
+                ) as lines:
                     if lines is None:
                         return
                     patience.begin()

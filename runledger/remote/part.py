@@ -19,7 +19,8 @@ NOTHING: Final[TypeAdapter[None]] = TypeAdapter(None)
 class RemotePart:
     """A group of the methods of a ledger, done by a server.
 
-    The server knows by the key who acts: a call that names an actor is refused.
+    The server knows by the key which user acts, and for which organization; the key of all
+    organizations may name another one as the actor of a call.
     """
 
     def __init__(self, connection: Connection) -> None:

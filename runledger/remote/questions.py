@@ -25,7 +25,6 @@ from runledger.records import (
     StepView,
     UsageTotal,
 )
-from runledger.remote.connection import expect_no_actor
 from runledger.remote.part import RUN, RemotePart, agent_path, moment, run_path
 from runledger.run import Actor
 from runledger.run.delivery import Delivery
@@ -78,36 +77,35 @@ class RemoteQuestions(RemotePart):
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> RunRecord:
         """Return the run."""
-        expect_no_actor(actor)
-        return await self._connection.ask(run_path(run_id), RUN, as_of=moment(as_of))
+        return await self._connection.ask(run_path(run_id), RUN, as_of=moment(as_of), actor=actor)
 
     async def get_run_with_status(self, run_id: str, *, actor: Actor | None = None) -> RunRecord:
         """Return the run, after the server has asked the engine that executes it."""
-        expect_no_actor(actor)
-        return await self._connection.ask(run_path(run_id), RUN, ask_engine=True)
+        return await self._connection.ask(run_path(run_id), RUN, ask_engine=True, actor=actor)
 
     async def get_run_usage(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> RunUsage:
         """Return the token totals over all steps of the run."""
-        expect_no_actor(actor)
-        return await self._connection.ask(run_path(run_id, "/usage"), _USAGE, as_of=moment(as_of))
+        return await self._connection.ask(
+            run_path(run_id, "/usage"), _USAGE, as_of=moment(as_of), actor=actor
+        )
 
     async def get_run_metrics(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> RunMetrics:
         """Return the duration, the number of steps and the tools of the run."""
-        expect_no_actor(actor)
         path = run_path(run_id, "/metrics")
-        return await self._connection.ask(path, _METRICS, as_of=moment(as_of))
+        return await self._connection.ask(path, _METRICS, as_of=moment(as_of), actor=actor)
 
     async def get_run_request_config(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> dict[str, Any] | None:
         """Return the request's configuration as it was given at creation."""
-        expect_no_actor(actor)
         path = run_path(run_id, "/request_config")
-        return (await self._connection.ask(path, _CONFIG, as_of=moment(as_of))).request_config
+        return (
+            await self._connection.ask(path, _CONFIG, as_of=moment(as_of), actor=actor)
+        ).request_config
 
     async def get_run_steps(
         self,
@@ -121,7 +119,6 @@ class RemoteQuestions(RemotePart):
         actor: Actor | None = None,
     ) -> list[StepView]:
         """Return the steps in the order they were recorded, a page of them if asked."""
-        expect_no_actor(actor)
         return await self._connection.ask(
             run_path(run_id, "/steps"),
             _STEPS,
@@ -130,15 +127,15 @@ class RemoteQuestions(RemotePart):
             after=after,
             before=before,
             as_of=moment(as_of),
+            actor=actor,
         )
 
     async def get_stored_messages(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> list[Message]:
         """Return all messages of the run as they are stored, in order."""
-        expect_no_actor(actor)
         return await self._connection.ask(
-            run_path(run_id, "/messages"), _STORED, form="stored", as_of=moment(as_of)
+            run_path(run_id, "/messages"), _STORED, form="stored", as_of=moment(as_of), actor=actor
         )
 
     async def get_run_messages(
@@ -157,7 +154,6 @@ class RemoteQuestions(RemotePart):
         """Return a page of what the API shows of the run's messages; images with their bytes."""
         from runledger.api_messages import ApiMessage
 
-        expect_no_actor(actor)
         types = include_return_message_types
         answer: TypeAdapter[list[ApiMessage]] = TypeAdapter(list[ApiMessage])
         return await self._connection.ask(
@@ -170,22 +166,23 @@ class RemoteQuestions(RemotePart):
             step_id=step_id,
             include_return_message_types=None if types is None else list(types),
             as_of=moment(as_of),
+            actor=actor,
         )
 
     async def get_agent(
         self, agent_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> Agent:
         """Return a registered agent."""
-        expect_no_actor(actor)
-        return await self._connection.ask(agent_path(agent_id), _AGENT, as_of=moment(as_of))
+        return await self._connection.ask(
+            agent_path(agent_id), _AGENT, as_of=moment(as_of), actor=actor
+        )
 
     async def get_step(
         self, step_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> StepView:
         """Return a step of any run by its id."""
-        expect_no_actor(actor)
         path = f"steps/{check_id('step', step_id)}"
-        return await self._connection.ask(path, _STEP, as_of=moment(as_of))
+        return await self._connection.ask(path, _STEP, as_of=moment(as_of), actor=actor)
 
     async def list_runs(
         self,
@@ -207,9 +204,8 @@ class RemoteQuestions(RemotePart):
         **filters: Unpack[RunConditions],
     ) -> RunQuery:
         """Return a query about runs that is asked later: a page, each run, or all as a table."""
-        expect_no_actor(actor)
         run_filter("runs", order_by=order_by, ascending=ascending, **filters)
-        order = {"order_by": order_by, "ascending": ascending, "as_of": as_of}
+        order = {"order_by": order_by, "ascending": ascending, "as_of": as_of, "actor": actor}
         return RunQuery(self.list_runs, {**filters, **order})
 
     async def run_durations(
@@ -246,7 +242,6 @@ class RemoteQuestions(RemotePart):
         actor: Actor | None = None,
     ) -> list[UsageTotal]:
         """Return token totals grouped by any of project, agent, model and day (UTC)."""
-        expect_no_actor(actor)
         return await self._connection.ask(
             "usage",
             _TOTALS,
@@ -258,6 +253,7 @@ class RemoteQuestions(RemotePart):
             until=until,
             where=where,
             as_of=moment(as_of),
+            actor=actor,
         )
 
     async def duration_percentiles(
@@ -273,7 +269,6 @@ class RemoteQuestions(RemotePart):
         actor: Actor | None = None,
     ) -> list[DurationPercentiles]:
         """Return exact duration percentiles (ns) grouped by any of project, agent and day (UTC)."""
-        expect_no_actor(actor)
         return await self._connection.ask(
             "percentiles",
             _PERCENTILES,
@@ -284,6 +279,7 @@ class RemoteQuestions(RemotePart):
             until=until,
             where=where,
             as_of=moment(as_of),
+            actor=actor,
         )
 
     async def list_agents(
@@ -294,17 +290,17 @@ class RemoteQuestions(RemotePart):
         actor: Actor | None = None,
     ) -> list[AgentRow]:
         """Return the agents, with their last run and last stop reason."""
-        expect_no_actor(actor)
         past = moment(as_of)
-        return await self._connection.ask("agents", _AGENTS, agent_id=agent_id, as_of=past)
+        return await self._connection.ask(
+            "agents", _AGENTS, agent_id=agent_id, as_of=past, actor=actor
+        )
 
     async def get_callback(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
     ) -> Callback:
         """Return what is owed for a run and the attempts, from its stream."""
-        expect_no_actor(actor)
         path = run_path(run_id, "/callback")
-        found = await self._connection.ask(path, _CALLBACK, as_of=moment(as_of))
+        found = await self._connection.ask(path, _CALLBACK, as_of=moment(as_of), actor=actor)
         return Callback(found.run_id, found.url, found.owed, found.attempts)
 
     async def list_callbacks(
@@ -318,7 +314,6 @@ class RemoteQuestions(RemotePart):
         actor: Actor | None = None,
     ) -> list[CallbackRow]:
         """Return rows of the read model `callbacks`, those asked for last first."""
-        expect_no_actor(actor)
         return await self._connection.ask(
             "callbacks",
             _CALLBACKS,
@@ -327,6 +322,7 @@ class RemoteQuestions(RemotePart):
             until=until,
             limit=limit,
             as_of=moment(as_of),
+            actor=actor,
         )
 
     async def redeliver_callbacks(
@@ -338,10 +334,11 @@ class RemoteQuestions(RemotePart):
         actor: Actor | None = None,
     ) -> list[str]:
         """Ask for all callbacks of a range to be sent again; return the ids of their runs."""
-        expect_no_actor(actor)
         body = {"statuses": list(statuses), "since": since, "until": until}
         asked = {name: value for name, value in body.items() if value is not None}
-        found = await self._connection.command("POST", "callbacks/redeliver", _RUN_IDS, asked)
+        found = await self._connection.command(
+            "POST", "callbacks/redeliver", _RUN_IDS, asked, actor=actor
+        )
         return found.run_ids
 
     async def _search(
@@ -352,8 +349,7 @@ class RemoteQuestions(RemotePart):
         as_of: AsOfMoment | None,
         actor: Actor | None,
     ) -> _T:
-        expect_no_actor(actor)
         body: dict[str, Any] = {"filters": dict(filters)}
         if as_of is not None:
             body["as_of"] = moment(as_of)
-        return await self._connection.search(path, answer, body)
+        return await self._connection.search(path, answer, body, actor=actor)

@@ -7,7 +7,6 @@ from pydantic import BaseModel, TypeAdapter
 
 from runledger.events import ViewKind
 from runledger.records import SavedView
-from runledger.remote.connection import expect_no_actor
 from runledger.remote.part import RemotePart
 from runledger.run import Actor
 
@@ -38,13 +37,11 @@ class RemoteViews(RemotePart):
 
     async def list_views(self, *, actor: Actor | None = None) -> list[SavedView]:
         """Return the views of the organization, by their names."""
-        expect_no_actor(actor)
-        return await self._connection.ask("views", _VIEWS)
+        return await self._connection.ask("views", _VIEWS, actor=actor)
 
     async def get_view(self, name: str, *, actor: Actor | None = None) -> SavedView:
         """Return a view."""
-        expect_no_actor(actor)
-        return await self._connection.ask(_path(name), _VIEW)
+        return await self._connection.ask(_path(name), _VIEW, actor=actor)
 
 
 def _path(name: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, cast
 
@@ -13,6 +14,8 @@ from runledger.server.refusal import Refusal
 from runledger.server.route import Scope
 from runledger.store import Store
 
+ORGANIZATION: Final = "runledger-organization"
+"""The header in which the key of all organizations names the one that it acts for."""
 FRESH_SECONDS: Final = 1.0
 """How long a server goes by the keys that it read; so long may one be used after it was revoked."""
 
@@ -39,12 +42,15 @@ class Authentication:
     async def caller(self, headers: Mapping[str, str]) -> Caller:
         """Return the caller of a request with these headers; raise Refusal with status 401.
 
+        A header names another organization than the key's own: for a key of all organizations, and
+        on a server without keys. Any other key is refused it (403); the user is always the key's.
+
         If the store has no keys, Authorization is not looked at: users of the official client have
         one set. A store whose keys are all revoked still asks for one.
         """
         keys = await self.keys()
         if not keys:
-            return Caller(self._actor)
+            return _acting(Caller(self._actor), headers)
         kind, _, given = headers.get("authorization", "").partition(" ")
         key = matching(keys, given.strip(), datetime.now(UTC)) if kind.lower() == "bearer" else None
         if key is None:
@@ -54,9 +60,18 @@ class Authentication:
                 headers={"WWW-Authenticate": "Bearer"},
             )
         every = key.organization == EVERY_ORGANIZATION
-        return Caller(
+        caller = Caller(
             Actor(self._actor.organization if every else key.organization, key.name),
             key.key_id,
             frozenset(cast("tuple[Scope, ...]", key.scopes)),
             every,
         )
+        return _acting(caller, headers)
+
+
+def _acting(caller: Caller, headers: Mapping[str, str]) -> Caller:
+    named = headers.get(ORGANIZATION)
+    if named is None or named == caller.actor.organization:
+        return caller
+    caller.expect_every_organization(f"{ORGANIZATION} of another organization")
+    return replace(caller, actor=Actor(named, caller.actor.user))

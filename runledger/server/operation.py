@@ -7,8 +7,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-Kind = Literal["replay", "switch", "verify", "compare", "explain", "archive", "publish", "export"]
+Kind = Literal[
+    "replay", "switch", "verify", "compare", "explain", "archive", "publish", "copy", "export"
+]
 State = Literal["running", "done", "failed", "cancelled", "interrupted"]
+
+
+class Begun(BaseModel):
+    """The generation that a replay builds, where it begins, and where the log ends."""
+
+    number: int
+    position: int
+    head: int
 
 
 class Operation(BaseModel):
@@ -22,6 +32,7 @@ class Operation(BaseModel):
     kind: Kind
     arguments: dict[str, Any] = Field(default_factory=dict)
     state: State = "running"
+    begun: Begun | None = None
     events: int = 0
     position: int | None = None
     result: Any = None

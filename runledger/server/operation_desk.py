@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,68 +13,17 @@ from pydantic_core import to_jsonable_python
 from runledger.errors import LedgerError, NotFound
 from runledger.ids import new_id
 from runledger.ledger import RunLedger
-from runledger.server.operation import Kind, Operation, kept
+from runledger.server.operation import Begun, Kind, Operation, kept
+from runledger.server.operation_work import WORK
 from runledger.server.problems import document, failure, refusal_of
 from runledger.server.refusal import Refusal
 
 _LOG: Final = logging.getLogger("runledger.server")
 _KEPT: Final = 100
-Progress = Callable[[int, int], None]
-Work = Callable[[Any, Path, Mapping[str, Any], Progress], Awaitable[Any]]
 
 
 class _Cancelled(Exception):
     """The operation is to end; raised where it says how far it is."""
-
-
-async def _replay(operator: Any, folder: Path, given: Mapping[str, Any], told: Progress) -> Any:
-    options = dict(given)
-    if options.pop("out", False):
-        options["out"] = folder / "differences.parquet"
-    return await operator.replay(**options, progress=told)
-
-
-async def _switch(operator: Any, _folder: Path, given: Mapping[str, Any], _told: Progress) -> Any:
-    return await operator.switch_generation(given["number"])
-
-
-async def _verify(operator: Any, _folder: Path, given: Mapping[str, Any], _told: Progress) -> Any:
-    return await operator.verify(**given)
-
-
-async def _compare(operator: Any, folder: Path, given: Mapping[str, Any], _told: Progress) -> Any:
-    options = dict(given)
-    if options.pop("out", False):
-        options["out"] = folder / "differences.parquet"
-    return await operator.compare_generation(options.pop("number"), **options)
-
-
-async def _explain(operator: Any, _folder: Path, given: Mapping[str, Any], _told: Progress) -> Any:
-    return await operator.compare_generation(given["number"], explain_runs=given["runs"])
-
-
-async def _archive(operator: Any, folder: Path, _given: Mapping[str, Any], told: Progress) -> Any:
-    return await operator.archive(folder.parent / "archive", progress=told)
-
-
-async def _publish(operator: Any, folder: Path, _given: Mapping[str, Any], _told: Progress) -> Any:
-    return await operator.publish(folder.parent / "published")
-
-
-async def _export(operator: Any, folder: Path, _given: Mapping[str, Any], _told: Progress) -> Any:
-    return await operator.export_parquet(folder / "tables")
-
-
-WORK: Final[Mapping[Kind, Work]] = {
-    "replay": _replay,
-    "switch": _switch,
-    "verify": _verify,
-    "compare": _compare,
-    "explain": _explain,
-    "archive": _archive,
-    "publish": _publish,
-    "export": _export,
-}
 
 
 class OperationDesk:
@@ -90,8 +40,23 @@ class OperationDesk:
         if folder is not None and folder.is_dir():
             self._operations = {one.id: one for one in kept(folder)}
 
-    def start(self, kind: Kind, arguments: Mapping[str, Any]) -> Operation:
-        """Begin an operation; raise Refusal: 409 if one is running, 501 without a folder."""
+    def start(
+        self, kind: Kind, arguments: Mapping[str, Any], operation_id: str | None = None
+    ) -> Operation:
+        """Begin an operation, or return the one of this id, which a request with its key began.
+
+        Raises Refusal: 409 if another is running, 422 if the id is of other work, 501 without a
+        folder.
+        """
+        operation_id = operation_id or new_id("operation")
+        if (known := self._operations.get(operation_id)) is not None:
+            if (known.kind, known.arguments) != (kind, dict(arguments)):
+                raise Refusal(
+                    422,
+                    f"Idempotency-Key: expected it for one operation, found it of {known.kind} "
+                    f"{operation_id}",
+                )
+            return known
         if self._running is not None:
             raise Refusal(
                 409,
@@ -100,7 +65,7 @@ class OperationDesk:
             )
         if self._folder is None:
             raise Refusal(501, "operations need read models, and this server was started without")
-        operation = Operation(id=new_id("operation"), kind=kind, arguments=dict(arguments))
+        operation = Operation(id=operation_id, kind=kind, arguments=dict(arguments))
         self._folder.mkdir(parents=True, exist_ok=True)
         operation.keep(self._folder)
         self._operations[operation.id] = self._running = operation
@@ -135,6 +100,17 @@ class OperationDesk:
         self._cancelled = True
         return operation
 
+    async def forget_files(self, operation_id: str) -> Operation:
+        """Delete what an operation wrote, once it has ended; what it tells stays."""
+        operation = self.get(operation_id)
+        if operation is self._running:
+            raise Refusal(409, f"operation {operation_id} is {operation.state}")
+        if self._folder is not None and operation.files:
+            await asyncio.to_thread(shutil.rmtree, self._folder / operation_id, ignore_errors=True)
+            operation.files = []
+            operation.keep(self._folder)
+        return operation
+
     async def close(self) -> None:
         """Ask the running operation to end, and wait for a moment; else it is interrupted."""
         if self._task is not None:
@@ -142,16 +118,7 @@ class OperationDesk:
             await asyncio.wait((self._task,), timeout=2)
 
     async def _work(self, operation: Operation, folder: Path) -> None:
-        loop = asyncio.get_running_loop()
-
-        def told(events: int, position: int) -> None:
-            # In the thread that does the work.
-            if self._cancelled:
-                raise _Cancelled
-            operation.events += events
-            operation.position = position
-            loop.call_soon_threadsafe(self._notify_soon)
-
+        told = _Told(self, operation, asyncio.get_running_loop())
         own = folder / operation.id
         own.mkdir(exist_ok=True)
         try:
@@ -177,12 +144,38 @@ class OperationDesk:
             operation.keep(folder)
             await self._notify()
 
-    def _notify_soon(self) -> None:
+    @property
+    def cancelled(self) -> bool:
+        """Whether the running operation is asked to end."""
+        return self._cancelled
+
+    def notify_soon(self) -> None:
+        """Wake what follows the operation; in the thread of the loop."""
         self._notifying = asyncio.ensure_future(self._notify())
 
     async def _notify(self) -> None:
         async with self.changed:
             self.changed.notify_all()
+
+
+class _Told:
+    """Writes down how far an operation is, in the thread that does the work."""
+
+    def __init__(
+        self, desk: OperationDesk, operation: Operation, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._desk, self._operation, self._loop = desk, operation, loop
+
+    def begun(self, number: int, position: int, head: int) -> None:
+        self._operation.begun = Begun(number=number, position=position, head=head)
+        self._loop.call_soon_threadsafe(self._desk.notify_soon)
+
+    def progress(self, events: int, position: int) -> None:
+        if self._desk.cancelled:
+            raise _Cancelled
+        self._operation.events += events
+        self._operation.position = position
+        self._loop.call_soon_threadsafe(self._desk.notify_soon)
 
 
 def _plain(value: Any) -> Any:

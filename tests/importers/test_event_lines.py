@@ -11,12 +11,18 @@ from strategies import events
 
 from runledger.errors import InvalidArgument, UndecodableEvent
 from runledger.events import (
+    PRICES_STREAM,
     AgentRegistered,
     ConversationClaimed,
     ConversationOpened,
     ConversationReleased,
     Event,
+    PricesAdopted,
+    PricesApplied,
+    PricesListed,
     RunCreated,
+    ViewRemoved,
+    ViewSaved,
 )
 from runledger.ids import new_id
 from runledger.importers.event_lines.format import (
@@ -27,6 +33,7 @@ from runledger.importers.event_lines.format import (
     read_line,
 )
 from runledger.run.parties import agent_stream, conversation_stream
+from runledger.run.views import view_stream
 from runledger.store.codec import encode
 from runledger.store.protocol import StoredRow
 
@@ -43,6 +50,10 @@ def stream_of(event: Event) -> str:
         return agent_stream(event.organization, event.agent_id)
     if isinstance(event, ConversationOpened | ConversationClaimed | ConversationReleased):
         return conversation_stream(event.organization, event.conversation_id)
+    if isinstance(event, ViewSaved | ViewRemoved):
+        return view_stream(event.organization)
+    if isinstance(event, PricesAdopted | PricesListed | PricesApplied):
+        return PRICES_STREAM
     return new_id("run")
 
 

@@ -54,6 +54,8 @@ async def interleaved(url: str, runs: int = 12) -> None:
             )
         for run_id in ids[::2]:
             await ledger.complete_run(run_id)
+        await ledger.save_view("failed", "status = 'failed'")
+        await ledger.remove_view("failed")
         image = Base64Image(data=b64encode(PIXELS).decode())
         returned = ToolReturn(tool_call_id="c", func_response=[ImageContent(source=image)])
         for run_id in ids[:2]:

@@ -68,20 +68,6 @@ def test_runs_are_changed_at_the_server(server: RunningServer, runs: list[str]) 
     assert (code, "not found" in err) == (1, True)
 
 
-def test_what_needs_the_store_says_so(server: RunningServer) -> None:
-    for words in (
-        ("verify",),
-        ("project",),
-        ("generations", "list"),
-        ("export", "jsonl"),
-    ):
-        code, _, err = command("--store", server.url, *words)
-        assert code == 1, (words, err)
-        assert "expected a store" in err
-    code, _, err = command("--store", server.url, "--organization", "org-a", "runs", "list")
-    assert (code, "--organization" in err) == (2, True)
-
-
 def test_a_key_is_given_by_option_or_environment(server: RunningServer, runs: list[str]) -> None:
     from runledger.ids import DEFAULT_ORGANIZATION
     from runledger.server.keys import Keyring

@@ -2,13 +2,15 @@
 
 import asyncio
 import inspect
+from collections.abc import Iterable
 from contextlib import aclosing
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import nanoarrow
 import pytest
 
-from runledger import Actor, Message, RunLedger
+from runledger import Actor, Message, Operator, RunLedger
 from runledger.errors import (
     AlreadyEnded,
     ContentConflict,
@@ -24,6 +26,7 @@ from runledger.errors import (
 from runledger.ids import new_id
 from runledger.records import Cancellation
 from runledger.remote import RemoteLedger
+from runledger.remote.operator import RemoteOperator
 
 pytestmark = pytest.mark.slow
 
@@ -31,8 +34,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 # Not of a remote ledger: docs/remote.md says so.
 ONLY_LOCAL = {
-    *("actor", "as_actor", "expire_approvals", "expire_runs", "image_bytes"),
-    *("handler", "open", "operator", "part", "project", "read_models", "sql", "sql_rows", "store"),
+    *("actor", "image_bytes", "handler", "open", "part", "read_models", "store"),
     # The operator's, under their old names.
     *("archive", "compare_generation", "drop_generation", "export_parquet", "generation"),
     *("generations", "parked", "publish", "replay", "retry_parked", "switch_generation"),
@@ -45,13 +47,23 @@ def test_a_remote_ledger_has_the_methods_of_a_local_one() -> None:
     there = {name for name, _ in inspect.getmembers(RemoteLedger) if not name.startswith("_")}
     assert here - there == ONLY_LOCAL
     assert there <= here
+    here = {name for name, _ in inspect.getmembers(Operator) if not name.startswith("_")}
+    there = {name for name, _ in inspect.getmembers(RemoteOperator) if not name.startswith("_")}
+    # An archive is continued where the log is; the lines of a store here need no way of their own.
+    assert here - there == {"archive", "open"}
+    assert there - here == {"export_lines", "import_lines"}
 
 
 def test_its_methods_take_the_same_arguments() -> None:
-    for name, method in inspect.getmembers(RemoteLedger, inspect.isfunction):
-        if name.startswith("_"):
+    of_the_ledger = inspect.getmembers(RemoteLedger, inspect.isfunction)
+    of_the_operator = inspect.getmembers(RemoteOperator, inspect.isfunction)
+    for local, name, method in (
+        *((RunLedger, *member) for member in of_the_ledger),
+        *((Operator, *member) for member in of_the_operator),
+    ):
+        if name.startswith("_") or name in ("export_lines", "import_lines"):
             continue
-        here = inspect.signature(getattr(RunLedger, name)).parameters
+        here = inspect.signature(getattr(local, name)).parameters
         there = inspect.signature(method).parameters
         if name == "create_run":
             # Some of them are among its `facts`.
@@ -300,7 +312,7 @@ async def test_questions_answer_alike(server, remote) -> None:
 
 async def test_what_a_remote_ledger_does_not_take_is_refused(remote) -> None:
     async with remote() as ledger:
-        actor = Actor("org-b")
+        actor = Actor("org-b", "ada")
         for call in (
             ledger.list_runs(actor=actor),
             ledger.create_run("agent-a", actor=actor),
@@ -309,8 +321,10 @@ async def test_what_a_remote_ledger_does_not_take_is_refused(remote) -> None:
             ledger.cancel_runs(agent_id="agent-a", actor=actor),
             ledger.record_step_feedback(new_id("step"), None, actor=actor),
             ledger.get_run_by_id(new_id("run"), actor=actor),
+            anext(ledger.follow_log(actor=actor)),
+            ledger.expire_approvals(actor=actor),
         ):
-            with pytest.raises(InvalidArgument, match="actor"):
+            with pytest.raises(InvalidArgument, match="by the key which user"):
                 await call
         with pytest.raises(InvalidArgument, match="correlation_id"):
             await ledger.create_run("agent-a", correlation_id="c")
@@ -319,6 +333,77 @@ async def test_what_a_remote_ledger_does_not_take_is_refused(remote) -> None:
             remote(**wrong)
     with pytest.raises(InvalidArgument, match="api_key"):
         RunLedger.open("sqlite:///runs.db", api_key="k")
+
+
+async def test_another_organization_acts_with_each_call_or_with_all(opened) -> None:
+    other = Actor("org-b")
+    async with opened() as ledger:
+        mine = await ledger.create_run("agent-a")
+        theirs = await ledger.create_run("agent-a", actor=other)
+        await ledger.record_step(theirs.run_id, prompt_tokens=3, actor=other)
+        await ledger.record_heartbeat(theirs.run_id, actor=other)
+        with pytest.raises(NotFound):
+            await ledger.record_step(theirs.run_id, prompt_tokens=3)
+        assert [run.run_id for run in await ledger.list_runs()] == [mine.run_id]
+        assert [run.run_id for run in await ledger.list_runs(actor=other)] == [theirs.run_id]
+        with pytest.raises(NotFound):
+            await ledger.get_run_by_id(mine.run_id, actor=other)
+        view = ledger.as_actor(other)
+        async with view.run(agent_id="agent-a") as run, run.step() as step:
+            step.usage(prompt_tokens=5)
+        assert await view.list_runs() == await ledger.list_runs(actor=other)
+        assert (await view.usage_totals(by=["agent"]))[0].prompt_tokens == 8
+        assert [run.run_id for run in await ledger.list_runs()] == [mine.run_id]
+        await ledger.save_view("a", "true", actor=other)
+        assert await ledger.list_views() == []
+        assert [one.name for one in await view.list_views()] == ["a"]
+        async with aclosing(ledger.follow_log(after=0, actor=other)) as followed:
+            assert (await anext(followed)).event.organization == "org-b"
+
+
+async def test_what_is_abandoned_is_ended(opened) -> None:
+    async with opened() as ledger:
+        run = await ledger.create_run("agent-a", at=START)
+        call = {"type": "function", "id": "c", "function": {"name": "pay", "arguments": "{}"}}
+        await ledger.record_step(
+            run.run_id,
+            at=START,
+            stop_reason="requires_approval",
+            messages=[{"role": "approval", "tool_calls": [call]}],
+            approval_deadline=START + timedelta(hours=1),
+        )
+        assert await ledger.expire_approvals(at=START) == []
+        assert await ledger.expire_approvals(at=START + timedelta(hours=2)) == [run.run_id]
+        with pytest.raises(InvalidArgument, match="older_than"):
+            await ledger.expire_runs(older_than=timedelta(-1))
+        assert await ledger.expire_runs(older_than=timedelta(0), every_organization=True) == [
+            run.run_id
+        ]
+        lost = await ledger.get_run_by_id(run.run_id)
+        assert (lost.status, lost.error_type) == ("failed", "lost")
+        assert await ledger.expire_runs(older_than=timedelta(0)) == []
+
+
+async def test_sql_answers_with_values_of_json(opened) -> None:
+    async with opened() as ledger:
+        run = await ledger.create_run("agent-a")
+        reached = await ledger.project()
+        assert reached > 0
+        for question in (ledger.sql, lambda text: ledger.sql_rows(text, _taken)):
+            columns, rows = await question("SELECT run_id, num_steps, NULL AS nothing FROM runs")
+            assert (columns, rows) == (["run_id", "num_steps", "nothing"], [(run.run_id, 0, None)])
+        with pytest.raises(InvalidArgument, match="nowhere"):
+            await ledger.sql("SELECT * FROM nowhere")
+
+
+async def test_a_server_gives_no_part_of_an_answer(remote) -> None:
+    async with remote() as ledger:
+        with pytest.raises(InvalidArgument, match="10,000 rows"):
+            await ledger.sql("SELECT * FROM range(20000)")
+
+
+def _taken(columns: list[str], rows: Iterable[tuple[Any, ...]]) -> tuple[Any, Any]:
+    return list(columns), list(rows)
 
 
 async def test_a_condition_means_the_same(opened) -> None:

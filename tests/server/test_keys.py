@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import RunningServer
 
+from runledger import Actor
 from runledger.errors import InvalidArgument, NotFound
 from runledger.server.keys import Keyring, matching, well_formed
 from runledger.server.route import SCOPES
@@ -135,3 +136,24 @@ def _actor(organization: str) -> Any:
 def test_an_authorization_is_ignored_where_there_are_no_keys(server: RunningServer) -> None:
     with server.client() as client:
         assert client.get("/v1/runs/", headers=_bearer("anything")).status_code == 200
+
+
+def test_only_a_key_of_all_organizations_names_another(server: RunningServer) -> None:
+    keyring = _keyring(server)
+    texts = {name: keyring.create(name="ada", organization=name).text for name in ("org-a", "*")}
+    mine = server.do(server.ledger.create_run("agent-a", actor=Actor("org-b"))).run_id
+    with server.client() as client:
+        for name, status in (("org-a", 403), ("*", 200)):
+            headers = {**_bearer(texts[name]), "Runledger-Organization": "org-b"}
+            assert client.get(f"/api/v1/runs/{mine}", headers=headers).status_code == status
+            nothing = {**headers, "Runledger-Organization": "org-none"}
+            unknown = client.get(f"/api/v1/runs/{mine}", headers=nothing)
+            assert unknown.status_code == (403 if status == 403 else 404)
+        own = {**_bearer(texts["org-a"]), "Runledger-Organization": "org-a"}
+        assert client.get("/api/v1/runs", headers=own).status_code == 200
+        wrong = {**_bearer(texts["*"]), "Runledger-Organization": "a b"}
+        assert client.get("/api/v1/runs", headers=wrong).status_code == 400
+        headers = {**_bearer(texts["*"]), "Runledger-Organization": "org-b"}
+        client.post(f"/api/v1/runs/{mine}/complete", json={}, headers=headers)
+    (event,) = (row.event for row in server.ledger.store.read_stream(mine) if row.version == 2)
+    assert (event.organization, event.user) == ("org-b", "ada")

@@ -15,25 +15,37 @@ from typing import Any, Final, NamedTuple
 
 from runledger.errors import InvalidArgument
 from runledger.events import (
+    PRICES_STREAM,
     AgentRegistered,
     ConversationClaimed,
     ConversationOpened,
     ConversationReleased,
     Event,
+    PricesAdopted,
+    PricesApplied,
+    PricesListed,
     RunCreated,
+    ViewRemoved,
+    ViewSaved,
 )
 from runledger.ids import check_id
 from runledger.run.parties import agent_stream, conversation_stream
+from runledger.run.views import view_stream
 from runledger.storable import storable
 from runledger.store.codec import decode, encode
 from runledger.store.protocol import EncodedEvent, StoredRow
 
 _KEYS: Final = {"position", "stream", "version", "topic", "facts", "contents"}
 _OPENING: Final = (RunCreated, ConversationOpened)
+_OF_VIEWS: Final = (ViewSaved, ViewRemoved)
+_OF_PRICES: Final = (PricesAdopted, PricesListed, PricesApplied)
+_OPENED_BY_ANY: Final = (AgentRegistered, *_OF_VIEWS, *_OF_PRICES)
+"""Their streams have no first event of a kind of its own."""
 _DECODER: Final = json.JSONDecoder()
 _AS_EXPORTED: Final = re.compile(
     r'\{"position":\d+,"stream":"([^"\\]+)","version":(\d+),"topic":"([^"\\]+)","facts":'
 )
+_POSITION: Final = re.compile(rb'\{"position":(\d+),')
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _CONTENTS: Final = ',"contents":'
 
@@ -190,10 +202,20 @@ def _check_place(stream: str, version: int, event: Event) -> None:
         expected = agent_stream(event.organization, event.agent_id)
     elif isinstance(event, ConversationOpened | ConversationClaimed | ConversationReleased):
         expected = conversation_stream(event.organization, event.conversation_id)
+    elif isinstance(event, _OF_VIEWS):
+        expected = view_stream(event.organization)
+    elif isinstance(event, _OF_PRICES):
+        expected = PRICES_STREAM
     else:
         expected = check_id("run", stream)
     if stream != expected:
         raise InvalidArgument(f"stream: expected {expected!r}, found {stream!r}")
     opens = isinstance(event, _OPENING)
-    if version < 1 or (opens != (version == 1) and not isinstance(event, AgentRegistered)):
+    if version < 1 or (opens != (version == 1) and not isinstance(event, _OPENED_BY_ANY)):
         raise InvalidArgument(f"version: {event.topic} cannot be event {version} of its stream")
+
+
+def position_of(line: bytes) -> int:
+    """Return the position of an exported event's line; 0 for a blob, which has none."""
+    found = _POSITION.match(line)
+    return 0 if found is None else int(found[1])

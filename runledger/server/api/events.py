@@ -1,15 +1,27 @@
-"""Events in the form in which a ledger exports them, taken into this one as they are."""
+"""Events in the form in which a ledger exports them: given as lines, and taken in as they are."""
 
 import asyncio
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+from starlette.responses import Response, StreamingResponse
 
+from runledger.importers.event_lines.exporter import export_lines
 from runledger.importers.event_lines.importer import EventImport
 from runledger.server.call import Call, Reply
 from runledger.server.route import NDJSON, Route, Strict
+
+_PIECE: Final = 256 << 10
+
+
+class Export(Strict):
+    """`after` is a position of the log: only later events are exported."""
+
+    after: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
 
 class RefusedLine(BaseModel):
@@ -50,7 +62,41 @@ async def import_events(call: Call[Strict, bytes]) -> Reply:
     return Reply(taken, 422 if report.refused else 200)
 
 
+async def export_events(call: Call[Export, None]) -> Response:
+    """Export the events of all organizations as lines, in the order of the log."""
+    call.caller.expect_every_organization("an export of events")
+    store = call.ledger.store
+    lines = await asyncio.to_thread(export_lines, store, after=call.query.after)
+    # The first piece is made before the status is sent: what is refused is refused with its words.
+    pieces = _pieces(lines)
+    first = await asyncio.to_thread(next, pieces, b"")
+    return StreamingResponse(chain((first,), pieces), media_type=NDJSON)
+
+
+def _pieces(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield many lines at once: each piece is a change of threads."""
+    piece = bytearray()
+    for line in lines:
+        piece += line
+        if len(piece) >= _PIECE:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
+
+
 ROUTES: Final = (
+    Route(
+        "GET",
+        "/api/v1/events",
+        "api_export_events",
+        export_events,
+        scope="operate",
+        query=Export,
+        answer=None,
+        produces=(NDJSON,),
+        errors=(403, 422, 503),
+        summary="Export events as lines.",
+    ),
     Route(
         "POST",
         "/api/v1/events",

@@ -7,9 +7,11 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 from starlette.responses import FileResponse, Response
 
+from runledger.ids import derived_id
+from runledger.run.receipts import check_key
 from runledger.server import event_stream
 from runledger.server.call import Call, Reply
 from runledger.server.operation import Kind, Operation
@@ -18,6 +20,16 @@ from runledger.server.route import EVENT_STREAM, Route, Strict
 
 Number = Annotated[int, Field(ge=0)]
 _OCTETS: Final = "application/octet-stream"
+
+
+class Part(Strict):
+    """Selects the runs of a partial replay, as `runledger replay --run` and the like do."""
+
+    runs: list[str] = Field(default_factory=list)
+    agents: list[str] = Field(default_factory=list)
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    events_of_type: list[str] = Field(default_factory=list)
 
 
 class Replay(Strict):
@@ -32,6 +44,7 @@ class Replay(Strict):
     keep: Number = 2
     fresh: bool = False
     only_changed: bool = False
+    selection: Part | None = None
     out: bool = False
 
 
@@ -57,6 +70,12 @@ class Compare(Strict):
     out: bool = False
 
 
+class Copy(Strict):
+    """A copy of the read models as a file; `as_of` is a position of the log or a time."""
+
+    as_of: str | None = None
+
+
 class Explain(Strict):
     """Of a generation beside the live one, the rows of these runs that differ, and why."""
 
@@ -72,6 +91,7 @@ ARGUMENTS: Final[Mapping[Kind, type[BaseModel]]] = {
     "explain": Explain,
     "archive": Strict,
     "publish": Strict,
+    "copy": Copy,
     "export": Strict,
 }
 
@@ -88,8 +108,8 @@ async def begin(call: Call[Strict, Begin]) -> Reply:
     _expect_operator(call)
     asked = call.body
     given = read_model(ARGUMENTS[asked.kind], asked.arguments, of="pointer")
-    arguments = {name: getattr(given, name) for name in given.model_fields_set}
-    operation = call.services.operations.start(asked.kind, arguments)
+    arguments = given.model_dump(mode="json", exclude_unset=True)
+    operation = call.services.operations.start(asked.kind, arguments, _named(call))
     return Reply(operation, headers={"Location": f"/api/v1/operations/{operation.id}"})
 
 
@@ -125,6 +145,12 @@ async def get_file(call: Call[Strict, None]) -> Response:
     return FileResponse(file, media_type=_OCTETS, filename=file.name)
 
 
+async def forget_files(call: Call[Strict, None]) -> Operation:
+    """Delete the files of an operation that has ended."""
+    _expect_operator(call)
+    return await call.services.operations.forget_files(call.names["operation_id"])
+
+
 async def _blocks(call: Call[Any, None], operation: Operation) -> AsyncIterator[bytes]:
     async def states() -> AsyncIterator[bytes]:
         changed = call.services.operations.changed
@@ -145,6 +171,12 @@ async def _blocks(call: Call[Any, None], operation: Operation) -> AsyncIterator[
     except event_stream.ServerStops:
         return
     yield b"event: end\ndata: {}\n\n"
+
+
+def _named(call: Call[Any, Any]) -> str | None:
+    """Return the id of an operation: the same for each repetition with one Idempotency-Key."""
+    key = call.headers.get("idempotency-key")
+    return None if key is None else derived_id("operation", check_key(key))
 
 
 def _expect_operator(call: Call[Any, Any]) -> None:
@@ -179,5 +211,6 @@ ROUTES: Final = (
         produces=(EVENT_STREAM,),
         stream=True,
     ),
+    _route("DELETE", "/{operation_id}/files", forget_files, Operation),
     _route("GET", "/{operation_id}/files/{name}", get_file, None, produces=(_OCTETS,)),
 )

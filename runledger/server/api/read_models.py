@@ -1,10 +1,11 @@
 """The state of the read models, for an operator: what they leave out, and their generations."""
 
-from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
+from projections.generations.manifest import GenerationManifest
+from runledger.errors import InvalidArgument
 from runledger.server.api.single_runs import AsOf
 from runledger.server.call import Call
 from runledger.server.route import Route, Strict
@@ -21,18 +22,23 @@ class ParkedStream(BaseModel):
     events: int
 
 
-class Generation(BaseModel):
-    """A generation of the read models, as its manifest tells it."""
+class Retry(Strict):
+    """The ids of the parked streams to retry; all without any."""
 
-    number: int
-    state: str
+    streams: list[str] | None = None
+
+
+class Retried(BaseModel):
+    """The streams whose events are applied now, and those that are still left out."""
+
+    applied: list[str]
+    parked: list[ParkedStream]
+
+
+class Projected(BaseModel):
+    """The position of the log that the read models have reached."""
+
     position: int
-    built_at: datetime
-    built_from: str
-    built_by: str
-    rows: dict[str, int]
-    seconds: float | None
-    size: int | None
 
 
 async def list_parked(call: Call[AsOf, None]) -> list[ParkedStream]:
@@ -42,28 +48,73 @@ async def list_parked(call: Call[AsOf, None]) -> list[ParkedStream]:
     return [ParkedStream(**one._asdict()) for one in parked]
 
 
-async def list_generations(call: Call[Strict, None]) -> list[Generation]:
+async def retry_parked(call: Call[Strict, Retry]) -> Retried:
+    """Apply the events of parked streams, once the cause is removed."""
+    call.caller.expect_every_organization("the state of the read models")
+    done = await call.ledger.operator.retry_parked(call.body.streams)
+    left = [ParkedStream(**one._asdict()) for one in done.parked]
+    return Retried(applied=done.applied, parked=left)
+
+
+async def list_generations(call: Call[Strict, None]) -> list[GenerationManifest]:
     """List the generations of the read models, in order; one is live."""
     call.caller.expect_every_organization("the state of the read models")
-    found = await call.ledger.operator.generations()
-    return [Generation(**one.model_dump(include=set(Generation.model_fields))) for one in found]
+    return await call.ledger.operator.generations()
 
 
-def _route(path: str, handler: Any, query: type[BaseModel], answer: Any) -> Route:
+async def get_generation(call: Call[Strict, None]) -> GenerationManifest:
+    """Return a generation of the read models."""
+    call.caller.expect_every_organization("the state of the read models")
+    return await call.ledger.operator.generation(_number(call))
+
+
+async def drop_generation(call: Call[Strict, None]) -> None:
+    """Delete a generation that is not live."""
+    call.caller.expect_every_organization("the state of the read models")
+    await call.ledger.operator.drop_generation(_number(call))
+
+
+async def project(call: Call[Strict, None]) -> Projected:
+    """Bring the read models up to date with the log."""
+    call.caller.expect_every_organization("the state of the read models")
+    return Projected(position=await call.ledger.project())
+
+
+def _number(call: Call[Any, Any]) -> int:
+    text = call.names["number"]
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise InvalidArgument(f"generation: expected its number, found {text!r:.40}")
+    return int(text)
+
+
+def _route(
+    method: Literal["GET", "POST", "DELETE"],
+    path: str,
+    handler: Any,
+    answer: Any,
+    *,
+    query: type[BaseModel] = Strict,
+    body: type[BaseModel] | None = None,
+) -> Route:
     return Route(
-        "GET",
+        method,
         f"/api/v1/{path}",
         f"api_{handler.__name__}",
         handler,
         scope="operate",
         query=query,
+        body=body,
         answer=answer,
-        errors=(400, 403, 422, 501, 503),
+        errors=(400, 403, 404, 409, 422, 501, 503),
         summary=handler.__doc__.partition("\n")[0],
     )
 
 
 ROUTES: Final = (
-    _route("parked", list_parked, AsOf, list[ParkedStream]),
-    _route("generations", list_generations, Strict, list[Generation]),
+    _route("GET", "parked", list_parked, list[ParkedStream], query=AsOf),
+    _route("POST", "parked/retry", retry_parked, Retried, body=Retry),
+    _route("GET", "generations", list_generations, list[GenerationManifest]),
+    _route("GET", "generations/{number}", get_generation, GenerationManifest),
+    _route("DELETE", "generations/{number}", drop_generation, None),
+    _route("POST", "project", project, Projected),
 )
