@@ -45,6 +45,7 @@ ANSWERED: dict[str, Words] = {
     "import jsonl": lambda at: (str(_exported(at)),),
     "export jsonl": lambda _: (),
     "export parquet": lambda at: (str(at.folder / "parquet"),),
+    "follow": lambda _: ("--after", "0", "--limit", "1"),
     "expire": lambda _: ("--older-than", "1h", "--approvals"),
     "callbacks list": lambda _: (),
     "callbacks show": lambda at: (at.run,),
