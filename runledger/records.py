@@ -2,20 +2,41 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from runledger.events import CallbackAttempted, StepRecorded, StepStarted, ViewKind
+from runledger.html_table import Span, html_facts, html_table
 from runledger.run import Run
 from runledger.run.delivery import Delivery
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """A record, which a notebook shows as a table of its facts."""
+
     model_config = ConfigDict(frozen=True, defer_build=True)
 
+    @property
+    def span(self) -> Span | None:
+        """Its beginning and its end in nanoseconds since 1970; None if there is none."""
+        return None
 
-class RunRecord(_Record):
+    def _repr_html_(self) -> str:
+        return html_facts(self)
+
+
+_R = TypeVar("_R", bound=Record)
+
+
+class Records(list[_R]):
+    """A list of records, which a notebook shows as a table with a time line."""
+
+    def _repr_html_(self) -> str:
+        return html_table(self, [record.span for record in self])
+
+
+class RunRecord(Record):
     """One run. Durations are in nanoseconds, times have a zone, counts have no upper limit.
 
     `version` counts the events of its stream, including those of callbacks.
@@ -70,8 +91,15 @@ class RunRecord(_Record):
         """When the run was created, in nanoseconds since 1970."""
         return nanoseconds(self.created_at)
 
+    @property
+    def span(self) -> Span | None:
+        """Its beginning and its end, if it has ended after it began."""
+        if self.completed_at is None or self.ended_before_it_began:
+            return None
+        return self.run_start_ns, nanoseconds(self.completed_at)
 
-class RunUsage(_Record):
+
+class RunUsage(Record):
     """Token totals of a run; None if no step reported the count, 0 if 0 was reported."""
 
     run_id: str
@@ -87,7 +115,7 @@ class RunUsage(_Record):
     output_tokens: int | None
 
 
-class RunMetrics(_Record):
+class RunMetrics(Record):
     """Duration (ns), steps and tools of a run."""
 
     run_id: str
@@ -102,7 +130,7 @@ class RunMetrics(_Record):
     base_template_id: str | None
 
 
-class StepView(_Record):
+class StepView(Record):
     """One step of a run; `status` is pending while only its start is recorded."""
 
     step_id: str
@@ -152,8 +180,15 @@ class StepView(_Record):
     tool_execution_ns: int | None = None
     feedback: str | None = None
 
+    @property
+    def span(self) -> Span | None:
+        """Its beginning and its end, if both were reported."""
+        if self.step_start_ns is None or self.step_ns is None:
+            return None
+        return self.step_start_ns, self.step_start_ns + self.step_ns
 
-class UsageTotal(_Record):
+
+class UsageTotal(Record):
     """The tokens of a group of steps; a grouping column is None if it was not asked for.
 
     A bucket is None if no step of the group reported it. `cost_usd` is exact; it is None if no step
@@ -182,7 +217,7 @@ class UsageTotal(_Record):
     reported_usd: Decimal | None = None
 
 
-class RunDurations(_Record):
+class RunDurations(Record):
     """The number of runs that have a duration, and its percentiles in nanoseconds."""
 
     runs: int
@@ -192,7 +227,7 @@ class RunDurations(_Record):
     p99: float | None
 
 
-class DurationPercentiles(_Record):
+class DurationPercentiles(Record):
     """The durations of a group of ended runs, in nanoseconds; see UsageTotal for the groups."""
 
     project_id: str | None
@@ -205,7 +240,7 @@ class DurationPercentiles(_Record):
     p99: float
 
 
-class AgentRow(_Record):
+class AgentRow(Record):
     """One agent, with its newest run and the stop reason of the run that ended last."""
 
     agent_id: str
@@ -218,7 +253,7 @@ class AgentRow(_Record):
     last_stop_reason: str | None
 
 
-class CallbackRow(_Record):
+class CallbackRow(Record):
     """The delivery for a run that ended; `error` says for a parked run why nothing is sent."""
 
     run_id: str
@@ -237,7 +272,7 @@ class CallbackRow(_Record):
     next_attempt_at: datetime | None
 
 
-class SavedView(_Record):
+class SavedView(Record):
     """A condition on runs, or for the kind "sql" a question in SQL, under a name."""
 
     name: str

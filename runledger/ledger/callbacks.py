@@ -11,7 +11,7 @@ from runledger.errors import InvalidArgument
 from runledger.events import CallbackAttempted
 from runledger.ledger.arguments import check_counts, check_lists
 from runledger.ledger.part import LedgerPart
-from runledger.records import Callback, CallbackRow
+from runledger.records import Callback, CallbackRow, Records
 from runledger.run import Actor
 from runledger.run.commands import RequestCallback
 from runledger.run.delivery import Delivery
@@ -76,10 +76,11 @@ class Callbacks(LedgerPart):
         since, until = optional_in_utc("since", since), optional_in_utc("until", until)
         check_span("list_callbacks", since=since, until=until)
         organization = self.opened.organization(actor)
-        return await self.opened.ask(
+        found = await self.opened.ask(
             lambda q: q.callbacks(organization, wanted, since=since, until=until, limit=limit),
             as_of,
         )
+        return Records(found)
 
     async def redeliver_callback(self, run_id: str, **options: Unpack[CommandOptions]) -> Delivery:
         """Request that a run's callback is sent again at once, with the same webhook-id.

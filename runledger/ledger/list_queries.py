@@ -25,6 +25,7 @@ from runledger.ledger.part import LedgerPart
 from runledger.records import (
     AgentRow,
     DurationPercentiles,
+    Records,
     RunDurations,
     RunRecord,
     StepView,
@@ -64,7 +65,8 @@ class ListQueries(LedgerPart):
         asked = run_filter("list_runs", **filters)
         organization = self.opened.organization(actor)
         born = await self._born(asked.run_id, asked.cursor)
-        return await self.opened.ask(lambda q: q.list_runs(organization, asked, born), as_of)
+        found = await self.opened.ask(lambda q: q.list_runs(organization, asked, born), as_of)
+        return Records(found)
 
     def runs(
         self,
@@ -129,7 +131,8 @@ class ListQueries(LedgerPart):
         """
         asked = step_filter("list_steps", **filters)
         organization = self.opened.organization(actor)
-        return await self.opened.ask(lambda q: q.list_steps(organization, asked), as_of)
+        found = await self.opened.ask(lambda q: q.list_steps(organization, asked), as_of)
+        return Records(found)
 
     async def get_step(
         self, step_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None
@@ -179,7 +182,7 @@ class ListQueries(LedgerPart):
         check_days(since=since, until=until)
         check_span("usage_totals", since=since, until=until)
         run_filter("usage_totals", where=where)
-        return await self.opened.ask(
+        found = await self.opened.ask(
             lambda q: q.usage_totals(
                 organization,
                 by,
@@ -192,6 +195,7 @@ class ListQueries(LedgerPart):
             ),
             as_of,
         )
+        return Records(found)
 
     async def duration_percentiles(
         self,
@@ -224,7 +228,7 @@ class ListQueries(LedgerPart):
         check_days(since=since, until=until)
         check_span("duration_percentiles", since=since, until=until)
         run_filter("duration_percentiles", where=where)
-        return await self.opened.ask(
+        found = await self.opened.ask(
             lambda q: q.percentiles(
                 organization,
                 by,
@@ -236,6 +240,7 @@ class ListQueries(LedgerPart):
             ),
             as_of,
         )
+        return Records(found)
 
     async def list_agents(
         self,
@@ -254,7 +259,8 @@ class ListQueries(LedgerPart):
         """
         organization = self.opened.organization(actor)
         check_texts(agent_id=agent_id)
-        return await self.opened.ask(lambda q: q.agents(organization, agent_id), as_of)
+        found = await self.opened.ask(lambda q: q.agents(organization, agent_id), as_of)
+        return Records(found)
 
     async def sql(
         self, statement: str, *, as_of: AsOfMoment | None = None

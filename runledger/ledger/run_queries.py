@@ -12,6 +12,7 @@ from runledger.ledger.arguments import check_counts
 from runledger.ledger.part import LedgerPart
 from runledger.messages import Message
 from runledger.records import (
+    Records,
     RunMetrics,
     RunRecord,
     RunUsage,
@@ -124,7 +125,7 @@ class RunQueries(LedgerPart):
         }
         ordered = list(steps.values())
         ids = list(steps)
-        return _page("step", ordered, ids, order, limit, after, before)
+        return Records(_page("step", ordered, ids, order, limit, after, before))
 
     async def get_stored_messages(
         self, run_id: str, *, as_of: AsOfMoment | None = None, actor: Actor | None = None

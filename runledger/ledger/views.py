@@ -10,7 +10,7 @@ from runledger.errors import InvalidArgument, NotFound
 from runledger.events import Event, ViewKind, ViewRemoved, ViewSaved
 from runledger.ledger.arguments import check_texts
 from runledger.ledger.part import LedgerPart
-from runledger.records import SavedView
+from runledger.records import Records, SavedView
 from runledger.run import Actor
 from runledger.run.rules import stamped
 from runledger.storable import storable
@@ -85,7 +85,7 @@ class Views(LedgerPart):
             actor: acts instead of the ledger's own actor; the views are of its organization.
         """
         views = await read_views(self.opened.store, self.opened.organization(actor))
-        return [_record(view) for view in views.values()]
+        return Records(_record(view) for view in views.values())
 
     async def get_view(self, name: str, *, actor: Actor | None = None) -> SavedView:
         """Return a view; NotFound if the organization has none of this name.

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, Unpack
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import AfterValidator, BaseModel, TypeAdapter
 
 from projections.generations.as_of import AsOfMoment
 from projections.queries.callbacks import CallbackStatus
@@ -18,6 +18,7 @@ from runledger.records import (
     Callback,
     CallbackRow,
     DurationPercentiles,
+    Records,
     RunDurations,
     RunMetrics,
     RunRecord,
@@ -53,21 +54,26 @@ class _RunIds(BaseModel):
     run_ids: list[str]
 
 
+_SHOWN: Final = AfterValidator(Records)
 _USAGE: Final = TypeAdapter(RunUsage)
 _METRICS: Final = TypeAdapter(RunMetrics)
 _CONFIG: Final = TypeAdapter(_Config)
 _STEP: Final = TypeAdapter(StepView)
-_STEPS: Final = TypeAdapter(list[StepView])
-_RUNS: Final = TypeAdapter(list[RunRecord])
+_STEPS: Final[TypeAdapter[list[StepView]]] = TypeAdapter(Annotated[list[StepView], _SHOWN])
+_RUNS: Final[TypeAdapter[list[RunRecord]]] = TypeAdapter(Annotated[list[RunRecord], _SHOWN])
 _STORED: Final = TypeAdapter(list[Message])
 _AGENT: Final = TypeAdapter(Agent)
 _CALLBACK: Final = TypeAdapter(_Callback)
 _RUN_IDS: Final = TypeAdapter(_RunIds)
 _DURATIONS: Final = TypeAdapter(RunDurations)
-_TOTALS: Final = TypeAdapter(list[UsageTotal])
-_PERCENTILES: Final = TypeAdapter(list[DurationPercentiles])
-_AGENTS: Final = TypeAdapter(list[AgentRow])
-_CALLBACKS: Final = TypeAdapter(list[CallbackRow])
+_TOTALS: Final[TypeAdapter[list[UsageTotal]]] = TypeAdapter(Annotated[list[UsageTotal], _SHOWN])
+_PERCENTILES: Final[TypeAdapter[list[DurationPercentiles]]] = TypeAdapter(
+    Annotated[list[DurationPercentiles], _SHOWN]
+)
+_AGENTS: Final[TypeAdapter[list[AgentRow]]] = TypeAdapter(Annotated[list[AgentRow], _SHOWN])
+_CALLBACKS: Final[TypeAdapter[list[CallbackRow]]] = TypeAdapter(
+    Annotated[list[CallbackRow], _SHOWN]
+)
 
 
 class RemoteQuestions(RemotePart):

@@ -3,6 +3,8 @@
 `make test-notebook` installs the kernel and runs this; `make test` leaves it out without one.
 """
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,3 +40,24 @@ def test_a_cell_records_a_run_and_lists_it(tmp_path: Any) -> None:
         manager.shutdown_kernel(now=True)
     assert reply["content"]["status"] == "ok", said
     assert "".join(said).split() == ["completed", "5", "live"]
+
+
+@pytest.mark.notebook
+def test_the_tutorial_shows_tables_and_time_lines(tmp_path: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    client = pytest.importorskip("nbclient")
+    tutorial = Path(__file__).parents[2] / "docs" / "tutorial.ipynb"
+    book = nbformat.reads(tutorial.read_text(encoding="utf-8"), as_version=4)
+    nbformat.validate(book)
+    done = client.NotebookClient(
+        book, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    shown = [
+        output["data"]["text/html"]
+        for cell in done.cells
+        for output in cell.get("outputs", ())
+        if "text/html" in output.get("data", {})
+    ]
+    assert len(shown) >= 6
+    assert sum("<th>time</th>" in table for table in shown) >= 3
+    assert json.loads(nbformat.writes(done))["cells"][-1]["outputs"] == []
