@@ -93,7 +93,7 @@ class Generation:
             draw_no_bar(self._db)
             if in_memory:
                 self._create(models, number, built_from)
-            elif not self._is_there():
+            elif not _has_generation(self._db):
                 raise not_read_models(self.path, "a DuckDB database of another program")
             else:
                 self.models = self._check()
@@ -107,13 +107,9 @@ class Generation:
             self.close()
             raise
 
-    def _is_there(self) -> bool:
-        ((there,),) = self._db.execute(SQL["has_generation"]).fetchall()
-        return bool(there)
-
     def _expect_generation(self, db: Any) -> None:
         with closing(db):
-            ((there,),) = db.execute(SQL["has_generation"]).fetchall()
+            there = _has_generation(db)
         if not there:
             raise not_read_models(self.path, "a DuckDB database of another program")
 
@@ -373,3 +369,12 @@ def expect_own(path: Path) -> None:
         raise
     except ReadModelsError:
         return
+
+
+def _has_generation(db: Any) -> bool:
+    # Not asked of the catalog: DuckDB would bind every view of its own, for each file it opens.
+    try:
+        db.execute(SQL["has_generation"])
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return False
+    return True

@@ -28,10 +28,9 @@ INSERT INTO generation_marks SELECT position, NULL, NULL FROM generation WHERE p
 INSERT INTO generation
 VALUES ($layout, $number, 0, now(), $built_from, $built_by, $events_digest);
 
--- has_generation: whether the file has a generation; a table of that name may be another program's
-SELECT count(*) = 4 FROM duckdb_columns()
-WHERE table_name = 'generation' AND database_name = current_database()
-    AND column_name IN ('layout', 'number', 'position', 'built_from');
+-- has_generation: no rows; an error if the file has no generation, or another program's table of
+-- that name
+SELECT layout, number, position, built_from FROM generation LIMIT 0;
 
 -- is_published: whether the file is a published copy, which is only for readers
 SELECT count(*) FROM duckdb_tables()

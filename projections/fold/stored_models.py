@@ -1,7 +1,6 @@
 """The read models that a generation holds: the SQL that makes its rows, and what each declares."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ DECLARED: Final = 2
 """The first layout of a generation that holds declarations."""
 
 
-def create(db: Any, models: Iterable[ReadModel]) -> None:
+def create(db: Any, models: Sequence[ReadModel]) -> None:
     """Make the tables of new read models and store their SQL and declarations.
 
     `db` is a connection in a transaction.
@@ -26,13 +25,13 @@ def create(db: Any, models: Iterable[ReadModel]) -> None:
         ReadModelsError: if a schema.sql makes other tables or columns than its model.toml declares.
     """
     db.execute(SQL["create_models"])
+    # The catalog is read once for all: each reading of it takes as long as making a table does.
     before = _columns(db)
     for model in models:
         db.execute(model.schema)
-        after = _columns(db)
-        _expect_declared(model, before, after)
         _add(db, model)
-        before = after
+    after = _columns(db)
+    _expect_declared(models, {name: after[name] for name in after.keys() - before.keys()})
 
 
 def read(db: Any, layout: int) -> tuple[ReadModel, ...]:
@@ -101,19 +100,22 @@ def _columns(db: Any) -> dict[str, list[str]]:
     return dict(db.execute(SQL["columns"]).fetchall())
 
 
-def _expect_declared(
-    model: ReadModel, before: dict[str, list[str]], after: dict[str, list[str]]
-) -> None:
-    made = defaultdict(list, {name: after[name] for name in after.keys() - before.keys()})
-    declared = model.declaration.tables
-    if made.keys() != declared.keys():
+def _expect_declared(models: Sequence[ReadModel], made: dict[str, list[str]]) -> None:
+    for model in models:
+        for name, table in model.declaration.tables.items():
+            if name not in made:
+                raise ReadModelsError(
+                    f"{model.name}/{FILE}: tables.{name}: expected a table that schema.sql makes, "
+                    f"found none"
+                )
+            if unknown := sorted(table.columns - set(made[name])):
+                raise ReadModelsError(
+                    f"{model.name}/{FILE}: tables.{name}: expected columns of the table "
+                    f"({', '.join(made[name])}), found {', '.join(unknown)}"
+                )
+    declared = {name for model in models for name in model.declaration.tables}
+    if undeclared := sorted(made.keys() - declared):
         raise ReadModelsError(
-            f"{model.name}/{FILE}: tables: expected those that schema.sql makes "
-            f"({', '.join(sorted(made)) or 'none'}), found {', '.join(sorted(declared))}"
+            f"read models {', '.join(model.name for model in models)}: expected every table that a "
+            f"schema.sql makes in the {FILE} beside it, found {', '.join(undeclared)} in none"
         )
-    for name, table in declared.items():
-        if unknown := sorted(table.columns - set(made[name])):
-            raise ReadModelsError(
-                f"{model.name}/{FILE}: tables.{name}: expected columns of the table "
-                f"({', '.join(made[name])}), found {', '.join(unknown)}"
-            )

@@ -134,7 +134,7 @@ def test_the_order_of_deletion_is_part_of_the_digest() -> None:
 @pytest.mark.parametrize(
     ("tables", "said"),
     [
-        ({"bb": Table(key=("n",))}, r"aa/model.toml: tables: .*makes \(aa\), found bb"),
+        ({"bb": Table(key=("n",))}, r"aa/model.toml: tables.bb: .*makes, found none"),
         ({"aa": Table(key=("m",))}, r"aa/model.toml: tables.aa: .*\(n\), found m"),
     ],
 )
@@ -142,6 +142,12 @@ def test_what_the_schema_does_not_make_is_refused(tables: dict[str, Table], said
     wrong = replace(model("aa"), declaration=Declaration(tables=tables))
     with pytest.raises(ReadModelsError, match=said):
         Generation(":memory:", [wrong])
+
+
+def test_a_table_that_is_made_and_not_declared_is_refused() -> None:
+    more = replace(model("aa"), schema=f"{model('aa').schema} CREATE TABLE cc (n BIGINT);")
+    with pytest.raises(ReadModelsError, match=r"read models aa: .*model.toml.*found cc in none"):
+        Generation(":memory:", [more])
 
 
 def test_a_folder_without_a_declaration_is_refused(tmp_path: Path) -> None:
