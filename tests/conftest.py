@@ -46,7 +46,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes seconds, if asked to."""
+    """Leave out a second database that proves nothing more, and what takes seconds, if asked to."""
+    items[:] = [item for item in items if not _is_repeated(item)]
     if not config.getoption("--fast"):
         return
     left_out = [item for item in items if _takes_seconds(item)]
@@ -54,11 +55,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
 
 
+def _is_repeated(item: pytest.Item) -> bool:
+    return item.get_closest_marker("one_database") is not None and _is_on_postgresql(item)
+
+
+def _is_on_postgresql(item: pytest.Item) -> bool:
+    return hasattr(item, "callspec") and "postgresql" in item.callspec.params.values()
+
+
 def _takes_seconds(item: pytest.Item) -> bool:
     if item.get_closest_marker("slow") or not isinstance(item, pytest.Function):
         return True
-    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return "postgresql" in parameters or not SLOW_FIXTURES.isdisjoint(item.fixturenames)
+    return _is_on_postgresql(item) or not SLOW_FIXTURES.isdisjoint(item.fixturenames)
 
 
 @pytest.fixture(scope="session")

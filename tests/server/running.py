@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -22,6 +23,9 @@ from runledger.server.services import Services
 from runledger.server.serving import Serving, bind
 
 _T = TypeVar("_T")
+
+# Made once: a client would make one of its own, for an address that needs none.
+_TLS = ssl.create_default_context()
 
 
 class RunningServer:
@@ -102,7 +106,7 @@ class RunningServer:
 
     def client(self, **options: Any) -> httpx.Client:
         """Return a plain client."""
-        return httpx.Client(base_url=self.url, timeout=60, trust_env=False, **options)
+        return httpx.Client(base_url=self.url, timeout=60, trust_env=False, verify=_TLS, **options)
 
     def letta(self, **options: Any) -> Letta:
         """Return the official client of the replaced system, strict."""

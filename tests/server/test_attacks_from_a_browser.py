@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from running import RunningServer
 
+pytestmark = pytest.mark.one_database
+
 
 def _raw(server: RunningServer, *fields: str) -> bytes:
     lines = "".join(f"{field}\r\n" for field in fields)

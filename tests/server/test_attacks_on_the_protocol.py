@@ -9,6 +9,8 @@ from running import RunningServer, received
 
 from runledger.server.limits import Limits
 
+pytestmark = pytest.mark.one_database
+
 Start = Callable[..., RunningServer]
 QUICK = Limits(head_seconds=0.5, body_seconds=0.5)
 

@@ -175,12 +175,12 @@ def test_agents_are_registered_and_runs_cancelled_together(server: RunningServer
     [r for r in ROUTES if "/api/v1/runs/{run_id}" in r.path],
     ids=lambda route: f"{route.method} {route.path}",
 )
-def test_a_run_that_is_not_there_is_404(server: RunningServer, route: Any) -> None:
+def test_a_run_that_is_not_there_is_404(empty: RunningServer, route: Any) -> None:
     body = {"messages": []} if route.path.endswith("messages") else {"feedback": "positive"}
     needs = route.body is not None and any(
         f.is_required() for f in route.body.model_fields.values()
     )
-    with server.client() as client:
+    with empty.client() as client:
         path = route.path.replace("{run_id}", new_id("run"))
         sent = client.request(route.method, path, json=body if needs else None)
         assert (sent.status_code, sent.json()["type"]) == (404, "urn:runledger:error:not-found")

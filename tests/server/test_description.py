@@ -1,9 +1,11 @@
 """The OpenAPI document is one, and describes what the server answers."""
 
+import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from running import RunningServer
 
 
+@pytest.mark.one_database
 def test_the_document_is_valid_and_has_every_route(server: RunningServer) -> None:
     with server.client() as client:
         document = client.get("/api/v1/openapi.json").json()

@@ -13,6 +13,8 @@ from running import RunningServer
 
 from runledger.server.tables import MEDIA, TABLES, accepted
 
+pytestmark = pytest.mark.one_database
+
 RUNS = "/api/v1/runs?order_by=created_at&limit=3"
 
 

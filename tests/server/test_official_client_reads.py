@@ -108,6 +108,7 @@ def test_steps_messages_usage_and_metrics_of_every_run(sample: RunningServer, le
             messages = sample.do(ledger.get_run_messages(given, order=order, limit=None))  # type: ignore[arg-type]
             if messages:
                 _same(letta.runs.messages.list(given, order=order, limit=1), messages)  # type: ignore[arg-type]
+        shown = sample.do(ledger.get_run_messages(given, limit=None))
         for step in sample.do(ledger.get_run_steps(given)):
             assert _told(letta.steps.retrieve(step.step_id))["id"] == step.step_id
             _same(
@@ -116,7 +117,6 @@ def test_steps_messages_usage_and_metrics_of_every_run(sample: RunningServer, le
             )
             assert letta.steps.trace.retrieve(step.step_id) is None
             said = [message.id for message in letta.steps.messages.list(step.step_id)]
-            shown = sample.do(ledger.get_run_messages(given, limit=None))
             assert said == [one.id for one in shown if one.step_id == step.step_id]
         usage = letta.runs.usage.retrieve(given)
         assert usage.total_tokens == run.total_tokens
@@ -184,6 +184,7 @@ def test_an_unknown_address_is_told_in_json(sample: RunningServer) -> None:
     assert (answer.status_code, answer.json()) == (404, {"detail": "no such address"})
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("limit", [1, 3, 50])
 def test_paging_while_runs_arrive_gives_the_old_ones_once(
     server: RunningServer, limit: int

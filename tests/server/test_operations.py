@@ -125,6 +125,7 @@ def test_exported_events_are_taken_once(operating: RunningServer, tmp_path: Path
     assert run.status == "completed"
 
 
+@pytest.mark.one_database
 def test_one_at_a_time(operating: RunningServer) -> None:
     from runledger.server.operation import Operation
 
@@ -141,6 +142,7 @@ def test_one_at_a_time(operating: RunningServer) -> None:
         assert client.delete("/api/v1/operations/operation-1").status_code == 409
 
 
+@pytest.mark.one_database
 def test_what_ran_when_the_server_ended_was_interrupted(start: Start, tmp_path: Path) -> None:
     from runledger.server.operation import Operation
 
@@ -153,22 +155,19 @@ def test_what_ran_when_the_server_ended_was_interrupted(start: Start, tmp_path: 
         assert client.get("/api/v1/operations/operation-1").json()["state"] == "interrupted"
 
 
-@pytest.mark.parametrize(
-    ("kind", "arguments"),
-    [
+@pytest.mark.one_database
+def test_no_path_comes_from_a_caller(operating: RunningServer) -> None:
+    for kind, arguments in (
         ("replay", {"out": "/tmp/x"}),
         ("publish", {"folder": "/tmp/x"}),
         ("archive", {"folder": "/tmp/x"}),
         ("switch", {}),
         ("nothing", {}),
-    ],
-)
-def test_no_path_comes_from_a_caller(
-    operating: RunningServer, kind: str, arguments: dict[str, Any]
-) -> None:
-    assert _begin(operating, kind, **arguments).status_code == 422
+    ):
+        assert _begin(operating, kind, **arguments).status_code == 422, kind
 
 
+@pytest.mark.one_database
 def test_operations_are_for_operators(operating: RunningServer) -> None:
     keyring = Keyring(operating.ledger.store)
     for organization, status in (("org-a", 403), ("*", 200)):

@@ -11,7 +11,7 @@ from running import RunningServer
 
 from runledger.server.keys import Keyring
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
 Start = Callable[..., RunningServer]
 
