@@ -46,3 +46,9 @@ def show_usd(value: Decimal | None, complete: bool) -> str:
         return "-"
     whole, _, rest = f"{value:,.12f}".partition(".")
     return f"{'' if complete else '≥ '}{whole}.{rest.rstrip('0').ljust(2, '0')} USD"
+
+
+def show_price(value: Decimal) -> str:
+    """Return a price, exactly and without needless zeros."""
+    whole, _, rest = f"{value:f}".partition(".")
+    return f"{whole}.{rest.rstrip('0').ljust(2, '0')}"

@@ -12,7 +12,6 @@ from projections.fold.file_errors import damaged, disk_full
 from projections.fold.generation import Generation
 from projections.fold.loader import Loaded, unchanged
 from projections.fold.log_identity import LogIdentity
-from projections.fold.step_prices import TABLE as STEP_PRICES
 from projections.fold.step_prices import StepPrices
 from projections.read_models.order import deletion_order
 from projections.read_models.read_model import ReadModel
@@ -168,10 +167,10 @@ class Engine:
                 self._prices.begin(topics)
                 if not retry and found.last < span.upto:
                     self._feed.prefetch(span._replace(after=found.last))
-                for place, statement in self._statements(topics):
+                for place, statement, priced in self._statements(topics):
                     if statement.wanted(topics, self._left):
                         where = place
-                        if STEP_PRICES in statement.sql:
+                        if priced:
                             self._prices.look_up(db)
                         db.execute(statement.sql)
                 if retry:
@@ -199,16 +198,18 @@ class Engine:
             raise failed from e
         return found
 
-    def _statements(self, topics: frozenset[str]) -> Iterator[tuple[str, Statement]]:
+    def _statements(self, topics: frozenset[str]) -> Iterator[tuple[str, Statement, bool]]:
+        """Yield each statement with its place, and whether it reads the prices of steps."""
         models = self._generation.models
         for statement in self._derived:
-            yield f"derived.sql: {statement.name}", statement
+            yield f"derived.sql: {statement.name}", statement, False
         for model in models:
             for statement in model.apply:
-                yield f"{model.name}/apply.sql: {statement.name}", statement
+                priced = statement.name == model.declaration.priced
+                yield f"{model.name}/apply.sql: {statement.name}", statement, priced
         for model in deletion_order(models) if RunDeleted.topic in topics else ():
             for statement in model.delete:
-                yield f"{model.name}/delete.sql: {statement.name}", statement
+                yield f"{model.name}/delete.sql: {statement.name}", statement, False
 
     def _single(self, after: int, park: Callable[[Any, str], None], reason: str) -> None:
         try:

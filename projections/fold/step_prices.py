@@ -7,14 +7,15 @@ the SQL of every batch joins the steps with what was found.
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from projections.read_models.buckets import beside, for_each_bucket
 from runledger.events import PricesAdopted, PricesListed
-from runledger.prices import Cell, Named, Price, PriceTable, cells, resolve
+from runledger.prices import Cell, Named, Price
 from runledger.prices.cells import HOUR_AS_WRITE, ONLY_WITH, READ_AS_INPUT, WRITE_AS_INPUT
+from runledger.prices.known import Known, PriceList, known_prices
 from runledger.prices.resolution import REVISION
-from runledger.prices.table import OPENING, opening, unpacked, with_own
+from runledger.prices.table import OPENING, unpacked
 from runledger.sql_file import parse
 from runledger.usage import COUNTED
 
@@ -22,10 +23,8 @@ _FILE: Final = Path(__file__).with_name("step_prices.sql")
 SQL: Final = {
     found.name: found.sql for found in parse(for_each_bucket(_FILE.read_text(encoding="utf-8")))
 }
-TABLE: Final = "step_prices"
 REVISIONS: Final = (OPENING, REVISION, sorted(SQL.items()))
 """What decides the prices of a step beside the log and the SQL of read models."""
-_END: Final = 2**63 - 1
 _LISTS: Final = frozenset({PricesAdopted.topic, PricesListed.topic})
 
 _Name = tuple[str, str, str, str, str]
@@ -59,24 +58,14 @@ def _rates(cell: Cell) -> Mapping[str, int | None]:
     }
 
 
-class _Known(NamedTuple):
-    """The prices that steps of an organization know, from one position up to the next list."""
-
-    first: int
-    last: int
-    table: PriceTable
-    own: tuple[Price, ...]
-
-
 class StepPrices:
     """Fills the table `step_prices`; for one connection, and one thread at a time."""
 
     def __init__(self) -> None:
         self._kept = True
         self._names: set[_Name] = set()
-        self._lists: list[tuple[int, str | None, str]] | None = None
-        self._known: dict[str, list[_Known]] = {}
-        self._tables: dict[int, PriceTable] = {}
+        self._lists: list[PriceList] | None = None
+        self._known: dict[str, list[Known]] = {}
 
     def begin(self, topics: frozenset[str]) -> None:
         """Begin a transaction; look everything up again if the last one failed, or prices change.
@@ -99,8 +88,8 @@ class StepPrices:
         if self._lists is None:
             db.execute(SQL["make"])
             db.execute(SQL["pico"])
-            self._lists = db.execute(SQL["lists"]).fetchall()
-            self._names, self._known, self._tables = set(), {}, {}
+            self._lists = [_list(*row) for row in db.execute(SQL["lists"]).fetchall()]
+            self._names, self._known = set(), {}
         names = [name for name in db.execute(SQL["names"]).fetchall() if name not in self._names]
         self._names.update(names)
         rows = [row for name in names for row in self._rows(name)]
@@ -110,14 +99,11 @@ class StepPrices:
 
     def _rows(self, name: _Name) -> Iterator[tuple[Any, ...]]:
         organization, provider, model, requested, tier = name
+        named = Named(provider or None, model or None, requested or None)
         for known in self._of(organization):
-            found = resolve(known.table, Named(provider or None, model or None, requested or None))
-            if found is None:
+            if (found := known.prices(named, tier)) is None:
                 continue
-            key = (found.provider, found.model)
-            own = [row for row in known.own if (row.provider, row.model) == key]
-            listed = known.table.by_model.get(key, ())
-            for cell in cells(listed, tier, found.flags, own):
+            for cell in found.cells:
                 rates = _rates(cell)
                 always = ", ".join(flag for flag in cell.flags if flag not in ONLY_WITH)
                 sometimes = (_FLAGS.get(bucket) for bucket in COUNTED)
@@ -128,34 +114,15 @@ class StepPrices:
                     *(cell.price_row, always),
                 )
 
-    def _of(self, organization: str) -> list[_Known]:
+    def _of(self, organization: str) -> list[Known]:
         """Return what steps of an organization know, in the order of positions."""
         if organization not in self._known:
-            self._known[organization] = list(self._epochs(organization))
+            self._known[organization] = list(known_prices(self._lists or (), organization))
         return self._known[organization]
 
-    def _epochs(self, organization: str) -> Iterator[_Known]:
-        base, first = opening(), 0
-        own: tuple[Price, ...] = ()
-        for position, of, content in self._lists or ():
-            if of not in (None, organization):
-                continue
-            yield self._epoch(first, position, base, own)
-            first = position
-            if of is None:
-                base = self._table(position, content)
-            else:
-                own = (*own, *map(_price, json.loads(content)))
-        yield self._epoch(first, _END, base, own)
 
-    def _epoch(self, first: int, last: int, base: PriceTable, own: tuple[Price, ...]) -> _Known:
-        return _Known(first, last, with_own(base, own) if own else base, own)
-
-    def _table(self, position: int, content: str) -> PriceTable:
-        if position not in self._tables:
-            self._tables[position] = unpacked(json.loads(content))
-        return self._tables[position]
-
-
-def _price(row: Mapping[str, Any]) -> Price:
-    return Price(**row)
+def _list(position: int, organization: str | None, content: str) -> PriceList:
+    found = json.loads(content)
+    if organization is None:
+        return PriceList(position, None, table=unpacked(found))
+    return PriceList(position, organization, own=tuple(Price(**row) for row in found))

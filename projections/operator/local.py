@@ -4,12 +4,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
 from projections.compare.comparison import Comparison
 from projections.compare.diff import Diff
 from projections.compare.explain import Explainer, expect_explainable
+from projections.compare.repricing import PriceDifference, price_difference
 from projections.compare.side_by_side import side_by_side
 from projections.compare.verify import Verification, Verifier
 from projections.fold.file_errors import expect_readable
@@ -123,6 +125,11 @@ class Operations:
         with self._exclusive():
             verifier = Verifier(self._store, self._live)
             return verifier.everything() if sample is None else verifier.sample(sample)
+
+    def price_difference(self, since: datetime | None, known_at: int | None) -> PriceDifference:
+        """Return what pricing steps again would change; see projections.compare.repricing."""
+        with self._exclusive():
+            return price_difference(self._live, since, known_at)
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:

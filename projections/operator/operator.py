@@ -4,10 +4,12 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from projections.compare.comparison import Comparison
+from projections.compare.repricing import PriceDifference
 from projections.compare.verify import Verification
 from projections.fold.parking import Parked, Retried
 from projections.generations.live import LiveReadModels
@@ -53,6 +55,9 @@ class Operator(Protocol):
 
     def verify(self, sample: int | None = None) -> Verification:
         """Make rows again from their events and compare."""
+
+    def price_difference(self, since: datetime | None, known_at: int | None) -> PriceDifference:
+        """Return what pricing steps again would change."""
 
 
 class RemoteOperator:
@@ -104,6 +109,12 @@ class RemoteOperator:
         """Ask it to verify."""
         return Verification.model_validate_json(request(self._path, "verify", sample=sample))
 
+    def price_difference(self, since: datetime | None, known_at: int | None) -> PriceDifference:
+        """Ask it what pricing steps again would change."""
+        begin = None if since is None else since.isoformat()
+        answer = request(self._path, "price_difference", since=begin, known_at=known_at)
+        return PriceDifference.model_validate_json(answer)
+
 
 def serve(live: LiveReadModels, operations: Operations) -> RequestServer:
     """Serve the requests of other processes until the server is closed."""
@@ -127,6 +138,9 @@ def serve(live: LiveReadModels, operations: Operations) -> RequestServer:
             return json.dumps(operations.retry_parked(**given))
         if verb == "verify":
             return operations.verify(**given).model_dump_json()
+        if verb == "price_difference":
+            since = None if given["since"] is None else datetime.fromisoformat(given["since"])
+            return operations.price_difference(since, given["known_at"]).model_dump_json()
         raise ReadModelsError(f"request: expected one of an operator's verbs, found {verb!r}")
 
     return RequestServer(live.path, answer)

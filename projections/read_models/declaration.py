@@ -68,11 +68,13 @@ class Declaration(_Part):
     """The declaration of a read model.
 
     `reads` are the read models whose tables its SQL reads; None if it is not declared, as in
-    version 0.1.0. A `required` read model is part of every generation.
+    version 0.1.0. A `required` read model is part of every generation. `priced` names the statement
+    before which the table `step_prices` is given the prices of the names in `used_steps`.
     """
 
     reads: tuple[Name, ...] | None = ()
     required: StrictBool = False
+    priced: Name | None = None
     delete: Deletion = Deletion()
     tables: dict[Name, Table] = Field(min_length=1)
 

@@ -31,6 +31,8 @@ MODULES: Final = {
     "mcp": "mcp",
     "runs": "runs",
     "usage": "usage",
+    "prices": "prices",
+    "reprice": "reprice",
     "percentiles": "percentiles",
     "agents": "agents",
     "sql": "sql",

@@ -31,6 +31,7 @@ from runledger.ledger.open_ledger import OpenLedger, ReadModels
 from runledger.ledger.opening import OnChanged, Opening
 from runledger.ledger.operator import Operator
 from runledger.ledger.part import LedgerPart
+from runledger.ledger.prices import Prices
 from runledger.ledger.replays import Replays
 from runledger.ledger.run_commands import LedgerCommands
 from runledger.ledger.run_queries import RunQueries
@@ -300,6 +301,11 @@ class RunLedger:
     remove_view = Delegated(Views, Views.remove_view)
     list_views = Delegated(Views, Views.list_views)
     get_view = Delegated(Views, Views.get_view)
+
+    list_price_changes = Delegated(Prices, Prices.list_price_changes)
+    get_model_prices = Delegated(Prices, Prices.get_model_prices)
+    set_prices = Delegated(Prices, Prices.set_prices)
+    list_own_prices = Delegated(Prices, Prices.list_own_prices)
 
     get_callback = Delegated(Callbacks, Callbacks.get_callback)
     list_callbacks = Delegated(Callbacks, Callbacks.list_callbacks)

@@ -1,4 +1,4 @@
-"""The operator of a ledger: replay, compare, switch, verify, publish, archive, parked streams."""
+"""The operator of a ledger: replay, compare, switch, verify, publish, archive, price again."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,13 +9,14 @@ from runledger.ledger.copies import Copies
 from runledger.ledger.opening import Opening
 from runledger.ledger.part import LedgerPart
 from runledger.ledger.replays import Replays
+from runledger.ledger.repricing import Repricing
 from runledger.run import Actor
 
 if TYPE_CHECKING:
     from runledger.ledger.ledger import RunLedger
 
 
-class Operator(Replays, Copies):
+class Operator(Replays, Copies, Repricing):
     """All work is done online: projecting and answering go on, and no callback is sent.
 
     An open ledger has one as `ledger.operator`. `Operator.open` opens a separate one: it has the

@@ -5,6 +5,7 @@ comparison of rows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -51,6 +52,17 @@ class Cell(NamedTuple):
     reasoning: int | None
     price_row: str
     flags: tuple[str, ...]
+
+    def holds(self, at: datetime) -> bool:
+        """Whether it holds at a time, for some size of input.
+
+        at: when the call began; a time without a zone is UTC.
+        """
+        utc = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        day, minute = utc.date().isoformat(), utc.hour * 60 + utc.minute
+        return (
+            self.valid_from <= day < self.valid_to and self.minute_from <= minute < self.minute_to
+        )
 
 
 def cells(

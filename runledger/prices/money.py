@@ -5,8 +5,6 @@ from typing import Final
 
 from runledger.errors import InvalidArgument
 
-PICO: Final = 10**12
-"""Pico-dollars in a dollar. A price of 1 USD per million tokens is 1,000,000 of them per token."""
 _HIGHEST: Final = Decimal(10**6)
 
 
@@ -29,11 +27,9 @@ def pico_per_token(price: str) -> int:
     return int((number * 10**6).to_integral_value(ROUND_HALF_EVEN))
 
 
-def exact_usd(pico: int) -> str:
-    """Return an amount in US dollars as decimal text, with two digits or more and no rounding.
+def usd_per_million(pico: int) -> Decimal:
+    """Return a price in US dollars per million tokens, exactly.
 
-    pico: the amount in pico-dollars.
+    pico: the price in pico-dollars per token.
     """
-    whole, rest = divmod(abs(pico), PICO)
-    digits = f"{rest:012}".rstrip("0").ljust(2, "0")
-    return f"{'-' if pico < 0 else ''}{whole}.{digits}"
+    return Decimal(pico).scaleb(-6)

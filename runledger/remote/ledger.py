@@ -8,6 +8,7 @@ from runledger.errors import InvalidArgument
 from runledger.remote.commands import RemoteCommands
 from runledger.remote.connection import Connection
 from runledger.remote.followers import RemoteFollowers
+from runledger.remote.prices import RemotePrices
 from runledger.remote.questions import RemoteQuestions
 from runledger.remote.upkeep import RemoteUpkeep
 from runledger.remote.views import RemoteViews
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
 RETRY_FOR_SECONDS = 60.0
 
 
-class RemoteLedger(RemoteCommands, RemoteQuestions, RemoteFollowers, RemoteViews, RemoteUpkeep):
+class RemoteLedger(
+    RemoteCommands,
+    RemoteQuestions,
+    RemoteFollowers,
+    RemoteViews,
+    RemotePrices,
+    RemoteUpkeep,
+):
     """The ledger of a server; use it as `async with RunLedger.open("http://…") as ledger`.
 
     Parameters:

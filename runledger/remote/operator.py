@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter
 from projections.archive.archive import Archive
 from projections.archive.log_source import LogSource
 from projections.compare.comparison import Comparison
+from projections.compare.repricing import KnownAt, Repriced
 from projections.compare.verify import Verification
 from projections.fold.engine import Begun, Progress
 from projections.fold.parking import Parked, Retried
@@ -26,14 +28,19 @@ from projections.replay.replay import Replayed
 from projections.replay.selection import Selection
 from runledger.durable_file import unfinished
 from runledger.errors import InvalidArgument
+from runledger.prices import PriceTable
+from runledger.records import PriceChange
 from runledger.remote.connection import Connection
 from runledger.remote.event_lines import RemoteEventLines
 from runledger.remote.operations import Operations
 from runledger.remote.part import NOTHING, given, moment
+from runledger.run.envelope import optional_in_utc
 
 if TYPE_CHECKING:
     from runledger.remote.ledger import RemoteLedger
 
+_ADOPTED: Final[TypeAdapter[PriceChange | None]] = TypeAdapter(PriceChange | None)
+_REPRICED: Final = TypeAdapter(Repriced)
 _PARKED: Final = TypeAdapter(list[Parked])
 _RETRIED: Final = TypeAdapter(Retried)
 _MANIFEST: Final = TypeAdapter(GenerationManifest)
@@ -178,6 +185,28 @@ class RemoteOperator(RemoteEventLines):
         """Apply the events of parked streams that were left out; of all if none are named."""
         body = given({"streams": None if streams is None else list(streams)})
         return await self._connection.command("POST", "parked/retry", _RETRIED, body)
+
+    async def adopt_prices(self, table: PriceTable | None = None) -> PriceChange | None:
+        """Adopt the table of the server's version."""
+        if table is not None:
+            raise InvalidArgument("table: expected none, as a server adopts its own; found one")
+        return await self._connection.command("POST", "prices/adopted", _ADOPTED)
+
+    async def reprice(
+        self,
+        *,
+        since: datetime | None = None,
+        known_at: KnownAt = "now",
+        dry_run: bool = False,
+    ) -> Repriced:
+        """Price recorded steps again, and return what that changes."""
+        begin = optional_in_utc("since", since)
+        body = {
+            "since": None if begin is None else begin.isoformat(),
+            "known_at": known_at,
+            "dry_run": dry_run,
+        }
+        return await self._connection.command("POST", "prices/applied", _REPRICED, body)
 
     async def _compared(
         self,

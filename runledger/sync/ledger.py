@@ -13,6 +13,7 @@ from runledger.ledger.external_runs import ExternalRuns
 from runledger.ledger.feedback import FeedbackCommands
 from runledger.ledger.following import Followers
 from runledger.ledger.list_queries import ListQueries
+from runledger.ledger.prices import Prices
 from runledger.ledger.run_commands import LedgerCommands
 from runledger.ledger.run_queries import RunQueries
 from runledger.ledger.views import Views
@@ -193,6 +194,11 @@ class SyncLedger:
     remove_view = Waiting(Views.remove_view)
     list_views = Waiting(Views.list_views)
     get_view = Waiting(Views.get_view)
+
+    list_price_changes = Waiting(Prices.list_price_changes)
+    get_model_prices = Waiting(Prices.get_model_prices)
+    set_prices = Waiting(Prices.set_prices)
+    list_own_prices = Waiting(Prices.list_own_prices)
 
     get_callback = Waiting(Callbacks.get_callback)
     list_callbacks = Waiting(Callbacks.list_callbacks)

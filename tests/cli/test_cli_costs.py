@@ -46,3 +46,47 @@ def test_usage_fails_beyond_a_limit(runledger: Command) -> None:
     assert "a lower bound" in within.err
     assert runledger("usage", "--model", "gpt-4.1", "--fail-over", "0.001944").err == ""
     assert runledger("usage", "--fail-over", "a lot").code == 2
+
+
+@pytest.mark.usefixtures("spent")
+def test_own_prices_are_listed_exported_and_applied(runledger: Command, tmp_path: Path) -> None:
+    listed = runledger("prices", "set", "openai", "gpt-4.1", "input=1.5", "output=6", "--json").json
+    assert (listed["kind"], listed["prices"]) == ("listed", 2)
+    file = tmp_path / "contract.csv"
+    file.write_text(runledger("prices", "export").out)
+    assert file.read_text().splitlines()[1] == "openai,gpt-4.1,,,,,,input,1.5,0"
+    assert runledger("prices", "import", str(file), "--json").json == listed
+    assert [row["kind"] for row in runledger("prices", "list", "--json").json] == ["listed"]
+    (shown,) = runledger("prices", "show", "gpt-4.1", "--json").json
+    assert (shown["input"], shown["price_row"]) == ("1.500000", "own openai/gpt-4.1@ever")
+
+    # A list changes no cost of earlier steps, and neither does a dry run.
+    dry = runledger("reprice", "--dry-run", "--json").json
+    assert runledger("usage", "--model", "gpt-4.1", "--json").json[0]["cost_usd"] == (
+        "0.001944000000"
+    )
+    assert dry["change"] is None
+    (group,) = dry["difference"]["groups"]
+    assert (group["old_usd"], group["new_usd"]) == ("0.001944000000", "0.001458000000")
+    text = runledger("reprice").out
+    assert "1 of 2 steps differ, by -0.000486 USD" in text
+    assert "own openai/gpt-4.1@ever" in text
+    assert "0.001458 USD" in runledger("usage", "--model", "gpt-4.1").out
+    assert "no cost differs in 2 steps" in runledger("reprice").out
+    assert "by +0.000486 USD" in runledger("reprice", "--as-recorded").out
+    assert "≥ 0.001944 USD" in runledger("usage", "--by", "agent").out
+
+
+@pytest.mark.usefixtures("spent")
+def test_what_is_no_price_is_refused(runledger: Command, tmp_path: Path) -> None:
+    assert runledger("prices", "set", "openai", "x", "input").code == 2
+    refused = runledger("prices", "set", "openai", "x", "input=a lot")
+    assert (refused.code, "price 1: price: expected US dollars" in refused.err) == (1, True)
+    for text, said in (("provider,cost\n", "cost"), ("provider,unit\nopenai,token\n", "line 2")):
+        (tmp_path / "wrong.csv").write_text(text)
+        found = runledger("prices", "import", str(tmp_path / "wrong.csv"))
+        assert (found.code, said in found.err) == (1, True), found.err
+    assert runledger("prices", "show", "no-such-model").code == 1
+    assert "adopted already" in runledger("prices", "update").out
+    assert runledger("prices", "list", "--json").json == []
+    assert runledger("reprice", "--known-at", "0", "--as-recorded").code == 2

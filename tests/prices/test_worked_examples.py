@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from runledger.prices import PICO, Cost, Named, Tokens, cells, cost, resolve, shipped
+from runledger.prices import Named, cells, resolve, shipped
 from runledger.usage import derived
+from tests.prices.direct_cost import Cost, Tokens, cost
 
 
 class Example(NamedTuple):
@@ -221,7 +222,7 @@ def priced(example: Example) -> Cost:
 def test_a_worked_example_costs_what_it_costs(name: str) -> None:
     example = EXAMPLES[name]
     found = priced(example)
-    expected = None if example.usd is None else int(Decimal(example.usd) * PICO)
+    expected = None if example.usd is None else int(Decimal(example.usd) * 10**12)
     assert found.total == expected
     assert found.flags == example.flags
     assert (found.unpriced, found.complete) == (example.unpriced, example.complete)

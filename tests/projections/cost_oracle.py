@@ -10,10 +10,11 @@ from decimal import Decimal, localcontext
 from typing import Any
 
 from runledger.events import PricesAdopted, PricesApplied, PricesListed
-from runledger.prices import Named, Price, Tokens, cells, cost, resolve
+from runledger.prices import Named, Price, cells, resolve
 from runledger.prices.table import opening, unpacked, with_own
 from runledger.store.protocol import StoredEvent
 from runledger.usage import COUNTED
+from tests.prices.direct_cost import Tokens, cost
 
 Row = dict[str, Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -94,6 +94,8 @@ BESIDE = {
     "redeliver_callbacks": (lambda theirs: {}, []),
     "list_runs": (lambda theirs: {}, []),
     "list_views": (lambda theirs: {}, []),
+    "list_own_prices": (lambda theirs: {}, []),
+    "list_price_changes": (lambda theirs: {}, []),
     "list_steps": (lambda theirs: {"run_id": theirs.run_id}, []),
     "run_durations": (
         lambda theirs: {},
@@ -108,6 +110,7 @@ OWN_TEST = {
     "follow_run",
     "create_run",
     "get_agent",
+    "get_model_prices",
     "get_step",
     "get_view",
     "record_step_feedback",
@@ -116,6 +119,7 @@ OWN_TEST = {
     "run",
     "runs",
     "save_view",
+    "set_prices",
 }
 
 FACADE = {
@@ -287,6 +291,17 @@ async def test_an_agent_is_known_only_where_it_was_registered(ledger, stranger, 
     await ledger.register_agent(agent, name="mine")
     assert (await stranger.get_agent(agent)).name == "theirs"
     assert (await ledger.get_agent(agent)).name == "mine"
+
+
+async def test_own_prices_are_of_one_organization(ledger, stranger):
+    row = {"provider": "acme", "model": "x", "unit": "input", "price": "7"}
+    await stranger.set_prices([row])
+    assert await ledger.list_own_prices() == await ledger.list_price_changes() == []
+    with pytest.raises(NotFound):
+        await ledger.get_model_prices("x", provider="acme")
+    await ledger.set_prices([{**row, "price": "8"}])
+    (theirs,), (mine,) = [await o.get_model_prices("acme/x") for o in (stranger, ledger)]
+    assert (theirs.input, mine.input) == (7, 8)
 
 
 async def test_a_view_is_of_one_organization(ledger, stranger):

@@ -1,7 +1,10 @@
-"""The cost of one call: tokens of each bucket times their price, in whole pico-dollars."""
+"""The cost of one call: tokens of each bucket times their price, in whole pico-dollars.
+
+Plain Python on whole numbers, by which the SQL that folds costs is checked.
+"""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from runledger.prices.cells import ONLY_WITH, Cell
@@ -47,7 +50,9 @@ def cost(tokens: Tokens, at: datetime, prices: Iterable[Cell]) -> Cost:
     tokens: its buckets. at: when the call began; a time without a zone is UTC. prices: the cells of
     its model and service tier; none if the model is not known.
     """
-    cell = next((cell for cell in prices if _holds(cell, at, tokens.whole_input)), None)
+    size = tokens.whole_input
+    fitting = (cell for cell in prices if cell.holds(at))
+    cell = next((cell for cell in fitting if cell.input_from <= size <= cell.input_to), None)
     reported = tokens.input is not None and tokens.output is not None
     units: dict[Unit, int] = {}
     unpriced = 0
@@ -67,14 +72,4 @@ def cost(tokens: Tokens, at: datetime, prices: Iterable[Cell]) -> Cost:
     )
     return Cost(
         sum(units.values()), units, unpriced, reported and not unpriced, cell.price_row, flags
-    )
-
-
-def _holds(cell: Cell, at: datetime, whole_input: int) -> bool:
-    utc = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    day, minute = utc.date().isoformat(), utc.hour * 60 + utc.minute
-    return (
-        cell.valid_from <= day < cell.valid_to
-        and cell.minute_from <= minute < cell.minute_to
-        and cell.input_from <= whole_input <= cell.input_to
     )
