@@ -22,6 +22,10 @@ _IMPORT: Final = (
 _SPANS: Final = "it reads the spans that lie in the store"
 _WHOLE: Final = "it copies the store as a whole, which `export jsonl` does over HTTP event by event"
 _PROOF: Final = "a proof by the server alone would prove nothing about it"
+_NARROWED: Final = (
+    "it narrows events by read models that it has open; export all, import them into a store of "
+    "your own, and narrow there"
+)
 
 REASONS: Final = {
     "serve": "a server serves a store",
@@ -43,6 +47,7 @@ REASONS: Final = {
     "otel explain": _SPANS,
     "otel reassemble": _SPANS,
     "dispatch": "it takes turns with other dispatchers in the store",
+    "export jsonl --where": _NARROWED,
     "verify --log": _PROOF,
     "archive": "an archive is continued where the log is; the operation `archive` of a server does",
     "backup": _WHOLE,

@@ -1,6 +1,6 @@
 """`runledger export …`: export the log or the read models."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from runledger.cli import printing
-from runledger.cli.options import AsOf, Json, Overwrite, example
+from runledger.cli.at_a_server import expect_store
+from runledger.cli.options import AsOf, Json, Overwrite, View, Where, example
 from runledger.cli.settings import ask, ask_operator, at_server, given
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ app = typer.Typer(name="export", help="Export events and read models.", no_args_
     epilog=example(
         "runledger export jsonl --output events.jsonl.gz",
         "runledger export jsonl | head -n 1",
+        "runledger export jsonl --where \"status = 'failed'\" --output failed.jsonl",
     )
 )
 def jsonl(
@@ -35,16 +37,22 @@ def jsonl(
     after: Annotated[
         int, typer.Option(min=0, metavar="POSITION", help="Only events after it.")
     ] = 0,
+    where: Where = None,
+    view: View = None,
     as_json: Json = False,
 ) -> None:
     """Write every event of the log as a line of JSON, in order; see `import jsonl`.
 
     A file appears when it is complete; --json then prints how many lines it has. An event that
     cannot be read is written as it is stored, and reported on stderr. The events of all
-    organizations are exported.
+    organizations are exported; with a condition, those of the organization's runs that meet it when
+    the export begins, and of their agents.
     """
     import sys
 
+    narrowed = where is not None or view is not None
+    if narrowed and given(ctx).server:
+        expect_store(ctx, given(ctx).store, "--where")
     from runledger.importers.event_lines.exporter import Damage
 
     damage = Damage()
@@ -54,14 +62,17 @@ def jsonl(
 
         if given(ctx).server:
             return await _from_server(at_server(ledger), output, overwrite, after, damage)
+        streams = await _streams(ledger, view, where) if narrowed else None
         if output is None:
-            return await asyncio.to_thread(_write, ledger, sys.stdout.buffer, after, damage)
+            return await asyncio.to_thread(
+                _write, ledger, sys.stdout.buffer, after, streams, damage
+            )
         read_models = Path(given(ctx).read_models)
         return await asyncio.to_thread(
-            _write_file, ledger, output, overwrite, after, read_models, damage
+            _write_file, ledger, output, overwrite, after, streams, read_models, damage
         )
 
-    lines = ask(ctx, write, read_models=False)
+    lines = ask(ctx, write, read_models=narrowed)
     if damage.events:
         reason = printing.visible(damage.reason)
         typer.echo(
@@ -107,6 +118,7 @@ def _write_file(
     output: Path,
     overwrite: bool,
     after: int,
+    streams: "Container[str] | None",
     read_models: Path,
     damage: "Damage",
 ) -> int:
@@ -115,7 +127,7 @@ def _write_file(
 
     expect_target(output, EXPORT, ledger.store.url, read_models, overwrite=overwrite)
     with _file(output) as file:
-        return _write(ledger, file, after, damage)
+        return _write(ledger, file, after, streams, damage)
 
 
 async def _from_server(
@@ -169,13 +181,37 @@ class _Output(Protocol):
     def flush(self) -> None: ...
 
 
-def _write(ledger: "RunLedger", out: _Output, after: int, damage: "Damage") -> int:
+async def _streams(ledger: "RunLedger", view: str | None, where: str | None) -> set[str]:
+    """Return the streams of the runs that meet a condition, and of their agents.
+
+    They are known before the first event is written: of a run that changes meanwhile, all events
+    are written or none.
+    """
+    from runledger.ledger.named_view import condition
+    from runledger.run.parties import agent_stream
+
+    streams = set()
+    async for run in ledger.runs(where=await condition(ledger, view, where)):
+        streams |= {run.run_id, agent_stream(run.organization, run.agent_id)}
+    return streams
+
+
+def _write(
+    ledger: "RunLedger",
+    out: _Output,
+    after: int,
+    streams: "Container[str] | None",
+    damage: "Damage",
+) -> int:
     from runledger.cli.progress import progress
     from runledger.importers.event_lines.exporter import export_lines
 
     lines = 0
     with progress("exporting", ledger.store.head() - after) as advance:
-        for line in export_lines(ledger.store, after=after, progress=advance, damage=damage):
+        lines_of = export_lines(
+            ledger.store, after=after, streams=streams, progress=advance, damage=damage
+        )
+        for line in lines_of:
             out.write(line)
             lines += 1
     out.flush()

@@ -88,6 +88,36 @@ def test_events_go_out_and_come_in(runledger: Command, runs: Path) -> None:
     assert later.err == ""
 
 
+def test_runs_that_meet_a_condition_go_out_and_come_in(
+    runledger: Command, runs: Path, tmp_path: Path
+) -> None:
+    where = "error_type = 'Boom' OR num_steps > 0"
+    file = tmp_path / "some.jsonl"
+    assert runledger("export", "jsonl", "--where", where, "--output", str(file)).code == 0
+    listed = ("runs", "list", "--json", "--where")
+    expected = runledger(*listed, where).json
+    assert 0 < len(expected) < len(runledger("runs", "list", "--json").json)
+
+    other = (
+        "--store",
+        f"sqlite:///{tmp_path}/other.db",
+        "--read-models",
+        f"{tmp_path}/other.duckdb",
+    )
+    assert runledger("import", "jsonl", str(file), *other).code == 0
+    found = runledger(*listed, "true", *other).json
+    assert [run["run_id"] for run in found] == [run["run_id"] for run in expected]
+    agents = runledger("agents", "--json", *other).json
+    assert {agent["agent_id"] for agent in agents} == {run["agent_id"] for run in expected}
+
+    runledger("views", "save", "some", where)
+    viewed = runledger("export", "jsonl", "--view", "some", "--where", "true").out
+    assert viewed.encode() == file.read_bytes()
+    assert runledger("export", "jsonl", "--where", "false").out == ""
+    refused = runledger("export", "jsonl", "--where", "statsu = 'failed'")
+    assert (refused.code, refused.out) == (2, "")
+
+
 def test_events_that_cannot_be_read_are_exported_and_told(
     runledger: Command, tmp_path: Path
 ) -> None:

@@ -154,7 +154,7 @@ def test_every_command_is_answered_or_refused() -> None:
     sets = (set(ANSWERED), set(REFUSED), WITHOUT_A_LEDGER)
     assert set().union(*sets) == _all_commands()
     assert sum(map(len, sets)) == len(_all_commands())
-    assert set(REASONS) == {*REFUSED, "verify --log"}
+    assert set(REASONS) == {*REFUSED, "verify --log", "export jsonl --where"}
 
 
 @pytest.mark.parametrize("words", ANSWERED)
@@ -180,6 +180,11 @@ def test_it_is_refused_with_its_reason(words: str, at: Place) -> None:
 def test_the_events_themselves_are_verified_where_the_store_is(at: Place) -> None:
     code, _, err = command("--store", at.server.url, "verify", "--log")
     assert (code, REASONS["verify --log"] in err) == (1, True)
+
+
+def test_events_are_narrowed_where_the_store_is(at: Place) -> None:
+    code, out, err = command("--store", at.server.url, "export", "jsonl", "--where", "true")
+    assert (code, out, REASONS["export jsonl --where"] in err) == (1, "", True)
 
 
 def test_what_is_asked_of_a_server_is_what_the_store_says(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Writes the log as lines of events, in its order, with the blobs that they refer to."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,13 +43,15 @@ def export_lines(
     store: Store,
     *,
     after: int = 0,
+    streams: Container[str] | None = None,
     progress: Callable[[int], None] = lambda _: None,
     damage: Damage | None = None,
 ) -> Iterator[bytes]:
     """Yield a line for every event after `after` that is recorded at the time of the call.
 
-    An event that cannot be read is written as it is stored; `damage` counts those. Raises
-    LogDamaged before the page of an event that is not what was recorded.
+    With `streams`, these are the events of those alone. An event that cannot be read is written as
+    it is stored; `damage` counts those. Raises LogDamaged before the page of an event that is not
+    what was recorded.
     """
     head = store.head()
     written: set[str] = set()
@@ -59,6 +61,8 @@ def export_lines(
             return
         expect_undamaged(store, rows)
         for row in rows:
+            if streams is not None and row.stream not in streams:
+                continue
             if row.contents is not None and b'"blob"' in row.contents:
                 for digest in _referred(row.contents):
                     if digest not in written:
