@@ -14,8 +14,8 @@ from projections.generations.live import LiveReadModels
 from projections.read_models.buckets import for_each_bucket
 from runledger.errors import ReadModelsError
 from runledger.events import StepRecorded
+from runledger.price_records import PriceChange
 from runledger.prices.known import END
-from runledger.records import PriceChange
 from runledger.sql_file import parse
 
 _FILE: Final = Path(__file__).with_name("repricing.sql")

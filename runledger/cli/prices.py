@@ -15,7 +15,7 @@ from runledger.cli.settings import ask, ask_operator, expect_writable, fields
 from runledger.quantities import show_count, show_moment, show_price
 
 if TYPE_CHECKING:
-    from runledger.records import ModelPrice, PriceChange
+    from runledger.price_records import ModelPrice, PriceChange
 
 app = typer.Typer(
     name="prices",
@@ -32,7 +32,7 @@ _LATER = "steps from now on are priced so; `runledger reprice` prices earlier on
 @app.command("list", epilog=example("runledger prices list"))
 def list_changes(ctx: typer.Context, as_json: Json = False, form: Form = None) -> None:
     """List the changes of prices: adopted tables, own prices, and their application."""
-    from runledger.records import PriceChange
+    from runledger.price_records import PriceChange
 
     shown = output(ctx, form, as_json, PriceChange, _print_changes)
     shown.add(ask(ctx, lambda ledger: ledger.list_price_changes(), read_models=False))
@@ -59,7 +59,7 @@ def show(
     form: Form = None,
 ) -> None:
     """Show the prices of a model in USD for a million tokens, as its next step will be priced."""
-    from runledger.records import ModelPrice
+    from runledger.price_records import ModelPrice
 
     shown = output(ctx, form, as_json, ModelPrice, _print_prices)
     asked = fields(provider=provider, service_tier=service_tier, at=at)

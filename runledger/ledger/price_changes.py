@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from runledger.events import PricesAdopted, PricesApplied, PricesListed
+from runledger.price_records import PriceChange
 from runledger.prices.known import Known, PriceList, known_prices
 from runledger.prices.table import unpacked
-from runledger.records import PriceChange
 from runledger.store.protocol import StoredEvent
 
 

@@ -14,6 +14,7 @@ from runledger.events import PRICES_STREAM, Event, PricesListed
 from runledger.ledger.arguments import check_texts
 from runledger.ledger.part import LedgerPart
 from runledger.ledger.price_changes import known_now, price_changes
+from runledger.price_records import ModelPrice, PriceChange
 from runledger.prices import Named
 from runledger.prices.cells import END_OF_DAYS, FIRST_DAY, MINUTES, MOST_INPUT, Cell
 from runledger.prices.known import Known
@@ -21,7 +22,7 @@ from runledger.prices.listed import ListedPrice, in_force
 from runledger.prices.money import usd_per_million
 from runledger.prices.names import price_list
 from runledger.prices.table import UNITS
-from runledger.records import ModelPrice, PriceChange
+from runledger.records import Records
 from runledger.run import Actor
 from runledger.run.envelope import in_utc
 from runledger.run.rules import stamped
@@ -44,7 +45,8 @@ class Prices(LedgerPart):
         Parameters:
             actor: acts instead of the ledger's own actor; own prices are of its organization.
         """
-        return price_changes(await self._stored(), self.opened.organization(actor))
+        found = price_changes(await self._stored(), self.opened.organization(actor))
+        return Records(found)
 
     async def get_model_prices(
         self,
@@ -75,11 +77,11 @@ class Prices(LedgerPart):
             where = "" if provider is None else f" at {provider}"
             raise NotFound("price of the model", model, f"its steps{where} have an unknown cost")
         named = {"provider": found.resolved.provider, "model": found.resolved.model}
-        return [
+        return Records(
             ModelPrice(**named, **_shown(cell))
             for cell in found.cells
             if moment is None or cell.holds(moment)
-        ]
+        )
 
     async def set_prices(
         self, prices: Sequence[ListedPrice | Mapping[str, Any]], *, actor: Actor | None = None

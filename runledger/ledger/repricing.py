@@ -12,8 +12,8 @@ from runledger.events import PRICES_STREAM, Event, PricesAdopted, PricesApplied
 from runledger.ledger.arguments import check_counts, check_flags
 from runledger.ledger.operator_work import OperatorWork
 from runledger.ledger.price_changes import known_now, price_changes, price_lists
+from runledger.price_records import PriceChange
 from runledger.prices.table import PriceTable, shipped
-from runledger.records import PriceChange
 from runledger.run.envelope import optional_in_utc
 from runledger.run.rules import stamped
 from runledger.storable import storable

@@ -28,8 +28,8 @@ from projections.replay.replay import Replayed
 from projections.replay.selection import Selection
 from runledger.durable_file import unfinished
 from runledger.errors import InvalidArgument
+from runledger.price_records import PriceChange
 from runledger.prices import PriceTable
-from runledger.records import PriceChange
 from runledger.remote.connection import Connection
 from runledger.remote.event_lines import RemoteEventLines
 from runledger.remote.operations import Operations

@@ -7,8 +7,8 @@ from typing import Any, Final
 from pydantic import BaseModel, TypeAdapter
 
 from runledger.errors import InvalidArgument
+from runledger.price_records import ModelPrice, PriceChange
 from runledger.prices.listed import ListedPrice
-from runledger.records import ModelPrice, PriceChange
 from runledger.remote.part import RemotePart
 from runledger.run import Actor
 from runledger.run.envelope import optional_in_utc

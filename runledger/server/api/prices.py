@@ -7,8 +7,8 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from projections.compare.repricing import Repriced
 from runledger.ledger.prices import MOST_PRICES
+from runledger.price_records import ModelPrice, PriceChange
 from runledger.prices.listed import ListedPrice
-from runledger.records import ModelPrice, PriceChange
 from runledger.server.call import Call
 from runledger.server.route import Route, Scope, Strict
 
