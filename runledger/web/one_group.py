@@ -13,7 +13,15 @@ from runledger.web import shown
 from runledger.web.buckets import BUCKETS, bucket_bar
 from runledger.web.charts import duration_chart
 from runledger.web.group import Group
-from runledger.web.run_groups import SQL, Rows, RunGroups, matching, of_group, run_groups
+from runledger.web.run_groups import (
+    SQL,
+    Rows,
+    RunCounts,
+    of_group,
+    run_counts,
+    run_durations,
+    unit_for,
+)
 from runledger.web.run_search import AsOfNow
 from runledger.web.runs import runs_over_time
 from runledger.web.view import View
@@ -29,10 +37,14 @@ class Named(AsOfNow):
 
 class _Found(NamedTuple):
     total: dict[str, Any]
-    groups: RunGroups
+    counts: RunCounts
     durations: Rows
-    errors: Rows
     latest: Rows
+
+    @property
+    def runs(self) -> int:
+        """How many runs were counted."""
+        return sum(row["runs"] for row in self.counts.facets["status"])
 
 
 def shows(group: Group) -> Callable[[Call[Named, None]], Any]:
@@ -51,9 +63,14 @@ def shows(group: Group) -> Callable[[Call[Named, None]], Any]:
             f"{group.one} {name}",
             {
                 group.one.lower(): found.total,
-                "groups": found.groups._asdict(),
+                "groups": {
+                    "runs": found.runs,
+                    "unit": found.counts.unit,
+                    "facets": found.counts.facets,
+                    "times": found.counts.times,
+                },
                 "durations": found.durations,
-                "errors": found.errors,
+                "errors": found.counts.failures,
                 "latest": found.latest,
             },
             {
@@ -63,7 +80,7 @@ def shows(group: Group) -> Callable[[Call[Named, None]], Any]:
                 "counts": [(c.title, found.total[c.key], c.status) for c in group.counts],
                 "runs_link": runs,
                 "p": p,
-                "over_time": runs_over_time(found.groups.times, found.groups.unit, runs),
+                "over_time": runs_over_time(found.counts.times, found.counts.unit, runs),
                 "over_durations": duration_chart(
                     f"Durations of {group.timed}",
                     found.durations,
@@ -87,17 +104,17 @@ def _found(queries: Queries, organization: str, group: Group, name: str) -> _Fou
     if not total:
         raise NotFound(group.one.lower(), name)
     asked = _filter(group, name)
-    model = name if group.filter is None else None
-    groups = run_groups(queries, organization, asked, model)
-    where, values = matching(queries, organization, asked, model)
-    durations = groups.durations
-    if group.durations is not None:
-        durations = queries.rows(SQL[group.durations], scope)
+    where, values = queries.matching(organization, asked)
+    if group.filter is None:
+        where, values = f"{where} {SQL['of_model']}", {**values, "value": name}
+    # A run may begin before its first step or call: the bars are of another width at most.
+    unit = unit_for(total[0]["first"], total[0]["last"])
     return _Found(
         total[0],
-        groups,
-        durations,
-        queries.rows(fill(SQL["by_error"], where=where), values),
+        run_counts(queries, where, values, unit),
+        run_durations(queries, organization, asked)
+        if group.durations is None
+        else queries.rows(SQL[group.durations], scope),
         queries.rows(fill(SQL["latest"], where=where), {**values, "limit": _LATEST}),
     )
 

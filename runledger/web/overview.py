@@ -1,5 +1,6 @@
 """The overview: one sentence of numbers, then runs, durations and tokens over time."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -14,7 +15,7 @@ from runledger.web import shown
 from runledger.web.address import Address
 from runledger.web.buckets import BUCKETS, bucket_bar
 from runledger.web.charts import Column, Stack, column_chart, label_of, line_chart, time_columns
-from runledger.web.run_groups import SQL, Rows, RunGroups, run_groups
+from runledger.web.run_groups import SQL, Rows, unit_for
 from runledger.web.run_search import AsOfNow
 from runledger.web.runs import runs_over_time
 from runledger.web.view import View
@@ -45,8 +46,11 @@ class Span(AsOfNow):
 
 
 class _Counted(NamedTuple):
-    groups: RunGroups
-    percentiles: Rows
+    runs: int
+    unit: str
+    times: Rows
+    percentiles: dict[str, Any]
+    durations: Rows
     errors: Rows
     most_tokens: Rows
 
@@ -76,16 +80,15 @@ async def show(call: Call[Span, None]) -> View:
     here = Address.of("runs").having(
         start_date=span.start_date, end_date=span.end_date, as_of=span.as_of
     )
-    groups = counted.groups
     by_model.sort(key=lambda row: -row["total_tokens"])
     return View(
         "overview.html",
         "Overview",
         {
-            "runs": groups.runs,
-            "statuses": groups.facets["status"],
-            "times": groups.times,
-            "percentiles": groups.percentiles,
+            "runs": counted.runs,
+            "statuses": _statuses(counted.times),
+            "times": counted.times,
+            "percentiles": counted.percentiles,
             "tokens_by_day": by_day,
             "tokens_by_model": by_model,
             "failures": counted.errors,
@@ -96,9 +99,9 @@ async def show(call: Call[Span, None]) -> View:
         {
             "span": span,
             "list": here,
-            "unit": groups.unit,
-            "over_time": runs_over_time(groups.times, groups.unit, here),
-            "durations": _lines(counted.percentiles, groups.unit),
+            "unit": counted.unit,
+            "over_time": runs_over_time(counted.times, counted.unit, here),
+            "durations": _lines(counted.durations, counted.unit),
             "tokens": _tokens(by_day, ()),
             "tokens_without_reads": _tokens(by_day, ("cache_read_tokens",)),
             "reads": _share_of_reads(by_day),
@@ -111,18 +114,32 @@ async def show(call: Call[Span, None]) -> View:
 
 
 def _counted(queries: Queries, organization: str, asked: RunFilter) -> _Counted:
-    groups = run_groups(queries, organization, asked)
     where, values = queries.matching(organization, asked)
 
     def rows(name: str, **more: object) -> Rows:
-        return queries.rows(fill(SQL[name], where=where), {**values, **more})
+        return queries.rows(
+            fill(SQL[name], where=where, column=asked.order_column), {**values, **more}
+        )
 
+    (total,) = rows("total")
+    unit = unit_for(total["first"], total["last"])
     return _Counted(
-        groups,
-        rows("durations_by_time", unit=groups.unit),
+        total["runs"],
+        unit,
+        rows("by_time", unit=unit),
+        queries.durations(organization, asked).model_dump(),
+        rows("durations_by_time", unit=unit),
         rows("by_error"),
         rows("most_tokens", limit=_LISTED),
     )
+
+
+def _statuses(times: Rows) -> Rows:
+    """Return how many runs have each status, the most frequent first."""
+    counts: Counter[str] = Counter()
+    for row in times:
+        counts[row["status"]] += row["runs"]
+    return [{"value": status, "runs": runs} for status, runs in counts.most_common()]
 
 
 def _day(value: object) -> date | None:

@@ -10,13 +10,13 @@ from runledger.sql_file import fill, statements
 
 SQL: Final = statements(Path(__file__).with_suffix(".sql"))
 FACETS: Final = {
-    "status": ("statuses", "by_status"),
-    "agent": ("agent_id", "by_agent"),
-    "stop reason": ("stop_reason", "by_stop_reason"),
-    "tool": ("tools_used", "by_tool"),
-    "project": ("project_id", "by_project"),
+    "status": "statuses",
+    "agent": "agent_id",
+    "stop reason": "stop_reason",
+    "tool": "tools_used",
+    "project": "project_id",
 }
-"""A facet's title, the filter that it sets, and the statement that counts it."""
+"""A facet's title, and the filter that it sets."""
 
 _UNITS: Final = (
     ("second", timedelta(seconds=90)),
@@ -32,6 +32,15 @@ Rows = list[dict[str, Any]]
 def of_group(name: str) -> str:
     """Return the statement that counts each agent, conversation, tool or model."""
     return fill(SQL[name], outcomes=SQL["outcomes"])
+
+
+class RunCounts(NamedTuple):
+    """Counts of one set of runs: by each facet, by failure, and by status in each span of time."""
+
+    unit: str
+    facets: dict[str, Rows]
+    failures: Rows
+    times: Rows
 
 
 class RunGroups(NamedTuple):
@@ -51,37 +60,42 @@ class RunGroups(NamedTuple):
     percentiles: dict[str, Any]
 
 
-def run_groups(
-    queries: Queries, organization: str, asked: RunFilter, model: str | None = None
-) -> RunGroups:
-    """Return the groups of the runs that a filter leaves, and a model if one is given."""
-    where, values = matching(queries, organization, asked, model)
-    wide = asked.model_copy(update={"duration_filter": None, "duration_percentile": None})
-    wide_where, wide_values = matching(queries, organization, wide, model)
+def run_groups(queries: Queries, organization: str, asked: RunFilter) -> RunGroups:
+    """Return the groups of the runs that a filter leaves."""
+    where, values = queries.matching(organization, asked)
     (total,) = queries.rows(fill(SQL["total"], where=where, column=asked.order_column), values)
-    unit = unit_for(total["first"], total["last"])
+    counts = run_counts(queries, where, values, unit_for(total["first"], total["last"]))
+    wide = asked.model_copy(update={"duration_filter": None, "duration_percentile": None})
     return RunGroups(
         total["runs"],
         total["in_order"],
-        unit,
-        {
-            title: queries.rows(fill(SQL[statement], where=where), values)
-            for title, (_, statement) in FACETS.items()
-        },
-        queries.rows(fill(SQL["by_time"], where=where), {**values, "unit": unit}),
-        queries.rows(fill(SQL["by_duration"], where=wide_where), wide_values),
+        counts.unit,
+        counts.facets,
+        counts.times,
+        run_durations(queries, organization, wide),
         queries.durations(organization, wide).model_dump(),
     )
 
 
-def matching(
-    queries: Queries, organization: str, asked: RunFilter, model: str | None
-) -> tuple[str, dict[str, Any]]:
-    """Return the WHERE of the runs of a filter, and of a model if one is given; its parameters."""
+def run_counts(queries: Queries, where: str, values: dict[str, Any], unit: str) -> RunCounts:
+    """Return the counts of the runs of a WHERE, in one pass over them."""
+    found: dict[str, Rows] = {title: [] for title in (*FACETS, "failure", "time")}
+    for row in queries.rows(fill(SQL["counts"], where=where), {**values, "unit": unit}):
+        found[row.pop("facet")].append(row)
+    times = [
+        {"begin": row["begin"], "status": row["value"], "runs": row["runs"]}
+        for row in found.pop("time")
+    ]
+    for rows in found.values():
+        for row in rows:
+            del row["begin"]
+    return RunCounts(unit, found, found.pop("failure"), times)
+
+
+def run_durations(queries: Queries, organization: str, asked: RunFilter) -> Rows:
+    """Return how many runs of a filter took so long, by status."""
     where, values = queries.matching(organization, asked)
-    if model is None:
-        return where, values
-    return f"{where} {SQL['of_model']}", {**values, "value": model}
+    return queries.rows(fill(SQL["by_duration"], where=where), values)
 
 
 def unit_for(first: datetime | None, last: datetime | None) -> str:

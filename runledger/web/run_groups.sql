@@ -1,26 +1,41 @@
 -- total: how many runs the filters leave, how many the order shows, and when they began
 SELECT count(*) AS runs, count({column}) AS in_order, min(created_at) AS first, max(created_at) AS last FROM runs {where};
 
--- by_status: the statuses of these runs
-SELECT status AS value, count(*) AS runs FROM runs {where} GROUP BY 1 ORDER BY 2 DESC, 1;
-
--- by_agent: their agents, the most frequent ones
-SELECT agent_id AS value, count(*) AS runs FROM runs {where} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10;
-
--- by_stop_reason: why they ended
-SELECT stop_reason AS value, count(*) AS runs FROM runs {where} AND stop_reason IS NOT NULL
-GROUP BY 1 ORDER BY 2 DESC, 1;
-
--- by_project: their projects
-SELECT project_id AS value, count(*) AS runs FROM runs {where} AND project_id IS NOT NULL
-GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10;
-
--- by_tool: the tools that they used; runs of the same tools are counted before the tools are taken
--- apart, which is a quarter of the work
-SELECT value, sum(alike)::BIGINT AS runs
-FROM (SELECT unnest(list_distinct(tools_used)) AS value, alike
-    FROM (SELECT tools_used, count(*) AS alike FROM runs {where} GROUP BY 1))
-GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10;
+-- counts: how many of these runs there are by each facet, by failure, and by time and status. One
+-- pass reads the runs once, whatever their condition costs, and every count is of the same moment.
+-- Runs of the same tools are counted before the tools are taken apart, which is a quarter of the work.
+WITH counted AS MATERIALIZED (
+    SELECT CASE WHEN grouping(agent_id) = 0 THEN 'agent'
+            WHEN grouping(stop_reason) = 0 THEN 'stop reason'
+            WHEN grouping(tools_used) = 0 THEN 'tool' WHEN grouping(project_id) = 0 THEN 'project'
+            WHEN grouping(failure) = 0 THEN 'failure' WHEN grouping(begin) = 0 THEN 'time'
+            ELSE 'status' END AS facet,
+        status, agent_id, stop_reason, tools_used, project_id, failure, begin, count(*) AS runs
+    FROM (
+        SELECT status, agent_id, stop_reason, tools_used, project_id,
+            CASE status WHEN 'failed' THEN coalesce(error_type, stop_reason, 'not said') END
+                AS failure,
+            date_trunc($unit, make_timestamp(epoch_us(created_at))) AS begin
+        FROM runs {where}
+    )
+    GROUP BY GROUPING SETS ((status), (agent_id), (stop_reason), (tools_used), (project_id),
+        (failure), (begin, status))
+)
+SELECT facet, NULL::TIMESTAMP AS begin, value, runs
+FROM (
+    SELECT facet, coalesce(status, agent_id, stop_reason, project_id, failure) AS value, runs
+    FROM counted WHERE facet NOT IN ('tool', 'time')
+    UNION ALL
+    SELECT 'tool', value, sum(runs)::BIGINT
+    FROM (SELECT unnest(list_distinct(tools_used)) AS value, runs FROM counted WHERE facet = 'tool')
+    GROUP BY value
+)
+WHERE value IS NOT NULL
+QUALIFY facet IN ('status', 'stop reason')
+    OR row_number() OVER (PARTITION BY facet ORDER BY runs DESC, value) <= 10
+UNION ALL
+SELECT facet, begin, status, runs FROM counted WHERE facet = 'time'
+ORDER BY facet, begin, runs DESC, value;
 
 -- by_time: how many began in each span of time, by status
 SELECT date_trunc($unit, make_timestamp(epoch_us(created_at))) AS begin, status, count(*) AS runs
@@ -53,7 +68,8 @@ count(*) AS runs, count(*) FILTER (status = 'failed') AS failed,
     sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
     sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
     sum(output_tokens)::BIGINT AS output_tokens,
-    sum(reasoning_tokens)::BIGINT AS reasoning_tokens, max(created_at) AS last;
+    sum(reasoning_tokens)::BIGINT AS reasoning_tokens, min(created_at) AS first,
+    max(created_at) AS last;
 
 -- agents: each agent with its outcomes, its durations and its tokens
 SELECT agent_id AS value, {outcomes}
@@ -83,20 +99,41 @@ FROM (SELECT coalesce(llm_request_ns, step_ns) AS ns, status FROM steps
     WHERE organization = $organization AND model = $value)
 WHERE ns IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2;
 
--- latest: the runs that began last
+-- latest: the runs that began last; the other columns are read of these alone
 SELECT run_id, agent_id, status, created_at, run_ns, num_steps, total_tokens, fresh_input_tokens,
     cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, stop_reason
-FROM runs {where} ORDER BY created_at DESC, run_id DESC LIMIT $limit;
+FROM runs SEMI JOIN (
+    SELECT run_id, born FROM runs {where} ORDER BY created_at DESC, run_id DESC LIMIT $limit
+) last USING (run_id, born)
+ORDER BY created_at DESC, run_id DESC;
 
--- tools: each tool with its calls, their outcomes and how long they took
-SELECT name AS value, count(DISTINCT run_id) AS runs, count(*) AS calls,
-    count(*) FILTER (status = 'error') AS failed, count(*) FILTER (denied) AS denied,
-    count(*) FILTER (status = 'open') AS open,
-    quantile_cont(epoch_ns(returned_at) - epoch_ns(called_at), [0.5, 0.95, 0.99]) AS p,
-    max(called_at) AS last
-FROM tool_calls
-WHERE organization = $organization AND name IS NOT NULL AND ($value IS NULL OR name = $value::VARCHAR)
-GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 500;
+-- tools: each tool with its calls, their outcomes and how long they took; its runs are those that
+-- the filter of the list finds, and those of the same tools are counted before they are taken apart
+SELECT calls.*, runs
+FROM (
+    SELECT name AS value, count(*) AS calls, count(*) FILTER (status = 'error') AS failed,
+        count(*) FILTER (denied) AS denied, count(*) FILTER (status = 'open') AS open,
+        quantile_cont(epoch_ns(returned_at) - epoch_ns(called_at), [0.5, 0.95, 0.99]) AS p,
+        min(called_at) AS first, max(called_at) AS last
+    FROM tool_calls
+    WHERE organization = $organization AND name IS NOT NULL
+        AND ($value IS NULL OR name = $value::VARCHAR)
+    GROUP BY 1
+) calls
+LEFT JOIN (
+    SELECT value, sum(alike)::BIGINT AS runs
+    FROM (
+        SELECT unnest(list_distinct(tools_used)) AS value, alike
+        FROM (
+            SELECT tools_used, count(*) AS alike FROM runs
+            WHERE organization = $organization
+                AND ($value IS NULL OR list_contains(tools_used, $value::VARCHAR))
+            GROUP BY 1
+        )
+    )
+    GROUP BY 1
+) used USING (value)
+ORDER BY calls DESC, value LIMIT 500;
 
 -- models: each model with its steps, their outcomes, durations and tokens
 SELECT model AS value, count(DISTINCT run_id) AS runs, count(*) AS steps,
@@ -107,7 +144,8 @@ SELECT model AS value, count(DISTINCT run_id) AS runs, count(*) AS steps,
     sum(cache_write_tokens)::BIGINT AS cache_write_tokens,
     sum(fresh_input_tokens)::BIGINT AS fresh_input_tokens,
     sum(output_tokens)::BIGINT AS output_tokens,
-    sum(reasoning_tokens)::BIGINT AS reasoning_tokens, max(created_at) AS last
+    sum(reasoning_tokens)::BIGINT AS reasoning_tokens, min(created_at) AS first,
+    max(created_at) AS last
 FROM steps WHERE organization = $organization AND ($value IS NULL OR model = $value::VARCHAR)
 GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 500;
 

@@ -87,7 +87,7 @@ def _without(here: Address, name: str, value: str | None) -> Address:
 def facets(groups: RunGroups, here: Address) -> list[dict[str, Any]]:
     """Return the facets: each value with its count, its share and the list of it alone."""
     made = []
-    for title, (name, _) in FACETS.items():
+    for title, name in FACETS.items():
         rows = groups.facets[title]
         most = max((one["runs"] for one in rows), default=0)
         first = here.without("after").without("before")
