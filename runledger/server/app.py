@@ -150,7 +150,8 @@ class Application:
     def _guarded(self, scope: Scope, send: Send, entry: Entry) -> Send:
         """Return `send` with what every answer carries, and an end to a client that never reads."""
         seconds = self.services.limits.write_seconds
-        abort = scope.get("extensions", {}).get(ABORT, {}).get("abort")
+        connection = scope.get("extensions", {}).get(ABORT, {})
+        abort, waits = connection.get("abort"), connection.get("waits")
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -163,6 +164,10 @@ class Application:
             else:
                 entry.bytes += len(message.get("body", b""))
             for piece in _pieces(message):
+                if waits is not None and not waits():
+                    # Nothing to wait for: a deadline would cost more than the write.
+                    await send(piece)
+                    continue
                 try:
                     async with asyncio.timeout(seconds):
                         await send(piece)

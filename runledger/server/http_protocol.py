@@ -6,10 +6,11 @@ second request.
 
 import asyncio
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from runledger.server.gathered_transport import GatheredTransport
 from runledger.server.limits import Limits
 
 
@@ -28,7 +29,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first head."""
-        super().connection_made(transport)
+        super().connection_made(cast("Any", GatheredTransport(transport, self.loop)))
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -84,7 +85,9 @@ class LimitedProtocol(HttpToolsProtocol):
         if packed and [value.lower() for value in packed] != [b"chunked"]:
             self._fail(400, "expected chunked as the only Transfer-Encoding")
         # What ends a client that does not read: to close would wait for it.
-        self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
+        self.scope["extensions"] = {
+            ABORT: {"abort": self.transport.abort, "waits": self._waits},
+        }
         super().on_headers_complete()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -92,6 +95,10 @@ class LimitedProtocol(HttpToolsProtocol):
         super().timeout_keep_alive_handler()
         if self.transport.get_write_buffer_size():
             self.loop.call_later(self.limits.write_seconds, self.transport.abort)
+
+    def _waits(self) -> bool:
+        """Whether the client has to read before more is written."""
+        return self.flow.write_paused
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(
@@ -128,7 +135,7 @@ def limited_protocol(limits: Limits) -> type[LimitedProtocol]:
 
 
 ABORT: Final = "runledger.abort"
-"""The extension of a scope that cuts the connection."""
+"""The extension of a scope: what cuts the connection, and tells whether its client must read."""
 
 
 def _answer(status: int, said: str) -> bytes:
