@@ -33,12 +33,13 @@ def run(folder: Path, *words: str | bytes, memory: int | None = None) -> tuple[i
     return done.returncode, done.stderr.decode(errors="replace")
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with a ledger."""
-    code, said = run(tmp_path, "import", "jsonl", "/dev/null")
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a ledger, into which no test writes."""
+    made = tmp_path_factory.mktemp("limits")
+    code, said = run(made, "import", "jsonl", "/dev/null")
     assert code == 0, said
-    return tmp_path
+    return made
 
 
 @pytest.mark.parametrize("command", ["runs list", "usage", "verify", "replay"])

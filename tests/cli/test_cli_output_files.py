@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from command_line import Command
+from command_line import Command, command, with_runs
 
 pytestmark = pytest.mark.slow
 
@@ -17,6 +17,20 @@ def replayed(runledger: Command, runs: Path) -> Path:
     assert runledger("project").code == 0
     assert runledger("replay").code == 0
     return runs
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Such a folder, with an archive and foreign files in it; tests that share it write nothing."""
+    folder = with_runs(tmp_path_factory.mktemp("untouched"))
+    runledger = command(folder)
+    for words in (("project",), ("replay",), ("archive", str(folder / "archive"))):
+        assert runledger(*words).code == 0
+    os.link(folder / "runs.db", folder / "link.db")
+    (folder / "other.db").write_bytes(b"SQLite format 3\0 of somebody else")
+    (folder / "notes.txt").write_text("dear diary\n")
+    (folder / "folder").mkdir()
+    return folder
 
 
 EXPORT = ("export", "jsonl", "-o")
@@ -41,14 +55,10 @@ COMPARE = ("generations", "compare", "2", "--out")
     ],
 )
 def test_what_is_something_else_is_never_overwritten(
-    runledger: Command, replayed: Path, words: tuple[str, ...], name: str, said: str
+    untouched: Path, words: tuple[str, ...], name: str, said: str
 ) -> None:
-    os.link(replayed / "runs.db", replayed / "link.db")
-    (replayed / "other.db").write_bytes(b"SQLite format 3\0 of somebody else")
-    (replayed / "notes.txt").write_text("dear diary\n")
-    (replayed / "folder").mkdir()
-    assert runledger("archive", str(replayed / "archive")).code == 0
-    target = replayed / name
+    runledger = command(untouched)
+    target = untouched / name
     before = target.read_bytes() if target.is_file() else None
     refused = runledger(*words, str(target))
     assert refused.code == 1

@@ -16,6 +16,8 @@ from runledger.importers.claude_code.importer import ClaudeCodeImport
 from runledger.importers.report import ImportReport
 from runledger.run import Actor
 
+pytestmark = pytest.mark.one_database
+
 Open = Callable[[], RunLedger]
 OTHER = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"
 

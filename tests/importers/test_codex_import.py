@@ -11,6 +11,8 @@ from bringing import bring, in_ledger, write_lines
 from runledger import RunLedger
 from runledger.importers.codex.importer import CodexImport
 
+pytestmark = pytest.mark.one_database
+
 Open = Callable[[], RunLedger]
 PARENT = "01970000-0000-7000-8000-000000000001"
 CHILD = "01970000-0000-7000-8000-000000000002"

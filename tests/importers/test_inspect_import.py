@@ -12,6 +12,8 @@ from bringing import bring, in_ledger, write_document
 from runledger import RunLedger
 from runledger.importers.inspect_ai.importer import InspectImport
 
+pytestmark = pytest.mark.one_database
+
 Open = Callable[[], RunLedger]
 EVAL = {"run_id": "r1", "eval_id": "e1", "task": "browse", "model": "openai/gpt-4o"}
 

@@ -11,6 +11,8 @@ from bringing import bring, in_ledger, write_document, write_lines
 from runledger import RunLedger
 from runledger.importers.langfuse.importer import LangfuseImport
 
+pytestmark = pytest.mark.one_database
+
 Open = Callable[[], RunLedger]
 TRACE = {
     "id": "t1",

@@ -10,6 +10,8 @@ from bringing import bring, in_ledger, write_lines
 from runledger import RunLedger
 from runledger.importers.pi.importer import PiImport
 
+pytestmark = pytest.mark.one_database
+
 Open = Callable[[], RunLedger]
 SESSION = "d703a1a9-1b7b-4fb1-b512-c9738b1fe617"
 EARLY = 1_767_600_000_000

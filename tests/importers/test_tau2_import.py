@@ -17,7 +17,7 @@ from runledger.importers.tau2.result_file import experiment
 from runledger.importers.tau2.simulation import identity
 from runledger.run import Actor
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
 Open = Callable[[], RunLedger]
 

@@ -10,7 +10,7 @@ from test_tau2_refusals import bring
 from runledger.importers.foreign import Foreign
 from runledger.importers.tau2.simulation import _counts
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
 COUNTED = [message("assistant", 1, content="Hi", usage={"input_tokens": 50.0, "output_tokens": 7})]
 
