@@ -1,11 +1,15 @@
 """A text of a run is shown as text, whatever it holds."""
 
 from html.parser import HTMLParser
+from urllib.parse import quote, urlencode
 
 import pytest
 from hostile import ATTACKS, COLOURED, HOSTILE, TURNED
 from running import RunningServer
-from views import VIEWS
+from views import VIEWS, WITHOUT_TEXT
+
+from runledger.server.route_table import RouteTable
+from runledger.web.routes import ROUTES
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +51,34 @@ def test_no_text_becomes_an_element_an_attribute_or_a_link(page: RunningServer, 
             if name in ("href", "src", "action"):
                 assert str(value).startswith(("/", "#"))
                 assert not str(value).startswith("//")
+
+
+def test_every_view_of_the_application_is_asked() -> None:
+    table = RouteTable(ROUTES)
+    found = [table.find("GET", path.partition("?")[0]) for path in VIEWS]
+    views = {route.name for route in ROUTES if route.method == "GET"}
+    assert {one.route.name for one in found if one is not None} == views - WITHOUT_TEXT
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_is_not_found_or_refused_is_told_as_text(page: RunningServer, attack: str) -> None:
+    for path in (
+        f"/runs/{quote(attack, safe='')}",
+        f"/models/one?{urlencode({'name': attack + ' '})}",
+        f"/sql?{urlencode({'statement': attack})}",
+        f"/runs?{urlencode({'where': attack})}",
+        f"/overview?{urlencode({'as_of': attack})}",
+    ):
+        with page.client() as client:
+            answer = client.get(path)
+        assert 400 <= answer.status_code < 500
+        reader = _Reader()
+        reader.feed(answer.text)
+        for tag, attributes in reader.found:
+            assert tag not in ("img", "iframe")
+            assert not any(name.startswith("on") for name in attributes)
+            assert not str(attributes.get("href", "")).startswith("javascript:")
+            assert tag != "script" or str(attributes["src"]).startswith("/static/")
 
 
 def test_the_attacks_are_read_as_they_were_written(page: RunningServer) -> None:

@@ -7,8 +7,13 @@ from urllib.parse import urlencode
 from hostile import ATTACKS, HOSTILE
 from sample import RICH
 
+from runledger.sql_file import quoted
+
 ENDLESS = "SELECT max(a.range % (b.range + 1)) FROM range(9999999) a, range(9999999) b"
 """A question of many hours."""
+
+WITHOUT_TEXT = frozenset({"begin", "fresh", "image"})
+"""Routes that are read and show no text: they lead elsewhere, count, or are a picture."""
 
 VIEWS = (
     "/overview",
@@ -25,7 +30,9 @@ VIEWS = (
     "/sql",
     "/sql?statement=SELECT+*+FROM+runs",
     "/sql?statement=SELECT+project_id,+count(*)+AS+n+FROM+runs+GROUP+BY+1&name=Projects",
+    f"/sql?{urlencode({'statement': f'SELECT 1 AS {quoted(ATTACKS[1])}', 'name': ATTACKS[0]})}",
     "/runs",
+    f"/runs?{urlencode({'project_id': ATTACKS[1], 'tools_used': ATTACKS[0]})}",
     "/runs?order_by=duration&ascending=true",
     "/runs?order_by=total_tokens&columns=tokens&columns=conversation&columns=template&columns=error",
     "/runs?statuses=failed&statuses=cancelled&duration=1ms",
