@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runledger.cli import parsers, printing
+from runledger.cli.bars import Bar, Plot, expect_no_format, print_bars
 from runledger.cli.formats import Form, output
 from runledger.cli.options import AsOf, Json, View, Where, example, expect_span
 from runledger.cli.parsers import day
@@ -25,6 +26,7 @@ _MARKS = ("p50", "p90", "p95", "p99")
     epilog=example(
         "runledger percentiles",
         "runledger percentiles --by agent --by day --since 2025-08-01 --json",
+        "runledger percentiles --by agent --plot",
     )
 )
 def percentiles(
@@ -51,15 +53,19 @@ def percentiles(
     as_of: AsOf = None,
     as_json: Json = False,
     form: Form = None,
+    plot: Plot = False,
 ) -> None:
-    """Show exact duration percentiles of ended runs (linear interpolation; ns in JSON)."""
+    """Show exact duration percentiles of ended runs (linear interpolation; ns in JSON).
+
+    With --plot, a bar leads from the median to the 99th percentile.
+    """
     expect_span(since=since, until=until)
+    expect_no_format(ctx, plot, form, as_json)
     groups = by or []
     from runledger.records import DurationPercentiles
 
-    shown = output(
-        ctx, form, as_json, DurationPercentiles, lambda rows: print_percentiles(rows, groups)
-    )
+    draw = plot_percentiles if plot else print_percentiles
+    shown = output(ctx, form, as_json, DurationPercentiles, lambda rows: draw(rows, groups))
 
     async def totals(ledger: "RunLedger") -> "list[DurationPercentiles]":
         from runledger.ledger.named_view import condition
@@ -81,7 +87,7 @@ def percentiles(
 
 def print_percentiles(rows: Iterable["DurationPercentiles"], groups: Collection[str]) -> None:
     """Print durations as a table."""
-    keys = [key for key in ("project_id", "agent_id", "day") if key.split("_")[0] in groups]
+    keys = _keys(groups)
     printing.print_table(
         [*keys, "runs", *_MARKS],
         (
@@ -94,3 +100,21 @@ def print_percentiles(rows: Iterable["DurationPercentiles"], groups: Collection[
         ),
         right=["runs", *_MARKS],
     )
+
+
+def plot_percentiles(rows: Iterable["DurationPercentiles"], groups: Collection[str]) -> None:
+    """Print durations as bars from the median to the 99th percentile."""
+    keys = _keys(groups)
+    print_bars(
+        Bar(
+            "  ".join(str(getattr(row, key) or "-") for key in keys) or "all runs",
+            row.p50,
+            row.p99,
+            f"p50 {show_duration(row.p50)}  p99 {show_duration(row.p99)}",
+        )
+        for row in rows
+    )
+
+
+def _keys(groups: Collection[str]) -> list[str]:
+    return [key for key in ("project_id", "agent_id", "day") if key.split("_")[0] in groups]

@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runledger.cli import parsers, printing, run_list
+from runledger.cli.bars import Bar, Plot, expect_no_format, print_bars
 from runledger.cli.options import AsOf, Json, example
 from runledger.cli.settings import ask, expect_writable
 from runledger.quantities import show_count, show_duration, show_moment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runledger import RunLedger
+    from runledger.records import StepView
 
 app = typer.Typer(name="runs", help="List runs, show, cancel or delete one.", no_args_is_help=True)
 app.command("list", epilog=run_list.EXAMPLE)(run_list.list_runs)
@@ -19,15 +23,22 @@ RunId = Annotated[str, typer.Argument(parser=parsers.run_id, metavar="RUN_ID", h
 _RUN = "run-0f1e2d3c-4b5a-4678-9abc-def012345678"
 
 
-@app.command(epilog=example(f"runledger runs show {_RUN} --messages"))
+@app.command(
+    epilog=example(f"runledger runs show {_RUN} --messages", f"runledger runs show {_RUN} --plot")
+)
 def show(
     ctx: typer.Context,
     run_id: RunId,
     messages: Annotated[bool, typer.Option("--messages", help="Show the messages too.")] = False,
     as_of: AsOf = None,
     as_json: Json = False,
+    plot: Plot = False,
 ) -> None:
-    """Show a run with its steps, from its own stream: always current, without read models."""
+    """Show a run with its steps, from its own stream: always current, without read models.
+
+    With --plot, each step is a bar, as long as it took, behind what came before it.
+    """
+    expect_no_format(ctx, plot, None, as_json)
 
     async def whole(ledger: "RunLedger") -> dict[str, Any]:
         found: dict[str, Any] = {
@@ -43,7 +54,10 @@ def show(
         printing.print_json(found)
         return
     printing.print_facts(_facts(found["run"]))
-    if found["steps"]:
+    if found["steps"] and plot:
+        typer.echo("")
+        _plot(found["steps"])
+    elif found["steps"]:
         typer.echo("")
         numbers = ("prompt", "completion", "duration")
         printing.print_table(
@@ -132,6 +146,20 @@ def _step(step: Any) -> list[str]:
         show_count(step.completion_tokens),
         show_duration(step.step_ns),
     ]
+
+
+def _plot(steps: "Sequence[StepView]") -> None:
+    first = min((step.span[0] for step in steps if step.span is not None), default=0)
+    spans = [(0, 0) if step.span is None else step.span for step in steps]
+    print_bars(
+        Bar(
+            f"{number}  {step.model or '-'}  {step.status}",
+            max(begin - first, 0),
+            max(end - first, 0),
+            show_duration(step.step_ns),
+        )
+        for number, (step, (begin, end)) in enumerate(zip(steps, spans, strict=True), 1)
+    )
 
 
 def _lines(message: Any) -> list[str]:

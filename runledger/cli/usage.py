@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from runledger.cli import parsers, printing
+from runledger.cli.bars import Bar, Plot, expect_no_format, print_bars
 from runledger.cli.formats import Form, output
 from runledger.cli.options import AsOf, Json, View, Where, example, expect_span
 from runledger.cli.parsers import day, dollars
@@ -27,6 +28,7 @@ EXCEEDED: Final = 3
     epilog=example(
         "runledger usage --by model --by day --since 2025-08-01",
         "runledger usage --by agent --model gpt-4.1 --json",
+        "runledger usage --by day --plot",
         "runledger usage --by agent --since 2025-08-01 --fail-over 25USD",
     )
 )
@@ -63,15 +65,18 @@ def usage(
     as_of: AsOf = None,
     as_json: Json = False,
     form: Form = None,
+    plot: Plot = False,
 ) -> None:
     """Show tokens and what they cost; `-` if no step reported a count or has a known price.
 
     With `≥`, a cost is a lower bound: some tokens have no known price, or were not reported.
     """
     expect_span(since=since, until=until)
+    expect_no_format(ctx, plot, form, as_json)
     from runledger.records import UsageTotal
 
-    shown = output(ctx, form, as_json, UsageTotal, lambda rows: print_usage(rows, by))
+    draw = plot_usage if plot else print_usage
+    shown = output(ctx, form, as_json, UsageTotal, lambda rows: draw(rows, by))
 
     async def totals(ledger: "RunLedger") -> "list[UsageTotal]":
         from runledger.ledger.named_view import condition
@@ -111,7 +116,7 @@ def _expect_within(rows: "list[UsageTotal]", most: Decimal) -> None:
 
 def print_usage(rows: Iterable["UsageTotal"], by: Collection[str]) -> None:
     """Print token totals as a table."""
-    keys = [key for key in ("project_id", "agent_id", "model", "day") if key.split("_")[0] in by]
+    keys = _keys(by)
     # Late: the buckets are models, which take longer to load than the help of a command may.
     from runledger.usage import COUNTED
 
@@ -130,3 +135,22 @@ def print_usage(rows: Iterable["UsageTotal"], by: Collection[str]) -> None:
         ),
         right=["cost", *names, "unpriced"],
     )
+
+
+def plot_usage(rows: Iterable["UsageTotal"], by: Collection[str]) -> None:
+    """Print the tokens of each group as a bar, beside what they cost."""
+    keys = _keys(by)
+    print_bars(
+        Bar(
+            "  ".join(str(getattr(row, key) or "-") for key in keys) or "all",
+            0,
+            row.total_tokens,
+            f"{show_count(row.total_tokens)} tokens  "
+            f"{show_usd(row.cost_usd, not row.incomplete_steps)}",
+        )
+        for row in rows
+    )
+
+
+def _keys(by: Collection[str]) -> list[str]:
+    return [key for key in ("project_id", "agent_id", "model", "day") if key.split("_")[0] in by]

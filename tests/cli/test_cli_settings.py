@@ -92,6 +92,7 @@ def test_a_list_does_not_load_what_it_does_not_need(runs: Path) -> None:
     own = {name.partition("runledger.cli.")[2] for name in loaded} - {""}
     asked = {
         "main",
+        "bars",
         "default_ledger",
         "formats",
         "settings",
