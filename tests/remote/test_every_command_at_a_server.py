@@ -36,6 +36,13 @@ ANSWERED: dict[str, Words] = {
     "runs delete": lambda at: (at.run, "--yes"),
     "usage": lambda _: (),
     "percentiles": lambda _: (),
+    "prices list": lambda _: (),
+    "prices show": lambda _: ("gpt-4.1",),
+    "prices set": lambda _: ("openai", "gpt-4.1", "input=1.9"),
+    "prices import": lambda at: (str(_price_file(at)),),
+    "prices export": lambda _: (),
+    "prices update": lambda _: (),
+    "reprice": lambda _: ("--dry-run",),
     "agents": lambda _: (),
     "sql": lambda _: ("SELECT run_id, status FROM runs ORDER BY run_id",),
     "views list": lambda _: (),
@@ -120,6 +127,15 @@ def _exported(at: Place) -> Path:
     file = at.folder / "events.jsonl.gz"
     code, _, err = command("--store", at.server.url, "export", "jsonl", "-o", str(file))
     assert code == 0, err
+    return file
+
+
+def _price_file(at: Place) -> Path:
+    command("--store", at.server.url, "prices", "set", "openai", "gpt-4.1", "input=1.9")
+    code, out, err = command("--store", at.server.url, "prices", "export")
+    assert code == 0, err
+    file = at.folder / "prices.csv"
+    file.write_text(out, encoding="utf-8")
     return file
 
 
