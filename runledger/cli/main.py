@@ -26,6 +26,7 @@ from runledger.errors import InvalidExpression, LedgerError
 
 MODULES: Final = {
     "demo": "demo",
+    "completion": "completing",
     "serve": "serve",
     "keys": "keys",
     "mcp": "mcp",
@@ -64,6 +65,8 @@ MODULES: Final = {
 
 _GLOBAL: Final = ("--store", "--read-models", "--archive", "--organization", "--api-key")
 _OUTPUT_LOST: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+COMPLETES: Final = "_RUNLEDGER_COMPLETE"
+"""The variable in which the script of a shell asks for the words that complete a line."""
 CLOSED_PIPE: Final = 128 + signal.SIGPIPE
 """Exit code if the reader of the output closed the pipe, as shells report it for programs."""
 
@@ -209,6 +212,10 @@ def main() -> None:
     """Run the command line; the entry point of the `runledger` script."""
     # Imported objects are never garbage; collecting at the usual rate would take 20 ms.
     gc.set_threshold(50_000)
+    if COMPLETES in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]
+
+        completion_init()
     try:
         try:
             app()

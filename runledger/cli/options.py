@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from runledger.cli.known_ids import views
 from runledger.cli.parsers import as_usage_error, position_or_moment, run_id, where
 
 Json = Annotated[
@@ -35,7 +36,11 @@ Where = Annotated[
 
 View = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Only runs of this saved view; see `runledger views`."),
+    typer.Option(
+        metavar="NAME",
+        help="Only runs of this saved view; see `runledger views`.",
+        autocompletion=views,
+    ),
 ]
 
 ByFolder = Annotated[

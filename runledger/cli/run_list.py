@@ -8,6 +8,7 @@ import typer
 
 from runledger.cli import parsers, printing
 from runledger.cli.formats import Form, output
+from runledger.cli.known_ids import agent_ids
 from runledger.cli.options import AsOf, Json, View, Where, example, expect_span, typed
 from runledger.cli.parsers import last_moment, moment, nanoseconds
 from runledger.cli.settings import ask, fields
@@ -31,7 +32,8 @@ def list_runs(
     view: View = None,
     run_id: Annotated[str | None, typer.Option(help="This run.")] = None,
     agent_id: Annotated[
-        list[str] | None, typer.Option(help="Runs of this agent; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Runs of this agent; may be repeated.", autocompletion=agent_ids),
     ] = None,
     status: Annotated[
         list[str] | None,

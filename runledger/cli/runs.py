@@ -6,6 +6,7 @@ import typer
 
 from runledger.cli import parsers, printing, run_list
 from runledger.cli.bars import Bar, Plot, expect_no_format, print_bars
+from runledger.cli.known_ids import run_ids
 from runledger.cli.options import AsOf, Json, example
 from runledger.cli.settings import ask, expect_writable
 from runledger.quantities import show_count, show_duration, show_moment
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 app = typer.Typer(name="runs", help="List runs, show, cancel or delete one.", no_args_is_help=True)
 app.command("list", epilog=run_list.EXAMPLE)(run_list.list_runs)
 
-RunId = Annotated[str, typer.Argument(parser=parsers.run_id, metavar="RUN_ID", help="run-<uuid4>")]
+RunId = Annotated[
+    str,
+    typer.Argument(
+        parser=parsers.run_id, metavar="RUN_ID", help="run-<uuid4>", autocompletion=run_ids
+    ),
+]
 _RUN = "run-0f1e2d3c-4b5a-4678-9abc-def012345678"
 
 

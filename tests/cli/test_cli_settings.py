@@ -95,6 +95,7 @@ def test_a_list_does_not_load_what_it_does_not_need(runs: Path) -> None:
         "bars",
         "default_ledger",
         "formats",
+        "known_ids",
         "settings",
         "options",
         "parsers",

@@ -94,7 +94,7 @@ REFUSED: dict[str, Words] = {
 }
 """What needs the store, and says why."""
 
-WITHOUT_A_LEDGER = {"demo", "mcp", "checkpoint new-key", "verify-proof"}
+WITHOUT_A_LEDGER = {"completion", "demo", "mcp", "checkpoint new-key", "verify-proof"}
 """What makes a ledger of its own, or reads none; and mcp, which serves until its input ends."""
 
 
