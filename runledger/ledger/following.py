@@ -7,16 +7,16 @@ from typing import Final
 from projections.queries.run_filter import run_filter
 from runledger.errors import (
     InvalidArgument,
-    LogDiverged,
     NotFound,
     ReadModelsError,
     UndecodableEvent,
 )
 from runledger.events import CATALOGUE, RunDeleted, RunEvent
+from runledger.followed import check_idle, check_seen, log_diverged, run_diverged
 from runledger.ledger.arguments import check_counts, check_flags, texts
 from runledger.ledger.open_ledger import ReadModels
 from runledger.ledger.part import LedgerPart
-from runledger.run import Actor, Run
+from runledger.run import Actor
 from runledger.store import Store
 from runledger.store.codec import decode
 from runledger.store.log_mark import LogMark, mark_of, mark_until
@@ -34,6 +34,7 @@ class Followers(LedgerPart):
         run_id: str,
         *,
         after: int = 0,
+        seen: str | None = None,
         contents: bool = True,
         idle_seconds: float | None = None,
         actor: Actor | None = None,
@@ -45,18 +46,22 @@ class Followers(LedgerPart):
         Parameters:
             run_id: the run.
             after: the version of the last event that the caller has, 0 for none.
+            seen: the id of that event, by which a log that has gone back since is known; None if
+                only its version is.
             contents: whether messages are returned with their bodies.
             idle_seconds: after this time without an event, None is yielded; None for never.
             actor: acts instead of the ledger's own actor.
 
         Raises:
             NotFound: if there is no such run, or if it is deleted meanwhile.
-            LogDiverged: if the run has fewer events than `after`: some were lost.
+            LogDiverged: if the run has fewer events than `after`, or another event than `seen`:
+                some were lost.
             StoreUnavailable: if the store cannot be read.
         """
         check_counts(least=0, after=after)
+        check_seen(after, seen)
         check_flags(contents=contents)
-        _check_idle(idle_seconds)
+        check_idle(idle_seconds)
         store = self.opened.store
         await self.opened.load(run_id, actor)
         async with self.opened.tail.of(store).watch(run_id) as woken:
@@ -64,20 +69,28 @@ class Followers(LedgerPart):
                 woken.clear()
                 # Checked before the page is read: an end that is recorded later is in a later page.
                 run = await self.opened.load(run_id, actor)
+                # With the last event of the page before: in one statement, both are of one log.
+                begin = after if seen is None else after - 1
                 page = await asyncio.to_thread(
-                    store.read_stream, run_id, after, after + _PAGE, contents
+                    store.read_stream, run_id, begin, begin + _PAGE, contents
                 )
+                if seen is not None:
+                    if not page or page[0].event.event_id != seen:
+                        place = f"event {seen:.80} at version {after}"
+                        raise run_diverged(run_id, place, "another or none")
+                    page = page[1:]
                 for stored in page:
                     if isinstance(stored.event, RunDeleted):
                         raise NotFound("run", run_id)
                     yield stored
-                    after = stored.version
+                    after, seen = stored.version, stored.event.event_id
                 if page:
                     continue
                 if run.version < after:
                     # Loaded again: some of these events may have been recorded after it was loaded.
                     run = await self.opened.load(run_id, actor)
-                    _expect_not_shorter(run, after)
+                    if run.version < after:
+                        raise run_diverged(run_id, f"version {after}", f"version {run.version}")
                 if run.ended:
                     return
                 if not await _woken(woken, idle_seconds):
@@ -87,6 +100,7 @@ class Followers(LedgerPart):
         self,
         *,
         after: int | None = None,
+        seen: str | None = None,
         topics: Iterable[str] = (),
         where: str | None = None,
         contents: bool = False,
@@ -101,6 +115,8 @@ class Followers(LedgerPart):
 
         Parameters:
             after: the position after which to begin; the current end of the log for None.
+            seen: the id of the event at `after`, by which a log that has gone back since is known;
+                None if only its position is.
             topics: topics of events, such as `run.completed`; none for all.
             where: a condition on runs in the filter language, without a percentile; all events for
                 None.
@@ -113,16 +129,18 @@ class Followers(LedgerPart):
             InvalidExpression: if the condition is not in the language.
             ReadModelsError: for a condition, if the read models are a published copy.
             UndecodableEvent: if an event of the organization cannot be decoded.
-            LogDiverged: if the log ends before `after`, or has lost events that were read.
+            LogDiverged: if the log ends before `after`, has another event there than `seen`, or has
+                lost events that were read.
             StoreUnavailable: if the store cannot be read.
         """
         wanted = texts("topics", topics)
         if unknown := sorted(set(wanted) - CATALOGUE.keys()):
             raise InvalidArgument(f"topics: no such topic: {', '.join(unknown)}")
         check_flags(contents=contents)
-        _check_idle(idle_seconds)
+        check_idle(idle_seconds)
         if after is not None:
             check_counts(least=0, after=after)
+        check_seen(after, seen)
         if where is not None:
             expect_followed(where, self.opened.read_models)
         loop = asyncio.get_running_loop()
@@ -130,7 +148,7 @@ class Followers(LedgerPart):
         organization, store = self.opened.organization(actor), self.opened.store
         async with self.opened.tail.of(store).watch() as woken:
             position = await asyncio.to_thread(store.head) if after is None else after
-            mark = await asyncio.to_thread(mark_until, store, position)
+            mark = await asyncio.to_thread(_last_seen, store, position, seen)
             while True:
                 woken.clear()
                 head = await asyncio.to_thread(store.head)
@@ -151,7 +169,7 @@ class Followers(LedgerPart):
                 # Checked after the page was read: a log that was reset before the read shows it
                 # now.
                 if head < position or not await asyncio.to_thread(_are_in, store, mark, beyond):
-                    raise _diverged(position, head)
+                    raise log_diverged(position, head)
                 events, damage = _decoded(page)
                 meeting = await self._meeting(organization, where, events)
                 for stored in events:
@@ -208,14 +226,6 @@ def expect_followed(where: str, read_models: ReadModels) -> None:
         )
 
 
-def _diverged(position: int, head: int) -> LogDiverged:
-    return LogDiverged(
-        f"follow_log: expected the log that was read up to position {position:,}, found one that "
-        f"ends at {head:,} or has other events there, as after a restored backup or a failover; "
-        f"begin again where the two agree"
-    )
-
-
 def _left(idle_seconds: float | None, since: float) -> float | None:
     """Return how many seconds are left until a follower is told that nothing came."""
     if idle_seconds is None:
@@ -235,26 +245,17 @@ def _decoded(page: Sequence[StoredRow]) -> tuple[list[StoredEvent], UndecodableE
     return events, None
 
 
-def _expect_not_shorter(run: Run, after: int) -> None:
-    if run.version < after:
-        raise LogDiverged(
-            f"follow_run: run {run.run_id}: expected a run with {after} events, which were read "
-            f"before, found {run.version}: the log has gone back, as after a restored backup or a "
-            f"failover; follow the run from its beginning"
-        )
+def _last_seen(store: Store, position: int, seen: str | None) -> LogMark | None:
+    """Return the mark of the last event up to a position, which must be `seen` if that is given."""
+    mark = mark_until(store, position)
+    if seen is not None and (mark is None or mark[:2] != (position, seen)):
+        raise log_diverged(position, store.head())
+    return mark
 
 
 def _are_in(store: Store, *marks: LogMark | None) -> bool:
     """Say whether a store still has these events; None is that of an empty log."""
     return all(mark is None or mark.is_at(store) for mark in {*marks})
-
-
-def _check_idle(idle_seconds: float | None) -> None:
-    if idle_seconds is None:
-        return
-    given = isinstance(idle_seconds, int | float) and not isinstance(idle_seconds, bool)
-    if not given or not 0 < idle_seconds < float("inf"):
-        raise InvalidArgument(f"idle_seconds: expected more than 0, found {idle_seconds!r:.80}")
 
 
 async def _woken(woken: asyncio.Event, idle_seconds: float | None) -> bool:

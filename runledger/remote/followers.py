@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from runledger.errors import InvalidArgument, LedgerError, StoreUnavailable, describe
 from runledger.events import CATALOGUE
+from runledger.followed import check_idle, check_seen, run_diverged
 from runledger.remote.connection import ConnectionLost
 from runledger.remote.part import RemotePart, run_path
 from runledger.remote.problems import error_in
@@ -29,23 +30,33 @@ class RemoteFollowers(RemotePart):
         run_id: str,
         *,
         after: int = 0,
+        seen: str | None = None,
         contents: bool = True,
         idle_seconds: float | None = None,
         actor: Actor | None = None,
     ) -> AsyncIterator[StoredEvent | None]:
         """Yield the events of a run in order, those that are there and those that come."""
         _check("after", after)
+        check_seen(after, seen)
         query = {"contents": contents}
-        followed = self._follow(run_path(run_id, "/follow"), query, 0, idle_seconds, actor)
+        followed = self._follow(run_path(run_id, "/follow"), query, 0, None, idle_seconds, actor)
+        last = 0
         async with aclosing(followed):
             async for stored in followed:
+                last = last if stored is None else stored.version
                 if stored is None or stored.version > after:
                     yield stored
+                elif stored.version == after and seen not in (None, stored.event.event_id):
+                    place = f"event {seen:.80} at version {after}"
+                    raise run_diverged(run_id, place, "another")
+        if last < after:
+            raise run_diverged(run_id, f"version {after}", f"version {last}")
 
     async def follow_log(
         self,
         *,
         after: int | None = None,
+        seen: str | None = None,
         topics: Iterable[str] = (),
         where: str | None = None,
         contents: bool = False,
@@ -55,9 +66,10 @@ class RemoteFollowers(RemotePart):
         """Yield the events of the key's organization in the order of the log, without an end."""
         if after is not None:
             _check("after", after)
+        check_seen(after, seen)
         wanted = _topics(topics)
         query = {"contents": contents, "topics": wanted, "where": where}
-        followed = self._follow("log/follow", query, after, idle_seconds, actor)
+        followed = self._follow("log/follow", query, after, seen, idle_seconds, actor)
         async with aclosing(followed):
             async for stored in followed:
                 yield stored
@@ -67,15 +79,16 @@ class RemoteFollowers(RemotePart):
         path: str,
         query: Mapping[str, Any],
         position: int | None,
+        seen: str | None,
         idle_seconds: float | None,
         actor: Actor | None,
     ) -> AsyncGenerator[StoredEvent | None, None]:
-        _check_idle(idle_seconds)
+        check_idle(idle_seconds)
         patience = self._connection.patience()
         while True:
             try:
                 async with self._connection.lines(
-                    path, **query, after=position, actor=actor
+                    path, **query, after=position, seen=seen, actor=actor
                 ) as lines:
                     if lines is None:
                         return
@@ -83,7 +96,7 @@ class RemoteFollowers(RemotePart):
                     async for line in _with_idle(lines, idle_seconds):
                         if line is not None:
                             stored = _read(line)
-                            position = stored.position
+                            position, seen = stored.position, stored.event.event_id
                             patience.begin()
                             yield stored
                         else:
@@ -150,14 +163,6 @@ def _read(line: str) -> StoredEvent:
 def _check(name: str, value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InvalidArgument(f"{name}: expected 0 or more, found {value!r:.80}")
-
-
-def _check_idle(idle_seconds: float | None) -> None:
-    if idle_seconds is None:
-        return
-    given = isinstance(idle_seconds, int | float) and not isinstance(idle_seconds, bool)
-    if not given or not 0 < idle_seconds < float("inf"):
-        raise InvalidArgument(f"idle_seconds: expected more than 0, found {idle_seconds!r:.80}")
 
 
 def _topics(topics: Iterable[str]) -> list[str]:

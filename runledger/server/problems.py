@@ -34,6 +34,8 @@ STATUS: Final[dict[type[errors.LedgerError], Answered]] = {
     errors.VersionConflict: Answered(412),
     errors.IdempotencyKeyReused: Answered(422),
     errors.ProofRefused: Answered(422),
+    errors.LogDiverged: Answered(410),
+    errors.ReadModelsDamaged: Answered(500, _INTERNAL),
     errors.OnlyRead: Answered(403, "this ledger can only be read"),
     errors.ReadModelsMissing: Answered(
         501, "lists and totals come from read models, and this server was started without"

@@ -10,14 +10,16 @@ from runledger import Actor, RunLedger
 from runledger.callbacks.outbox import NAME, Outbox
 from runledger.errors import LogDiverged
 from runledger.events import RunCompleted, RunCreated
+from runledger.ids import new_id
 from runledger.store import Store, open_store
 from runledger.store.codec import encode
 from runledger.store.keeper import keep
 from runledger.store.protocol import Append, StreamWrite
 from runledger.store.tiles import WIDTH, damaged
 from tests.store.going_back import before_call, go_back
-from tests.store.samples import append, stamp
+from tests.store.samples import append, beat, stamp
 
+RUN = new_id("run")
 ACME = Actor(organization="acme")
 CALLS = range(1, 9)
 """The reader makes more calls than these for one page."""
@@ -94,6 +96,33 @@ def test_a_follower_passes_over_no_event(store_url: str, call: int) -> None:
             ]
 
     asyncio.run(follow())
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_follower_of_a_run_passes_over_no_event(store_url: str, call: int) -> None:
+    created = encode(RunCreated(**stamp("r/1")))
+    ended = encode(RunCompleted(**stamp("new/9"), stop_reason="end_turn"))
+    new = (StreamWrite(RUN, 2, (*(beat(f"new/{n}") for n in range(1, 9)), ended)),)
+
+    async def follow() -> list[str]:
+        async with RunLedger.open(store_url) as ledger:
+            store = ledger.store
+            store.append([(StreamWrite(RUN, 0, (created, beat("r/2"))),)])
+            common = store.head()
+            store.append([(StreamWrite(RUN, 2, (beat("lost/1"), beat("lost/2"))),)])
+            before_call(store, call, loses(store_url, common, new), ("read_stream",))
+            seen: list[str] = []
+            while True:
+                try:
+                    run = ledger.follow_run(RUN, idle_seconds=0.01, actor=ACME)
+                    async with aclosing(run) as events:
+                        async for event in events:
+                            seen += [event.event.event_id] if event else []
+                    return seen
+                except LogDiverged:
+                    seen.clear()
+
+    assert asyncio.run(follow()) == ["r/1", "r/2", *(f"new/{n}" for n in range(1, 10))]
 
 
 @pytest.mark.parametrize("call", range(1, 8))

@@ -18,7 +18,6 @@ CLASSES = [
 OURS = {
     errors.AccessRefused,
     errors.LogDamaged,
-    errors.LogDiverged,
     errors.NotReadModels,
     errors.ReadModelsDiverged,
     errors.ArchiveDamaged,

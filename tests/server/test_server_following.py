@@ -66,7 +66,9 @@ def test_a_run_is_followed_to_its_end_and_then_no_more(server: RunningServer) ->
         assert answer.text.startswith("retry: 2000\n\n")
         found = list(_events(iter(answer.text.splitlines())))[1:]
         assert [one["event"] for one in found] == [*(row.event.topic for row in stored), "end"]
-        assert [int(one["id"]) for one in found[:-1]] == [row.position for row in stored]
+        assert [int(one["id"].partition(":")[0]) for one in found[:-1]] == [
+            row.position for row in stored
+        ]
         assert "secret" not in answer.text
         assert json.loads(found[0]["data"])["event"]["agent_id"] == "agent-a"
         whole = client.get(f"/api/v1/runs/{run_id}/follow", params={"contents": True})
@@ -76,6 +78,34 @@ def test_a_run_is_followed_to_its_end_and_then_no_more(server: RunningServer) ->
         assert list(_events(iter(rest.text.splitlines())))[1:] == found[1:]
         behind = {"Last-Event-ID": str(stored[-1].position)}
         assert client.get(f"/api/v1/runs/{run_id}/follow", headers=behind).status_code == 204
+
+
+def test_an_event_that_was_seen_must_still_be_there(server: RunningServer) -> None:
+    ended = _ended_run(server)
+    going = server.do(server.ledger.create_run("agent-a")).run_id
+    server.do(server.ledger.record_step(going, provider="openai", model="m"))
+    stored = server.ledger.store.read_stream(ended)
+    lines = {"Accept": "application/x-ndjson"}
+    with server.client() as client:
+        for path, row in (
+            (f"runs/{ended}/follow", stored[0]),
+            (f"runs/{going}/follow", server.ledger.store.read_stream(going)[0]),
+            ("log/follow", stored[0]),
+        ):
+            for seen in (row.event.event_id, "another"):
+                asked = {"after": row.position, "seen": seen}
+                with client.stream("GET", f"/api/v1/{path}", params=asked, headers=lines) as answer:
+                    first = json.loads(next(one for one in answer.iter_lines() if one))
+                assert ("error" in first) == (seen == "another")
+                place = {"Last-Event-ID": f"{row.position}:{seen}"}
+                with client.stream("GET", f"/api/v1/{path}", headers=place) as answer:
+                    events = _events(answer.iter_lines())
+                    assert next(events) == {"retry": "2000"}
+                    assert (next(events)["event"] == "error") == (seen == "another")
+        last = {"Last-Event-ID": f"{stored[-1].position}:another"}
+        gone = client.get(f"/api/v1/runs/{ended}/follow", headers=last)
+        assert gone.status_code == 410
+        assert "failover" in gone.text
 
 
 def test_lines_of_json_are_the_same(server: RunningServer) -> None:
