@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
@@ -350,9 +351,21 @@ class Generation:
         # One open cursor would keep the whole instance, and the lock on the file, alive.
         with self._counting:
             for cursor in self._cursors:
-                cursor.close()
+                _close_cursor(cursor)
             self._db.close()
         self._let_go()
+
+
+def _close_cursor(cursor: Any) -> None:
+    """Close a cursor; a statement that another thread still executes there, as for a copy that
+    is no longer wanted, is interrupted."""
+    while True:
+        try:
+            cursor.close()
+            return
+        except duckdb.ResourceInUseException:
+            cursor.interrupt()
+            time.sleep(0.01)
 
 
 def expect_own(path: Path) -> None:

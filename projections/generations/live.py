@@ -153,6 +153,7 @@ class LiveReadModels:
     def snapshot(self) -> Iterator[Snapshot]:
         """Yield the read models as of one position; the live ones continue to be projected."""
         with self._projecting.exclusive():
+            self._expect_open()
             snapshot = Snapshot(self._generation)
         try:
             yield snapshot

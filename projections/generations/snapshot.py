@@ -10,6 +10,7 @@ import duckdb
 from projections.fold.file_errors import unusable
 from projections.fold.generation import SQL as GENERATION
 from projections.fold.generation import Generation
+from runledger.ids import random_hex
 from runledger.sql_file import render, statements
 
 SQL: Final = statements(Path(__file__).with_name("snapshot.sql"))
@@ -43,11 +44,12 @@ class Snapshot:
         Raises:
             ReadModelsError: if the file cannot be written.
         """
+        copy = f"runledger_copy_{random_hex()}"
         try:
-            self._side.execute(SQL["attach_copy"], {"path": str(path)})
-            self._detach = SQL["detach_copy"]
+            self._side.execute(render(SQL["attach_copy"], copy=copy), {"path": str(path)})
+            self._detach = render(SQL["detach_copy"], copy=copy)
             ((database,),) = self.db.execute(SQL["database"]).fetchall()
-            self.db.execute(render(SQL["copy"], database=database))
+            self.db.execute(render(SQL["copy"], database=database, copy=copy))
             self.db.execute("COMMIT")
             self._let_go()
         except duckdb.Error as e:

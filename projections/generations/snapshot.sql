@@ -4,14 +4,14 @@ ATTACH $path AS runledger_candidate (READ_ONLY);
 -- detach: detach that generation
 DETACH runledger_candidate;
 
--- attach_copy: attach an empty file
-ATTACH $path AS runledger_copy;
+-- attach_copy: attach an empty file, under a name of its own: several copies may be made at once
+ATTACH $path AS {copy};
 
 -- copy: everything that the transaction sees; the order of rows stays, because scans rely on it
-COPY FROM DATABASE {database} TO runledger_copy;
+COPY FROM DATABASE {database} TO {copy};
 
 -- detach_copy: flush the copy and detach it
-DETACH runledger_copy;
+DETACH {copy};
 
 -- database: the name of the open generation
 SELECT current_database();

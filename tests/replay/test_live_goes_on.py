@@ -5,10 +5,11 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import pytest
-from replaying import open_live
+from replaying import open_live, rows
 
 from projections.generations.interruptible_gate import Gate
 from projections.generations.live import LiveReadModels
@@ -203,6 +204,33 @@ def test_what_live_takes_in_during_a_comparison_is_not_seen_by_it(
         assert snapshot.db.execute("SELECT count(*) FROM runs").fetchall() == [(before,)]
     assert live.generation.rows()["runs"] == 0
     live.close()
+
+
+def test_copies_can_be_made_at_once(store: Store, live: LiveReadModels, tmp_path: Path) -> None:
+    files = [tmp_path / f"copy-{n}.duckdb" for n in range(8)]
+    with ThreadPoolExecutor(4) as threads:
+        positions = set(threads.map(live.copy, files))
+    assert positions == {store.head()}
+    assert all(rows(file, "runs") == rows(files[0], "runs") for file in files[1:])
+
+
+def test_closing_ends_a_copy_that_is_being_made(
+    store: Store, read_models: Path, tmp_path: Path
+) -> None:
+    live, begun = open_live(store, read_models), threading.Event()
+
+    def copy() -> None:
+        for number in count():
+            begun.set()
+            live.copy(tmp_path / f"copy-{number}.duckdb")
+
+    with ThreadPoolExecutor(1) as threads:
+        copying = threads.submit(copy)
+        assert begun.wait(120)
+        live.close()
+        with pytest.raises(ReadModelsError):
+            copying.result(120)
+    open_live(store, read_models).close()
 
 
 def test_a_gate_lets_nobody_in_while_one_is_alone() -> None:
