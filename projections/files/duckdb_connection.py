@@ -1,6 +1,7 @@
 """Opens every DuckDB database: with installed extensions only, never with downloaded ones."""
 
 import resource
+import time
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +40,18 @@ def draw_no_bar(db: Any) -> None:
     ((draws,),) = db.execute(SQL["draws_bar"]).fetchall()
     if draws:
         db.execute(SQL["draw_no_bar"])
+
+
+def close_busy(db: Any) -> None:
+    """Close a connection; a statement that another thread still executes there, as for a copy that
+    is no longer wanted, is interrupted."""
+    while True:
+        try:
+            db.close()
+            return
+        except duckdb.ResourceInUseException:
+            db.interrupt()
+            time.sleep(0.01)
 
 
 def _expect_address_space(path: str | Path) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
@@ -12,7 +11,7 @@ from weakref import WeakSet
 
 import duckdb
 
-from projections.files.duckdb_connection import Parsed, connect, draw_no_bar
+from projections.files.duckdb_connection import Parsed, close_busy, connect, draw_no_bar
 from projections.files.linked_path import behind_link
 from projections.files.ownership import not_read_models
 from projections.files.writer_lock import WriterLock, expect_free
@@ -351,21 +350,9 @@ class Generation:
         # One open cursor would keep the whole instance, and the lock on the file, alive.
         with self._counting:
             for cursor in self._cursors:
-                _close_cursor(cursor)
+                close_busy(cursor)
             self._db.close()
         self._let_go()
-
-
-def _close_cursor(cursor: Any) -> None:
-    """Close a cursor; a statement that another thread still executes there, as for a copy that
-    is no longer wanted, is interrupted."""
-    while True:
-        try:
-            cursor.close()
-            return
-        except duckdb.ResourceInUseException:
-            cursor.interrupt()
-            time.sleep(0.01)
 
 
 def expect_own(path: Path) -> None:
