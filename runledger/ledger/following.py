@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 from projections.queries.run_filter import run_filter
@@ -146,29 +147,14 @@ class Followers(LedgerPart):
         loop = asyncio.get_running_loop()
         quiet_since = loop.time()
         organization, store = self.opened.organization(actor), self.opened.store
+        read = partial(_read, store, wanted, contents, organization)
         async with self.opened.tail.of(store).watch() as woken:
             position = await asyncio.to_thread(store.head) if after is None else after
             mark = await asyncio.to_thread(_last_seen, store, position, seen)
             while True:
                 woken.clear()
-                head = await asyncio.to_thread(store.head)
-                page: list[StoredRow] = []
-                beyond = mark
-                if head > position:
-                    # Read before the page, and looked for after it: the page is of one log.
-                    beyond = await asyncio.to_thread(mark_until, store, head)
-                    page = await asyncio.to_thread(
-                        store.read_log,
-                        position,
-                        _PAGE,
-                        wanted,
-                        contents,
-                        head,
-                        organization,
-                    )
-                # Checked after the page was read: a log that was reset before the read shows it
-                # now.
-                if head < position or not await asyncio.to_thread(_are_in, store, mark, beyond):
+                head, page, beyond, same = await asyncio.to_thread(read, position, mark)
+                if not same:
                     raise log_diverged(position, head)
                 events, damage = _decoded(page)
                 meeting = await self._meeting(organization, where, events)
@@ -224,6 +210,31 @@ def expect_followed(where: str, read_models: ReadModels) -> None:
             "follow_log: expected live read models for a condition, found a published copy, which "
             "does not have the newest runs"
         )
+
+
+def _read(
+    store: Store,
+    topics: Sequence[str],
+    contents: bool,
+    organization: str,
+    position: int,
+    mark: LogMark | None,
+) -> tuple[int, list[StoredRow], LogMark | None, bool]:
+    """Return the log's end, the page behind a position, the mark of the end, and whether the log
+    is still the one that was read.
+
+    All of it in one thread: under load, each change of threads takes longer than a read.
+    """
+    head = store.head()
+    page: list[StoredRow] = []
+    beyond = mark
+    if head > position:
+        # Read before the page, and looked for after it: the page is of one log.
+        beyond = mark_until(store, head)
+        page = store.read_log(position, _PAGE, topics, contents, head, organization)
+    # Checked after the page was read: a log that was reset before the read shows it now.
+    same = head >= position and _are_in(store, mark, beyond)
+    return head, page, beyond, same
 
 
 def _left(idle_seconds: float | None, since: float) -> float | None:
