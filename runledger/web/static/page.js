@@ -15,6 +15,10 @@ if (theme) {
   });
 }
 
+// On a narrow screen the navigation scrolls: the view that is open is brought into sight.
+const current = $("nav [aria-current]");
+if (current) current.parentElement.scrollLeft = current.offsetLeft - current.parentElement.clientWidth / 2;
+
 const local = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 for (const time of document.querySelectorAll("time")) time.textContent = local.format(new Date(time.dateTime)).replace(",", "");
 if ($("#zone")) $("#zone").textContent = "times in your zone";
