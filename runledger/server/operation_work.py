@@ -26,7 +26,8 @@ Work = Callable[[Any, Path, Mapping[str, Any], Told], Awaitable[Any]]
 
 async def _replay(operator: Any, folder: Path, given: Mapping[str, Any], told: Told) -> Any:
     options = _with_out(given, folder)
-    if part := options.pop("selection", None):
+    if (part := options.pop("selection", None)) is not None:
+        # An empty part is refused: it must not become the whole log.
         options["selection"] = selection(**part)
     return await operator.replay(**options, begun=told.begun, progress=told.progress)
 

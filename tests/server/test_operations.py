@@ -96,6 +96,46 @@ def test_what_a_generation_differs_in_is_explained_for_runs(operating: RunningSe
     assert _begin(operating, "explain", number=other).status_code == 422
 
 
+def test_a_part_without_a_condition_is_not_the_whole_log(operating: RunningServer) -> None:
+    begun = _begin(operating, "replay", selection={})
+    ended = _ended(operating, begun.headers["location"])
+    assert (ended["state"], ended["problem"]["status"]) == ("failed", 422)
+    (run, *_) = operating.do(operating.ledger.list_runs())
+    begun = _begin(operating, "replay", selection={"runs": [run.run_id]})
+    ended = _ended(operating, begun.headers["location"])
+    assert (ended["state"], ended["result"]["radius"]["runs"]) == ("done", 1)
+
+
+def test_the_live_generation_is_not_dropped(operating: RunningServer) -> None:
+    with operating.client() as client:
+        (live,) = (
+            one["number"]
+            for one in client.get("/api/v1/generations").json()
+            if one["state"] == "live"
+        )
+        refused = client.delete(f"/api/v1/generations/{live}")
+        assert (refused.status_code, "not live" in refused.text) == (409, True)
+        assert client.get(f"/api/v1/generations/{live}").json()["state"] == "live"
+        replayed = _ended(operating, _begin(operating, "replay").headers["location"])
+        built = replayed["result"]["built"]["number"]
+        assert client.delete(f"/api/v1/generations/{built}").status_code == 200
+        assert client.delete(f"/api/v1/generations/{built}").status_code == 404
+        assert client.get("/api/v1/generations/x").status_code == 422
+
+
+def test_an_operation_that_is_begun_again_with_its_key_is_the_first(
+    operating: RunningServer,
+) -> None:
+    body = {"kind": "verify", "arguments": {}}
+    with operating.client(headers={"Idempotency-Key": "k"}) as client:
+        first = client.post("/api/v1/operations", json=body).json()
+        _ended(operating, f"/api/v1/operations/{first['id']}")
+        again = client.post("/api/v1/operations", json=body)
+        assert (again.status_code, again.json()["id"]) == (202, first["id"])
+        other = client.post("/api/v1/operations", json={"kind": "copy"})
+        assert other.status_code == 422
+
+
 def test_exported_events_are_taken_once(operating: RunningServer, tmp_path: Path) -> None:
     source = RunLedger.open(f"sqlite:///{tmp_path}/source.db")
 

@@ -8,6 +8,7 @@ from projections.generations.manifest import GenerationManifest
 from runledger.errors import InvalidArgument
 from runledger.server.api.single_runs import AsOf
 from runledger.server.call import Call
+from runledger.server.refusal import Refusal
 from runledger.server.route import Route, Strict
 
 
@@ -71,7 +72,12 @@ async def get_generation(call: Call[Strict, None]) -> GenerationManifest:
 async def drop_generation(call: Call[Strict, None]) -> None:
     """Delete a generation that is not live."""
     call.caller.expect_every_organization("the state of the read models")
-    await call.ledger.operator.drop_generation(_number(call))
+    number = _number(call)
+    if (await call.ledger.operator.generation(number)).state == "live":
+        raise Refusal(
+            409, f"generation {number}: expected one that is not live; switch to another before"
+        )
+    await call.ledger.operator.drop_generation(number)
 
 
 async def project(call: Call[Strict, None]) -> Projected:
