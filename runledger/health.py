@@ -14,9 +14,11 @@ from projections.fold.parking import counts
 from projections.publishing.publish import FILE
 from projections.queries.callbacks import left_out
 from projections.queries.clocks import ended_before_they_began
+from projections.queries.reported_costs import ReportedCosts, reported_costs
 from projections.queries.token_rules import TokenRules, token_rules
 from runledger.distribution import DISTRIBUTION, package_version
 from runledger.errors import LedgerError, ReadModelsLocked, UndecodableEvent
+from runledger.quantities import show_usd
 from runledger.store import Store
 from runledger.store.tiles import sampled
 
@@ -97,6 +99,7 @@ def _read_models(named: Path, store: Store) -> Iterator[Check]:
             reversed_runs, one = ended_before_they_began(generation.cursor())
             # Steps made by older SQL have no rule; that the SQL is older is reported below.
             rules = None if "steps" in stale else token_rules(generation.cursor())
+            costs = None if "costs" in stale else reported_costs(generation.cursor())
     except ReadModelsLocked as e:
         yield Check("read models", "note", str(e))
         return
@@ -118,6 +121,8 @@ def _read_models(named: Path, store: Store) -> Iterator[Check]:
         yield Check("runs of unknown duration", "note", found)
     if rules is not None:
         yield from _token_rules(rules)
+    if costs is not None:
+        yield from _reported_costs(costs)
     yield from _unsent(owed, store)
     if stale:
         found = f"another one would make {', '.join(stale)}; `runledger replay` shows what changes"
@@ -137,6 +142,27 @@ def _token_rules(rules: TokenRules) -> Iterator[Check]:
     if rules.totals_apart:
         found = f"{rules.totals_apart:,} steps, such as one of {rules.run}: see docs/usage.md"
         yield Check("totals that are not the sum", "note", found)
+
+
+def _reported_costs(costs: ReportedCosts) -> Iterator[Check]:
+    """Report runs whose reported cost is not the one that follows from prices, and why."""
+    if not costs.apart:
+        if costs.compared:
+            yield Check(
+                "reported costs", "ok", f"those of {costs.compared:,} runs are ours, by 1 %"
+            )
+        return
+    ours, theirs = (show_usd(usd, True) for usd in (costs.cost_usd, costs.reported_usd))
+    found = (
+        f"{costs.apart:,} of {costs.compared:,} runs differ by more than 1 %, such as {costs.run}: "
+        f"{ours} by prices, {theirs} reported"
+    )
+    if costs.uncached:
+        found += (
+            f"; {costs.uncached:,} cost less as reported and have no cached tokens: probably cache "
+            f"facts are missing, and no price is wrong"
+        )
+    yield Check("reported costs", "note", found)
 
 
 def _unsent(owed: Iterable[str], store: Store) -> Iterator[Check]:

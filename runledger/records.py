@@ -39,7 +39,8 @@ class Records(list[_R]):
 class RunRecord(Record):
     """One run. Durations are in nanoseconds, times have a zone, counts have no upper limit.
 
-    `version` counts the events of its stream, including those of callbacks.
+    `version` counts the events of its stream, including those of callbacks. The costs are as in
+    UsageTotal, and None unless a list is asked for with `costs=True`.
     """
 
     run_id: str
@@ -79,6 +80,9 @@ class RunRecord(Record):
     callback_error: str | None = None
     approval_deadline: datetime | None = None
     feedback: str | None = None
+    cost_usd: Decimal | None = None
+    unpriced_tokens: int | None = None
+    incomplete_steps: int | None = None
     version: int = 0
 
     @property

@@ -63,6 +63,7 @@ class Queries:
     def __init__(self, db: Any, unwanted: Callable[[], bool] = lambda: False) -> None:
         self._db = db
         self._unwanted = unwanted
+        self._costs_there: bool | None = None
 
     def rows(
         self, statement: str, parameters: dict[str, Any] | None = None
@@ -94,8 +95,27 @@ class Queries:
         statement = f"{RUNS['select']} {kept} {fill(RUNS[order], column=column)}"
         with self.limited(asked.expression):
             found = self.rows(statement, values)
-        records = [_run_record(row) for row in found]
+            costs = self._costs_of(found) if asked.costs else {}
+        for row in found:
+            row.pop("born")
+        records = [_run_record({**row, **costs.get(row["run_id"], {})}) for row in found]
         return records[::-1] if backwards else records
+
+    def _costs_of(self, runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Return the costs of these runs by their ids; none of runs without recorded steps."""
+        places = {"born": [run["born"] for run in runs], "run_id": [r["run_id"] for r in runs]}
+        found = self.rows(COSTS["of_runs"], places) if runs and self._has_costs() else []
+        return {row.pop("run_id"): row for row in found}
+
+    def _has_costs(self) -> bool:
+        """Whether the read models have costs; those of an older version have none until a replay.
+
+        A connection is to one generation, so it is asked once.
+        """
+        if self._costs_there is None:
+            ((there,),) = self._db.execute(COSTS["there"]).fetchall()
+            self._costs_there = bool(there)
+        return self._costs_there
 
     def limited(self, expression: Expression | None) -> AbstractContextManager[None]:
         """Limit the time of a query with conditions that a user wrote."""
@@ -210,8 +230,7 @@ class Queries:
         self, statement: str, scope: dict[str, Any]
     ) -> dict[tuple[Any, ...], dict[str, Any]]:
         """Return the costs of each group by its columns; none if the read models have no costs."""
-        ((there,),) = self._db.execute(COSTS["there"]).fetchall()
-        found = self.rows(statement, scope) if there else []
+        found = self.rows(statement, scope) if self._has_costs() else []
         return {tuple(row.pop(name) for name in _GROUPED): row for row in found}
 
     def percentiles(

@@ -45,14 +45,17 @@ SortKey = Literal[
     "completion_tokens",
     "error_type",
     "feedback",
+    "cost_usd",
 ]
-"""What a list of runs is ordered by: `duration`, or a column of the read model."""
+"""What a list of runs is ordered by: `duration`, `cost_usd`, or a column of the read model."""
+COST: Final = "cost_usd"
+"""The order by what the steps of a run cost, which lies in a table of its own."""
 MAX_LIMIT: Final = 1000
 Born = Mapping[str | None, int]
 """The values of `born` for the runs that a filter names, as far as they are known."""
 
 
-_PAGE: Final = frozenset({"order_by", "ascending", "limit", "after", "before"})
+_PAGE: Final = frozenset({"order_by", "ascending", "limit", "after", "before", "costs"})
 
 
 class DurationFilter(BaseModel):
@@ -70,7 +73,8 @@ class RunFilter(BaseModel):
     `duration_percentile` keeps the runs at least as slow as that percentile (0 to 100, linear
     interpolation) of exactly the runs that pass all other filters. `after` and `before` are run
     ids: the page beyond the cursor in the requested order, or the one on its near side. An order by
-    anything but `created_at` is over the runs that have a value there.
+    anything but `created_at` is over the runs that have a value there. `costs` says that the
+    runs of the page are returned with what they cost.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,10 +101,13 @@ class RunFilter(BaseModel):
     limit: int = Field(default=50, ge=1, le=MAX_LIMIT, strict=True)
     after: Text | None = None
     before: Text | None = None
+    costs: Truth = False
 
     @property
     def order_column(self) -> str:
-        """The column of the read model that the order is by."""
+        """The column of the read model that the order is by, or the SQL of the cost."""
+        if self.order_by == COST:
+            return SQL[COST]
         return "run_ns" if self.order_by == "duration" else self.order_by
 
     @property
@@ -202,6 +209,7 @@ class RunFilters(RunConditions, total=False):
     limit: int
     after: str | None
     before: str | None
+    costs: bool
 
 
 def run_filter(call: str, /, **filters: Unpack[RunFilters]) -> RunFilter:

@@ -12,13 +12,14 @@ from runledger.cli.known_ids import agent_ids
 from runledger.cli.options import AsOf, Json, View, Where, example, expect_span, typed
 from runledger.cli.parsers import last_moment, moment, nanoseconds
 from runledger.cli.settings import ask, fields
-from runledger.quantities import show_count, show_duration, show_moment
+from runledger.quantities import show_count, show_duration, show_moment, show_usd
 
 if TYPE_CHECKING:
     from runledger import RunLedger
 
 EXAMPLE = example(
     "runledger runs list --status failed --start-date 2025-08-01",
+    'runledger runs list --order-by cost_usd --where "cost_usd>0.5"',
     "runledger runs list --tool search --duration 30s --duration-operator gte",
     "runledger runs list --where \"status = 'failed' AND any_tool(denied)\"",
     "runledger runs list --all --format parquet --status failed > failed.parquet",
@@ -151,6 +152,7 @@ def list_runs(
         limit=None if whole else limit,
         after=after,
         before=before,
+        costs=True,
     )
     if explain:
         if view is not None:
@@ -192,7 +194,7 @@ def _explain(filters: dict[str, Any]) -> None:
 def print_runs(runs: Iterable[Any]) -> None:
     """Print runs as a table."""
     columns = ("run_id", "agent_id", "status", "duration", "stop_reason", "created_at")
-    numbers = ("steps", "prompt", "completion")
+    numbers = ("steps", "prompt", "completion", "cost")
     printing.print_table(
         [*columns, *numbers, "tools"], map(_row, runs), right=("duration", *numbers)
     )
@@ -209,5 +211,6 @@ def _row(run: Any) -> list[str]:
         show_count(run.num_steps),
         show_count(run.prompt_tokens),
         show_count(run.completion_tokens),
+        show_usd(run.cost_usd, not run.incomplete_steps),
         ", ".join(run.tools_used) or "-",
     ]

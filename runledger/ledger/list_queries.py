@@ -73,6 +73,7 @@ class ListQueries(LedgerPart):
         *,
         order_by: SortKey = "created_at",
         ascending: bool = False,
+        costs: bool = False,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
         **filters: Unpack[RunConditions],
@@ -82,14 +83,15 @@ class ListQueries(LedgerPart):
         Parameters:
             order_by: the column of the order, "created_at" by default, as in list_runs.
             ascending: True for the smallest first.
+            costs: True returns the runs with what they cost.
             as_of: answers as of a position of the log or a time with a zone; the present by
                 default.
             actor: acts instead of the ledger's own actor; queries are about its organization.
             filters: the filters of list_runs, such as `where`.
         """
-        run_filter("runs", order_by=order_by, ascending=ascending, **filters)
-        order = {"order_by": order_by, "ascending": ascending, "as_of": as_of, "actor": actor}
-        return RunQuery(self.list_runs, {**filters, **order})
+        run_filter("runs", order_by=order_by, ascending=ascending, costs=costs, **filters)
+        order = {"order_by": order_by, "ascending": ascending, "costs": costs}
+        return RunQuery(self.list_runs, {**filters, **order, "as_of": as_of, "actor": actor})
 
     async def run_durations(
         self,

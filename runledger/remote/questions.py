@@ -205,14 +205,15 @@ class RemoteQuestions(RemotePart):
         *,
         order_by: SortKey = "created_at",
         ascending: bool = False,
+        costs: bool = False,
         as_of: AsOfMoment | None = None,
         actor: Actor | None = None,
         **filters: Unpack[RunConditions],
     ) -> RunQuery:
         """Return a query about runs that is asked later: a page, each run, or all as a table."""
-        run_filter("runs", order_by=order_by, ascending=ascending, **filters)
-        order = {"order_by": order_by, "ascending": ascending, "as_of": as_of, "actor": actor}
-        return RunQuery(self.list_runs, {**filters, **order})
+        run_filter("runs", order_by=order_by, ascending=ascending, costs=costs, **filters)
+        order = {"order_by": order_by, "ascending": ascending, "costs": costs}
+        return RunQuery(self.list_runs, {**filters, **order, "as_of": as_of, "actor": actor})
 
     async def run_durations(
         self,

@@ -30,6 +30,7 @@ def environment() -> Environment:
         "duration",
         "count",
         "compact",
+        "usd",
         "short",
         "agent",
         "moment",

@@ -20,6 +20,7 @@ ColumnKey = Literal[
     "completion",
     "feedback",
     "error",
+    "cost",
 ]
 
 
@@ -54,6 +55,7 @@ COLUMNS: Final = (
     ),
     ListColumn("feedback", "Feedback", "feedback", ("feedback",), False),
     ListColumn("error", "Error", "error_type", ("error_type", "error_message"), False),
+    ListColumn("cost", "Cost", "cost_usd", ("cost_usd", "incomplete_steps"), False, True),
 )
 _ALWAYS: Final = ("run_id", "status", "agent_id")
 

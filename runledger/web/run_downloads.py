@@ -22,6 +22,8 @@ async def download(call: Call[RunSearch, None], form: str) -> Response:
     names = file_fields(call.query.columns)
     search = call.query
     asked: Any = {**search.filters(), **search.past(), "actor": call.actor}
+    # A file without a choice has every column.
+    asked["costs"] = "cost_usd" in names
     for name in ("limit", "after", "before"):
         del asked[name]
     pages = RunQuery(call.ledger.list_runs, asked).pages()

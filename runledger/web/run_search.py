@@ -97,6 +97,7 @@ class RunSearch(AsOfNow):
             limit=self.limit,
             after=self.after,
             before=self.before,
+            costs="cost" in self.columns,
         )
 
 

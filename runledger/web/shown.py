@@ -3,9 +3,10 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
-from runledger.quantities import show_duration
+from runledger.quantities import show_duration, show_usd
 
 UNKNOWN: Final = "\N{EN DASH}"
 _CONTROLS: Final = re.compile(
@@ -45,6 +46,11 @@ def duration(ns: float | None) -> str | None:
 def count(value: int | None) -> str | None:
     """Return a count with thousands marks."""
     return None if value is None else f"{value:,}"
+
+
+def usd(value: Decimal | None, incomplete_steps: int | None) -> str | None:
+    """Return a cost, exactly; `≥` marks one that lacks some steps. None if it is not known."""
+    return None if value is None else show_usd(value, not incomplete_steps)
 
 
 def compact(value: int | None) -> str | None:

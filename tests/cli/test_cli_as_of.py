@@ -49,6 +49,10 @@ OF_THE_PRESENT = {
     "runs delete": "does something",
     "verify": "looks at the files that are there",
     "views": "views are what they are now",
+    "prices": "prices are those of the next step",
+    "reprice": "does something",
+    "follow": "begins where it is told, and goes on",
+    "completion": "prints a script",
     "verify-proof": "looks at the file that is given",
 }
 

@@ -1,12 +1,21 @@
 """`usage` shows what tokens cost, and fails beyond a limit."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from command_line import Command
 
 from runledger import RunLedger
+
+_T = TypeVar("_T")
+
+
+async def _recorded(folder: Path, record: Callable[[RunLedger], Awaitable[_T]]) -> _T:
+    async with RunLedger.open(f"sqlite:///{folder}/runs.db") as ledger:
+        return await record(ledger)
 
 
 @pytest.fixture
@@ -90,3 +99,59 @@ def test_what_is_no_price_is_refused(runledger: Command, tmp_path: Path) -> None
     assert "adopted already" in runledger("prices", "update").out
     assert runledger("prices", "list", "--json").json == []
     assert runledger("reprice", "--known-at", "0", "--as-recorded").code == 2
+
+
+def test_runs_have_costs_are_ordered_and_filtered_by_them(
+    runledger: Command, tmp_path: Path
+) -> None:
+    async def record(ledger: RunLedger) -> list[str]:
+        made = []
+        for thousands in (1, 3, 2):
+            async with ledger.run(agent_id="agent-a") as run:
+                await run.record_step(
+                    provider="openai", model="gpt-4.1", prompt_tokens=thousands * 1000
+                )
+                await run.record_step(provider="ollama", model="qwen", prompt_tokens=7)
+            made.append(run.run_id)
+        async with ledger.run(agent_id="agent-a"):
+            """It has no step, and no cost."""
+        return made
+
+    cheap, dear, middle = asyncio.run(_recorded(tmp_path, record))
+
+    def listed(*options: str) -> list[str]:
+        return [run["run_id"] for run in runledger("runs", "list", *options, "--json").json]
+
+    assert listed("--order-by", "cost_usd") == [dear, middle, cheap]
+    assert listed("--order-by", "cost_usd", "--ascending") == [cheap, middle, dear]
+    assert listed("--order-by", "cost_usd", "--after", dear, "--limit", "1") == [middle]
+    assert listed("--order-by", "cost_usd", "--before", cheap) == [dear, middle]
+    assert listed("--where", "cost_usd > 0.003", "--ascending") == [dear, middle]
+    assert listed("--where", "unpriced_tokens = 7 AND cost_usd < 0.003") == [cheap]
+    (first, *_) = runledger("runs", "list", "--order-by", "cost_usd", "--json").json
+    assert (first["cost_usd"], first["unpriced_tokens"]) == ("0.006000000000", 7)
+    assert "≥ 0.006 USD" in runledger("runs", "list", "--order-by", "cost_usd").out
+    assert len(listed("--where", "cost_usd IS NULL")) == 1
+    assert len(listed("--where", "incomplete_steps = 2")) == 3
+
+
+def test_doctor_compares_reported_costs(runledger: Command, tmp_path: Path) -> None:
+    async def record(ledger: RunLedger) -> str:
+        for reported in (0.001, 0.002):
+            async with ledger.run(agent_id="agent-a") as run:
+                await run.record_step(
+                    provider="openai",
+                    model="gpt-4.1",
+                    prompt_tokens=1000,
+                    completion_tokens=0,
+                    usage_details={"cost": reported},
+                )
+            if reported == 0.001:
+                apart = run.run_id
+        return apart
+
+    apart = asyncio.run(_recorded(tmp_path, record))
+    runledger("project")
+    found = runledger("doctor").out
+    assert f"1 of 2 runs differ by more than 1 %, such as {apart}" in found
+    assert "0.002 USD by prices, 0.001 USD reported; 1 cost less" in found

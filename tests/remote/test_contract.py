@@ -150,6 +150,9 @@ async def test_every_command_and_what_it_returns(opened) -> None:
         )  # fmt: skip
         assert (ended.status, ended.run_ns, ended.metadata) == ("completed", 7, {})
         assert await ledger.list_runs(feedback="positive") == [ended]
+        (listed,) = await ledger.list_runs(feedback="positive", costs=True)
+        assert (listed.cost_usd, listed.incomplete_steps) != (None, None)
+        assert [run async for run in ledger.runs(feedback="positive", costs=True)] == [listed]
         failed = await ledger.create_run("agent-a")
         failed = await ledger.fail_run(failed.run_id, error_type="E", error_data={"a": 1})
         assert (failed.status, failed.error_data) == ("failed", {"a": 1})

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from projections.queries.where import literals, tree
 from projections.queries.where.calls import Calls
-from projections.queries.where.columns import TABLES, Kind, columns
-from projections.queries.where.made import Made, Some, Word, merged
+from projections.queries.where.columns import COSTS, TABLES, Kind, columns
+from projections.queries.where.made import Made, Some, Word, merged, sum_of_costs
 from projections.queries.where.tree import Node
 from runledger.errors import InvalidExpression
 
@@ -68,15 +68,19 @@ class Builder:
     def node(self, made: Made) -> Node:
         """Return the node of a part."""
         if made.some is not None:
-            self._subqueries[made.some.table] += 1
-            if self._subqueries[made.some.table] > MOST_SUBQUERIES:
-                raise self.refusal(
-                    f"expected at most {MOST_SUBQUERIES} separate questions about "
-                    f"{made.some.table}; those that are joined by AND count as one"
-                )
+            self._questions(made.some.table)
             return made.some.node()
         assert made.node is not None
         return made.node
+
+    def _questions(self, table: str) -> None:
+        """Count a question about another table, and refuse one too many."""
+        self._subqueries[table] += 1
+        if self._subqueries[table] > MOST_SUBQUERIES:
+            raise self.refusal(
+                f"expected at most {MOST_SUBQUERIES} separate questions about {table}; those "
+                f"about steps or tool calls that are joined by AND count as one"
+            )
 
     def constant(self, value: Any, kind: Kind) -> Made:
         """Return a constant, which is a parameter."""
@@ -191,6 +195,9 @@ class Builder:
             return self._key(found.name, names[1:], node)
         if found is None or len(names) != 1:
             raise self._unknown(".".join(names), table, node)
+        if table == "runs" and found.name in COSTS:
+            self._questions("step_costs")
+            return Made(found.kind, sum_of_costs(found.name), column=found)
         return Made(found.kind, tree.column(found.name), column=found)
 
     def _key(self, column: str, path: Sequence[str], node: Node) -> Made:

@@ -55,11 +55,14 @@ _VALUES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("steps", "feedback"): get_args(Feedback),
     ("tool_calls", "status"): ("open", "success", "error", "denied"),
 }
+COSTS: Final = ("cost_usd", "unpriced_tokens", "incomplete_steps")
+"""The columns of runs in a list that are summed from another table."""
 _OTHER_NAMES: Final[Mapping[str, Mapping[str, Column]]] = {
     "runs": {
         "id": Column("run_id", Kind.TEXT),
         "duration": Column("run_ns", Kind.SPAN),
         "metadata": Column("metadata", Kind.JSON),
+        **{name: Column(name, Kind.NUMBER) for name in COSTS},
     },
     "steps": {"duration": Column("step_ns", Kind.SPAN)},
     "tool_calls": {},

@@ -5,8 +5,11 @@ SELECT run_id, organization, agent_id, project_id, conversation_id, base_templat
     <bucket>,
     metadata, request_config, error_type, error_message, error_data,
     callback_url, callback_sent_at, callback_status_code, callback_error, approval_deadline,
-    feedback, version
+    feedback, version, born
 FROM runs;
+
+-- cost_usd: the known cost of a run
+(SELECT sum(c.cost_usd) FROM step_costs c WHERE c.born = runs.born AND c.run_id = runs.run_id);
 
 -- organization: the scope of every query
 organization = $organization;

@@ -73,6 +73,7 @@ class RunPage(Paged):
     end_date: str | None = None
     order_by: SortKey = "created_at"
     ascending: bool = False
+    costs: bool = False
 
 
 class StepPage(Paged):

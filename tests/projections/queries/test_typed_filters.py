@@ -8,7 +8,7 @@ from runledger.run.step_facts import STEP_FACTS
 
 def test_every_filter_of_runs_is_a_keyword() -> None:
     assert RunFilters.__annotations__.keys() == RunFilter.model_fields.keys()
-    page = {"order_by", "ascending", "limit", "after", "before"}
+    page = {"order_by", "ascending", "limit", "after", "before", "costs"}
     assert RunConditions.__annotations__.keys() == RunFilter.model_fields.keys() - page
 
 

@@ -79,7 +79,7 @@ async def _step(ledger: RunLedger, run_id: str, dice: random.Random, at: datetim
 async def read_rows(ledger: RunLedger, organization: str) -> Rows:
     """Return what the lists have of one organization."""
     mine = ledger.as_actor(Actor(organization))
-    runs = [record.model_dump() for record in await mine.list_runs(limit=1000)]
+    runs = [record.model_dump() for record in await mine.list_runs(limit=1000, costs=True)]
     steps: dict[str, list[dict[str, Any]]] = {}
     for view in await mine.list_steps(limit=1000):
         steps.setdefault(view.run_id, []).append(view.model_dump())
