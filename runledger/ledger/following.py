@@ -70,6 +70,8 @@ class Followers(LedgerPart):
                 woken.clear()
                 # Checked before the page is read: an end that is recorded later is in a later page.
                 run = await self.opened.load(run_id, actor)
+                # Noted now: what is recorded while the page is read is folded into the same object.
+                version, ended = run.version, run.ended
                 # With the last event of the page before: in one statement, both are of one log.
                 begin = after if seen is None else after - 1
                 page = await asyncio.to_thread(
@@ -87,12 +89,14 @@ class Followers(LedgerPart):
                     after, seen = stored.version, stored.event.event_id
                 if page:
                     continue
-                if run.version < after:
+                if version < after:
                     # Loaded again: some of these events may have been recorded after it was loaded.
-                    run = await self.opened.load(run_id, actor)
-                    if run.version < after:
-                        raise run_diverged(run_id, f"version {after}", f"version {run.version}")
-                if run.ended:
+                    again = await self.opened.load(run_id, actor)
+                    if again.version < after:
+                        raise run_diverged(run_id, f"version {after}", f"version {again.version}")
+                    # It may have ended since the page was read: its last events are in the next.
+                    continue
+                if ended:
                     return
                 if not await _woken(woken, idle_seconds):
                     yield None

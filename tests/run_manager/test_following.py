@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from contextlib import aclosing
+from copy import copy
 
 import pytest
 
@@ -50,6 +51,46 @@ async def test_a_follower_sees_each_event_once_and_ends_with_the_run(ledger, age
         await events_of(ledger.follow_run(run.run_id, after=99))
     without = await events_of(ledger.follow_run(run.run_id, after=31, contents=False))
     assert [len(row.event.bodies) for row in without[:1]] == [0]
+
+
+async def test_an_end_between_a_page_and_a_second_look_is_seen(ledger, agent, monkeypatch):
+    run = await ledger.create_run(agent)
+    load = ledger.handler.load
+    before = copy(await load(ledger.actor, run.run_id))
+    await ledger.record_step(run.run_id)
+    looks = 0
+
+    async def behind(actor, run_id):
+        """Answer the second look with what was there before, and end the run before the third."""
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            await ledger.complete_run(run.run_id)
+        return before if looks == 2 else await load(actor, run_id)
+
+    monkeypatch.setattr(ledger.handler, "load", behind)
+    version = len(ledger.store.read_stream(run.run_id))
+    (last,) = await events_of(ledger.follow_run(run.run_id, after=version))
+    assert last.event.topic == "run.completed"
+    assert looks > 3
+
+
+async def test_an_end_while_a_page_is_read_is_seen(ledger, agent, monkeypatch):
+    run = await ledger.create_run(agent)
+    loop, read = asyncio.get_running_loop(), ledger.store.read_stream
+    ending: list = []
+
+    def then_ended(run_id, after=0, *more, **named):
+        page = read(run_id, after, *more, **named)
+        if run_id == run.run_id and after == run.version and not ending:
+            ending.append(run_id)
+            asyncio.run_coroutine_threadsafe(ledger.complete_run(run_id), loop).result(timeout=300)
+        return page
+
+    monkeypatch.setattr(ledger.store, "read_stream", then_ended)
+    (last,) = await events_of(ledger.follow_run(run.run_id, after=run.version))
+    assert last.event.topic == "run.completed"
+    assert ending
 
 
 async def test_the_log_is_followed_for_one_organization(ledger, stranger, agent):
