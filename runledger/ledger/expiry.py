@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from runledger.errors import InvalidArgument, NotFound, UndecodableEvent
+from runledger.errors import AlreadyEnded, InvalidArgument, NotFound, UndecodableEvent
 from runledger.ledger.arguments import check_flags
 from runledger.ledger.part import LedgerPart
 from runledger.run import Actor, commands
@@ -88,7 +88,8 @@ class Expiry(LedgerPart):
             whose = Actor(row["organization"], user)
             try:
                 outcome = await self.opened.execute(row["run_id"], command, actor=whose, at=at)
-            except NotFound:  # deleted since it was found
+            except (NotFound, AlreadyEnded):
+                # Deleted or ended since it was found; the other runs must not wait for it.
                 return None
             except UndecodableEvent as e:
                 # Parked: its state is unknown, and the other runs must not wait for it.

@@ -376,6 +376,14 @@ async def test_what_is_abandoned_is_ended(opened) -> None:
             messages=[{"role": "approval", "tool_calls": [call]}],
             approval_deadline=START + timedelta(hours=1),
         )
+        failed = await ledger.create_run("agent-a")
+        await ledger.fail_run(failed.run_id)
+        # Recorded late: nothing can be denied there, and the other run does not wait for it.
+        await ledger.record_messages(
+            failed.run_id,
+            [{"role": "approval", "tool_calls": [call]}],
+            approval_deadline=START + timedelta(hours=1),
+        )
         assert await ledger.expire_approvals(at=START) == []
         assert await ledger.expire_approvals(at=START + timedelta(hours=2)) == [run.run_id]
         with pytest.raises(InvalidArgument, match="older_than"):
