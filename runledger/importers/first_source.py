@@ -1,7 +1,8 @@
 """Names of calls that two sources describe, by which the second is noticed.
 
 A coding agent writes its sessions to files, and sends the usage of the same calls as log events.
-The first source that tells a session has it, and the other is refused by name: see SpanTable.claim.
+The first source that reports a session has it, and the other is refused by name: see
+SpanTable.claim.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ def _digest(*parts: str) -> str:
 
 
 class TranscriptClaims:
-    """Claims the sessions of one program for its transcripts; each refused one is told once."""
+    """Claims the sessions of one program for its transcripts; each refused one is reported once."""
 
     def __init__(self, store: Store, organization: str, program: str) -> None:
         self._spans = store.spans

@@ -1,8 +1,10 @@
 """A JSON object of another program: typed access to its fields, errors with their place."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from math import isfinite
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
@@ -96,6 +98,12 @@ class Foreign:
             if not isinstance(item, dict):
                 raise InvalidArgument(f"{where}[{number}]: expected an object, found {item!r:.80}")
             yield Foreign(item, f"{where}[{number}]")
+
+
+def digest_of(value: object) -> str:
+    """Return the SHA-256 of a JSON value in hexadecimal, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def last_part(folder: str | None) -> str | None:

@@ -97,9 +97,9 @@ class RunRecorder:
 
     async def __aexit__(self, *_: object) -> None:
         """Wait for runs in progress; raise the first error that is not a refusal."""
-        await self.settle()
+        await self.finish()
 
-    async def settle(self) -> None:
+    async def finish(self) -> None:
         """Wait until everything that was submitted is recorded or refused."""
         done = await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._tasks.clear()
@@ -241,9 +241,9 @@ def _differences(commands: Iterable[Timed], known: _Known) -> Iterator[str]:
             continue
         step = known.steps[command.step_id]
         for name in _COUNTS:
-            said, recorded = command.facts.get(name), getattr(step, name)
-            if said is not None and said != recorded:
+            given, recorded = command.facts.get(name), getattr(step, name)
+            if given is not None and given != recorded:
                 yield (
-                    f"{command.step_id}: {name}: expected {recorded}, as recorded, found {said}; "
+                    f"{command.step_id}: {name}: expected {recorded}, as recorded, found {given}; "
                     "a recorded step is not changed"
                 )

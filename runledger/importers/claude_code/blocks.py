@@ -66,17 +66,17 @@ def tool_return(block: Block) -> ToolReturn:
     """Return the result of a tool; for an image in it, only a placeholder."""
     content = block.get("content")
     if isinstance(content, list):
-        told = "\n".join(
+        text = "\n".join(
             str(part["text"]) if "text" in part else _image(part)
             for part in content
             if isinstance(part, dict)
         )
     else:
-        told = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     return ToolReturn(
         tool_call_id=str(block.get("tool_use_id")),
         status="error" if block.get("is_error") is True else "success",
-        func_response=told,
+        func_response=text,
     )
 
 

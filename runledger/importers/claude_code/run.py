@@ -19,13 +19,12 @@ from runledger.importers.claude_code.turn import (
     Turn,
 )
 from runledger.importers.recorder import Timed
+from runledger.importers.session_end import QUIET, lost_tool
 from runledger.messages import Message
 from runledger.run import commands as c
 
 AGENT_ID: Final = "agent-claude-code"
 SOURCE: Final = "claude-code"
-QUIET: Final = timedelta(hours=1)
-"""After this time without a new line, the last turn of a session counts as over."""
 ANSWERED: Final = timedelta(minutes=5)
 """After this time without a new line, the last answer of a turn counts as complete."""
 
@@ -42,8 +41,8 @@ def is_run(turn: Turn) -> bool:
     """Whether a model was called: a command that the session answers itself is not a run."""
     if turn.prompt is None:
         return bool(turn.calls)
-    said = "".join(str(block.get("text", "")) for block in turn.prompt.blocks).lstrip()
-    return bool(turn.entries) or not said.startswith(_COMMAND)
+    text = "".join(str(block.get("text", "")) for block in turn.prompt.blocks).lstrip()
+    return bool(turn.entries) or not text.startswith(_COMMAND)
 
 
 def is_over(turn: Turn, now: datetime) -> bool:
@@ -109,7 +108,7 @@ def not_understood(turn: Turn) -> Counter[str]:
     found = Counter(
         f"content of type {block.get('type')}"
         for call in turn.calls.values()
-        for _, block in call.said.values()
+        for _, block in call.blocks.values()
         if not blocks.is_known(block)
     )
     if turn.without_call:
@@ -139,7 +138,7 @@ def _step(turn: Turn, call: ModelCall, organization: str) -> c.RecordStep:
         "step_start_ns": _ns(call.first_at),
         "tags": list(_tags(turn, call)),
     }
-    said = [
+    messages = [
         _made(
             (call.message_id, key),
             organization,
@@ -150,10 +149,10 @@ def _step(turn: Turn, call: ModelCall, organization: str) -> c.RecordStep:
             tool_calls=blocks.tool_calls([block]) or None,
             step_id=step_id,
         )
-        for key, (at, block) in call.said.items()
+        for key, (at, block) in call.blocks.items()
         if blocks.is_known(block)
     ]
-    return c.RecordStep(step_id, facts, said)
+    return c.RecordStep(step_id, facts, messages)
 
 
 def _tags(turn: Turn, call: ModelCall) -> Iterator[str]:
@@ -197,6 +196,5 @@ def _end(turn: Turn) -> c.CompleteRun | c.FailRun | c.CancelRun:
     if turn.last_word == "error":
         return c.FailRun("llm_api_error", "api_error", turn.error or None, run_ns=turn.run_ns)
     if turn.open_tools():
-        told = "the session ended, or went on with another prompt, before a tool had returned"
-        return c.FailRun("error", "lost", told)
+        return lost_tool()
     return c.CompleteRun("end_turn", turn.run_ns)

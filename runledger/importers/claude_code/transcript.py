@@ -148,10 +148,10 @@ def is_prompt(source: Foreign) -> bool:
     written = ("isMeta", "isCompactSummary", "isSidechain", "isVisibleInTranscriptOnly")
     if any(source.flag(key) for key in written):
         return False
-    said = blocks(source)
-    if not said or any(block.get("type") == "tool_result" for block in said):
+    given = blocks(source)
+    if not given or any(block.get("type") == "tool_result" for block in given):
         return False
-    text = "".join(str(block.get("text", "")) for block in said).strip()
+    text = "".join(str(block.get("text", "")) for block in given).strip()
     return text not in INTERRUPTED and not text.startswith(_LOCAL)
 
 
@@ -202,9 +202,9 @@ def _counts(source: Foreign) -> bool:
         return data is not None and data.text("type") == "agent_progress"
     if source.text("type") == "assistant":
         return True
-    said = blocks(source)
-    text = "".join(str(block.get("text", "")) for block in said).strip()
-    return any(block.get("type") == "tool_result" for block in said) or text in INTERRUPTED
+    given = blocks(source)
+    text = "".join(str(block.get("text", "")) for block in given).strip()
+    return any(block.get("type") == "tool_result" for block in given) or text in INTERRUPTED
 
 
 def blocks(source: Foreign) -> list[Block]:

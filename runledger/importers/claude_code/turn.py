@@ -1,13 +1,11 @@
 """A turn: a prompt and everything up to the next one, collected from lines of a session."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Final, Literal, NamedTuple
 
-from runledger.importers.foreign import Foreign
+from runledger.importers.foreign import Foreign, digest_of
 
 MAIN: Final = ""
 """The thread of the session itself; every other thread is a sub-agent's."""
@@ -43,7 +41,7 @@ class ModelCall:
     first_at: datetime
     last_at: datetime
     retried: bool
-    said: dict[str, tuple[datetime, Block]] = field(default_factory=dict)
+    blocks: dict[str, tuple[datetime, Block]] = field(default_factory=dict)
     """Key of a content block → its time, and the block."""
     usage: dict[str, int] = field(default_factory=dict)
     stop_reason: str | None = None
@@ -123,14 +121,14 @@ class Turn:
             # A sub-agent's call may be reported twice, in its own file and in the session's, in
             # lines with different ids.
             key = block_key(block)
-            if key not in call.said:
-                call.said[key] = line.at, block
+            if key not in call.blocks:
+                call.blocks[key] = line.at, block
                 if block.get("type") == "tool_use":
                     self._called(block, call)
         call.last_at = max(call.last_at, line.at)
         call.stop_reason = message.text("stop_reason") or call.stop_reason
         self._count(call, message.object("usage"))
-        self._heard(thread, line.at, "call")
+        self._extend(thread, line.at, "call")
 
     def add_results(self, thread: str, line: Line) -> None:
         """Add results of tools; repeated ones are skipped."""
@@ -146,7 +144,7 @@ class Turn:
         for agent, task in self.tasks.items():
             if task in self.returned and agent in self.latest:
                 self.latest[agent].answered = True
-        self._heard(thread, line.at, "result")
+        self._extend(thread, line.at, "result")
 
     def open_tools(self) -> bool:
         """Whether a tool that the session itself called has not returned."""
@@ -175,7 +173,7 @@ class Turn:
             if count is not None:
                 call.usage[name] = max(count, call.usage.get(name, 0))
 
-    def _heard(self, thread: str, at: datetime, word: LastWord) -> None:
+    def _extend(self, thread: str, at: datetime, word: LastWord) -> None:
         self.last_at = max(self.last_at, at)
         if thread == MAIN:
             self.last_word = word
@@ -185,5 +183,4 @@ def block_key(block: Block) -> str:
     """Return a key that distinguishes a content block from others of its answer."""
     if block.get("type") == "tool_use" and isinstance(block.get("id"), str):
         return str(block["id"])
-    told = json.dumps(block, sort_keys=True, ensure_ascii=False)
-    return sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+    return digest_of(block)

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from runledger.errors import ImportFailed
 from runledger.importers.claude_code.importer import ClaudeCodeImport, TurnPlace
-from runledger.importers.claude_code.run import ANSWERED, QUIET
+from runledger.importers.claude_code.run import ANSWERED
 from runledger.importers.claude_code.session import Session, began, sessions
 from runledger.importers.report import ImportReport
+from runledger.importers.session_end import QUIET
 
 
 @dataclass(slots=True)

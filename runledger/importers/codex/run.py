@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from runledger.ids import derived_id, foreign_id
 from runledger.importers.codex.session import CALLS, Answer, Result, Turn
 from runledger.importers.foreign import Foreign
 from runledger.importers.recorder import Timed
+from runledger.importers.session_end import QUIET, lost_tool
 from runledger.messages import (
     ContentPart,
     Function,
@@ -25,8 +26,6 @@ from runledger.run import commands as c
 
 AGENT_ID: Final = "agent-codex"
 SOURCE: Final = "codex"
-QUIET: Final = timedelta(hours=1)
-"""After this time without a new line, the last turn of a session counts as over."""
 
 
 def run_id(turn: Turn, organization: str) -> str:
@@ -72,8 +71,8 @@ def commands(turn: Turn, organization: str, now: datetime, project: str | None) 
             yield entry.at, _step(turn, entry, organization, callers)
         elif over:
             # It has no usage: its text is kept, and no step is invented.
-            said = _said((turn.key, str(number)), entry, organization, None, callers)
-            yield entry.at, c.RecordMessages([said])
+            message = _message((turn.key, str(number)), entry, organization, None, callers)
+            yield entry.at, c.RecordMessages([message])
         else:
             break  # Its usage is not written yet, and later content comes after it.
     if turn.compactions:
@@ -101,11 +100,13 @@ def _step(
         "output_includes_reasoning": True,
         "tags": ["usage-jumped"] if answer.jumped else [],
     }
-    said = [_said((answer.key,), answer, organization, step_id, callers)] if answer.items else []
-    return c.RecordStep(step_id, facts, said)
+    messages = (
+        [_message((answer.key,), answer, organization, step_id, callers)] if answer.items else []
+    )
+    return c.RecordStep(step_id, facts, messages)
 
 
-def _said(
+def _message(
     key: tuple[str, ...],
     answer: Answer,
     organization: str,
@@ -129,9 +130,9 @@ def _said(
 
 def _parts(item: Foreign) -> Iterator[ContentPart]:
     if item.text("type") == "reasoning":
-        told = "\n".join(part.text("text") or "" for part in item.objects("summary"))
-        if told:
-            yield ReasoningContent(is_native=True, reasoning=told)
+        text = "\n".join(part.text("text") or "" for part in item.objects("summary"))
+        if text:
+            yield ReasoningContent(is_native=True, reasoning=text)
     elif item.text("type") == "message":
         for part in item.objects("content"):
             yield TextContent(text=part.text("text") or f"[{part.text('type')} left out]")
@@ -158,7 +159,7 @@ def _returned(
     if isinstance(output, dict):
         failed = output.get("success") is False
         output = output.get("content", output)
-    told = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
     return _made(
         (turn.key, "result", call_id),
         organization,
@@ -170,7 +171,7 @@ def _returned(
             ToolReturn(
                 tool_call_id=call_id,
                 status="error" if failed else "success",
-                func_response=told,
+                func_response=text,
             )
         ],
     )
@@ -191,6 +192,5 @@ def _end(turn: Turn, called: dict[str, str | None]) -> c.CompleteRun | c.FailRun
         return c.FailRun("llm_api_error", "api_error", turn.reason)
     results = (entry.item for entry in turn.entries if isinstance(entry, Result))
     if turn.last_word != "complete" and called.keys() - {item.text("call_id") for item in results}:
-        told = "the session ended, or went on with another prompt, before a tool had returned"
-        return c.FailRun("error", "lost", told)
+        return lost_tool()
     return c.CompleteRun("end_turn")

@@ -32,7 +32,7 @@ CALLS: Final = frozenset(
 _RESULTS: Final = frozenset(
     {"function_call_output", "custom_tool_call_output", "tool_search_output"}
 )
-_NOT_SAID: Final = frozenset({"compaction", "context_compaction", "ghost_snapshot", "other"})
+_NO_MESSAGE: Final = frozenset({"compaction", "context_compaction", "ghost_snapshot", "other"})
 _ENDED: Final = frozenset({"task_complete", "turn_complete"})
 _SHOWN: Final = (
     "agent_", "background_", "collab_", "deprecation_", "dynamic_tool_", "elicitation_",
@@ -99,7 +99,7 @@ class Turn:
         """Start the turn with its prompt."""
         self.last_at = self.started_at
 
-    def heard(self, at: datetime, word: LastWord) -> None:
+    def extend(self, at: datetime, word: LastWord) -> None:
         """Store the last entry and its time."""
         self.last_at, self.last_word = max(self.last_at, at), word
 
@@ -191,12 +191,12 @@ class Transcript:
         elif kind in _ENDED:
             # An earlier interruption or error is the reason of the turn's end.
             word = self._turn.last_word
-            self._turn.heard(at, word if word in ("aborted", "error") else "complete")
+            self._turn.extend(at, word if word in ("aborted", "error") else "complete")
         elif kind == "turn_aborted":
-            self._turn.heard(at, "aborted")
+            self._turn.extend(at, "aborted")
             self._turn.reason = payload.text("reason")
         elif kind == "error":
-            self._turn.heard(at, "error")
+            self._turn.extend(at, "error")
             self._turn.reason = payload.text("message")
         elif not kind.startswith(_SHOWN):
             self._report.not_understood[f"event of type {kind}"] += 1
@@ -220,15 +220,15 @@ class Transcript:
         if kind in _RESULTS:
             turn = self._current(raw, at)
             turn.entries.append(Result(at, item))
-            turn.heard(at, "answer")
+            turn.extend(at, "answer")
         elif kind in CALLS or kind == "reasoning" or item.text("role") == "assistant":
             turn = self._current(raw, at)
             if self._open is None:
                 self._open = Answer(at, self._header.model)
                 turn.entries.append(self._open)
             self._open.items.append(item)
-            turn.heard(at, "answer")
-        elif kind != "message" and kind not in _NOT_SAID:
+            turn.extend(at, "answer")
+        elif kind != "message" and kind not in _NO_MESSAGE:
             self._report.not_understood[f"item of type {kind}"] += 1
 
     def _count(self, raw: RawLine, payload: Foreign, at: datetime) -> None:
@@ -249,11 +249,11 @@ class Transcript:
             turn.entries.append(answer)
         self._open, self._prompts = None, 0
         called = [item.text("call_id") or "" for item in answer.items]
-        told = [str((totals or last or {}).get(name)) for name in COUNTS]
-        self._chain = _digest(self._root(), self._chain, *told, *sorted(filter(None, called)))
+        counts = [str((totals or last or {}).get(name)) for name in COUNTS]
+        self._chain = _digest(self._root(), self._chain, *counts, *sorted(filter(None, called)))
         answer.key, answer.usage, answer.jumped = self._chain, used, jumped
         answer.at, answer.model = at, self._header.model or answer.model
-        turn.heard(at, "answer")
+        turn.extend(at, "answer")
 
     def _root(self) -> str:
         """Return the original session of which this one's ancestors are copies."""

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from runledger.errors import InvalidArgument, describe
 from runledger.ids import derived_id, foreign_id
-from runledger.importers.foreign import Foreign
+from runledger.importers.foreign import Foreign, digest_of
 from runledger.importers.inspect_ai.log_file import Sample
 from runledger.importers.recorder import DIGEST, Timed
 from runledger.messages import (
@@ -50,8 +49,7 @@ class SampleRun:
         # One run of Inspect may hold several evaluations, whose samples have the same numbers.
         about = self._eval.text("eval_id") or self._eval.text("task_id") or ""
         self.run_id = derived_id("run", SOURCE, organization, evaluation, about, key)
-        told = json.dumps(sample.given, sort_keys=True, ensure_ascii=False)
-        self.digest = sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+        self.digest = digest_of(sample.given)
         self.agent_name = f"{self._eval.text('task') or '?'} ({self._eval.text('model') or '?'})"
         named = ("inspect", self._eval.text("task"), self._eval.text("model"))
         self.agent_id = foreign_id("agent", "-".join(filter(None, named)))
@@ -61,7 +59,7 @@ class SampleRun:
     def _named(self, key: str) -> str:
         value = self._sample.fields.get(key)
         if value is None:
-            raise self._sample.fault(key, "what tells the sample from others")
+            raise self._sample.fault(key, "a value that distinguishes the sample")
         return str(value)
 
     def commands(self) -> Iterator[Timed]:
@@ -186,9 +184,9 @@ class SampleRun:
             called = self._message("assistant", f"call/{number}", at, tool_calls=[call])
             yield at, c.RecordMessages([called])
         error = event.object("error")
-        told = error.text("message") if error else self._told(event.fields.get("result"))
+        text = error.text("message") if error else self._result_text(event.fields.get("result"))
         returned = ToolReturn(
-            tool_call_id=call_id, status="error" if error else "success", func_response=told
+            tool_call_id=call_id, status="error" if error else "success", func_response=text
         )
         message = self._message(
             "tool",
@@ -200,7 +198,7 @@ class SampleRun:
         )
         yield completed, c.RecordMessages([message])
 
-    def _told(self, result: Any) -> str:
+    def _result_text(self, result: Any) -> str:
         if isinstance(result, list):
             parts = self._parts(result)
             return "\n".join(part.text for part in parts if isinstance(part, TextContent))

@@ -74,7 +74,7 @@ TYPES: Final[Mapping[str, Kind]] = {
     "GUARDRAIL": Kind.OTHER,
     "RETRIEVER": Kind.OTHER,
 }
-"""Langfuse's type → the kind, if no attribute says more."""
+"""Langfuse's type → the kind, if no attribute names it."""
 
 _LATER_EVENT: Final = re.compile(r"(tool|backend)\..*\.(finish|success|error|newToken)-\d+\Z")
 """BeeAI reports each event of a call as a span; the first one, `start`, is the call.
@@ -113,8 +113,8 @@ class Observation:
     @property
     def silent(self) -> bool:
         """Whether it has no facts of a call: no usage, no input, no output, no error."""
-        said = (self.source.fields.get(key) for key in ("input", "output"))
-        return not self.usage and not self.failed and all(value is None for value in said)
+        texts = (self.source.fields.get(key) for key in ("input", "output"))
+        return not self.usage and not self.failed and all(value is None for value in texts)
 
 
 def observation(source: Foreign) -> Observation:

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Final
 
 from runledger.errors import InvalidArgument
 from runledger.ids import derived_id, foreign_id
-from runledger.importers.foreign import Foreign
+from runledger.importers.foreign import Foreign, digest_of
 from runledger.importers.langfuse.observation import (
     Kind,
     Observation,
@@ -57,8 +56,7 @@ class Trace:
             raise holder.fault("observations", "a list of observations")
         project = self._trace.text("projectId") or ""
         self.run_id = derived_id("run", SOURCE, organization, project, self.trace_id)
-        told = json.dumps(given, sort_keys=True, ensure_ascii=False)
-        self.digest = sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+        self.digest = digest_of(given)
         self.agent_name = self._trace.text("name") or "langfuse"
         self.agent_id = foreign_id("agent", self.agent_name)
 
@@ -126,7 +124,7 @@ class Trace:
             status="error" if one.failed else "success",
             func_response=_text(one.source.fields.get("output")),
         )
-        told = self._message(
+        result = self._message(
             "tool",
             f"{one.observation_id}/return",
             None,
@@ -135,13 +133,13 @@ class Trace:
             tool_call_id=call_id,
             tool_returns=[returned],
         )
-        yield ended, c.RecordMessages([told])
+        yield ended, c.RecordMessages([result])
 
     def _message(
-        self, role: str, key: str, said: str | None, at: datetime, **fields: Any
+        self, role: str, key: str, text: str | None, at: datetime, **fields: Any
     ) -> Message:
         message_id = derived_id("message", self.run_id, key)
-        content = [TextContent(text=said)] if said else None
+        content = [TextContent(text=text)] if text else None
         return Message.model_validate(
             {"id": message_id, "role": role, "created_at": at, "content": content, **fields}
         )
@@ -175,7 +173,7 @@ def _facts(one: Observation, trace_id: str) -> dict[str, Any]:
         },
         "completion_tokens_details": {"reasoning_tokens": _taken(usage, _REASONING)},
     }
-    told = {
+    details = {
         name: {key: count for key, count in part.items() if count is not None}
         for name, part in parts.items()
     }
@@ -188,7 +186,7 @@ def _facts(one: Observation, trace_id: str) -> dict[str, Any]:
         "prompt_tokens": usage.get("input"),
         "completion_tokens": usage.get("output"),
         "total_tokens": usage.get("total"),
-        **{name: part for name, part in told.items() if part},
+        **{name: part for name, part in details.items() if part},
         "status": "failed" if one.failed else "success",
         "error_type": "error" if one.failed else None,
         "error_data": {"message": error} if one.failed and error else None,

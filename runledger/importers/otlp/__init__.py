@@ -1,1 +1,1 @@
-"""Spans of OpenTelemetry as runs: what agents do, told in any of the conventions for it."""
+"""Spans of OpenTelemetry as runs, in any of the conventions for spans of agents."""

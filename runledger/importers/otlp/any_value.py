@@ -7,7 +7,7 @@ from typing import Any, Final
 from runledger.importers.otlp.span import JsonValue, as_json_value
 
 DEEPEST: Final = 32
-"""Levels of a value; what is deeper is told by a word."""
+"""Levels of a value; what is deeper is replaced by a word."""
 TOO_DEEP: Final = "(nested too deep)"
 
 

@@ -31,9 +31,9 @@ QUIET: Final = 2.0
 PATIENCE: Final = 4.0
 """Seconds after which a trace is assembled although its spans still come."""
 HEADLESS: Final = 30.0
-"""Seconds that a run waits for its own span if nothing else tells the name of its agent."""
+"""Seconds that a run waits for its own span if nothing else has the name of its agent."""
 SILENCE: Final = 3_600.0
-"""Seconds without a log event after which a run that only such events tell has ended."""
+"""Seconds without a log event after which a run that only such events report has ended."""
 RETENTION: Final = 7 * 86_400.0
 """Seconds after its last span for which the spans of a trace are kept; then only their keys are."""
 LEASE: Final = "otel"
@@ -67,7 +67,7 @@ class Assembler:
         self._drops_at = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Assemble what is due until told to stop; errors of the store are waited out."""
+        """Assemble what is due until it is stopped; errors of the store are waited out."""
         while not stopping.is_set():
             lease = self._store.leadership(LEASE)
             try:
@@ -157,7 +157,7 @@ class Assembler:
         made = trace.runs(known)
         shown, again_at = made, 0.0
         if time.time() < row.first_at + self._waiting.headless:
-            shown = [run for run in made if run.has_head or run.agent_told or run.run_id in before]
+            shown = [run for run in made if run.has_head or run.names_agent or run.run_id in before]
             again_at = row.first_at + self._waiting.headless if len(shown) < len(made) else 0.0
         ended = trace.logged and time.time() >= row.last_at + self._waiting.silence
         if trace.logged and not ended:

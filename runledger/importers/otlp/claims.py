@@ -20,7 +20,7 @@ class Claimed(NamedTuple):
 def claimed(
     table: SpanTable, organization: str, spans: Sequence[Span], *, look: bool = False
 ) -> Claimed:
-    """Return spans without those whose calls another source told first; the others are claimed.
+    """Return spans without those whose calls another source reported first; the others are claimed.
 
     look: whether nothing is claimed, only looked at.
     """

@@ -41,12 +41,12 @@ class Exclusive:
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """A log event that tells a call of a model, and what its attributes mean.
+    """A log event that reports a call of a model, and the meaning of its attributes.
 
     `program` sends it; an event of no program belongs to the span that it names. `session`,
     `prompt` and `request` are the attributes with the ids of the session, of the prompt that the
     call answers, and of the call. `where` are attributes that it must have to be meant. `given` are
-    attributes that it stands for, `names` those that it tells by other names.
+    attributes that it stands for, `names` those that it has by other names.
     """
 
     event: str
@@ -63,7 +63,7 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class MessageNames:
-    """Names of attributes and events that tell texts of prompts and answers, and of roles."""
+    """Names of attributes and events that hold texts of prompts and answers, and of roles."""
 
     sent: tuple[str, ...]
     instructions: tuple[str, ...]

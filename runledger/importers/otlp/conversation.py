@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from runledger.ids import derived_id
 from runledger.importers.otlp.reading import Reader
-from runledger.importers.otlp.said import Said, answered, sent
+from runledger.importers.otlp.span_messages import SpanMessage, answered, sent
 from runledger.importers.otlp.trace import Node
 from runledger.messages import Message
 
@@ -26,21 +26,23 @@ class Conversation:
         self._seen: set[str] = set()
 
     def call(
-        self, told: Sequence[Node], began: datetime, ended: datetime, step_id: str | None
+        self, sources: Sequence[Node], began: datetime, ended: datetime, step_id: str | None
     ) -> tuple[list[Message], list[Message]]:
         """Return the new messages that were sent, and the answers.
 
-        told: the spans that tell the call, the one that counts first; the first that tells texts is
+        sources: the spans of the call, the one that counts first; the first that has texts is
             taken.
         """
         try:
-            asked = next((found for one in told if (found := sent(one.span, self._names))), [])
-            said = next((found for one in told if (found := answered(one.span, self._names))), [])
+            asked = next((found for one in sources if (found := sent(one.span, self._names))), [])
+            answers = next(
+                (found for one in sources if (found := answered(one.span, self._names))), []
+            )
         except RecursionError:
             # A text that is nested so deep is no message; the counts of the call must not be lost.
             return [], []
-        agent = told[0].agent.span.span_id if told[0].agent else ""
-        ids = list(self._ids(agent, [*asked, *said]))
+        agent = sources[0].agent.span.span_id if sources[0].agent else ""
+        ids = list(self._ids(agent, [*asked, *answers]))
         before = [
             self._made(message_id, one, began, None)
             for message_id, one in zip(ids, asked, strict=False)
@@ -48,12 +50,12 @@ class Conversation:
         ]
         after = [
             self._made(message_id, one, ended, step_id)
-            for message_id, one in zip(ids[len(asked) :], said, strict=True)
+            for message_id, one in zip(ids[len(asked) :], answers, strict=True)
             if self._is_new(message_id)
         ]
         return before, after
 
-    def _ids(self, agent: str, history: Sequence[Said]) -> Iterator[str]:
+    def _ids(self, agent: str, history: Sequence[SpanMessage]) -> Iterator[str]:
         times: Counter[str] = Counter()
         for one in history:
             digest = sha256(json.dumps(one).encode()).hexdigest()
@@ -65,7 +67,9 @@ class Conversation:
         self._seen.add(message_id)
         return new
 
-    def _made(self, message_id: str, one: Said, at: datetime, step_id: str | None) -> Message:
+    def _made(
+        self, message_id: str, one: SpanMessage, at: datetime, step_id: str | None
+    ) -> Message:
         return Message(
             id=message_id, role=one.role, created_at=at, content=list(one.parts), step_id=step_id
         )

@@ -28,7 +28,7 @@ class Counting:
 
     Those in `bare` become steps without numbers: what is above them was recorded with theirs
     before they came. `left_out` are spans whose numbers are not counted, and why. `twice` are spans
-    that were recorded as steps before it was known that a span above, recorded as well, tells the
+    that were recorded as steps before it was known that a span above, recorded as well, reports the
     same: the sum is too large by their numbers.
     """
 
@@ -39,41 +39,41 @@ class Counting:
 
 
 def counted(
-    nodes: Sequence[Node], settled: Set[str] = frozenset(), beneath: Set[str] = frozenset()
+    nodes: Sequence[Node], recorded: Set[str] = frozenset(), beneath: Set[str] = frozenset()
 ) -> Counting:
     """Return which spans of a trace count.
 
     nodes: every span after its parent.
-    settled: ids of spans that were recorded as steps before; they count, since a recorded step is
+    recorded: ids of spans that were recorded as steps before; they count, since a recorded step is
         not changed, and what came later below them does not count again.
     beneath: ids of spans right below one that was recorded with counts, and is no longer kept.
     """
-    steps = _calls(nodes, settled)
+    steps = _calls(nodes, recorded)
     chosen = {node.span.span_id for node in steps}
-    steps += _containers(nodes, chosen, settled)
+    steps += _containers(nodes, chosen, recorded)
     chosen = {node.span.span_id for node in steps}
-    bare = _bare(nodes, chosen, settled, beneath)
+    bare = _bare(nodes, chosen, recorded, beneath)
     left = [
         LeftOut(node, _reason(node, node.span.span_id in bare))
         for node in nodes
-        if node.counts.told and (node.span.span_id not in chosen or node.span.span_id in bare)
+        if node.counts.reported and (node.span.span_id not in chosen or node.span.span_id in bare)
     ]
     return Counting(
         sorted(steps, key=lambda node: node.order),
         bare,
         sorted(left, key=lambda one: one.node.order),
-        _twice(nodes, settled),
+        _twice(nodes, recorded),
     )
 
 
-def _calls(nodes: Sequence[Node], settled: Set[str]) -> list[Node]:
+def _calls(nodes: Sequence[Node], recorded: Set[str]) -> list[Node]:
     """Return the calls of models that are steps: of each family, the innermost with usage."""
-    reported_below, repeats = _reported(nodes, settled)
+    reported_below, repeats = _reported(nodes, recorded)
     # A wrapper that was recorded with its numbers stays the step of its call; so does its event.
     closed = {
         node.wrapper.span.span_id
         for node in nodes
-        if node.record and node.wrapper and node.counts.told and node.span.span_id in settled
+        if node.record and node.wrapper and node.counts.reported and node.span.span_id in recorded
     }
     steps: list[Node] = []
     for node in nodes:
@@ -81,10 +81,10 @@ def _calls(nodes: Sequence[Node], settled: Set[str]) -> list[Node]:
             continue
         span_id, wrapper = node.span.span_id, node.wrapper
         inside = wrapper is not None and wrapper.span.span_id in closed
-        if span_id in settled:
+        if span_id in recorded:
             steps.append(node)
             # One that was recorded without numbers leaves those below to count.
-            if node.counts.told:
+            if node.counts.reported:
                 closed.add(span_id)
         elif inside or span_id in repeats:
             closed.add(span_id)
@@ -96,35 +96,35 @@ def _calls(nodes: Sequence[Node], settled: Set[str]) -> list[Node]:
     return steps
 
 
-def _reported(nodes: Sequence[Node], settled: Set[str]) -> tuple[Set[str], Set[str]]:
-    """Return the calls below which usage is told, and the log events that tell it again.
+def _reported(nodes: Sequence[Node], recorded: Set[str]) -> tuple[Set[str], Set[str]]:
+    """Return the calls below which usage is reported, and the log events that report it again.
 
     The event of a call is a span below it, but no call of its own: it counts if neither its span
-    nor another below that tells usage, or if it was recorded before they came.
+    nor another below that reports usage, or if it was recorded before they came.
     """
     below: set[str] = set()
     repeats: set[str] = set()
     for node in reversed(nodes):
         span_id, above = node.span.span_id, node.wrapper
-        if above is None or not (node.counts.told or span_id in below):
+        if above is None or not (node.counts.reported or span_id in below):
             continue
-        told = above.counts.told or above.span.span_id in below
-        if node.record and told and span_id not in settled:
+        reported = above.counts.reported or above.span.span_id in below
+        if node.record and reported and span_id not in recorded:
             repeats.add(span_id)
         else:
             below.add(above.span.span_id)
     return below, repeats
 
 
-def _containers(nodes: Sequence[Node], chosen: Set[str], settled: Set[str]) -> list[Node]:
+def _containers(nodes: Sequence[Node], chosen: Set[str], recorded: Set[str]) -> list[Node]:
     """Return the agents, chains and tools that report usage and have nothing counted below."""
     below: set[str] = set()
     found: list[Node] = []
     for node in reversed(nodes):
         span_id = node.span.span_id
-        counts = span_id in chosen and node.counts.told
+        counts = span_id in chosen and node.counts.reported
         if node.kind in _CONTAINERS and (
-            span_id in settled or (node.counts.told and span_id not in below)
+            span_id in recorded or (node.counts.reported and span_id not in below)
         ):
             found.append(node)
             counts = True
@@ -134,7 +134,7 @@ def _containers(nodes: Sequence[Node], chosen: Set[str], settled: Set[str]) -> l
 
 
 def _bare(
-    nodes: Sequence[Node], chosen: Set[str], settled: Set[str], beneath: Set[str]
+    nodes: Sequence[Node], chosen: Set[str], recorded: Set[str], beneath: Set[str]
 ) -> Set[str]:
     """Return the steps that came after the container above them was recorded with its numbers."""
     under = set(beneath)
@@ -142,24 +142,24 @@ def _bare(
         parent = node.parent
         if parent is not None and (
             parent.span.span_id in under
-            or (parent.kind in _CONTAINERS and parent.span.span_id in settled)
+            or (parent.kind in _CONTAINERS and parent.span.span_id in recorded)
         ):
             under.add(node.span.span_id)
-    return {span_id for span_id in under if span_id in chosen and span_id not in settled}
+    return {span_id for span_id in under if span_id in chosen and span_id not in recorded}
 
 
-def _twice(nodes: Sequence[Node], settled: Set[str]) -> list[Node]:
+def _twice(nodes: Sequence[Node], recorded: Set[str]) -> list[Node]:
     """Return the recorded spans below one that was recorded with the same numbers."""
     families: set[str] = set()
     containers: set[str] = set()
-    found = _events_twice(nodes, settled)
+    found = _events_twice(nodes, recorded)
     events = {node.span.span_id for node in found}
     for node in nodes:
         span_id = node.span.span_id
         wrapper, parent = node.wrapper, node.parent
         in_family = wrapper is not None and wrapper.span.span_id in families
         in_container = parent is not None and parent.span.span_id in containers
-        own = span_id in settled and node.counts.told
+        own = span_id in recorded and node.counts.reported
         if own and (in_family or in_container) and span_id not in events:
             found.append(node)
         if in_family or (own and node.kind in CALLS):
@@ -169,12 +169,12 @@ def _twice(nodes: Sequence[Node], settled: Set[str]) -> list[Node]:
     return found
 
 
-def _events_twice(nodes: Sequence[Node], settled: Set[str]) -> list[Node]:
-    """Return the recorded log events beside a recorded span that tells the same call."""
+def _events_twice(nodes: Sequence[Node], recorded: Set[str]) -> list[Node]:
+    """Return the recorded log events beside a recorded span that reports the same call."""
     below: set[str] = set()
     found: list[Node] = []
     for node in reversed(nodes):
-        own = node.span.span_id in settled and node.counts.told
+        own = node.span.span_id in recorded and node.counts.reported
         if node.wrapper is None or not (own or node.span.span_id in below):
             continue
         if node.record and node.wrapper.span.span_id in below:

@@ -20,7 +20,7 @@ from runledger.store.spans import TraceRow
 class ExplainedSpan(NamedTuple):
     """A span of a trace: its kind and the rule for it, what it became, and what was left out.
 
-    `input` and `output` are the counts that it tells; `left_out` is why they are not added.
+    `input` and `output` are its counts; `left_out` is the reason why they are not added.
     """
 
     span_id: str
@@ -49,7 +49,7 @@ def explained(store: Store, row: TraceRow) -> list[ExplainedSpan]:
     trace = _trace(store, row)
     known = {run_id: recorded(store, run_id) for run_id in json.loads(row.runs)}
     became: dict[str, tuple[str, str]] = {}
-    reasons: dict[str, str] = {}
+    values: dict[str, str] = {}
     for run in trace.runs(known):
         for node in run.group.nodes:
             became[node.span.span_id] = ("nothing of its own", run.run_id)
@@ -63,7 +63,7 @@ def explained(store: Store, row: TraceRow) -> list[ExplainedSpan]:
             before = became[span_id][0]
             both = f"{before}, {step}" if before != "nothing of its own" else step
             became[span_id] = (both, run.run_id)
-        reasons |= {one.node.span.span_id: one.reason for one in run.counting.left_out}
+        values |= {one.node.span.span_id: one.reason for one in run.counting.left_out}
     found = []
     for node in sorted(trace.nodes, key=lambda node: node.order):
         span = node.span
@@ -78,7 +78,7 @@ def explained(store: Store, row: TraceRow) -> list[ExplainedSpan]:
                 run_id,
                 node.counts.input,
                 node.counts.output,
-                reasons.get(span.span_id),
+                values.get(span.span_id),
             )
         )
     return found
@@ -88,7 +88,7 @@ def differences(store: Store, row: TraceRow) -> list[Difference]:
     """Return how the runs of a trace would differ if all its spans came today; none if not at all.
 
     Compared are the runs, and the steps of each with their tokens. Of a trace of which some spans
-    are no longer kept whole, nothing can be told.
+    are no longer kept whole, nothing can be compared.
     """
     if row.dropped:
         return []
@@ -111,8 +111,8 @@ def differences(store: Store, row: TraceRow) -> list[Difference]:
             continue
         for step_id in sorted(then.keys() | today.keys()):
             if then.get(step_id) != today.get(step_id):
-                told = (then.get(step_id, "no step"), today.get(step_id, "no step"))
-                found.append(Difference(row.trace_id, run_id, step_id, *told))
+                values = (then.get(step_id, "no step"), today.get(step_id, "no step"))
+                found.append(Difference(row.trace_id, run_id, step_id, *values))
     return found
 
 

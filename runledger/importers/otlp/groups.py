@@ -15,7 +15,7 @@ SLACK_NS: Final = 1_000_000_000
 class Group:
     """The spans of a run. `key` is the id of the span that is the run, even if it never came.
 
-    `head` is that span, None if it is missing: then nothing says when the run ended, or how.
+    `head` is that span, None if it is missing: then the end of the run is unknown.
     `run_id` is set if the run is one that is recorded, whose own span is no longer kept.
     """
 

@@ -92,5 +92,5 @@ class OtelImport:
             if not trace.groups:
                 scope = node.span.scope_name or "no scope"
                 self.report.not_understood[f"span of {scope} in a trace without an agent"] += 1
-            elif node.kind is Kind.OTHER and node.counts.told:
+            elif node.kind is Kind.OTHER and node.counts.reported:
                 self.report.not_understood[f"span {node.span.name:.40} with counts, no kind"] += 1

@@ -1,4 +1,4 @@
-"""Log events that tell calls of models, as spans: below the one that they name, or by session."""
+"""Log events that report calls of models, as spans: below the one that they name, or by session."""
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
@@ -40,7 +40,7 @@ class LogRecord(NamedTuple):
     def as_span(self, row: LogRow) -> Span | None:
         """Return the event as a span, with its attributes as they are; None if it names no call.
 
-        Its ids are those of what it tells, so that the same event that is sent again has the same.
+        Its ids are those of the call that it reports, so an event that is sent again has the same.
         """
         began_ns = max(self.at_ns - self._duration_ns(row), 0)
         if row.program:
@@ -79,8 +79,8 @@ class LogRecord(NamedTuple):
         )
 
     def _duration_ns(self, row: LogRow) -> int:
-        told = as_number(self.attributes.get(row.duration_ms))
-        return (told or 0) * 1_000_000
+        milliseconds = as_number(self.attributes.get(row.duration_ms))
+        return (milliseconds or 0) * 1_000_000
 
 
 def from_document(document: Mapping[str, Any]) -> Iterator[LogRecord]:
@@ -131,8 +131,8 @@ def from_protobuf(body: bytes) -> Iterator[LogRecord]:
 
 def _names(event_name: Any, found: Attributes, body: Any) -> tuple[str, ...]:
     """Return the names of an event: emitters write them in a field, an attribute or the body."""
-    told = (event_name, found.get("event.name"), body)
-    return tuple(name for name in told if isinstance(name, str) and name)
+    names_given = (event_name, found.get("event.name"), body)
+    return tuple(name for name in names_given if isinstance(name, str) and name)
 
 
 def _id(*parts: str, digits: int = 16) -> str:

@@ -1,4 +1,4 @@
-"""What a span says of itself: its kind, its counts, its facts, read by the table of conventions."""
+"""The kind, the counts and the facts of a span, read by the table of conventions."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class Kinded(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """The counts of a span as it tells them; None for what it does not tell."""
+    """The counts that a span reports; None for what it does not report."""
 
     input: int | None = None
     output: int | None = None
@@ -33,7 +33,7 @@ class Counts(NamedTuple):
     total: int | None = None
 
     @property
-    def told(self) -> bool:
+    def reported(self) -> bool:
         """Whether there is anything to count."""
         return self.input is not None or self.output is not None
 
@@ -58,8 +58,8 @@ class Reader:
         row = self.log(span)
         if row is None:
             return span
-        told = {row.names.get(name, name): value for name, value in span.attributes.items()}
-        return replace(span, attributes={**row.given, **told})
+        renamed = {row.names.get(name, name): value for name, value in span.attributes.items()}
+        return replace(span, attributes={**row.given, **renamed})
 
     def kind(self, span: Span) -> Kinded:
         """Return the kind of a span and the rule that decided."""
@@ -77,7 +77,7 @@ class Reader:
         return Kinded(Kind.OTHER, "no rule")
 
     def counts(self, span: Span) -> Counts:
-        """Return the counts that a span tells."""
+        """Return the counts that a span reports."""
         return Counts(*(self._count(span, name) for name in Counts._fields))
 
     def refused(self, span: Span) -> Iterator[str]:
@@ -89,8 +89,8 @@ class Reader:
 
     def fact(self, span: Span, fact: str) -> str | None:
         """Return the first of a fact's attributes that a span has, as text of LONGEST_FACT."""
-        told = self.content(span, fact)
-        return told and told[:LONGEST_FACT]
+        value = self.content(span, fact)
+        return value and value[:LONGEST_FACT]
 
     def content(self, span: Span, fact: str) -> str | None:
         """Return the same, whole: what a tool was given, or gave."""
@@ -102,31 +102,31 @@ class Reader:
 
     def stop_reason(self, span: Span) -> str | None:
         """Return the ledger's stop reason for a span's finish reason."""
-        told = self.fact(span, "finish_reason")
-        if told is None:
+        value = self.fact(span, "finish_reason")
+        if value is None:
             return None
-        if told.startswith("["):
+        if value.startswith("["):
             try:
-                listed = json.loads(told)
+                listed = json.loads(value)
             except (ValueError, RecursionError):
                 return None
-            told = str(listed[0]) if listed else ""
-        return self.table.stop_reasons.get(told.lower())
+            value = str(listed[0]) if listed else ""
+        return self.table.stop_reasons.get(value.lower())
 
     def error(self, span: Span) -> str | None:
         """Return the type of a span's error; None if it has none."""
-        told = self.fact(span, "error_type")
+        value = self.fact(span, "error_type")
         for happening in span.happenings:
-            told = told or as_text(happening.attributes.get("exception.type"))
-        if told is None and span.failed:
+            value = value or as_text(happening.attributes.get("exception.type"))
+        if value is None and span.failed:
             return "_OTHER"
-        return told and told[:LONGEST_FACT]
+        return value and value[:LONGEST_FACT]
 
     def cancelled(self, span: Span) -> bool:
-        """Whether a span's error says that the work was cancelled."""
-        told = self.error(span) or ""
+        """Whether a span's error means that the work was cancelled."""
+        value = self.error(span) or ""
         names = self.table.cancelled
-        return told in names or told.rsplit(".", 1)[-1] in names or span.status_message in names
+        return value in names or value.rsplit(".", 1)[-1] in names or span.status_message in names
 
     def includes_cache(self, span: Span, counts: Counts) -> bool:
         """Whether the input count includes the cached tokens, as the conventions say it does."""

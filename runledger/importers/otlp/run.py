@@ -33,7 +33,7 @@ class Recorded(NamedTuple):
 
     counted: Set[str] = frozenset()
     ids: Set[str] = frozenset()
-    told: Set[str] = frozenset()
+    reported: Set[str] = frozenset()
     part: bool = False
 
 
@@ -93,7 +93,7 @@ class Trace:
 
     @property
     def logged(self) -> bool:
-        """Whether log events tell it alone, by session: no span will say when it ended."""
+        """Whether only log events report it, by session: no span will have its end."""
         rows = [self.reader.log(node.span) for node in self.nodes]
         return bool(rows) and all(row is not None and row.program for row in rows)
 
@@ -104,8 +104,8 @@ class Trace:
             counts, and stays in its run, even if spans that came later would say otherwise.
         """
         known = recorded or {}
-        settled, place = self._recorded(known)
-        counting = counted(self.nodes, settled, self._below_recorded(known))
+        recorded_spans, place = self._recorded(known)
+        counting = counted(self.nodes, recorded_spans, self._below_recorded(known))
         return [
             Run(self.run_id(group), group, self.reader, counting, place, self.dropped)
             for group in self.groups
@@ -122,22 +122,22 @@ class Trace:
             span.span_id
             for span in orphans
             for run_id, one in known.items()
-            if derived_id("step", run_id, span.parent_id) in one.told
+            if derived_id("step", run_id, span.parent_id) in one.reported
         }
 
     def _recorded(self, known: Mapping[str, Recorded]) -> tuple[Set[str], Mapping[str, str]]:
         """Return the ids of spans that are recorded as steps, and the runs where spans are."""
-        settled: set[str] = set()
+        recorded_spans: set[str] = set()
         place: dict[str, str] = {}
         for run_id in sorted(known):
             for node in self.nodes:
                 span_id = node.span.span_id
                 step_id = derived_id("step", run_id, span_id)
                 if step_id in known[run_id].counted:
-                    settled.add(span_id)
+                    recorded_spans.add(span_id)
                 if step_id in known[run_id].ids or _called(run_id, span_id) in known[run_id].ids:
                     place.setdefault(span_id, run_id)
-        return settled, place
+        return recorded_spans, place
 
 
 @dataclass(slots=True, frozen=True)
@@ -155,11 +155,11 @@ class Run:
 
     @property
     def agent_name(self) -> str:
-        """The name of the agent, as it is told, else that of the service."""
+        """The name of the agent, else that of the service."""
         head = self.group.head
-        told = None if head is None else self.reader.fact(head.span, "agent")
+        named = None if head is None else self.reader.fact(head.span, "agent")
         names = (self.reader.fact(node.span, "agent") for node in self.group.nodes)
-        return told or next((name for name in names if name), None) or self._service or "otel"
+        return named or next((name for name in names if name), None) or self._service or "otel"
 
     @property
     def has_head(self) -> bool:
@@ -167,7 +167,7 @@ class Run:
         return self.group.head is not None
 
     @property
-    def agent_told(self) -> bool:
+    def names_agent(self) -> bool:
         """Whether any span names the agent."""
         return any(self.reader.fact(node.span, "agent") for node in self.group.nodes)
 
@@ -225,12 +225,12 @@ class Run:
             step_id = derived_id("step", self.run_id, span_id)
             around = self._around(one)
             facts = step_facts(one, self.reader, around, bare=span_id in self.counting.bare)
-            told = [one, *around, *(below for below in one.children if below.record)]
+            sources = [one, *around, *(below for below in one.children if below.record)]
             ended_at = moment(max(start_ns, one.span.end_ns))
-            asked, said = conversation.call(told, moment(start_ns), ended_at, step_id)
+            asked, answers = conversation.call(sources, moment(start_ns), ended_at, step_id)
             if asked:
                 yield moment(start_ns), c.RecordMessages(asked)
-            yield moment(start_ns), c.RecordStep(step_id, facts, said)
+            yield moment(start_ns), c.RecordStep(step_id, facts, answers)
             last = step_of[one.agent.span.span_id if one.agent else ""] = step_id
         inside = {node.span.span_id for node in self.group.nodes}
         twice = [n.span.span_id for n in self.counting.twice if n.span.span_id in inside]
@@ -258,8 +258,8 @@ class Run:
         return found
 
     def _creation(self) -> c.CreateRun:
-        told = (self.reader.fact(node.span, "conversation") for node in self._head_first())
-        conversation = next((text for text in told if text), None)
+        named = (self.reader.fact(node.span, "conversation") for node in self._head_first())
+        conversation = next((text for text in named if text), None)
         spaces = (as_text(n.span.resource.get("service.namespace")) for n in self._head_first())
         return c.CreateRun(
             self.agent_id,
@@ -279,7 +279,7 @@ class Run:
             resource |= node.span.resource
         scopes = {f"{n.span.scope_name} {n.span.scope_version}".strip() for n in nodes}
         links = sorted({link for node in nodes for link in node.span.links})
-        told: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "source": SOURCE,
             "trace_id": nodes[0].span.trace_id,
             "session_id": conversation,
@@ -293,10 +293,10 @@ class Run:
             "otel.left_out": self._left_out(),
             "otel.attributes": _fitting(self.reader.unmapped(head.span)) if head else {},
         }
-        return {key: value for key, value in told.items() if value not in (None, [], {}, "")}
+        return {key: value for key, value in facts.items() if value not in (None, [], {}, "")}
 
     def _left_out(self) -> list[dict[str, Any]]:
-        """Return the numbers that spans of this run tell and that are not added."""
+        """Return the numbers that spans of this run report and that are not added."""
         inside = {node.span.span_id for node in self.group.nodes}
         return [
             {
@@ -326,7 +326,7 @@ class Run:
             status="error" if tool.failed else "success",
             func_response=tool.result,
         )
-        told = self._message(
+        result = self._message(
             "tool",
             f"{span.span_id}/return",
             ended,
@@ -335,7 +335,7 @@ class Run:
             tool_returns=[returned],
         )
         yield began, c.RecordMessages([called])
-        yield ended, c.RecordMessages([told])
+        yield ended, c.RecordMessages([result])
 
     def _message(self, role: str, key: str, at: datetime, **fields: Any) -> Message:
         message_id = derived_id("message", self.run_id, key)
@@ -347,10 +347,10 @@ class Run:
         head = self.group.head
         if head is None or not head.span.failed:
             return c.CompleteRun("end_turn", took)
-        said = head.span.status_message[:LONGEST_MESSAGE] or None
+        reason = head.span.status_message[:LONGEST_MESSAGE] or None
         if self.reader.cancelled(head.span):
-            return c.CancelRun(said or self.reader.error(head.span), took)
-        return c.FailRun("error", self.reader.error(head.span), said, run_ns=took)
+            return c.CancelRun(reason or self.reader.error(head.span), took)
+        return c.FailRun("error", self.reader.error(head.span), reason, run_ns=took)
 
 
 def _called(run_id: str, span_id: str) -> str:

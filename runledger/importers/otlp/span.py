@@ -32,7 +32,7 @@ class Span:
     """One span. Ids are hexadecimal in lower case; times are nanoseconds since 1970.
 
     `parent_id` is empty for a root. `failed` is the status ERROR; `links` are the ids of other
-    traces that it points to. `record` says that it was sent as a log event.
+    traces that it points to. `record` is whether it was sent as a log event.
     """
 
     trace_id: str
@@ -74,7 +74,7 @@ class Span:
 
     @property
     def valid(self) -> bool:
-        """Whether it can be told from other spans: both ids have their length and are not zero."""
+        """Whether its ids identify it: both have their length and are not zero."""
         return is_trace_id(self.trace_id) and is_span_id(self.span_id)
 
 

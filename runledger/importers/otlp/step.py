@@ -32,18 +32,18 @@ def step_facts(
 
     node: the span that counts.
     others: the spans around it that report the same call and no other, the nearest first; what the
-        node does not tell is taken from them.
+        node does not report is taken from them.
     bare: whether the numbers are counted above; they are kept as details then.
     """
     span = node.span
-    told = (span, *(other.span for other in others))
+    sources = (span, *(other.span for other in others))
 
     def first(fact: str) -> str | None:
-        return next((text for one in told if (text := reader.fact(one, fact))), None)
+        return next((text for one in sources if (text := reader.fact(one, fact))), None)
 
     provider, took = first("provider"), span.end_ns - span.start_ns
     counts = _filled(node.counts, others)
-    stops = (reader.stop_reason(one) for one in told)
+    stops = (reader.stop_reason(one) for one in sources)
     facts: dict[str, Any] = {
         "provider_name": provider,
         "model": first("model"),
@@ -70,7 +70,7 @@ def step_facts(
 
 
 def _usage(node: Node, reader: Reader, counts: Counts, provider: str | None) -> dict[str, Any]:
-    if not counts.told:
+    if not counts.reported:
         return {}
     thought, within = counts.reasoning, True
     beside = reader.thinking(provider, counts)
@@ -95,10 +95,10 @@ def _usage(node: Node, reader: Reader, counts: Counts, provider: str | None) -> 
 
 
 def _filled(counts: Counts, others: Sequence[Node]) -> Counts:
-    """Return the counts, with the parts that only a span around tells of the same numbers."""
+    """Return the counts, with the parts that only a span around reports of the same numbers."""
     for other in others:
         same = other.counts
-        if counts.told and (same.input, same.output) == (counts.input, counts.output):
+        if counts.reported and (same.input, same.output) == (counts.input, counts.output):
             counts = Counts(
                 *(there if here is None else here for here, there in zip(counts, same, strict=True))
             )

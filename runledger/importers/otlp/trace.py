@@ -16,7 +16,7 @@ class Node:
 
     `above` is the nearest span above of a kind other than `other`; `agent` the nearest `run` span
     above or itself; `boundary` the outermost one; `wrapper` is `above` if both are calls of a
-    model, that is, if both report the same call. `record` says that it is no span, but a log event.
+    model, that is, if both report the same call. `record` is whether it is a log event.
     """
 
     __slots__ = (

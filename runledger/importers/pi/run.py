@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from runledger.ids import derived_id, foreign_id
 from runledger.importers.foreign import Foreign
 from runledger.importers.pi.session import Entry, Turn
 from runledger.importers.recorder import Timed
+from runledger.importers.session_end import QUIET, lost_tool
 from runledger.messages import (
     ContentPart,
     Function,
@@ -25,8 +26,6 @@ from runledger.run import commands as c
 
 AGENT_ID: Final = "agent-pi"
 SOURCE: Final = "pi"
-QUIET: Final = timedelta(hours=1)
-"""After this time without a new line, the last turn of a session counts as over."""
 
 _STOP_REASONS: Final = {
     "stop": "end_turn",
@@ -70,7 +69,7 @@ def commands(turn: Turn, organization: str, now: datetime, project: str | None) 
     yield turn.started_at, c.StartRun()
     callers: dict[str, str] = {}
     if turn.prompt is not None:
-        yield turn.started_at, c.RecordMessages([_said("user", turn.prompt, organization)])
+        yield turn.started_at, c.RecordMessages([_message("user", turn.prompt, organization)])
     for entry in turn.entries:
         if entry.message.text("role") == "assistant":
             yield entry.at, _step(entry, organization, callers)
@@ -90,8 +89,8 @@ def _step(entry: Entry, organization: str, callers: dict[str, str]) -> c.RecordS
     message, usage = entry.message, entry.message.object("usage") or Foreign({})
     response_id = message.text("responseId")
     step_id = derived_id("step", SOURCE, organization, response_id or entry.key)
-    said = _said("assistant", entry, organization, step_id)
-    callers.update((call.id, step_id) for call in said.tool_calls or ())
+    answer = _message("assistant", entry, organization, step_id)
+    callers.update((call.id, step_id) for call in answer.tool_calls or ())
     began_ms, stopped = message.count("timestamp"), message.text("stopReason")
     ended_ns = round(entry.at.timestamp() * 1_000) * 1_000_000
     began_ns = None if began_ms is None else began_ms * 1_000_000
@@ -118,10 +117,10 @@ def _step(entry: Entry, organization: str, callers: dict[str, str]) -> c.RecordS
         "llm_request_start_ns": began_ns,
         "llm_request_ns": took_ns,
     }
-    return c.RecordStep(step_id, facts, [said])
+    return c.RecordStep(step_id, facts, [answer])
 
 
-def _said(
+def _message(
     role: str, entry: Entry, organization: str, step_id: str | None = None
 ) -> Message:  # fmt: skip
     cost = entry.message.object("usage")
@@ -146,7 +145,7 @@ def _returned(entry: Entry, organization: str, callers: dict[str, str]) -> Messa
         raise message.fault("toolCallId", "the id of a tool call")
     parts, _ = _content(message)
     failed = message.flag("isError")
-    told = "\n".join(part.text for part in parts if isinstance(part, TextContent))
+    text = "\n".join(part.text for part in parts if isinstance(part, TextContent))
     return _made(
         entry,
         organization,
@@ -157,7 +156,7 @@ def _returned(entry: Entry, organization: str, callers: dict[str, str]) -> Messa
             ToolReturn(
                 tool_call_id=call_id,
                 status="error" if failed else "success",
-                func_response=told,
+                func_response=text,
             )
         ],
     )
@@ -213,6 +212,5 @@ def _end(turn: Turn, called: set[str]) -> c.CompleteRun | c.FailRun | c.CancelRu
     if stopped == "length":
         return c.FailRun("max_tokens_exceeded")
     if called - returned:
-        told = "the session ended, or went on with another prompt, before a tool had returned"
-        return c.FailRun("error", "lost", told)
+        return lost_tool()
     return c.CompleteRun("end_turn")

@@ -1,15 +1,13 @@
 """Lines of a session's file → turns, one in memory at a time."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from pathlib import PurePath
 from typing import Final
 
 from runledger.errors import InvalidArgument
-from runledger.importers.foreign import Foreign
+from runledger.importers.foreign import Foreign, digest_of
 from runledger.importers.json_lines import RawLine, parsed
 from runledger.importers.report import ImportReport
 
@@ -120,7 +118,7 @@ class Transcript:
         role = message.text("role") if message else None
         if message is None or role in _ROLES_WITHOUT_A_CALL:
             return None
-        entry = Entry(_digest(message), _moment(source), message)
+        entry = Entry(digest_of(message.fields), _moment(source), message)
         if role == "user":
             before, self._turn = self._turn, Turn(self._header, raw.place, entry, entry.at)
             return before
@@ -131,11 +129,6 @@ class Transcript:
             self._turn = Turn(self._header, raw.place, None, entry.at)
         self._turn.entries.append(entry)
         return None
-
-
-def _digest(message: Foreign) -> str:
-    told = json.dumps(message.fields, sort_keys=True, ensure_ascii=False)
-    return sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _moment(source: Foreign) -> datetime:

@@ -55,8 +55,8 @@ def identity(given: dict[str, Any], about: Experiment, organization: str) -> Ide
     organization but the default one has derived ids of its own, so that two may import one file.
     """
     # The name of the file is left out: the same simulation from a renamed file is the same run.
-    told = json.dumps([given, about._replace(file="")], sort_keys=True)
-    digest = sha256(told.encode()).hexdigest()
+    facts = json.dumps([given, about._replace(file="")], sort_keys=True)
+    digest = sha256(facts.encode()).hexdigest()
     run_id = f"run-{str(given.get('id')).lower()}"
     if not is_id("run", run_id):
         keys = ("id", "task_id", "trial", "seed", "start_time")
@@ -95,13 +95,13 @@ def _extent(source: Foreign) -> tuple[datetime, datetime, int | None]:
     run_ns = source.seconds_as_ns("duration")
     start, end = source.time("start_time"), source.time("end_time")
     if start is None:
-        start = next(_said(source), None)
+        start = next(_times(source), None)
     if start is None:
         raise source.fault("start_time", "a time, or a message that has one")
     if end is None and run_ns is not None:
         end = start + timedelta(microseconds=run_ns / 1000)
     if end is None:
-        end = max(_said(source), default=None)
+        end = max(_times(source), default=None)
     if end is None:
         raise source.fault("end_time", "a time, a duration, or a message that has a time")
     if run_ns is None:
@@ -110,7 +110,7 @@ def _extent(source: Foreign) -> tuple[datetime, datetime, int | None]:
     return start, end, run_ns
 
 
-def _said(source: Foreign) -> Iterator[datetime]:
+def _times(source: Foreign) -> Iterator[datetime]:
     times = (message.time("timestamp") for message in flattened(source.objects("messages")))
     return (time for time in times if time is not None)
 
@@ -130,9 +130,9 @@ def _metadata(source: Foreign, about: Experiment, digest: str) -> dict[str, Any]
     if reward is not None:
         plain["reward"] = reward.fields.get("reward")
         plain["reward_breakdown"] = reward.fields.get("reward_breakdown")
-    told = about._asdict()
-    told["source_file"] = told.pop("file")
-    return {"source": "tau2", **told, **plain, DIGEST: digest}
+    facts = about._asdict()
+    facts["source_file"] = facts.pop("file")
+    return {"source": "tau2", **facts, **plain, DIGEST: digest}
 
 
 def _counts(usage: Foreign) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Texts that were sent to a model and answered, in every form in which spans tell them."""
+"""Texts that were sent to a model and answered, in every form in which spans have them."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from runledger.messages import ReasoningContent, Role, TextContent
 _THOUGHT: Final = ("reasoning", "thinking")
 
 
-class Said(NamedTuple):
+class SpanMessage(NamedTuple):
     """A message: its role, and its texts with whether each is reasoning."""
 
     role: Role
@@ -26,26 +26,26 @@ class Said(NamedTuple):
         ]
 
 
-def sent(span: Span, names: MessageNames) -> list[Said]:
-    """Return what a span says was sent to a model, instructions first; empty if it does not."""
+def sent(span: Span, names: MessageNames) -> list[SpanMessage]:
+    """Return what was sent to a model by its span, instructions first."""
     found = _first(span, names.sent, names.listed_sent, names, "user")
-    told = found or [one for one in _of_events(span, names) if one.role != "assistant"]
-    told = told or _whole(span, names.whole_sent, names, "user")
+    messages = found or [one for one in _of_events(span, names) if one.role != "assistant"]
+    messages = messages or _whole(span, names.whole_sent, names, "user")
     orders = _first(span, names.instructions, (), names, "system")
-    return [*(one for one in orders if one not in told), *told]
+    return [*(one for one in orders if one not in messages), *messages]
 
 
-def answered(span: Span, names: MessageNames) -> list[Said]:
-    """Return what a span says that a model answered."""
+def answered(span: Span, names: MessageNames) -> list[SpanMessage]:
+    """Return what a model answered by its span."""
     found = _first(span, names.answered, names.listed_answered, names, "assistant")
-    told = found or [
-        said
+    messages = found or [
+        message
         for event in span.happenings
         if event.name in names.choices
-        for said in _messages(event.attributes, names, "assistant")
+        for message in _messages(event.attributes, names, "assistant")
     ]
-    told = told or _whole(span, names.whole_answered, names, "assistant")
-    return [one for one in told if one.role == "assistant"]
+    messages = messages or _whole(span, names.whole_answered, names, "assistant")
+    return [one for one in messages if one.role == "assistant"]
 
 
 def _first(
@@ -54,7 +54,7 @@ def _first(
     listed: Sequence[str],
     names: MessageNames,
     role: Role,
-) -> list[Said]:
+) -> list[SpanMessage]:
     """Return the messages of the first attribute that has some, of the span or of its events."""
     for attributes in (span.attributes, *(event.attributes for event in span.happenings)):
         for name in structured:
@@ -66,28 +66,30 @@ def _first(
     return []
 
 
-def _whole(span: Span, attributes: Sequence[str], names: MessageNames, role: Role) -> list[Said]:
+def _whole(
+    span: Span, attributes: Sequence[str], names: MessageNames, role: Role
+) -> list[SpanMessage]:
     for name in attributes:
         if found := list(_messages(span.attributes.get(name), names, role)):
             return found
     return []
 
 
-def _of_events(span: Span, names: MessageNames) -> Iterator[Said]:
+def _of_events(span: Span, names: MessageNames) -> Iterator[SpanMessage]:
     for event in span.happenings:
         role = names.events.get(event.name)
         if role is not None:
             yield from _messages(event.attributes, names, role)
 
 
-def _messages(given: Any, names: MessageNames, role: Role) -> Iterator[Said]:
+def _messages(given: Any, names: MessageNames, role: Role) -> Iterator[SpanMessage]:
     """Yield the messages of a value: structured, or as JSON, or a plain text."""
     if isinstance(given, str):
         value = _parsed(given)
         if isinstance(value, Mapping | list):
             yield from _messages(value, names, role)
         elif given.strip():
-            yield Said(role, ((False, given),))
+            yield SpanMessage(role, ((False, given),))
         return
     if isinstance(given, list):
         if given and all(_is_part(one) for one in given):
@@ -111,16 +113,16 @@ def _messages(given: Any, names: MessageNames, role: Role) -> Iterator[Said]:
         yield from _message(given, names, role)
 
 
-def _message(given: Mapping[str, Any], names: MessageNames, role: Role) -> Iterator[Said]:
-    told = given.get("role")
-    found = names.roles.get(str(told).lower()) if told else role
-    # What tools returned is told by their own spans.
+def _message(given: Mapping[str, Any], names: MessageNames, role: Role) -> Iterator[SpanMessage]:
+    role_name = given.get("role")
+    found = names.roles.get(str(role_name).lower()) if role_name else role
+    # What tools returned is in their own spans.
     if found is None:
         return
     content = given.get("parts", given.get("content"))
     texts = tuple(_texts(content))
     if texts:
-        yield Said(found, texts)
+        yield SpanMessage(found, texts)
 
 
 def _texts(content: Any) -> Iterator[tuple[bool, str]]:
@@ -143,7 +145,9 @@ def _is_part(given: Any) -> bool:
     )
 
 
-def _listed(attributes: Attributes, prefix: str, names: MessageNames, role: Role) -> Iterator[Said]:
+def _listed(
+    attributes: Attributes, prefix: str, names: MessageNames, role: Role
+) -> Iterator[SpanMessage]:
     """Yield messages that are spread over attributes such as `gen_ai.prompt.0.content`."""
     spread: dict[int, dict[str, Any]] = {}
     for name, value in attributes.items():
@@ -157,8 +161,8 @@ def _listed(attributes: Attributes, prefix: str, names: MessageNames, role: Role
         ]
         content = fields.get("content")
         value = _parsed(content) if isinstance(content, str) else content
-        told = value if isinstance(value, list) else content
-        yield from _message({"role": fields.get("role"), "content": parts or told}, names, role)
+        parsed = value if isinstance(value, list) else content
+        yield from _message({"role": fields.get("role"), "content": parts or parsed}, names, role)
 
 
 def _is_text(field: str) -> bool:
