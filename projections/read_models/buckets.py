@@ -3,7 +3,8 @@
 A line with `<bucket>` stands for one line for each bucket. The name of its column replaces
 `<bucket>`, and that of the column that counts its steps replaces `<bucket_steps>`, as
 `<bucket_usd>` becomes that of its cost. A line with `<disjoint_bucket>` is repeated for those that
-add up to all tokens, and one with `<input_bucket>` for those that add up to all input.
+add up to all tokens, one with `<input_bucket>` for those that add up to all input, and one with
+`<cache_bucket_usd>` for those of the input that a cache had or got.
 """
 
 import re
@@ -15,7 +16,8 @@ from runledger.usage import BUCKETS, COUNTED, INPUT
 BUCKET: Final = "<bucket>"
 DISJOINT: Final = "<disjoint_bucket>"
 OF_INPUT: Final = "<input_bucket>"
-_OTHER_COLUMN: Final = re.compile(r"<bucket_(\w+)>")
+OF_CACHE: Final = "<cache_bucket_"
+_OTHER_COLUMN: Final = re.compile(r"<(?:cache_)?bucket_(\w+)>")
 
 
 def beside(bucket: str, what: str) -> str:
@@ -48,6 +50,8 @@ def _named(line: str, bucket: str) -> str:
 
 
 def _repeated(line: str, counted: Sequence[str], disjoint: Sequence[str]) -> Sequence[str]:
+    if OF_CACHE in line:
+        return INPUT[1:]
     if BUCKET in line or _OTHER_COLUMN.search(line):
         return counted
     if OF_INPUT in line:

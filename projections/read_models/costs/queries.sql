@@ -16,7 +16,9 @@ GROUP BY run_id;
 -- cached token in any step; one of them, and both sums of all that differ
 WITH compared AS (
     SELECT run_id, sum(cost_usd) AS cost_usd, sum(reported_usd) AS reported_usd,
-        count(cache_read_usd) = 0 AS uncached
+        0
+            + count(<cache_bucket_usd>)
+        = 0 AS uncached
     FROM step_costs WHERE cost_usd IS NOT NULL AND reported_usd IS NOT NULL
     GROUP BY run_id
 ), apart AS (

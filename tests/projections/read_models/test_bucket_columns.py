@@ -26,6 +26,11 @@ def test_a_line_is_repeated_for_the_buckets_that_add_up() -> None:
     assert for_each_bucket(sql, ["x", "y", "z"], ["x", "y"]) == "SELECT 0\n + x\n + y\nFROM t"
 
 
+def test_a_line_is_repeated_for_the_buckets_of_the_cache() -> None:
+    sql = "SELECT 0\n + <cache_bucket_usd>\nFROM t"
+    assert for_each_bucket(sql) == "SELECT 0\n + cache_read_usd\n + cache_write_usd\nFROM t"
+
+
 @pytest.mark.parametrize("bucket", COUNTED)
 def test_no_sql_names_a_bucket(bucket: str) -> None:
     for file in ROOT.glob("*/*.sql"):
