@@ -1,7 +1,8 @@
 """Hypothesis strategies built from the event catalogue: a field added there is generated here."""
 
 import types
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from functools import cache
 from itertools import chain
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -12,6 +13,8 @@ from pydantic import AwareDatetime, BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 
 from runledger.events import CATALOGUE, Event
+from runledger.prices.listed import ListedPrice
+from runledger.prices.table import UNITS
 
 LARGEST = 2**63 - 1
 
@@ -31,6 +34,32 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )
+
+days = st.dates(date(2000, 1, 1), date(2099, 12, 31))
+clocks = st.times().map(lambda time: f"{time:%H:%M}")
+
+
+@st.composite
+def _listed_prices(draw: st.DrawFn) -> ListedPrice:
+    """A price has rules over several fields, so it is not drawn from its annotations."""
+    begin, end = sorted(draw(st.lists(days, min_size=2, max_size=2, unique=True)))
+    pico = draw(st.integers(0, 10**12))
+    hours = draw(st.just(("", "")) | st.tuples(clocks, clocks))
+    return ListedPrice(
+        provider=draw(texts.filter(len)),
+        model=draw(texts.filter(len)),
+        valid_from=draw(st.sampled_from(["", begin.isoformat()])),
+        valid_to=draw(st.sampled_from(["", end.isoformat()])),
+        time_from=hours[0],
+        time_to=hours[1],
+        service_tier=draw(st.sampled_from(["", "batch", "flex"])),
+        unit=draw(st.sampled_from(UNITS)),
+        price=f"{Decimal(pico).scaleb(-6):f}",
+        input_from=draw(st.integers(0, LARGEST)),
+    )
+
+
+listed_prices = _listed_prices()
 
 
 def _values(annotation: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
@@ -60,6 +89,8 @@ def _values(annotation: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrateg
         return st.integers(least, bounds[Le].le if Le in bounds else LARGEST)
     if annotation is str:
         return texts.filter(len) if MinLen in bounds else texts
+    if annotation is ListedPrice:
+        return listed_prices
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return models(annotation)
     raise NotImplementedError(f"no strategy for {annotation!r}")
