@@ -277,6 +277,7 @@ _ASKED = st.one_of(
     st.builds(_of_rows, st.sampled_from(["any_step", "all_steps"]), _STEPS),
     st.builds(_of_rows, st.sampled_from(["any_tool", "all_tools"]), _TOOLS),
 )
+# NULL alone is refused: no run would meet it.
 TERMS = _trees(
     st.one_of(
         _text_terms("runs"),
@@ -288,4 +289,4 @@ TERMS = _trees(
         _ASKED,
     ),
     8,
-)
+).filter(lambda term: term.text != "NULL")
