@@ -1,5 +1,6 @@
 """One PostgreSQL server for the whole test run, a fresh schema or file for every store."""
 
+import gc
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -89,6 +90,18 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     yield f"{address}{'&' if '?' in address else '?'}schema={schema}"
     with psycopg.connect(address, autocommit=True) as db:
         db.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """Keep the collector from running: for tests that come to the limit of recursion.
+
+    It would run finalizers of what other tests have left, and they fail if nothing can be called.
+    """
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ def _facts(hour: int | None, number: int) -> bytes:
     return f'{{"recorded_at": "{(BEGIN + timedelta(hours=hour)).isoformat()}"}}'.encode()
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     "hours",
     [

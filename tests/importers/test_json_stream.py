@@ -73,6 +73,7 @@ def test_a_fault_far_from_the_end_is_told_without_reading_on(
     assert source.tell() < 1_000
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_deep_nesting_is_an_error() -> None:
     with pytest.raises(ImportFailed, match="nested too deep"):
         _read('{"a": [' + "[" * 200_000)

@@ -59,6 +59,7 @@ def test_a_format_is_recognised(
     assert recognised(path) == expected
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_what_is_damaged_or_empty_is_of_no_format(tmp_path: Path) -> None:
     for content in (b"", b"\x1f\x8b broken", b"PK\x03\x04 broken", b"\xff\xfe", b"{" * 100_000):
         path = tmp_path / "file"

@@ -237,6 +237,7 @@ GOOGLE = [
 ]
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(("response", "parts"), GOOGLE)
 def test_google_gets_images_as_sibling_parts(response, parts):
     assert to_google(message(response), blobs) == google(*parts)

@@ -93,6 +93,7 @@ def _nested(depth: int) -> dict[str, Any]:
     return outer
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_a_run_with_a_wrong_value_is_refused() -> None:
     for command in (
         c.CreateRun("agent-a", metadata={"x": float("nan")}),
@@ -109,6 +110,7 @@ def test_a_run_with_a_wrong_value_is_refused() -> None:
             History().do(command)
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     ("metadata", "said"),
     [

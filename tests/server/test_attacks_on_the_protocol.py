@@ -154,6 +154,7 @@ def test_only_json_is_json(empty: RunningServer, kind: str | None) -> None:
     assert answer.status_code == 415
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     "body",
     [

@@ -167,6 +167,7 @@ def test_a_part_that_was_shown_alone_stays_and_is_not_counted_again(server: Runn
     assert shown["metadata"]["otel.part_of"] == whole["id"]
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
     [

@@ -157,6 +157,7 @@ def test_a_newer_revision_is_an_error_that_names_both() -> None:
         decode("run-1", 4, stored.topic, newer, None)
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     "facts",
     [
@@ -268,6 +269,7 @@ def test_no_integer_is_stored_that_is_too_long_to_be_read(before: int, sign: int
     assert decode("run-1", 1, digits.topic, made.facts, made.contents) == digits
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("depth", range(60, 300, 5))
 def test_no_event_is_stored_that_is_nested_too_deep_to_be_read(depth: int) -> None:
     try:

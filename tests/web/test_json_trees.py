@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,7 @@ def test_values_that_are_left_out_are_counted(number: int) -> None:
     assert size(made) + left_out == 1 + 3 + 2 + number
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_a_value_that_lies_very_deep_is_counted_where_the_tree_ends() -> None:
     value: Any = "bottom"
     for _ in range(900):
@@ -50,6 +52,7 @@ def test_a_value_that_lies_very_deep_is_counted_where_the_tree_ends() -> None:
     assert (node.children, node.left_out) == ([], 1)
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_only_an_object_or_a_list_of_json_is_a_tree() -> None:
     found = tree_of_text('{"a": [1]}', 100)
     assert found is not None
