@@ -25,6 +25,8 @@ from tests.store.samples import append, beat, said, write
 pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 
 APPEND_LOCK = "pg_advisory_xact_lock(hashtextextended(current_schema() || '.ledger_events', 0))"
+APPENDED = b"a/1"
+"""The id of the first event that is appended: other exchanges of the pool are not cut for it."""
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def log(store: Store) -> list[tuple[int, str, int]]:
 def test_an_append_whose_connection_is_cut_is_recorded_once(
     store: Store, cut_off: Store, proxy: CuttingProxy, moment: Moment
 ) -> None:
-    proxy.cut(moment)
+    proxy.cut(moment, of=APPENDED)
     event = said("e2", "hello")
     verdicts = cut_off.append([append("a", 0, 3), (StreamWrite("b", 0, (event,)),)])
     assert verdicts == [Recorded(2, 4), Recorded(5, 5)]
@@ -69,7 +71,7 @@ def test_verdicts_of_a_commit_whose_answer_was_lost_are_those_of_the_commit(
     store: Store, cut_off: Store, proxy: CuttingProxy
 ) -> None:
     store.append([(StreamWrite("taken", 0, (beat("theirs 1"), beat("theirs 2"))),)])
-    proxy.cut("before the answer")
+    proxy.cut("before the answer", of=APPENDED)
     verdicts = cut_off.append(
         [
             append("a", 0),
@@ -90,7 +92,7 @@ def test_verdicts_of_a_commit_whose_answer_was_lost_are_those_of_the_commit(
 def test_others_that_append_before_the_second_attempt_change_nothing(
     store: Store, cut_off: Store, proxy: CuttingProxy
 ) -> None:
-    proxy.cut("before the answer", lambda: store.append([append("a", 2, 2)]))
+    proxy.cut("before the answer", lambda: store.append([append("a", 2, 2)]), of=APPENDED)
     assert cut_off.append([append("a", 0, 2)]) == [Recorded(2, 3)]
     assert [version for _, stream, version in log(store) if stream == "a"] == [1, 2, 3, 4]
 
@@ -99,7 +101,7 @@ def test_a_rival_that_takes_the_place_before_the_second_attempt_wins_it(
     store: Store, cut_off: Store, proxy: CuttingProxy
 ) -> None:
     rival: Append = (StreamWrite("a", 0, (beat("rival"), beat("rival too"))),)
-    proxy.cut("before the request", lambda: store.append([rival]))
+    proxy.cut("before the request", lambda: store.append([rival]), of=APPENDED)
     assert cut_off.append([append("a", 0, 2)]) == [Conflicted("a", 0, 2)]
     assert [row.event.event_id for row in store.read_stream("a")] == ["rival", "rival too"]
 
@@ -108,7 +110,7 @@ def test_an_append_survives_several_cuts_also_while_it_looks_what_was_recorded(
     store: Store, cut_off: Store, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_store, "_RETRY_SECONDS", (0.0,) * 5)
-    proxy.cut("before the answer")
+    proxy.cut("before the answer", of=APPENDED)
     # What follows are the start of the next connection, and the look into the stream.
     proxy.cut("before the answer")
     proxy.cut("before the request", of=b"originator_version = $2")
