@@ -12,8 +12,8 @@ from runledger.store.log_mark import LogMark, mark_of
 from runledger.store.protocol import StoredRow
 from runledger.store.tiles import WIDTH, Tile, follows
 
-Fetch = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
-"""Executes a statement of the store, by its name, in the transaction; returns its rows."""
+Fetch = Callable[[str, Any], list[tuple[Any, ...]]]
+"""Executes a statement of the store, by its name, with its parameters; returns its rows."""
 
 
 def put_tile(fetch: Fetch, tile: Tile) -> bool:

@@ -81,7 +81,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
         return connection
 
     @contextmanager
-    def _connection(self) -> Iterator[_Connection]:
+    def writing(self) -> Iterator[_Connection]:
+        """Give the connection that appends, alone; another one if it was cut."""
         with self._writing:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
@@ -103,7 +104,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         call opens another. Where that one finds that the log has gone back, all are conflicts but
         those that were recorded all the same.
         """
-        with self._connection() as db:
+        with self.writing() as db:
             # Behind a pooler, another server may answer without a new connection here.
             if self._unchecked or self._pooled:
                 lost = self._has_lost(db)
@@ -157,9 +158,12 @@ class LedgerRecorder(PostgresApplicationRecorder):
         arrays = [pack(column) for pack, column in zip(ARGUMENTS, columns, strict=True)]
         return db.execute(self._sql["append"], arrays, binary=True).fetchall()
 
-    def execute_in(self, epoch: int, name: str, parameters: Any) -> bool:
-        """Execute a statement in a transaction, unless the log has gone back since an epoch."""
-        with self._connection() as db, db.transaction():
+    def execute_in(self, epoch: int, db: _Connection, name: str, parameters: Any) -> bool:
+        """Execute a statement in a transaction, unless the log has gone back since an epoch.
+
+        `db` is the writing connection.
+        """
+        with db.transaction():
             if self.acknowledged.epoch != epoch or self._has_lost(db):
                 return False
             db.execute(self._sql[name], parameters, prepare=not self._pooled, binary=True)
@@ -184,7 +188,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
         Every event has an id of its own, so equal bytes at the expected place are our event.
         """
-        with self._connection() as db:
+        with self.writing() as db:
             return self._recorded(db, append)
 
     def _again(self, db: _Connection, append: Append) -> Conflicted:
@@ -209,7 +213,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             for e in stored_events
         ]
         try:
-            with self._connection() as db:
+            with self.writing() as db:
                 rows = self._call(db, events)
         except psycopg.IntegrityError as e:
             raise IntegrityError(str(e)) from e

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from runledger.store.bound_writes import Fetch
 from runledger.store.spans import SavedTrace, SpanCounts, SpanRow, TraceRow
 
-Fetch = Callable[[str, Any], list[tuple[Any, ...]]]
 ExecuteIn = Callable[[int, str, Any], bool]
 
 

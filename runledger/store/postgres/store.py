@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -169,25 +169,32 @@ class PostgresStore:
             cursor.execute(self._sql[name], parameters, prepare=not self._pooled, binary=True)
             return cursor.fetchall() if cursor.description else []
 
-    def _on_one_connection(self, work: Callable[[_Connection], _Result]) -> _Result:
-        """Do work that may be done twice.
+    def _on_one_connection(
+        self,
+        work: Callable[[_Connection], _Result],
+        opened: Callable[[], AbstractContextManager[_Connection]] | None = None,
+    ) -> _Result:
+        """Do work that may be done twice, on a connection of the pool, or one that is `opened`.
 
         The pool does not notice that the server has cut its connections, which a restart does to
         all of them at once: the first that is found dead has the idle ones looked at.
         """
         cut: psycopg.Error | None = None
-        pool = self._recorder.datastore.pool
+        datastore = self._recorder.datastore
+        opened = opened or datastore.get_connection
         with self._translated():
             for pause in _RETRY_SECONDS:
                 time.sleep(pause)
-                with self._recorder.datastore.get_connection() as connection:
+                connection: _Connection | None = None
+                with ExitStack() as block:
                     try:
+                        connection = block.enter_context(opened())
                         return work(connection)
                     except (psycopg.OperationalError, psycopg.InterfaceError) as e:
-                        if not connection.closed:
+                        if connection is not None and not connection.closed:
                             raise
                         cut = e
-                pool.check()
+                datastore.pool.check()
             raise cut or AssertionError("no attempt was made")
 
     def read_stream(
@@ -295,17 +302,10 @@ class PostgresStore:
 
     def _execute_in(self, epoch: int, name: str, parameters: Any) -> bool:
         """Execute a statement that may be executed twice, through the connection that appends."""
-        cut: psycopg.Error | None = None
-        with self._translated():
-            for pause in _RETRY_SECONDS:
-                time.sleep(pause)
-                try:
-                    return self._recorder.execute_in(epoch, name, parameters)
-                except (psycopg.OperationalError, psycopg.InterfaceError) as e:
-                    if self._recorder.connected:
-                        raise
-                    cut = e
-            raise cut or AssertionError("no attempt was made")
+        return self._on_one_connection(
+            lambda db: self._recorder.execute_in(epoch, db, name, parameters),
+            self._recorder.writing,
+        )
 
     def facts(self) -> dict[str, str]:
         """Return versions and durability settings of the server."""

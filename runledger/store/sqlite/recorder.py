@@ -38,6 +38,8 @@ from runledger.store.tiles import Tile
 SQL = statements(Path(__file__).with_name("queries.sql"))
 SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 LAST = 2**63 - 1
+Written = Sequence[tuple[str, Sequence[Any]]]
+"""Statements by their names, each with its rows."""
 _ROWS: Final = 64
 WAL_PAGES: Final = 8_000
 """Pages of 4 KiB that the write-ahead log takes before they are moved to the file: at SQLite's
@@ -187,16 +189,10 @@ class LedgerRecorder(SQLiteApplicationRecorder):
         with self._transaction() as db:
             db.execute(SQL["save_note"], (name, text))
 
-    def execute(self, written: Sequence[tuple[str, Sequence[Any]]]) -> None:
-        """Execute statements by their names, each with many rows, in one transaction."""
+    def execute(self, written: Written, epoch: int | None = None) -> bool:
+        """Execute statements in one transaction, unless the log has gone back since an epoch."""
         with self._transaction() as db:
-            for name, rows in written:
-                db.executemany(SQL[name], rows)
-
-    def execute_in(self, epoch: int, written: Sequence[tuple[str, Sequence[Any]]]) -> bool:
-        """Execute statements as `execute` does, unless the log has gone back since an epoch."""
-        with self._transaction() as db:
-            if self.acknowledged.epoch != epoch or self._has_lost(db):
+            if epoch is not None and (self.acknowledged.epoch != epoch or self._has_lost(db)):
                 return False
             for name, rows in written:
                 db.executemany(SQL[name], rows)

@@ -1,28 +1,27 @@
 """The spans of a SQLite store; see runledger.store.spans.SpanTable."""
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol
 
+from runledger.store.bound_writes import Fetch
 from runledger.store.spans import SavedTrace, SpanCounts, SpanRow, TraceRow
+from runledger.store.sqlite.recorder import Written
 
-Fetch = Callable[[str, Any], list[tuple[Any, ...]]]
-Written = Sequence[tuple[str, Sequence[Any]]]
-"""Statements by their names, each with its rows."""
-Execute = Callable[[Written], None]
-ExecuteIn = Callable[[int, Written], bool]
+
+class Execute(Protocol):
+    """Writes all statements or none of them; see LedgerRecorder.execute."""
+
+    def __call__(self, written: Written, epoch: int | None = None) -> bool:
+        """Return False, and write nothing, if the log has gone back since an epoch."""
 
 
 class SQLiteSpans:
-    """Reads by one function of the store, writes by others: all statements or none of them.
+    """Reads by one function of the store, writes by another: all statements or none of them."""
 
-    `execute_in` writes only in an epoch of the store.
-    """
-
-    def __init__(self, fetch: Fetch, execute: Execute, execute_in: ExecuteIn) -> None:
+    def __init__(self, fetch: Fetch, execute: Execute) -> None:
         self._fetch = fetch
         self._execute = execute
-        self._execute_in = execute_in
 
     def put(self, rows: Sequence[SpanRow], now: float) -> None:
         """Keep spans; of one that is there the first stays."""
@@ -52,7 +51,7 @@ class SQLiteSpans:
         given = [
             {**one.trace._asdict(), "now": now, "not_before": one.not_before} for one in traces
         ]
-        return self._execute_in(epoch, [("save_trace", given)])
+        return self._execute([("save_trace", given)], epoch)
 
     def latest(self, organization: str, limit: int) -> list[TraceRow]:
         """Return traces, the latest first."""

@@ -22,7 +22,7 @@ from runledger.store.sqlite.driver_errors import translated
 from runledger.store.sqlite.file_identity import file_identity
 from runledger.store.sqlite.log_reader import SQLiteLogReader
 from runledger.store.sqlite.read_only import Reading, only_read, open_to_read
-from runledger.store.sqlite.recorder import LAST, SQL, LedgerRecorder
+from runledger.store.sqlite.recorder import LAST, SQL, LedgerRecorder, Written
 from runledger.store.sqlite.spans import SQLiteSpans
 from runledger.store.tiles import Tile, TilesEnd
 
@@ -222,17 +222,12 @@ class SQLiteStore:
             with translated(self.url):
                 self._recorder.create_table()
             self._has_spans = True
-        return SQLiteSpans(self._fetch, self._execute, self._execute_in)
+        return SQLiteSpans(self._fetch, self._execute)
 
-    def _execute(self, written: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    def _execute(self, written: Written, epoch: int | None = None) -> bool:
         self.expect_writable()
         with translated(self.url):
-            self._recorder.execute(written)
-
-    def _execute_in(self, epoch: int, written: Sequence[tuple[str, Sequence[Any]]]) -> bool:
-        self.expect_writable()
-        with translated(self.url):
-            return self._recorder.execute_in(epoch, written)
+            return self._recorder.execute(written, epoch)
 
     def facts(self) -> dict[str, str]:
         """Return versions and durability settings."""
