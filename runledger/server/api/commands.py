@@ -14,6 +14,7 @@ from runledger.records import RunRecord, StepView
 from runledger.run.parties import Agent
 from runledger.run.step_facts import expect_known
 from runledger.server.api import command_bodies as bodies
+from runledger.server.api.api_route import api_route
 from runledger.server.call import Call, Reply
 from runledger.server.route import Route, Strict
 
@@ -187,18 +188,15 @@ def _route(
     body: type[BaseModel] | None = None,
     *also: int,
 ) -> Route:
-    return Route(
+    return api_route(
         method,
-        f"/api/v1/{path}",
-        f"api_{handler.__name__}",
+        path,
         handler,
+        answer,
         scope="runs:write",
-        query=Strict,
         body=body,
-        answer=answer,
         errors=(*_ERRORS, *also),
         answering=also,
-        summary=handler.__doc__.partition("\n")[0],
     )
 
 

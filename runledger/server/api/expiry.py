@@ -1,12 +1,14 @@
 """Ends what was abandoned, as a timer or `runledger expire` asks for it."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from pydantic import AwareDatetime, BaseModel
 
+from runledger.server.api.api_route import api_route
 from runledger.server.call import Call
-from runledger.server.route import Route, Strict
+from runledger.server.route import Strict
 
 
 class ExpireApprovals(Strict):
@@ -45,22 +47,10 @@ def _given(call: Call[Strict, Any]) -> dict[str, Any]:
     return {**{name: getattr(body, name) for name in body.model_fields_set}, "actor": call.actor}
 
 
-def _route(path: str, handler: Any, body: type[BaseModel]) -> Route:
-    return Route(
-        "POST",
-        f"/api/v1/{path}",
-        f"api_{handler.__name__}",
-        handler,
-        scope="runs:write",
-        query=Strict,
-        body=body,
-        answer=Expired,
-        errors=(400, 403, 415, 422, 501, 503),
-        summary=handler.__doc__.partition("\n")[0],
-    )
+_route = partial(api_route, scope="runs:write", errors=(400, 403, 415, 422, 501, 503))
 
 
 ROUTES: Final = (
-    _route("runs/expire", expire_runs, ExpireRuns),
-    _route("runs/expire_approvals", expire_approvals, ExpireApprovals),
+    _route("POST", "runs/expire", expire_runs, Expired, body=ExpireRuns),
+    _route("POST", "runs/expire_approvals", expire_approvals, Expired, body=ExpireApprovals),
 )

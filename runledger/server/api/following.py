@@ -6,6 +6,7 @@ comes again sees each position once.
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import quote, unquote
 
@@ -18,10 +19,11 @@ from runledger.ledger.following import expect_followed
 from runledger.ledger.named_view import condition
 from runledger.records import RunRecord
 from runledger.server import event_stream
+from runledger.server.api.api_route import api_route
 from runledger.server.call import Call
 from runledger.server.problems import document, refusal_of
 from runledger.server.refusal import Refusal
-from runledger.server.route import EVENT_STREAM, NDJSON, Route, Scope, Strict
+from runledger.server.route import EVENT_STREAM, NDJSON, Strict
 from runledger.store.protocol import StoredEvent
 
 _RETRY: Final = b"retry: 2000\n\n"
@@ -200,22 +202,16 @@ def _written(stored: StoredEvent, contents: bool) -> bytes:
     return f'{head[:-1]}, "event": {event}}}'.encode()
 
 
-def _route(path: str, handler: Any, query: Any, scope: Scope) -> Route:
-    return Route(
-        "GET",
-        f"/api/v1/{path}",
-        f"api_{handler.__name__}",
-        handler,
-        scope=scope,
-        query=query,
-        produces=(EVENT_STREAM, NDJSON),
-        errors=(204, 400, 403, 404, 410, 422, 503),
-        stream=True,
-        summary=handler.__doc__.partition("\n")[0],
-    )
+_route = partial(
+    api_route,
+    "GET",
+    produces=(EVENT_STREAM, NDJSON),
+    errors=(204, 400, 403, 404, 410, 422, 503),
+    stream=True,
+)
 
 
 ROUTES: Final = (
-    _route("runs/{run_id}/follow", follow_run, FollowRun, "runs:read"),
-    _route("log/follow", follow_log, FollowLog, "log:read"),
+    _route("runs/{run_id}/follow", follow_run, query=FollowRun),
+    _route("log/follow", follow_log, query=FollowLog, scope="log:read"),
 )

@@ -18,6 +18,7 @@ from runledger.records import (
     StepView,
     UsageTotal,
 )
+from runledger.server.api.api_route import api_route
 from runledger.server.api.single_runs import AsOf
 from runledger.server.call import Call
 from runledger.server.route import JSON, Route, Strict
@@ -165,19 +166,17 @@ def _route(
     scope: Literal["runs:read", "runs:write"] = "runs:read",
 ) -> Route:
     (rows,) = get_args(answer) or (None,)
-    return Route(
+    return api_route(
         method,
-        f"/api/v1/{path}",
-        f"api_{handler.__name__}",
+        path,
         handler,
+        answer,
+        errors=_ERRORS,
         scope=scope,
         query=query,
         body=body,
-        answer=answer,
         rows=rows,
         produces=(JSON,) if rows is None else TABLES,
-        errors=_ERRORS,
-        summary=handler.__doc__.partition("\n")[0],
     )
 
 

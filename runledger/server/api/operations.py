@@ -5,6 +5,7 @@ No path comes from a caller: what an operation writes lies in a folder of the se
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, Field
@@ -13,10 +14,11 @@ from starlette.responses import FileResponse, Response
 from runledger.ids import derived_id
 from runledger.run.receipts import check_key
 from runledger.server import event_stream
+from runledger.server.api.api_route import api_route
 from runledger.server.call import Call, Reply
 from runledger.server.operation import Kind, Operation
 from runledger.server.parameters import read_model
-from runledger.server.route import EVENT_STREAM, Route, Strict
+from runledger.server.route import EVENT_STREAM, Strict
 
 Number = Annotated[int, Field(ge=0)]
 _OCTETS: Final = "application/octet-stream"
@@ -183,34 +185,22 @@ def _expect_operator(call: Call[Any, Any]) -> None:
     call.caller.expect_every_organization("an operation")
 
 
-def _route(method: Any, path: str, handler: Any, answer: Any, **more: Any) -> Route:
-    return Route(
-        method,
-        f"/api/v1/operations{path}",
-        f"api_{handler.__name__}",
-        handler,
-        scope="operate",
-        query=Strict,
-        answer=answer,
-        errors=(403, 404, 409, 422, 501, 503),
-        summary=handler.__doc__.partition("\n")[0],
-        **more,
-    )
+_route = partial(api_route, scope="operate", errors=(403, 404, 409, 422, 501, 503))
 
 
 ROUTES: Final = (
-    _route("POST", "", begin, Operation, body=Begin, status=202),
-    _route("GET", "", list_operations, list[Operation]),
-    _route("GET", "/{operation_id}", get_operation, Operation),
-    _route("DELETE", "/{operation_id}", cancel_operation, Operation, status=202),
+    _route("POST", "operations", begin, Operation, body=Begin, status=202),
+    _route("GET", "operations", list_operations, list[Operation]),
+    _route("GET", "operations/{operation_id}", get_operation, Operation),
+    _route("DELETE", "operations/{operation_id}", cancel_operation, Operation, status=202),
     _route(
         "GET",
-        "/{operation_id}/follow",
+        "operations/{operation_id}/follow",
         follow_operation,
         None,
         produces=(EVENT_STREAM,),
         stream=True,
     ),
-    _route("DELETE", "/{operation_id}/files", forget_files, Operation),
-    _route("GET", "/{operation_id}/files/{name}", get_file, None, produces=(_OCTETS,)),
+    _route("DELETE", "operations/{operation_id}/files", forget_files, Operation),
+    _route("GET", "operations/{operation_id}/files/{name}", get_file, None, produces=(_OCTETS,)),
 )

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from urllib.parse import urlencode
 
@@ -15,10 +16,10 @@ from runledger.errors import InvalidArgument
 from runledger.events import Feedback, StopReason
 from runledger.ledger.named_view import condition
 from runledger.records import RunRecord, StepView
+from runledger.server.api.api_route import api_route
 from runledger.server.api.single_runs import AsOf
 from runledger.server.call import Call, Reply
 from runledger.server.refusal import Refusal
-from runledger.server.route import Route
 from runledger.server.tables import TABLES
 
 MOST: Final = 1_000
@@ -210,22 +211,10 @@ def _whole(name: str, text: str) -> int:
     return int(text)
 
 
-def _route(path: str, handler: Any, query: Any, rows: type[BaseModel]) -> Route:
-    return Route(
-        "GET",
-        f"/api/v1/{path}",
-        f"api_{handler.__name__}",
-        handler,
-        query=query,
-        answer=Page[rows],  # type: ignore[valid-type]
-        rows=rows,
-        produces=TABLES,
-        errors=(400, 404, 422, 501, 503),
-        summary=handler.__doc__.partition("\n")[0],
-    )
+_route = partial(api_route, "GET", produces=TABLES, errors=(400, 404, 422, 501, 503))
 
 
 ROUTES: Final = (
-    _route("runs", list_runs, RunPage, RunRecord),
-    _route("steps", list_steps, StepPage, StepView),
+    _route("runs", list_runs, Page[RunRecord], query=RunPage, rows=RunRecord),
+    _route("steps", list_steps, Page[StepView], query=StepPage, rows=StepView),
 )

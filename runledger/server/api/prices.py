@@ -1,16 +1,18 @@
 """Prices over HTTP: what is known of a model, and own prices of an organization."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from functools import partial
+from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
 from projections.compare.repricing import Repriced
 from runledger.ledger.prices import MOST_PRICES
 from runledger.price_records import ModelPrice, PriceChange
 from runledger.prices.listed import ListedPrice
+from runledger.server.api.api_route import api_route
 from runledger.server.call import Call
-from runledger.server.route import Route, Scope, Strict
+from runledger.server.route import Strict
 
 
 class ModelPrices(Strict):
@@ -78,28 +80,7 @@ async def reprice(call: Call[Strict, Application]) -> Repriced:
     )
 
 
-def _route(
-    method: Literal["GET", "POST"],
-    path: str,
-    handler: Any,
-    answer: Any,
-    *,
-    query: type[BaseModel] = Strict,
-    body: type[BaseModel] | None = None,
-    scope: Scope = "runs:read",
-) -> Route:
-    return Route(
-        method,
-        f"/api/v1/{path}",
-        f"api_{handler.__name__}",
-        handler,
-        scope=scope,
-        query=query,
-        body=body,
-        answer=answer,
-        errors=(400, 403, 404, 409, 422, 503),
-        summary=handler.__doc__.partition("\n")[0],
-    )
+_route = partial(api_route, errors=(400, 403, 404, 409, 422, 503))
 
 
 ROUTES: Final = (

@@ -1,15 +1,17 @@
 """The state of the read models, for an operator: what they leave out, and their generations."""
 
-from typing import Any, Final, Literal
+from functools import partial
+from typing import Any, Final
 
 from pydantic import BaseModel
 
 from projections.generations.manifest import GenerationManifest
 from runledger.errors import InvalidArgument
+from runledger.server.api.api_route import api_route
 from runledger.server.api.single_runs import AsOf
 from runledger.server.call import Call
 from runledger.server.refusal import Refusal
-from runledger.server.route import Route, Strict
+from runledger.server.route import Strict
 
 
 class ParkedStream(BaseModel):
@@ -93,27 +95,7 @@ def _number(call: Call[Any, Any]) -> int:
     return int(text)
 
 
-def _route(
-    method: Literal["GET", "POST", "DELETE"],
-    path: str,
-    handler: Any,
-    answer: Any,
-    *,
-    query: type[BaseModel] = Strict,
-    body: type[BaseModel] | None = None,
-) -> Route:
-    return Route(
-        method,
-        f"/api/v1/{path}",
-        f"api_{handler.__name__}",
-        handler,
-        scope="operate",
-        query=query,
-        body=body,
-        answer=answer,
-        errors=(400, 403, 404, 409, 422, 501, 503),
-        summary=handler.__doc__.partition("\n")[0],
-    )
+_route = partial(api_route, scope="operate", errors=(400, 403, 404, 409, 422, 501, 503))
 
 
 ROUTES: Final = (

@@ -11,6 +11,7 @@ from runledger.parameters import position_or_moment
 from runledger.records import RunMetrics, RunRecord, RunUsage, StepView
 from runledger.run.delivery import Delivery
 from runledger.run.parties import Agent
+from runledger.server.api.api_route import api_route
 from runledger.server.call import Call, Reply
 from runledger.server.refusal import Refusal
 from runledger.server.route import Route, Strict
@@ -131,16 +132,7 @@ def _page(query: BaseModel, beside: set[str]) -> dict[str, Any]:
 
 
 def _route(path: str, handler: Any, answer: Any, query: type[BaseModel] = AsOf) -> Route:
-    return Route(
-        "GET",
-        f"/api/v1/{path}",
-        f"api_{handler.__name__}",
-        handler,
-        query=query,
-        answer=answer,
-        errors=_ERRORS,
-        summary=handler.__doc__.partition("\n")[0],
-    )
+    return api_route("GET", path, handler, answer, query=query, errors=_ERRORS)
 
 
 ROUTES: Final = (

@@ -1,13 +1,15 @@
 """Saved views over HTTP."""
 
-from typing import Annotated, Any, Final, Literal
+from functools import partial
+from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
 
 from runledger.events import ViewKind
 from runledger.records import SavedView
+from runledger.server.api.api_route import api_route
 from runledger.server.call import Call
-from runledger.server.route import Route, Strict
+from runledger.server.route import Strict
 
 
 class SaveView(Strict):
@@ -46,30 +48,12 @@ async def remove_view(call: Call[Strict, None]) -> Removed:
     return Removed(removed=await call.ledger.remove_view(call.names["name"], actor=call.actor))
 
 
-def _route(
-    method: Literal["GET", "PUT", "DELETE"],
-    path: str,
-    handler: Any,
-    answer: Any,
-    body: type[BaseModel] | None = None,
-) -> Route:
-    return Route(
-        method,
-        f"/api/v1/{path}",
-        f"api_{handler.__name__}",
-        handler,
-        scope="runs:read" if method == "GET" else "runs:write",
-        query=Strict,
-        body=body,
-        answer=answer,
-        errors=(400, 404, 409, 422, 503),
-        summary=handler.__doc__.partition("\n")[0],
-    )
+_route = partial(api_route, errors=(400, 404, 409, 422, 503))
 
 
 ROUTES: Final = (
     _route("GET", "views", list_views, list[SavedView]),
     _route("GET", "views/{name}", get_view, SavedView),
-    _route("PUT", "views/{name}", save_view, SavedView, SaveView),
-    _route("DELETE", "views/{name}", remove_view, Removed),
+    _route("PUT", "views/{name}", save_view, SavedView, body=SaveView, scope="runs:write"),
+    _route("DELETE", "views/{name}", remove_view, Removed, scope="runs:write"),
 )
