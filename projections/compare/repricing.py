@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,6 +11,7 @@ from projections.fold.event_tables import event_tables
 from projections.fold.loader import SQL as BATCH
 from projections.fold.step_prices import StepPrices
 from projections.generations.live import LiveReadModels
+from projections.queries.queries import Queries
 from projections.read_models.buckets import for_each_bucket
 from runledger.errors import ReadModelsError
 from runledger.events import StepRecorded
@@ -115,12 +116,7 @@ def price_difference(
                 StepPrices().look_up(db)
             db.execute(fold[name])
         db.execute(SQL["repriced"])
-        groups = [RepricedGroup(**row) for row in _rows(db, SQL["groups"])]
-        (sums,) = _rows(db, SQL["sums"])
+        asked = Queries(db)
+        groups = [RepricedGroup(**row) for row in asked.rows(SQL["groups"])]
+        (sums,) = asked.rows(SQL["sums"])
     return PriceDifference(position=snapshot.position, groups=groups, **sums)
-
-
-def _rows(db: Any, statement: str) -> list[dict[str, Any]]:
-    found = db.execute(statement)
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -24,6 +24,11 @@ class Bar(NamedTuple):
     says: str
 
 
+def about(row: object, keys: "Sequence[str]", everything: str) -> str:
+    """Return what a bar of a group is about: its columns, or `everything` without any."""
+    return "  ".join(str(getattr(row, key) or "-") for key in keys) or everything
+
+
 def expect_no_format(ctx: typer.Context, plot: bool, form: str | None, as_json: bool) -> None:
     """Refuse --plot beside an option that asks for another form."""
     if plot and (form not in (None, "table") or (as_json and typed(ctx, "as_json"))):

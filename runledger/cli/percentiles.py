@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runledger.cli import parsers, printing
-from runledger.cli.bars import Bar, Plot, expect_no_format, print_bars
+from runledger.cli.bars import Bar, Plot, about, expect_no_format, print_bars
 from runledger.cli.formats import Form, output
 from runledger.cli.options import AsOf, Json, View, Where, example, expect_span
 from runledger.cli.parsers import day
@@ -107,7 +107,7 @@ def plot_percentiles(rows: Iterable["DurationPercentiles"], groups: Collection[s
     keys = _keys(groups)
     print_bars(
         Bar(
-            "  ".join(str(getattr(row, key) or "-") for key in keys) or "all runs",
+            about(row, keys, "all runs"),
             row.p50,
             row.p99,
             f"p50 {show_duration(row.p50)}  p99 {show_duration(row.p99)}",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from runledger.cli import parsers, printing
-from runledger.cli.bars import Bar, Plot, expect_no_format, print_bars
+from runledger.cli.bars import Bar, Plot, about, expect_no_format, print_bars
 from runledger.cli.formats import Form, output
 from runledger.cli.options import AsOf, Json, View, Where, example, expect_span
 from runledger.cli.parsers import day, dollars
@@ -142,7 +142,7 @@ def plot_usage(rows: Iterable["UsageTotal"], by: Collection[str]) -> None:
     keys = _keys(by)
     print_bars(
         Bar(
-            "  ".join(str(getattr(row, key) or "-") for key in keys) or "all",
+            about(row, keys, "all"),
             0,
             row.total_tokens,
             f"{show_count(row.total_tokens)} tokens  "

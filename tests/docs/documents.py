@@ -1,6 +1,9 @@
 """The documents under test, and the pieces of them that can be tried."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,3 +26,16 @@ def command_lines() -> Iterator[tuple[str, str]]:
         for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
             if re.match(r"^( {4})?runledger ", line):
                 yield f"{page.relative_to(ROOT)}:{number}", line.strip()
+
+
+def run_program(code: str, folder: Path) -> None:
+    """Run a Python program in a folder, with the package of this tree; it must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,13 +1,10 @@
 """The cells of the tutorial run one after the other; `make test-notebook` runs them in a kernel."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from documents import ROOT
+from documents import ROOT, run_program
 
 pytestmark = pytest.mark.slow
 
@@ -19,12 +16,4 @@ def test_its_cells_run_and_are_stored_without_outputs(tmp_path: Path) -> None:
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     assert code
     assert all(not cell["outputs"] and cell["execution_count"] is None for cell in code)
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join("".join(cell["source"]) for cell in code)],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_program("\n".join("".join(cell["source"]) for cell in code), tmp_path)

@@ -9,7 +9,10 @@ from typing import Any, Final, Literal
 from projections.queries.where import tree
 from projections.queries.where.columns import Column, Kind
 from projections.queries.where.tree import Node
+from projections.read_models.catalog import queries
+from runledger.sql_file import fill
 
+_RUNS: Final = queries("runs")
 Word = Literal["AND", "OR"]
 _TEMPLATES: Final = {
     "steps": ("some_steps", "every_kind_of_steps"),
@@ -57,14 +60,16 @@ class Some:
 
 
 @cache
-def _template(name: str) -> Node:
-    made: Node = tree.select(tree.parser().statement(tree.SQL[name]))["where_clause"]
+def _template(name: str, **pieces: str) -> Node:
+    made: Node = tree.select(tree.parser().statement(fill(tree.SQL[name], **pieces)))[
+        "where_clause"
+    ]
     return made
 
 
 def sum_of_costs(name: str) -> Node:
     """Return a sum of the costs of a run, which is no column of its row."""
-    made: Node = copy.deepcopy(_template(name)["left"])
+    made: Node = copy.deepcopy(_template("costs", sum=_RUNS[name])["left"])
     return made
 
 

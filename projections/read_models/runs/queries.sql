@@ -8,8 +8,16 @@ SELECT run_id, organization, agent_id, project_id, conversation_id, base_templat
     feedback, version, born
 FROM runs;
 
--- cost_usd: the known cost of a run
+-- cost_usd: the known cost of a run, for an order and for conditions, as are the next two
 (SELECT sum(c.cost_usd) FROM step_costs c WHERE c.born = runs.born AND c.run_id = runs.run_id);
+
+-- unpriced_tokens: how many of its tokens have no known price
+(SELECT sum(c.unpriced_tokens) FROM step_costs c
+    WHERE c.born = runs.born AND c.run_id = runs.run_id);
+
+-- incomplete_steps: how many of its steps have a cost that is a lower bound, or unknown
+(SELECT sum((NOT c.complete)::INTEGER) FROM step_costs c
+    WHERE c.born = runs.born AND c.run_id = runs.run_id);
 
 -- organization: the scope of every query
 organization = $organization;
