@@ -1,8 +1,11 @@
 """The arguments of followers, and the errors of a follower whose events the log has lost."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from runledger.arguments import texts
 from runledger.errors import InvalidArgument, LogDiverged
+from runledger.events import CATALOGUE
 
 _LOST = "as after a restored backup or a failover"
 
@@ -24,6 +27,14 @@ def check_seen(after: int | None, seen: Any) -> None:
         raise InvalidArgument(f"seen: expected the id of an event, found {seen!r:.80}")
     if not after:
         raise InvalidArgument("seen: expected it with the place of that event, `after`")
+
+
+def known_topics(topics: Iterable[str]) -> tuple[str, ...]:
+    """Return topics of events; raise InvalidArgument for one that is not in the catalogue."""
+    wanted = texts("topics", topics)
+    if unknown := sorted(set(wanted) - CATALOGUE.keys()):
+        raise InvalidArgument(f"topics: no such topic: {', '.join(unknown)}")
+    return wanted
 
 
 def log_diverged(position: int, head: int) -> LogDiverged:

@@ -6,10 +6,10 @@ from typing import Unpack
 
 from projections.generations.as_of import AsOfMoment
 from projections.queries.callbacks import CALLBACK_STATUSES, CallbackStatus
+from runledger.arguments import check_counts, check_lists
 from runledger.command_handling.command_options import CommandOptions
 from runledger.errors import InvalidArgument
 from runledger.events import CallbackAttempted
-from runledger.ledger.arguments import check_counts, check_lists
 from runledger.ledger.part import LedgerPart
 from runledger.records import Callback, CallbackRow, Records
 from runledger.run import Actor

@@ -11,7 +11,7 @@ from projections.fold.parking import Parked, Retried
 from projections.generations.as_of import AsOfMoment
 from projections.publishing.parquet import Exported, export
 from projections.publishing.publish import Published, PublishedReadModels, publish
-from runledger.ledger.arguments import check_counts, check_flags, check_lists, check_paths
+from runledger.arguments import check_counts, check_flags, check_lists, check_paths
 from runledger.ledger.operator_work import OperatorWork
 
 

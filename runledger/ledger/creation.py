@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from runledger.arguments import check_flags
 from runledger.errors import InvalidArgument
-from runledger.ledger.arguments import check_flags
 from runledger.ledger.field_update import ENDS, status_for, transition
 from runledger.outbound import AddressPolicy, check_url
 from runledger.run import RunStatus, commands

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from runledger.arguments import check_flags
 from runledger.errors import AlreadyEnded, InvalidArgument, NotFound, UndecodableEvent
-from runledger.ledger.arguments import check_flags
 from runledger.ledger.part import LedgerPart
 from runledger.run import Actor, commands
 from runledger.run.envelope import optional_in_utc

@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from typing import Unpack
 
+from runledger.arguments import texts
 from runledger.command_handling.command_options import TimedOptions
 from runledger.errors import NotFound
 from runledger.events import Feedback
 from runledger.ids import check_id
-from runledger.ledger.arguments import texts
 from runledger.ledger.list_queries import ListQueries
 from runledger.ledger.part import LedgerPart
 from runledger.ledger.run_queries import RunQueries

@@ -6,15 +6,15 @@ from functools import partial
 from typing import Final
 
 from projections.queries.run_filter import run_filter
+from runledger.arguments import check_counts, check_flags
 from runledger.errors import (
     InvalidArgument,
     NotFound,
     ReadModelsError,
     UndecodableEvent,
 )
-from runledger.events import CATALOGUE, RunDeleted, RunEvent
-from runledger.followed import check_idle, check_seen, log_diverged, run_diverged
-from runledger.ledger.arguments import check_counts, check_flags, texts
+from runledger.events import RunDeleted, RunEvent
+from runledger.followed import check_idle, check_seen, known_topics, log_diverged, run_diverged
 from runledger.ledger.open_ledger import ReadModels
 from runledger.ledger.part import LedgerPart
 from runledger.run import Actor
@@ -138,9 +138,7 @@ class Followers(LedgerPart):
                 lost events that were read.
             StoreUnavailable: if the store cannot be read.
         """
-        wanted = texts("topics", topics)
-        if unknown := sorted(set(wanted) - CATALOGUE.keys()):
-            raise InvalidArgument(f"topics: no such topic: {', '.join(unknown)}")
+        wanted = known_topics(topics)
         check_flags(contents=contents)
         check_idle(idle_seconds)
         if after is not None:

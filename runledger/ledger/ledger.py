@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
 from projections.generations.as_of import AsOfMoment
 from projections.queries.queries import Take
+from runledger.arguments import check_actor, check_flags, check_paths
 from runledger.callbacks import CallbackSettings
 from runledger.command_handling.handler import Clock, CommandHandler, now
 from runledger.command_handling.participants import UnknownAgents
 from runledger.errors import InvalidArgument, LedgerError
 from runledger.images import IMAGE_ADDRESSES
-from runledger.ledger.arguments import check_actor, check_flags, check_paths
 from runledger.ledger.callbacks import Callbacks
 from runledger.ledger.copies import Copies
 from runledger.ledger.delegation import Delegated, MovedToOperator

@@ -17,10 +17,10 @@ from projections.queries.run_filter import (
     unpaged_filter,
 )
 from projections.queries.step_filter import StepFilters, step_filter
+from runledger.arguments import check_days, check_lists, check_texts
 from runledger.errors import InvalidArgument, ReadModelsError, UndecodableEvent
 from runledger.events import RunEvent
 from runledger.ids import check_id, is_id
-from runledger.ledger.arguments import check_days, check_lists, check_texts
 from runledger.ledger.part import LedgerPart
 from runledger.records import (
     AgentRow,

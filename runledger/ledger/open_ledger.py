@@ -14,6 +14,7 @@ from projections.operator.held import HeldReadModels
 from projections.operator.local import Operations
 from projections.publishing.publish import PublishedReadModels
 from projections.queries.queries import Queries
+from runledger.arguments import check_actor, check_counts
 from runledger.callbacks import CallbackSettings
 from runledger.command_handling.batch import CommandBatch, Outcome
 from runledger.command_handling.handler import Clock, CommandHandler
@@ -27,7 +28,6 @@ from runledger.errors import (
 )
 from runledger.ids import derived_id, new_id
 from runledger.images import IMAGE_ADDRESSES, blob_sources
-from runledger.ledger.arguments import check_actor, check_counts
 from runledger.ledger.external_engine import ExternalEngine, RunsElsewhere, no_run
 from runledger.ledger.shared_tail import SharedTail
 from runledger.messages import Message

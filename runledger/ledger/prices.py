@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from runledger.arguments import check_texts
 from runledger.command_handling.decided_append import append_decided
 from runledger.errors import InvalidArgument, NotFound, describe
 from runledger.events import PRICES_STREAM, Event, PricesListed
-from runledger.ledger.arguments import check_texts
 from runledger.ledger.part import LedgerPart
 from runledger.ledger.price_changes import known_now, price_changes
 from runledger.price_records import ModelPrice, PriceChange

@@ -13,14 +13,14 @@ from projections.publishing.target_file import PARQUET, expect_target
 from projections.replay.partial import BlastRadius
 from projections.replay.replay import Plan, Replayed, replay
 from projections.replay.selection import Selection
-from runledger.errors import InvalidArgument
-from runledger.ledger.arguments import (
+from runledger.arguments import (
     check_counts,
     check_flags,
     check_paths,
     check_texts,
     texts,
 )
+from runledger.errors import InvalidArgument
 from runledger.ledger.operator_work import OperatorWork
 
 

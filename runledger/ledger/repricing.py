@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Final
 
 from projections.compare.repricing import KnownAt, Repriced
+from runledger.arguments import check_counts, check_flags
 from runledger.command_handling.decided_append import append_decided
 from runledger.errors import ConcurrentAppend, InvalidArgument
 from runledger.events import PRICES_STREAM, Event, PricesAdopted, PricesApplied
-from runledger.ledger.arguments import check_counts, check_flags
 from runledger.ledger.operator_work import OperatorWork
 from runledger.ledger.price_changes import known_now, price_changes, price_lists
 from runledger.price_records import PriceChange

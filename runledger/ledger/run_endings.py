@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Unpack
 
+from runledger.arguments import check_flags
 from runledger.command_handling.command_options import CommandOptions, TimedOptions
 from runledger.errors import IllegalTransition, InvalidArgument, NotFound
 from runledger.ids import check_id
-from runledger.ledger.arguments import check_flags
 from runledger.ledger.field_update import ENDS, status_for, transition
 from runledger.ledger.part import LedgerPart
 from runledger.records import Cancellation, RunRecord, run_record

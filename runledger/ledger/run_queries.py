@@ -5,10 +5,10 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from projections.generations.as_of import AsOfMoment
+from runledger.arguments import check_counts
 from runledger.errors import InvalidArgument, NotFound
 from runledger.events import MessagesRecorded, StepRecorded, StepStarted
 from runledger.ids import check_id
-from runledger.ledger.arguments import check_counts
 from runledger.ledger.part import LedgerPart
 from runledger.messages import Message
 from runledger.records import (

@@ -5,10 +5,10 @@ from difflib import get_close_matches
 from typing import Final, get_args
 
 from projections.queries.where.expression import read
+from runledger.arguments import check_texts
 from runledger.command_handling.views import change_views, read_views
 from runledger.errors import InvalidArgument, NotFound
 from runledger.events import Event, ViewKind, ViewRemoved, ViewSaved
-from runledger.ledger.arguments import check_texts
 from runledger.ledger.part import LedgerPart
 from runledger.records import Records, SavedView
 from runledger.run import Actor

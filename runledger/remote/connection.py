@@ -12,6 +12,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
+from runledger.arguments import check_actor
 from runledger.command_handling.command_options import CommandOptions
 from runledger.errors import InvalidArgument, LedgerError, StoreUnavailable, describe
 from runledger.ids import random_hex
@@ -33,10 +34,9 @@ ORGANIZATION: Final = "Runledger-Organization"
 
 def acting_headers(actor: Actor | None) -> dict[str, str]:
     """Return the headers of a request for an actor; InvalidArgument for one that names a user."""
+    check_actor(actor)
     if actor is None:
         return {}
-    if not isinstance(actor, Actor):
-        raise InvalidArgument(f"actor: expected an Actor, found {actor!r:.80}")
     if actor.user is not None:
         raise InvalidArgument(
             "actor: expected an organization alone, as the server knows by the key which user "

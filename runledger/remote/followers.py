@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runledger.errors import InvalidArgument, LedgerError, StoreUnavailable, describe
+from runledger.arguments import check_counts
+from runledger.errors import LedgerError, StoreUnavailable, describe
 from runledger.events import CATALOGUE
-from runledger.followed import check_idle, check_seen, run_diverged
+from runledger.followed import check_idle, check_seen, known_topics, run_diverged
 from runledger.remote.connection import ConnectionLost
 from runledger.remote.part import RemotePart, run_path
 from runledger.remote.problems import error_in
@@ -36,7 +37,7 @@ class RemoteFollowers(RemotePart):
         actor: Actor | None = None,
     ) -> AsyncIterator[StoredEvent | None]:
         """Yield the events of a run in order, those that are there and those that come."""
-        _check("after", after)
+        check_counts(least=0, after=after)
         check_seen(after, seen)
         query = {"contents": contents}
         followed = self._follow(run_path(run_id, "/follow"), query, 0, None, idle_seconds, actor)
@@ -65,9 +66,9 @@ class RemoteFollowers(RemotePart):
     ) -> AsyncIterator[StoredEvent | None]:
         """Yield the events of the key's organization in the order of the log, without an end."""
         if after is not None:
-            _check("after", after)
+            check_counts(least=0, after=after)
         check_seen(after, seen)
-        wanted = _topics(topics)
+        wanted = known_topics(topics)
         query = {"contents": contents, "topics": wanted, "where": where}
         followed = self._follow("log/follow", query, after, seen, idle_seconds, actor)
         async with aclosing(followed):
@@ -158,17 +159,3 @@ def _read(line: str) -> StoredEvent:
     except ValidationError as e:
         raise LedgerError(f"event {read['topic']!r}: {describe(e)}") from e
     return StoredEvent(read["position"], read["stream"], read["version"], event)
-
-
-def _check(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidArgument(f"{name}: expected 0 or more, found {value!r:.80}")
-
-
-def _topics(topics: Iterable[str]) -> list[str]:
-    if isinstance(topics, str | bytes | Mapping) or not isinstance(topics, Iterable):
-        raise InvalidArgument(f"topics: expected a list, found {topics!r:.80}")
-    wanted = list(topics)
-    if unknown := sorted({str(topic) for topic in wanted} - CATALOGUE.keys()):
-        raise InvalidArgument(f"topics: no such topic: {', '.join(unknown)}")
-    return wanted

@@ -26,6 +26,7 @@ from projections.publishing.target_file import PARQUET, expect_replaceable
 from projections.replay.partial import BlastRadius
 from projections.replay.replay import Replayed
 from projections.replay.selection import Selection
+from runledger.arguments import check_counts
 from runledger.durable_file import unfinished
 from runledger.errors import InvalidArgument
 from runledger.price_records import PriceChange
@@ -245,6 +246,5 @@ class RemoteOperator(RemoteEventLines):
 
 
 def _number(number: int) -> int:
-    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-        raise InvalidArgument(f"number: expected 0 or more, found {number!r:.80}")
+    check_counts(least=0, number=number)
     return number

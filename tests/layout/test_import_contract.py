@@ -47,7 +47,7 @@ WRONG = [
     Wrong("runledger/command_handling/handler.py", "psycopg"),
     Wrong("runledger/compat/manager.py", "sqlite3"),
     Wrong("runledger/ledger/open_ledger.py", "eventsourcing"),
-    Wrong("runledger/ledger/arguments.py", "duckdb"),
+    Wrong("runledger/arguments.py", "duckdb"),
     Wrong("runledger/parameters.py", "typer"),
     Wrong("runledger/callbacks/courier.py", "httpx"),
 ]
