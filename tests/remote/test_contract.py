@@ -2,13 +2,9 @@
 
 import asyncio
 import inspect
-from collections.abc import Iterable
 from contextlib import aclosing
-from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
 
-import nanoarrow
 import pytest
 
 from runledger import Actor, Message, Operator, RunLedger
@@ -18,7 +14,6 @@ from runledger.errors import (
     ConversationBusy,
     IdempotencyKeyReused,
     InvalidArgument,
-    InvalidExpression,
     InvalidId,
     NotFound,
     UrlRefused,
@@ -394,150 +389,3 @@ async def test_what_is_abandoned_is_ended(opened) -> None:
         lost = await ledger.get_run_by_id(run.run_id)
         assert (lost.status, lost.error_type) == ("failed", "lost")
         assert await ledger.expire_runs(older_than=timedelta(0)) == []
-
-
-async def test_sql_answers_with_values_of_json(opened) -> None:
-    async with opened() as ledger:
-        run = await ledger.create_run("agent-a")
-        reached = await ledger.project()
-        assert reached > 0
-        for question in (ledger.sql, lambda text: ledger.sql_rows(text, _taken)):
-            columns, rows = await question("SELECT run_id, num_steps, NULL AS nothing FROM runs")
-            assert (columns, rows) == (["run_id", "num_steps", "nothing"], [(run.run_id, 0, None)])
-        with pytest.raises(InvalidArgument, match="nowhere"):
-            await ledger.sql("SELECT * FROM nowhere")
-
-
-async def test_a_server_gives_no_part_of_an_answer(remote) -> None:
-    async with remote() as ledger:
-        with pytest.raises(InvalidArgument, match="10,000 rows"):
-            await ledger.sql("SELECT * FROM range(20000)")
-
-
-def _taken(columns: list[str], rows: Iterable[tuple[Any, ...]]) -> tuple[Any, Any]:
-    return list(columns), list(rows)
-
-
-async def test_a_condition_means_the_same(opened) -> None:
-    async with opened() as ledger:
-        for tokens in (10, 20):
-            run = await ledger.create_run("agent-1")
-            await ledger.record_step(run.run_id, model="m", total_tokens=tokens)
-        where = "any_step(total_tokens > 15)"
-        assert [found.run_id for found in await ledger.list_runs(where=where)] == [run.run_id]
-        (total,) = await ledger.usage_totals(where=where)
-        assert total.total_tokens == 20
-        assert await ledger.duration_percentiles(where=where) == []
-        for ask in (ledger.list_runs, ledger.usage_totals, ledger.duration_percentiles):
-            with pytest.raises(InvalidExpression, match="did you mean status") as refused:
-                await ask(where="num_steps = 1 AND statsu = 'x'")
-            assert refused.value.column == 19
-
-
-async def test_a_query_gives_its_pages_its_runs_and_a_table(opened) -> None:
-    async with opened() as ledger:
-        made = [(await ledger.create_run("agent-1", metadata={"n": n})).run_id for n in range(3)]
-        query = ledger.runs(where="agent_id = 'agent-1'", ascending=True)
-        first = await query.page(limit=2)
-        rest = await query.page(limit=2, after=first[-1].run_id)
-        listed = await ledger.list_runs(ascending=True)
-        assert [*first, *rest] == listed
-        assert [run.run_id async for run in query] == [run.run_id for run in listed]
-        assert {run.run_id for run in listed} == set(made)
-        table = await query.arrow()
-        for _ in range(2):
-            rows = nanoarrow.Array(nanoarrow.c_array_stream(table)).to_pylist()
-            assert [row["run_id"] for row in rows] == [run.run_id for run in listed]
-            assert [row["created_at"] for row in rows] == [run.created_at for run in listed]
-            assert [row["tools_used"] for row in rows] == [[], [], []]
-        table.close()
-        with pytest.raises(InvalidExpression):
-            ledger.runs(where="statsu = 'x'")
-
-
-async def test_views_are_saved_replaced_and_removed(opened) -> None:
-    async with opened() as ledger:
-        first = await ledger.save_view("failed", "status = 'failed'")
-        assert (first.kind, first.text) == ("runs", "status = 'failed'")
-        head = [view.saved_at for view in await ledger.list_views()]
-        # The same again changes nothing, so that a repeated request is no second event.
-        assert await ledger.save_view("failed", "status = 'failed'") == first
-        assert [view.saved_at for view in await ledger.list_views()] == head
-        second = await ledger.save_view("failed", "SELECT 1", kind="sql")
-        assert await ledger.get_view("failed") == second
-        await ledger.save_view("a.b-c_1", "true")
-        assert [view.name for view in await ledger.list_views()] == ["a.b-c_1", "failed"]
-        assert await ledger.list_runs(where="true") == []
-        assert await ledger.remove_view("failed") is True
-        assert await ledger.remove_view("failed") is False
-        with pytest.raises(NotFound, match="view with id failed not found"):
-            await ledger.get_view("failed")
-        with pytest.raises(InvalidExpression, match="did you mean status"):
-            await ledger.save_view("x", "statsu = 'failed'")
-        for name in ("", "a b", "-a", "x" * 65, "é"):
-            with pytest.raises(InvalidArgument):
-                await ledger.save_view(name, "true")
-        with pytest.raises(InvalidArgument):
-            await ledger.save_view("x", " ", kind="sql")
-
-
-async def test_prices_are_shown_and_listed(opened) -> None:
-    async with opened() as ledger:
-        (before,) = await ledger.get_model_prices("gpt-4.1", provider="openai")
-        assert (before.input, before.valid_from, before.price_row) == (
-            2, None, "openai/gpt-4.1@ever")  # fmt: skip
-        at = datetime(2025, 6, 9, 20, tzinfo=timezone(timedelta(hours=-4)))
-        (at_midnight,) = await ledger.get_model_prices("o3", provider="openai", at=at)
-        assert (at_midnight.valid_from, at_midnight.output) == (date(2025, 6, 10), 8)
-        row = {"provider": "azure_openai", "model": "gpt-4.1", "unit": "input", "price": "1.75"}
-        first = await ledger.set_prices([row])
-        assert (first.kind, first.prices) == ("listed", 1)
-        # The same again changes nothing, so that a repeated request is no second event.
-        assert await ledger.set_prices(await ledger.list_own_prices()) == first
-        (own,) = await ledger.list_own_prices()
-        assert (own.provider, own.price) == ("azure", "1.75")
-        (after,) = await ledger.get_model_prices("gpt-4.1", provider="azure")
-        assert (after.input, after.price_row) == (Decimal("1.75"), "own azure/gpt-4.1@ever")
-        second = await ledger.set_prices([{**row, "price": "2"}])
-        assert second.position > first.position
-        assert [one.price for one in await ledger.list_own_prices()] == ["2"]
-        assert await ledger.list_price_changes() == [first, second]
-        with pytest.raises(NotFound):
-            await ledger.get_model_prices("gpt-4.1", provider="ollama")
-        for wrong in (
-            {"unit": "tokens"},
-            {"price": "free"},
-            {"valid_from": "2025-1-1"},
-            {"valid_to": "2025-01-01", "valid_from": "2025-01-02"},
-            {"time_from": "06:00"},
-            {"service_tier": "Flex"},
-            {"seats": 1},
-            {"provider": ""},
-        ):
-            with pytest.raises(InvalidArgument, match=next(iter(wrong))):
-                await ledger.set_prices([{**row, **wrong}])
-        with pytest.raises(InvalidArgument):
-            await ledger.set_prices([])
-
-
-async def test_steps_are_priced_again(opened) -> None:
-    async with opened() as ledger:
-        async with ledger.run(agent_id="agent-a") as run:
-            await run.record_step(provider="openai", model="gpt-4.1", prompt_tokens=1_000_000)
-        assert await ledger.operator.adopt_prices() is None
-        row = {"provider": "openai", "model": "gpt-4.1", "unit": "input", "price": "3"}
-        listed = await ledger.set_prices([row])
-        dry = await ledger.operator.reprice(dry_run=True)
-        assert (dry.difference.difference_usd, dry.change) == (1, None)
-        (group,) = dry.difference.groups
-        assert (group.old_usd, group.new_usd, group.run_id) == (2, 3, run.run_id)
-        done = await ledger.operator.reprice(since=datetime(2020, 1, 1, tzinfo=UTC))
-        assert done.difference.groups == dry.difference.groups
-        assert done.change.known_at == listed.position
-        (total,) = await ledger.usage_totals()
-        assert total.cost_usd == 3
-        assert (await ledger.operator.reprice()).change is None
-        back = await ledger.operator.reprice(known_at="recorded")
-        assert (back.difference.new_usd, back.difference.difference_usd) == (2, -1)
-        with pytest.raises(InvalidArgument):
-            await ledger.operator.reprice(known_at="later")
