@@ -20,6 +20,12 @@ class MessageIds(BaseModel):
     message_ids: list[str]
 
 
+class RunIds(BaseModel):
+    """The ids of the runs that something was done to."""
+
+    run_ids: list[str]
+
+
 class Cancelled(BaseModel):
     """The outcome of a cancel, and the run."""
 
@@ -28,6 +34,7 @@ class Cancelled(BaseModel):
 
 
 STEP_ID: Final = TypeAdapter(StepId)
+RUN_IDS: Final = TypeAdapter(RunIds)
 MESSAGE_IDS: Final = TypeAdapter(MessageIds)
 CANCELLED: Final = TypeAdapter(Cancelled)
 ALL_CANCELLED: Final = TypeAdapter(list[Cancelled])

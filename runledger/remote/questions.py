@@ -26,6 +26,7 @@ from runledger.records import (
     StepView,
     UsageTotal,
 )
+from runledger.remote.answers import RUN_IDS
 from runledger.remote.part import RUN, RemotePart, agent_path, moment, run_path
 from runledger.run import Actor
 from runledger.run.delivery import Delivery
@@ -50,10 +51,6 @@ class _Config(BaseModel):
     request_config: dict[str, Any] | None
 
 
-class _RunIds(BaseModel):
-    run_ids: list[str]
-
-
 _SHOWN: Final = AfterValidator(Records)
 _USAGE: Final = TypeAdapter(RunUsage)
 _METRICS: Final = TypeAdapter(RunMetrics)
@@ -64,7 +61,6 @@ _RUNS: Final[TypeAdapter[list[RunRecord]]] = TypeAdapter(Annotated[list[RunRecor
 _STORED: Final = TypeAdapter(list[Message])
 _AGENT: Final = TypeAdapter(Agent)
 _CALLBACK: Final = TypeAdapter(_Callback)
-_RUN_IDS: Final = TypeAdapter(_RunIds)
 _DURATIONS: Final = TypeAdapter(RunDurations)
 _TOTALS: Final[TypeAdapter[list[UsageTotal]]] = TypeAdapter(Annotated[list[UsageTotal], _SHOWN])
 _PERCENTILES: Final[TypeAdapter[list[DurationPercentiles]]] = TypeAdapter(
@@ -344,7 +340,7 @@ class RemoteQuestions(RemotePart):
         body = {"statuses": list(statuses), "since": since, "until": until}
         asked = {name: value for name, value in body.items() if value is not None}
         found = await self._connection.command(
-            "POST", "callbacks/redeliver", _RUN_IDS, asked, actor=actor
+            "POST", "callbacks/redeliver", RUN_IDS, asked, actor=actor
         )
         return found.run_ids
 

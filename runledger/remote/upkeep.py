@@ -11,6 +11,7 @@ from projections.fold.engine import Progress
 from projections.generations.as_of import AsOfMoment
 from projections.queries.queries import Take
 from runledger.errors import InvalidArgument
+from runledger.remote.answers import RUN_IDS
 from runledger.remote.part import RemotePart, given, moment
 from runledger.run import Actor
 
@@ -27,13 +28,8 @@ class _Projected(BaseModel):
     position: int
 
 
-class _RunIds(BaseModel):
-    run_ids: list[str]
-
-
 _ANSWER: Final = TypeAdapter(_Answer)
 _PROJECTED: Final = TypeAdapter(_Projected)
-_RUN_IDS: Final = TypeAdapter(_RunIds)
 _SPAN: Final = TypeAdapter(timedelta)
 
 
@@ -109,5 +105,5 @@ class RemoteUpkeep(RemotePart):
         at: datetime | None,
     ) -> list[str]:
         asked = {**body, **given({"at": at}), "every_organization": every_organization}
-        done = await self._connection.command("POST", path, _RUN_IDS, asked, actor=actor)
+        done = await self._connection.command("POST", path, RUN_IDS, asked, actor=actor)
         return done.run_ids
