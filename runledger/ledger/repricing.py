@@ -82,6 +82,12 @@ class Repricing(OperatorWork):
                     f"known_at: expected now, recorded or a position, found {known_at!r:.80}"
                 )
             check_counts(least=0, known_at=known_at)
+            # Beyond the end, prices that are listed later would change what was decided now.
+            if known_at > (head := await asyncio.to_thread(self.opened.store.head)):
+                raise InvalidArgument(
+                    f"known_at: expected a position of the log, which ends at {head:,}, found "
+                    f"{known_at:,}"
+                )
         for _ in range(_ATTEMPTS):
             stored = await self._stored()
             position = _position(known_at, stored)

@@ -70,3 +70,5 @@ async def test_steps_are_priced_again(opened) -> None:
         assert (back.difference.new_usd, back.difference.difference_usd) == (2, -1)
         with pytest.raises(InvalidArgument):
             await ledger.operator.reprice(known_at="later")
+        with pytest.raises(InvalidArgument, match="position of the log, which ends at"):
+            await ledger.operator.reprice(known_at=10**8)
