@@ -11,14 +11,14 @@ import duckdb
 from projections.fold.file_errors import UNREADABLE
 from projections.fold.parking import Parked, parked
 from projections.queries.callbacks import SQL as CALLBACKS
+from projections.queries.run_filter import COST, Born, RunFilter, run_filter, where
 from projections.queries.run_filter import SQL as RUNS
-from projections.queries.run_filter import Born, RunFilter, run_filter, where
 from projections.queries.step_filter import StepFilter
 from projections.queries.step_list import get_step, list_steps
 from projections.queries.time_limit import limited
 from projections.queries.where.expression import Expression
 from projections.read_models.catalog import queries
-from runledger.errors import InvalidArgument, NotFound
+from runledger.errors import InvalidArgument, NotFound, ReadModelsError
 from runledger.records import (
     AgentRow,
     CallbackRow,
@@ -81,6 +81,8 @@ class Queries:
         names, values = asked.conditions(organization, born)
         if asked.percentile is not None:
             self._keep_slowest(names, values, asked.percentile, asked.expression)
+        if asked.order_by == COST:
+            self._expect_costs()
         by_time = asked.order_by == "created_at"
         pieces = [] if by_time else ["has"]
         backwards = asked.before is not None
@@ -117,9 +119,23 @@ class Queries:
             self._costs_there = bool(there)
         return self._costs_there
 
+    def _expect_costs(self) -> None:
+        if not self._has_costs():
+            raise ReadModelsError(
+                f"{COST}: expected read models that have costs, found those of an older version; "
+                f"run `runledger replay --changed --switch`"
+            )
+
     def limited(self, expression: Expression | None) -> AbstractContextManager[None]:
-        """Limit the time of a query with conditions that a user wrote."""
-        return nullcontext() if expression is None else limited(self._db)
+        """Limit the time of a query with conditions that a user wrote.
+
+        Raises ReadModelsError if they are about costs, and the read models have none.
+        """
+        if expression is None:
+            return nullcontext()
+        if expression.asks_costs:
+            self._expect_costs()
+        return limited(self._db)
 
     def _keep_slowest(
         self,

@@ -35,6 +35,7 @@ _COMPARED: Final = {
     "COMPARE_GREATERTHANOREQUALTO": False,
 }
 """Comparisons, and whether they ask for equality: then a value of a known list must be in it."""
+_COSTS: Final = "step_costs"
 _WITH_NULL: Final = ("COMPARE_DISTINCT_FROM", "COMPARE_NOT_DISTINCT_FROM")
 _TIMES: Final = frozenset({"TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP", "DATE"})
 
@@ -72,6 +73,11 @@ class Builder:
             return made.some.node()
         assert made.node is not None
         return made.node
+
+    @property
+    def asks_costs(self) -> bool:
+        """Whether a part that was built reads what runs cost."""
+        return self._subqueries[_COSTS] > 0
 
     def _questions(self, table: str) -> None:
         """Count a question about another table, and refuse one too many."""
@@ -196,7 +202,7 @@ class Builder:
         if found is None or len(names) != 1:
             raise self._unknown(".".join(names), table, node)
         if table == "runs" and found.name in COSTS:
-            self._questions("step_costs")
+            self._questions(_COSTS)
             return Made(found.kind, sum_of_costs(found.name), column=found)
         return Made(found.kind, tree.column(found.name), column=found)
 

@@ -22,12 +22,14 @@ class Expression:
 
     `values` are the parameters of the condition. `percentile` keeps the runs at least as slow as
     that percentile of those that the condition leaves. `assumed_utc` are the times without a zone.
+    `asks_costs` says that the condition reads what runs cost.
     """
 
     condition: str | None
     values: Mapping[str, Any]
     percentile: float | None
     assumed_utc: Sequence[str]
+    asks_costs: bool
 
 
 @lru_cache(maxsize=256)
@@ -63,7 +65,9 @@ def _read(text: str) -> Expression:
         raise InvalidExpression(
             f"a part of it is not part of the filter language ({type(e).__name__}: {e})", text
         ) from e
-    return Expression(condition, builder.values, percentile, builder.assumed_utc)
+    return Expression(
+        condition, builder.values, percentile, builder.assumed_utc, builder.asks_costs
+    )
 
 
 @cache
